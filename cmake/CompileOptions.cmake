@@ -1,0 +1,15 @@
+# Warnings and sanitizers, as one interface target that every target of the project links privately.
+add_library(signccl_options INTERFACE)
+target_compile_options(signccl_options INTERFACE -Wall -Wextra -Wshadow
+  $<$<COMPILE_LANGUAGE:CXX>:-Wconversion -Wnon-virtual-dtor -Woverloaded-virtual>)
+if(SIGNCCL_WERROR)
+  target_compile_options(signccl_options INTERFACE -Werror)
+endif()
+if(SIGNCCL_SANITIZE)
+  set(flags -fsanitize=${SIGNCCL_SANITIZE} -fno-omit-frame-pointer)
+  if(SIGNCCL_SANITIZE MATCHES "undefined")
+    list(APPEND flags -fno-sanitize-recover=undefined)
+  endif()
+  target_compile_options(signccl_options INTERFACE ${flags})
+  target_link_options(signccl_options INTERFACE ${flags})
+endif()

@@ -1,0 +1,13 @@
+# signccl_add_test(NAME <name> SOURCES <file>... [LIBRARIES <target>...] [TIMEOUT <seconds>])
+#
+# Adds a GoogleTest program and registers each of its tests with CTest under <name>.
+function(signccl_add_test)
+  cmake_parse_arguments(arg "" "NAME;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  add_executable(${arg_NAME} ${arg_SOURCES})
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_LIBRARIES} GTest::gmock GTest::gtest_main signccl_options)
+  gtest_discover_tests(${arg_NAME} TEST_PREFIX ${arg_NAME}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT ${arg_TIMEOUT})
+endfunction()

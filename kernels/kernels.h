@@ -1,0 +1,142 @@
+// The kernels: everything that touches elements or sign words. A leaf: depends on nothing of ours.
+//
+// One instance of `Kernels` per instruction set, all bit-identical to reference.cc, which is their meaning.
+// docs/semantics.md defines signs, ties and means. Contracts that hold for every kernel:
+//   - Word i of a plane holds elements 64 i to 64 i + 63, element 64 i first, at bit 0.
+//   - Element buffers need no alignment; word buffers are aligned to 8 bytes.
+//   - A kernel reads and writes whole words, and exactly the `count` elements it is given. In the last word, bits
+//     beyond `count` are written as 0 by encode*, and are never looked at by decode*.
+//   - Inputs and outputs do not overlap, unless a comment allows it.
+//   - No kernel allocates, logs, throws or keeps state. All may run in many threads at once.
+//   - `nwords`, `count` and every number of planes may be 0 unless stated otherwise.
+#ifndef SIGNCCL_KERNELS_KERNELS_H_
+#define SIGNCCL_KERNELS_KERNELS_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace signccl {
+
+/// 64 elements, one bit each; the unit of bit-sliced arithmetic and of the wire.
+using Word = uint64_t;
+inline constexpr size_t kWordBits = 64;
+
+/// Types of elements in user buffers.
+enum class ElementType : uint8_t {
+  kFloat32,
+  kFloat16,
+  kBFloat16,
+  kFloat64,
+  kInt8,
+  kInt16,  ///< output of decodeAvg only
+  kInt32,  ///< output of decodeAvg only
+  kBits,   ///< packed signs; a buffer is a whole number of words
+};
+inline constexpr int kNumElementTypes = 8;
+
+/// How results are written: into the cache, or past it for outputs much larger than the last-level cache.
+enum class Store : uint8_t { kCached, kStreaming };
+
+/// `nplanes` bit planes: bit j of element e's number is bit e % 64 of words[j * stride + e / 64].
+/// `Planes` are written, `ConstPlanes` are read. stride >= the nwords of the call; its unit is words.
+struct Planes {
+  Word* words;
+  size_t stride;
+  int nplanes;
+};
+struct ConstPlanes {
+  const Word* words;
+  size_t stride;
+  int nplanes;
+};
+
+/// Planes that hold numbers from 0 to `max_value`: ceil(log2(max_value + 1)).
+constexpr int planesFor(uint64_t max_value) {
+  int planes = 0;
+  while (max_value >> planes != 0) ++planes;
+  return planes;
+}
+
+/// Longest input list of `count` in one call.
+inline constexpr int kMaxCountInputs = 65534;
+/// Widest number that any kernel takes.
+inline constexpr int kMaxPlanes = 20;
+
+struct Kernels {
+  /// scalar, avx2, avx512, neon, or reference.
+  const char* name;
+
+  /// True if this machine can run the instance.
+  bool (*supported)();
+
+  /// Elements -> one plane, bit = 1 where the element is not below zero (zero, minus zero and NaN give 1).
+  /// `type`: a floating-point type, kInt8 or kBits (copied, padding cleared). Float denormals count as what they are, also
+  /// with denormals-are-zero set in the thread's control register.
+  void (*encodeBinary)(ElementType type, const void* elements, size_t count, Word* nonnegative);
+
+  /// Elements -> two planes: `positive` where the element is above zero, `nonnegative` where it is not below zero; NaN
+  /// and zeros are 0 in the first and 1 in the second. kBits has no zeros: both planes are equal to the input.
+  /// A sign s is thus two votes whose number is s + 1, and a ternary sum of n signs is a binary count of 2 n votes minus n.
+  void (*encodeTernary)(ElementType type, const void* elements, size_t count, Word* positive, Word* nonnegative);
+
+  /// counts = number of inputs whose bit is set, per element. Carry-save addition, many inputs per pass over memory.
+  /// inputs: [ninputs] planes of nwords words. counts.nplanes == planesFor(ninputs); 0 <= ninputs <= kMaxCountInputs.
+  void (*count)(const Word* const* inputs, int ninputs, size_t nwords, Planes counts);
+
+  /// sum = a + b modulo 2^sum.nplanes, per element; narrower operands are extended with zeros.
+  /// sum may be the same planes as a or b (equal words and stride).
+  void (*merge)(ConstPlanes a, ConstPlanes b, size_t nwords, Planes sum);
+
+  /// out = min(max(in, low), high) - low, per element. low <= high; out.nplanes == planesFor(high - low). high may exceed
+  /// what in.nplanes can hold. out may be the same planes as in.
+  void (*clamp)(ConstPlanes in, uint64_t low, uint64_t high, size_t nwords, Planes out);
+
+  /// Full counts -> vote. With won = count >= threshold and tied = has_ties and count == threshold - 1:
+  ///   positive = won | (tied & tie_pattern),  nonnegative = won | tied (not written if nullptr).
+  /// tie_pattern is the same for every word: 0, ~0, or alternating bits. threshold >= 0; 0 means always won. `positive` or
+  /// `nonnegative` may be one of the planes of counts.
+  void (*decide)(ConstPlanes counts, uint64_t threshold, bool has_ties, Word tie_pattern, size_t nwords, Word* positive,
+                 Word* nonnegative);
+
+  /// Completes counts that travelled modulo 2^p, p = low.nplanes, using that the own vote is among them:
+  /// top = bit p of the one number in [own, own + 2^p - 1] that is equal to low modulo 2^p, where own is the number
+  /// of set bits among own_positive (nullptr: binary, no such plane) and own_nonnegative. `low` has at least 1 plane
+  /// if own_positive is given, and may have 0 otherwise.
+  void (*restoreTop)(ConstPlanes low, const Word* own_positive, const Word* own_nonnegative, size_t nwords, Word* top);
+
+  /// Vote planes -> elements: +1 where positive, else 0 where nonnegative, else -1. nonnegative nullptr: no zeros.
+  /// `type`: a floating-point type, kInt8, or kBits (positive copied with padding cleared; nonnegative must be nullptr).
+  /// elements must not overlap the planes. Streaming is a hint.
+  void (*decodeVote)(ElementType type, const Word* positive, const Word* nonnegative, size_t count, void* elements,
+                     Store store);
+
+  /// Counts -> elements by table: elements[e] = table[counts[e]]. table: [2^counts.nplanes] values of `type`, aligned to
+  /// 64 bytes. `type`: any but kBits. counts.nplanes <= 16.
+  void (*decodeAvg)(ElementType type, ConstPlanes counts, const void* table, size_t count, void* elements, Store store);
+};
+
+/// Bytes that `count` elements of `type` take; kBits: whole words.
+size_t elementBytes(ElementType type, size_t count);
+
+/// The plain element-by-element definition of every kernel: slow, obvious, not in supportedKernels().
+const Kernels& referenceKernels();
+
+/// A list of instances, ended by `count`.
+struct KernelsList {
+  const Kernels* const* instances;
+  size_t count;
+};
+
+/// Every instance of this build, best first, whether or not this machine supports it.
+KernelsList builtKernels();
+
+/// Every instance that this machine supports, best first; never empty, the last is scalar. Computed once.
+KernelsList supportedKernels();
+
+/// The instance named `name`, or the best one if name is nullptr or empty; nullptr if this machine does not support it or
+/// no instance has that name. The library passes the setting SIGNCCL_KERNELS.
+const Kernels* selectKernels(const char* name);
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_KERNELS_KERNELS_H_

@@ -1,0 +1,25 @@
+// The small types that every layer shares.
+#ifndef SIGNCCL_BASE_TYPES_H_
+#define SIGNCCL_BASE_TYPES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace signccl {
+
+/// A participant of a communicator, 0 to nranks - 1.
+using Rank = std::int32_t;
+
+/// Largest communicator: counts of 2 * kMaxRanks votes (ternary signs are two votes each) fit 16 planes.
+inline constexpr int kMaxRanks = 32767;
+
+/// Which of the two collectives.
+enum class SignOp : std::uint8_t { kVote, kAvg };
+
+using Bytes = std::span<std::byte>;
+using ConstBytes = std::span<const std::byte>;
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_BASE_TYPES_H_

@@ -1,0 +1,44 @@
+#include "schedule/width.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/error.h"
+
+namespace signccl {
+namespace {
+
+int planesForMax(std::int64_t max_value) { return std::bit_width(static_cast<std::uint64_t>(max_value)); }
+
+}  // namespace
+
+CountRange messageRange(const CountRules& rules, int ranks) {
+  SIGNCCL_ASSERT(ranks >= 1 && ranks <= rules.nranks);
+  const std::int64_t total = rules.totalVotes();
+  const std::int64_t counted = std::int64_t{ranks} * rules.votes_per_rank;
+  CountRange range{0, counted, 0};
+  if (rules.op == SignOp::kVote) {
+    // Above half of all votes the vote is won whatever follows: one value stands for all of these. It is lost
+    // where even total - counted further votes give less than half: 2 (count + total - counted) < total.
+    range.high = std::min(counted, total / 2 + 1);
+    range.low = std::max<std::int64_t>(0, (2 * counted - total + 1) / 2 - 1);
+  }
+  range.planes = planesForMax(range.high - range.low);
+  return range;
+}
+
+int messagePlanes(const CountRules& rules, int votes) {
+  if (votes == 1) return rules.votes_per_rank;
+  if (votes == rules.nranks) return resultPlanes(rules);
+  return messageRange(rules, votes).planes;
+}
+
+int resultPlanes(const CountRules& rules) {
+  if (rules.op == SignOp::kVote) return rules.ternary_result ? 2 : 1;
+  // The receiver knows its own votes, so one rank's votes fewer are unknown to it.
+  return planesForMax(std::int64_t{rules.nranks - 1} * rules.votes_per_rank);
+}
+
+int fullPlanes(const CountRules& rules) { return planesForMax(rules.totalVotes()); }
+
+}  // namespace signccl
