@@ -35,6 +35,7 @@ int messagePlanes(const CountRules& rules, int votes) {
 
 int resultPlanes(const CountRules& rules) {
   if (rules.op == SignOp::kVote) return rules.ternary_result ? 2 : 1;
+  if (rules.nranks == 1) return fullPlanes(rules);  // nothing travels
   // The receiver knows its own votes, so one rank's votes fewer are unknown to it.
   return planesForMax(std::int64_t{rules.nranks - 1} * rules.votes_per_rank);
 }
