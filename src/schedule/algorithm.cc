@@ -51,9 +51,11 @@ Schedule buildSchedule(Algorithm algorithm, Rank rank, const Topology& topology)
     case Algorithm::kRing:
       return buildRing(rank, nranks);
     case Algorithm::kTree:
+      return buildTree(rank, nranks);
     case Algorithm::kKnomial:
+      return buildKnomial(rank, nranks);
     case Algorithm::kHierarchical:
-      break;
+      return buildHierarchical(rank, topology);
   }
   throwInternal("unknown algorithm", __FILE__, __LINE__);
 }

@@ -1,0 +1,119 @@
+// K-nomial: recursive halving with up to 8 parts per level, then the same way back; for mid-sized vectors on many ranks. N
+// chunks, rank c ends up with the votes of chunk c. A group of ranks (at first all) is responsible for the chunks of its
+// members' numbers and is divided into k parts of nearly equal size:
+//   1 every rank sends its votes of another part's chunks to one rank of that part, for each other part, and counts what
+//     it gets for its own part's chunks; then each part is the group of the next level
+//   2 in a group of one the votes are complete: decide
+//   3 levels in reverse: every rank sends the results of its part's chunks to those that it had votes from
+// 2 sum (k - 1) messages per rank, 2 log_k N of them in sequence, if the parts are equal at every level. With P ranks' votes
+// held at a level, bits sent per element and rank, binary vote: sum (k - 1) / (P k) planes(P) + (N - 1) / N, below 2.5.
+// Unequal parts: the positions that a smaller part lacks send to its first ranks, so that no rank needs a special phase; some
+// ranks then send a message more. Inboxes: k - 1 per level, 2 (k - 1) at most, each of the group's part of the vector.
+#include "schedule/knomial.h"
+
+#include <vector>
+
+#include "schedule/builder.h"
+#include "schedule/generators.h"
+
+namespace signccl {
+namespace {
+
+/// Messages between this rank and the other parts at one level.
+struct Level {
+  struct Outgoing {
+    Rank peer;
+    ChunkRun run;  ///< the chunks of the peer's part
+  };
+  ChunkRun own;  ///< the chunks of the own part
+  std::vector<Outgoing> to;
+  std::vector<Rank> from;
+};
+
+/// Ranks have the numbers of the chunks that they decide, so runs of chunks are groups of ranks too.
+ChunkRun partOf(ChunkRun group, int nparts, int part) {
+  const int first = group.first + part * group.count / nparts;
+  return {first, group.first + (part + 1) * group.count / nparts - first};
+}
+
+int partIndex(ChunkRun group, int nparts, Rank rank) {
+  int part = 0;
+  while (partOf(group, nparts, part).end() <= rank) ++part;
+  return part;
+}
+
+Level divide(ChunkRun group, Rank rank) {
+  const int nparts = knomialRadix(group.count);
+  const int own_part = partIndex(group, nparts, rank);
+  Level level;
+  level.own = partOf(group, nparts, own_part);
+  const int position = rank - level.own.first;
+  for (int i = 1; i < nparts; ++i) {
+    const ChunkRun to = partOf(group, nparts, (own_part + i) % nparts);
+    level.to.push_back({to.first + position % to.count, to});
+    const ChunkRun from = partOf(group, nparts, (own_part + nparts - i) % nparts);
+    for (int peer = from.first + position; peer < from.end(); peer += level.own.count) level.from.push_back(peer);
+  }
+  return level;
+}
+
+/// Votes that every rank of `part` holds after a level, if ranks of `group` hold held[rank] before.
+void passVotes(ChunkRun group, ChunkRun part, std::vector<int>& held) {
+  const int nparts = knomialRadix(group.count);
+  for (int other = 0; other < nparts; ++other) {
+    const ChunkRun from = partOf(group, nparts, other);
+    if (from == part) continue;
+    for (int i = 0; i < from.count; ++i) {
+      held[static_cast<std::size_t>(part.first + i % part.count)] += held[static_cast<std::size_t>(from.first + i)];
+    }
+  }
+}
+
+}  // namespace
+
+int knomialRadix(int size) {
+  int levels = 1;
+  for (int reach = kMaxRadix; reach < size; reach *= kMaxRadix) ++levels;
+  const auto suffices = [&](int radix) {
+    int reach = 1;
+    for (int level = 0; level < levels; ++level) reach *= radix;
+    return reach >= size;
+  };
+  int smallest = 2;
+  while (!suffices(smallest)) ++smallest;
+  for (int radix = smallest; radix <= kMaxRadix; ++radix) {
+    if (size % radix == 0) return radix;
+  }
+  return smallest;
+}
+
+Schedule buildKnomial(Rank rank, int nranks) {
+  ScheduleBuilder builder(rank, nranks, /*nchunks=*/nranks);
+  std::vector<int> held(static_cast<std::size_t>(nranks), 1);
+  const auto votesOf = [&](Rank holder) { return held[static_cast<std::size_t>(holder)]; };
+
+  std::vector<Level> levels;
+  int inboxes = 0;
+  for (ChunkRun group{0, nranks}; group.count > 1; group = levels.back().own) {
+    const Level& level = levels.emplace_back(divide(group, rank));
+    std::vector<Slot> sources;
+    if (votesOf(rank) == 1) sources.push_back(signs(level.own.first));
+    for (const Rank peer : level.from) {
+      sources.push_back(inbox(inboxes));
+      builder.recvVotes(peer, level.own, votesOf(peer), inboxes++);
+    }
+    for (const Level::Outgoing& to : level.to) builder.sendVotes(to.peer, to.run, votesOf(rank));
+    if (!level.from.empty()) builder.count(level.own, sources);
+    passVotes(group, level.own, held);
+  }
+  if (nranks == 1) builder.count({0, 1}, {signs(0)});
+  builder.decide({rank, 1});
+
+  for (auto level = levels.rbegin(); level != levels.rend(); ++level) {
+    for (const Level::Outgoing& to : level->to) builder.recvResult(to.peer, to.run);
+    for (const Rank peer : level->from) builder.sendResult(peer, level->own);
+  }
+  return builder.finish();
+}
+
+}  // namespace signccl
