@@ -1,0 +1,58 @@
+// Groups of ranks that are threads of one process. Their control plane is a record that they share.
+#ifndef SIGNCCL_COMM_LOOPBACK_GROUP_H_
+#define SIGNCCL_COMM_LOOPBACK_GROUP_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "comm/group.h"
+#include "signccl/signccl.h"
+
+namespace signccl {
+
+class LoopbackRecord;
+
+/// Settings that decide who sends what to whom, so that all ranks must have the same: name and value.
+using SharedSettings = std::vector<std::pair<std::string, std::string>>;
+
+class LoopbackGroup final : public Group {
+ public:
+  /// A new id, which only ranks of this process can use.
+  static signcclUniqueId makeUniqueId();
+
+  /// Takes place `rank` of the group that `id` names; does not wait for the others.
+  /// Throws signcclInvalidArgument if no makeUniqueId() made the id; signcclInvalidUsage if another process did, if the
+  /// rank is taken, or if an earlier rank came with another nranks or other settings (the whole group fails then).
+  static std::unique_ptr<LoopbackGroup> join(const signcclUniqueId& id, int nranks, Rank rank,
+                                             const SharedSettings& settings, int ranks_per_node);
+
+  /// All places of a new group.
+  static std::vector<std::unique_ptr<LoopbackGroup>> makeAll(int nranks, int ranks_per_node);
+
+  LoopbackGroup(std::shared_ptr<LoopbackRecord> record, Rank rank);
+
+  [[nodiscard]] Rank rank() const override { return rank_; }
+  [[nodiscard]] const Topology& topology() const override;
+  [[nodiscard]] int ranksOnThisMachine() const override;
+  void awaitMembers(Deadline deadline) override;
+  std::unique_ptr<Transport> makeTransport() override;
+  void announce(std::uint64_t exchange, const ExchangeSignature& signature) override;
+  bool allAnnounced(std::uint64_t exchange) override;
+  [[nodiscard]] bool failed() const noexcept override;
+  [[nodiscard]] Failure failure() const override;
+  void fail(const Failure& failure) noexcept override;
+  void leave() noexcept override;
+  void postSplit(int color, int key) override;
+  std::unique_ptr<Group> awaitSplit(Deadline deadline) override;
+
+ private:
+  std::shared_ptr<LoopbackRecord> record_;
+  Rank rank_;
+  std::uint64_t splits_ = 0;  ///< postSplit() calls so far
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_COMM_LOOPBACK_GROUP_H_

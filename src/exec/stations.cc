@@ -1,0 +1,249 @@
+#include "exec/stations.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace signccl {
+namespace {
+
+constexpr Word kEvenBits = 0x5555555555555555;
+
+/// Planes of a slot in memory; plane p begins at words + p * stride.
+struct SlotView {
+  Word* words;
+  std::size_t stride;
+
+  [[nodiscard]] ConstPlanes planes(int nplanes) const { return {words, stride, nplanes}; }
+  [[nodiscard]] Word* plane(int number) const { return words + static_cast<std::size_t>(number) * stride; }
+};
+
+/// Signs, counts or results of a run that covers `words` of the slice.
+SlotView view(const Exchange& exchange, const Slice& slice, SlotKind kind, int first_chunk, WordRange words) {
+  const SlotRange range = exchange.layout->locate(kind, first_chunk, words, slice.nwords);
+  return {slice.memory + range.offset, range.stride};
+}
+
+/// A source of a kCount step: planes that are only read.
+ConstPlanes sourcePlanes(const Exchange& exchange, const Slice& slice, const CountSource& source, WordRange words) {
+  if (source.slot.kind == SlotKind::kInbox) {
+    return {slice.inboxes[static_cast<std::size_t>(source.slot.index)], words.size, source.planes};
+  }
+  return view(exchange, slice, source.slot.kind, source.slot.index, words).planes(source.planes);
+}
+
+const void* advance(const void* elements, ElementType type, std::size_t count) {
+  return static_cast<const std::byte*>(elements) + elementBytes(type, count);
+}
+
+void* advance(void* elements, ElementType type, std::size_t count) {
+  return static_cast<std::byte*>(elements) + elementBytes(type, count);
+}
+
+/// Part of a segment.
+struct Piece {
+  const Segment& segment;
+  std::size_t index;    ///< of the segment
+  std::size_t element;  ///< first element
+  std::size_t count;    ///< elements
+  std::size_t word;     ///< its first word, counted from the beginning of the range that was asked for
+};
+
+/// Visits the pieces of all segments within words [begin, begin + size) of the batch.
+template <typename Visit>
+void forEachPiece(const Batch& batch, std::size_t begin, std::size_t size, Visit&& visit) {
+  const std::size_t end = begin + size;
+  const auto first = std::partition_point(batch.segments.begin(), batch.segments.end(), [&](const Segment& segment) {
+    return segment.word_begin + segment.nwords <= begin;
+  });
+  for (auto segment = first; segment != batch.segments.end() && segment->word_begin < end; ++segment) {
+    const std::size_t from = std::max(begin, segment->word_begin);
+    const std::size_t to = std::min(end, segment->word_begin + segment->nwords);
+    if (from >= to) continue;
+    const std::size_t element = (from - segment->word_begin) * kWordBits;
+    const std::size_t count = std::min(segment->count - element, (to - from) * kWordBits);
+    visit(Piece{*segment, static_cast<std::size_t>(segment - batch.segments.begin()), element, count, from - begin});
+  }
+}
+
+/// Calls visit(run) for pieces of the slice whose planes of `kind` lie at one stride: all of it, or each chunk.
+template <typename Visit>
+void forEachUniformRun(const Exchange& exchange, SlotKind kind, Visit&& visit) {
+  const int nchunks = exchange.plan->nchunks;
+  if (exchange.plan->by_plane[static_cast<std::size_t>(kind)]) return visit(ChunkRun{0, nchunks});
+  for (int chunk = 0; chunk < nchunks; ++chunk) visit(ChunkRun{chunk, 1});
+}
+
+/// Sums up the operands of one kCount step in the step's target, which widens as it must.
+class Summation {
+ public:
+  Summation(const Kernels& kernels, SlotView target, std::size_t nwords, const CountTarget& rule)
+      : kernels_(kernels), target_(target), nwords_(nwords), rule_(rule), planes_(rule.before_planes) {}
+
+  void addCounter(ConstPlanes counter) {
+    const int sum_planes = std::min(rule_.sum_planes, std::max(planes_, counter.nplanes) + (planes_ > 0 ? 1 : 0));
+    kernels_.merge(target_.planes(planes_), counter, nwords_, {target_.words, target_.stride, sum_planes});
+    planes_ = sum_planes;
+  }
+
+  /// Adds planes of one vote each: all at once if nothing was counted before.
+  void addVotes(std::span<const Word* const> votes) {
+    if (planes_ == 0 && !votes.empty()) {
+      planes_ = planesFor(votes.size());
+      kernels_.count(votes.data(), static_cast<int>(votes.size()), nwords_, {target_.words, target_.stride, planes_});
+      return;
+    }
+    for (const Word* vote : votes) addCounter({vote, nwords_, 1});
+  }
+
+  [[nodiscard]] int planes() const { return planes_; }
+
+ private:
+  const Kernels& kernels_;
+  SlotView target_;
+  std::size_t nwords_;
+  const CountTarget& rule_;
+  int planes_;
+};
+
+/// Completes counts that came modulo a power of two; see Kernels::restoreTop. Returns the number of planes.
+int restoreCounts(const Exchange& exchange, const Slice& slice, ChunkRun run, WordRange words, SlotView counts) {
+  const int low_planes = resultPlanes(exchange.plan->rules);
+  const int planes = fullPlanes(exchange.plan->rules);
+  if (planes == low_planes) return planes;
+  // Signs may lie chunk by chunk where results lie plane by plane, so the own votes are taken chunk by chunk.
+  for (int chunk = run.first; chunk < run.end(); ++chunk) {
+    const WordRange part = exchange.wordsOf(slice, {chunk, 1});
+    const SlotView own = view(exchange, slice, SlotKind::kSigns, chunk, part);
+    const bool is_ternary = exchange.plan->rules.votes_per_rank == 2;
+    const SlotView here{counts.words + (part.begin - words.begin), counts.stride};
+    exchange.kernels->restoreTop(here.planes(low_planes), is_ternary ? own.plane(0) : nullptr,
+                                 own.plane(is_ternary ? 1 : 0), part.size, here.plane(low_planes));
+  }
+  return planes;
+}
+
+}  // namespace
+
+void encodeSlice(const Exchange& exchange, const Slice& slice) {
+  const Kernels& kernels = *exchange.kernels;
+  const Batch& batch = *exchange.batch;
+  if (batch.rules.votes_per_rank == 1) {
+    // One plane: the chunks lie one after the other, so the slice is encoded as a whole.
+    const SlotView signs = view(exchange, slice, SlotKind::kSigns, 0, {0, slice.nwords});
+    forEachPiece(batch, slice.word_begin, slice.nwords, [&](const Piece& piece) {
+      const Segment& segment = piece.segment;
+      kernels.encodeBinary(segment.sendtype, advance(segment.send, segment.sendtype, piece.element), piece.count,
+                           signs.words + piece.word);
+    });
+    return;
+  }
+  forEachUniformRun(exchange, SlotKind::kSigns, [&](ChunkRun run) {
+    const WordRange words = exchange.wordsOf(slice, run);
+    const SlotView signs = view(exchange, slice, SlotKind::kSigns, run.first, words);
+    forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
+      const Segment& segment = piece.segment;
+      kernels.encodeTernary(segment.sendtype, advance(segment.send, segment.sendtype, piece.element), piece.count,
+                            signs.plane(0) + piece.word, signs.plane(1) + piece.word);
+    });
+  });
+}
+
+void countVotes(const Exchange& exchange, const Slice& slice, const PlanStep& step) {
+  const WordRange words = exchange.wordsOf(slice, step.run);
+  const CountTarget& rule = exchange.plan->count_targets[static_cast<std::size_t>(step.detail)];
+  const SlotView target = view(exchange, slice, SlotKind::kCounts, step.run.first, words);
+  Summation sum(*exchange.kernels, target, words.size, rule);
+  thread_local std::vector<const Word*> votes;  // keeps its room from call to call
+  votes.clear();
+  for (const CountSource& source : exchange.plan->sourcesOf(step)) {
+    if (!source.is_signs) continue;
+    const ConstPlanes signs = sourcePlanes(exchange, slice, source, words);
+    for (int plane = 0; plane < source.planes; ++plane) {
+      votes.push_back(signs.words + static_cast<std::size_t>(plane) * signs.stride);
+    }
+  }
+  sum.addVotes(votes);
+  for (const CountSource& source : exchange.plan->sourcesOf(step)) {
+    if (!source.is_signs) sum.addCounter(sourcePlanes(exchange, slice, source, words));
+  }
+  if (rule.clamps) {
+    exchange.kernels->clamp(target.planes(sum.planes()), rule.low, rule.high, words.size,
+                            {target.words, target.stride, rule.planes});
+  }
+}
+
+void decideChunk(const Exchange& exchange, const Slice& slice, const PlanStep& step) {
+  const Batch& batch = *exchange.batch;
+  if (batch.rules.op == SignOp::kAvg) return;  // the counts are the result, see Layout
+  const WordRange words = exchange.wordsOf(slice, step.run);
+  const DecideRule& rule = exchange.plan->decide_rules[static_cast<std::size_t>(step.detail)];
+  const SlotView counts = view(exchange, slice, SlotKind::kCounts, step.run.first, words);
+  const SlotView results = view(exchange, slice, SlotKind::kResult, step.run.first, words);
+  const auto decide = [&](std::size_t word, std::size_t nwords, Word tie_pattern) {
+    exchange.kernels->decide({counts.words + word, counts.stride, rule.planes}, rule.threshold, rule.has_ties,
+                             tie_pattern, nwords, results.plane(0) + word,
+                             batch.rules.ternary_result ? results.plane(1) + word : nullptr);
+  };
+  switch (batch.tie) {
+    case TieRule::kZero:
+    case TieRule::kNegative: return decide(0, words.size, 0);
+    case TieRule::kPositive: return decide(0, words.size, ~Word{0});
+    case TieRule::kAlternate: break;
+  }
+  forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
+    const Word pattern = piece.segment.call % 2 == 0 ? kEvenBits : ~kEvenBits;
+    decide(piece.word, (piece.count + kWordBits - 1) / kWordBits, pattern);
+  });
+}
+
+void decodeSlice(const Exchange& exchange, const Slice& slice) {
+  const Batch& batch = *exchange.batch;
+  const Kernels& kernels = *exchange.kernels;
+  forEachUniformRun(exchange, SlotKind::kResult, [&](ChunkRun run) {
+    const WordRange words = exchange.wordsOf(slice, run);
+    if (words.size == 0) return;
+    const SlotView results = view(exchange, slice, SlotKind::kResult, run.first, words);
+    const bool is_avg = batch.rules.op == SignOp::kAvg;
+    const int planes = is_avg ? restoreCounts(exchange, slice, run, words, results) : 0;
+    forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
+      const Segment& segment = piece.segment;
+      void* elements = advance(segment.recv, segment.recvtype, piece.element);
+      if (is_avg) {
+        kernels.decodeAvg(segment.recvtype, {results.words + piece.word, results.stride, planes},
+                          exchange.means[piece.index]->data(), piece.count, elements, exchange.store);
+      } else {
+        kernels.decodeVote(segment.recvtype, results.plane(0) + piece.word,
+                           batch.rules.ternary_result ? results.plane(1) + piece.word : nullptr, piece.count, elements,
+                           exchange.store);
+      }
+    });
+  });
+}
+
+std::span<Word> messageWords(const Exchange& exchange, const Slice& slice, const PlanStep& step) {
+  const WordRange words = exchange.wordsOf(slice, step.run);
+  const std::size_t nwords = static_cast<std::size_t>(step.planes) * words.size;
+  if (step.is_staged) return {slice.memory + exchange.layout->staging(step.number), nwords};
+  if (step.slot.kind == SlotKind::kInbox) return {slice.memory + exchange.layout->inbox(step.slot.index), nwords};
+  return {view(exchange, slice, step.slot.kind, step.run.first, words).words, nwords};
+}
+
+void gatherMessage(const Exchange& exchange, const Slice& slice, const PlanStep& step) {
+  const WordRange words = exchange.wordsOf(slice, step.run);
+  const SlotView source = view(exchange, slice, step.slot.kind, step.run.first, words);
+  Word* message = messageWords(exchange, slice, step).data();
+  for (int plane = 0; plane < step.planes; ++plane, message += words.size) {
+    std::copy_n(source.plane(plane), words.size, message);
+  }
+}
+
+void scatterMessage(const Exchange& exchange, const Slice& slice, const PlanStep& step) {
+  const WordRange words = exchange.wordsOf(slice, step.run);
+  const SlotView target = view(exchange, slice, step.slot.kind, step.run.first, words);
+  const Word* message = messageWords(exchange, slice, step).data();
+  for (int plane = 0; plane < step.planes; ++plane, message += words.size) {
+    std::copy_n(message, words.size, target.plane(plane));
+  }
+}
+
+}  // namespace signccl

@@ -1,0 +1,67 @@
+#include "exec/worker_pool.h"
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <thread>
+#include <vector>
+
+namespace signccl {
+
+/// What Asio queues for a job; its associated allocator hands out the room inside the job.
+struct JobHandler {
+  template <typename T>
+  struct Allocator {
+    using value_type = T;
+
+    explicit Allocator(Job* owner) noexcept : job(owner) {}
+    template <typename U>
+    explicit(false) Allocator(const Allocator<U>& other) noexcept : job(other.job) {}
+
+    T* allocate(std::size_t n) {
+      static_assert(alignof(T) <= alignof(std::max_align_t));
+      if (n * sizeof(T) <= Job::kNodeBytes) return reinterpret_cast<T*>(job->node_);
+      return static_cast<T*>(::operator new(n * sizeof(T)));
+    }
+    void deallocate(T* memory, std::size_t) noexcept {
+      if (static_cast<void*>(memory) != static_cast<void*>(job->node_)) ::operator delete(memory);
+    }
+
+    template <typename U>
+    bool operator==(const Allocator<U>& other) const noexcept {
+      return job == other.job;
+    }
+
+    Job* job;
+  };
+
+  using allocator_type = Allocator<void*>;
+  [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(job); }
+
+  void operator()() const { job->run(); }
+
+  Job* job;
+};
+
+struct WorkerPool::Impl {
+  asio::io_context queue;
+  asio::executor_work_guard<asio::io_context::executor_type> open{queue.get_executor()};
+  std::vector<std::jthread> threads;
+};
+
+WorkerPool::WorkerPool(int nworkers) : impl_(std::make_unique<Impl>()) {
+  for (int i = 0; i < nworkers; ++i) impl_->threads.emplace_back([queue = &impl_->queue] { queue->run(); });
+}
+
+WorkerPool::~WorkerPool() {
+  impl_->open.reset();
+  impl_->queue.stop();
+}
+
+void WorkerPool::post(Job& job) { asio::post(impl_->queue, JobHandler{&job}); }
+
+bool WorkerPool::runOne() { return impl_->queue.poll_one() != 0; }
+
+int WorkerPool::nworkers() const { return static_cast<int>(impl_->threads.size()); }
+
+}  // namespace signccl

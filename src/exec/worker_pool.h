@@ -1,0 +1,47 @@
+// Threads that help a rank with its kernels.
+#ifndef SIGNCCL_EXEC_WORKER_POOL_H_
+#define SIGNCCL_EXEC_WORKER_POOL_H_
+
+#include <cstddef>
+#include <memory>
+
+namespace signccl {
+
+/// A piece of work for a pool. Owned by the poster, who keeps it alive until run() has returned.
+class Job {
+ public:
+  virtual ~Job() = default;
+  virtual void run() noexcept = 0;
+
+ private:
+  friend class WorkerPool;
+  friend struct JobHandler;
+  /// Where the queue keeps its node for this job, so that posting allocates nothing.
+  static constexpr std::size_t kNodeBytes = 192;
+  alignas(std::max_align_t) std::byte node_[kNodeBytes];
+};
+
+class WorkerPool {
+ public:
+  /// Starts `nworkers` >= 0 threads.
+  explicit WorkerPool(int nworkers);
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  /// Queues a job for any thread of the pool or a caller of runOne(). The job must not be queued already.
+  void post(Job& job);
+
+  /// Runs one queued job in the calling thread; false if there is none.
+  bool runOne();
+
+  [[nodiscard]] int nworkers() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_EXEC_WORKER_POOL_H_

@@ -1,0 +1,134 @@
+#include "transport/loopback.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <string>
+
+#include "base/error.h"
+
+namespace signccl {
+
+LoopbackFabric::LoopbackFabric(int nranks) {
+  mailboxes_.reserve(static_cast<std::size_t>(nranks));
+  for (int rank = 0; rank < nranks; ++rank) mailboxes_.push_back(std::make_unique<Mailbox>());
+}
+
+void LoopbackFabric::wake(Rank rank) {
+  Mailbox& mailbox = *mailboxes_[static_cast<std::size_t>(rank)];
+  const std::lock_guard lock(mailbox.mutex);
+  mailbox.woken = true;
+  mailbox.changed.notify_one();
+}
+
+void LoopbackFabric::deliver(Rank target, const Arrival& arrival) {
+  Mailbox& mailbox = *mailboxes_[static_cast<std::size_t>(target)];
+  const std::lock_guard lock(mailbox.mutex);
+  mailbox.arrivals.push_back(arrival);
+  mailbox.changed.notify_one();
+}
+
+void LoopbackFabric::acknowledge(Rank sender, Request* request) {
+  Mailbox& mailbox = *mailboxes_[static_cast<std::size_t>(sender)];
+  const std::lock_guard lock(mailbox.mutex);
+  mailbox.delivered.push_back(request);
+  mailbox.changed.notify_one();
+}
+
+LoopbackTransport::LoopbackTransport(std::shared_ptr<LoopbackFabric> fabric, Rank rank)
+    : fabric_(std::move(fabric)),
+      rank_(rank),
+      posted_(static_cast<std::size_t>(fabric_->nranks())),
+      unexpected_(static_cast<std::size_t>(fabric_->nranks())) {}
+
+void LoopbackTransport::send(Rank peer, Tag tag, ConstBytes bytes, Request& request) {
+  request.peer = peer;
+  ++counters_.messages_sent;
+  counters_.bytes_sent += bytes.size();
+  fabric_->deliver(peer, {rank_, tag, bytes, &request});
+}
+
+void LoopbackTransport::recv(Rank peer, Tag tag, Bytes memory, Landing landing, Request& request) {
+  request.peer = peer;
+  const Posted posted{tag, memory, landing, &request};
+  std::vector<Arrival>& early = unexpected_[static_cast<std::size_t>(peer)];
+  const auto match = std::find_if(early.begin(), early.end(), [&](const Arrival& a) { return a.tag == tag; });
+  if (match == early.end()) {
+    posted_[static_cast<std::size_t>(peer)].push_back(posted);
+    return;
+  }
+  const Arrival arrival = *match;
+  early.erase(match);
+  complete(posted, arrival);
+  completed_.push_back(&request);
+}
+
+void LoopbackTransport::complete(const Posted& posted, const Arrival& arrival) {
+  Request& request = *posted.request;
+  if (arrival.bytes.size() != posted.memory.size()) {
+    throw Error(signcclInternalError, "rank " + std::to_string(rank_) + " expected " +
+                                          std::to_string(posted.memory.size()) + " bytes from rank " +
+                                          std::to_string(arrival.source) + " and got " +
+                                          std::to_string(arrival.bytes.size()));
+  }
+  ++counters_.messages_received;
+  counters_.bytes_received += arrival.bytes.size();
+  if (posted.landing == Landing::kBorrow) {
+    request.data = arrival.bytes;
+    request.held = std::bit_cast<std::uintptr_t>(arrival.sender);
+    return;
+  }
+  if (!arrival.bytes.empty()) std::memcpy(posted.memory.data(), arrival.bytes.data(), arrival.bytes.size());
+  request.data = posted.memory;
+  request.held = 0;
+  fabric_->acknowledge(arrival.source, arrival.sender);
+}
+
+void LoopbackTransport::release(Request& request) {
+  if (request.held == 0) return;
+  fabric_->acknowledge(request.peer, std::bit_cast<Request*>(static_cast<std::uintptr_t>(request.held)));
+  request.held = 0;
+}
+
+void LoopbackTransport::progress(std::vector<Request*>& completed) {
+  LoopbackFabric::Mailbox& mailbox = *fabric_->mailboxes_[static_cast<std::size_t>(rank_)];
+  completed.insert(completed.end(), completed_.begin(), completed_.end());
+  completed_.clear();
+  {
+    const std::lock_guard lock(mailbox.mutex);
+    arrivals_.swap(mailbox.arrivals);
+    completed.insert(completed.end(), mailbox.delivered.begin(), mailbox.delivered.end());
+    mailbox.delivered.clear();
+    mailbox.woken = false;
+  }
+  for (const Arrival& arrival : arrivals_) {
+    std::vector<Posted>& waiting = posted_[static_cast<std::size_t>(arrival.source)];
+    const auto match =
+        std::find_if(waiting.begin(), waiting.end(), [&](const Posted& p) { return p.tag == arrival.tag; });
+    if (match == waiting.end()) {
+      unexpected_[static_cast<std::size_t>(arrival.source)].push_back(arrival);
+      continue;
+    }
+    const Posted posted = *match;
+    waiting.erase(match);
+    complete(posted, arrival);
+    completed.push_back(posted.request);
+  }
+  arrivals_.clear();
+}
+
+void LoopbackTransport::wait(std::chrono::microseconds longest) {
+  LoopbackFabric::Mailbox& mailbox = *fabric_->mailboxes_[static_cast<std::size_t>(rank_)];
+  std::unique_lock lock(mailbox.mutex);
+  mailbox.changed.wait_for(lock, longest, [&] {
+    return mailbox.woken || !mailbox.arrivals.empty() || !mailbox.delivered.empty();
+  });
+  mailbox.woken = false;
+}
+
+void LoopbackTransport::keepAlive(std::shared_ptr<const void> memory) {
+  const std::lock_guard lock(fabric_->kept_mutex_);
+  fabric_->kept_.push_back(std::move(memory));
+}
+
+}  // namespace signccl
