@@ -7,8 +7,9 @@
 //   3 levels in reverse: every rank sends the results of its part's chunks to those that it had votes from
 // 2 sum (k - 1) messages per rank, 2 log_k N of them in sequence, if the parts are equal at every level. With P ranks' votes
 // held at a level, bits sent per element and rank, binary vote: sum (k - 1) / (P k) planes(P) + (N - 1) / N, below 2.5.
-// Unequal parts: the positions that a smaller part lacks send to its first ranks, so that no rank needs a special phase; some
-// ranks then send a message more. Inboxes: k - 1 per level, 2 (k - 1) at most, each of the group's part of the vector.
+// Parts that differ in size, by one: the last rank of a larger part has no counterpart in a smaller one, and sends to a rank
+// that differs from part to part. So no N needs a special phase, and some ranks send a message more.
+// Inboxes: k - 1 per level, fewer than 2 k with unequal parts, each of the part's share of the vector.
 #include "schedule/knomial.h"
 
 #include <vector>
@@ -42,29 +43,37 @@ int partIndex(ChunkRun group, int nparts, Rank rank) {
   return part;
 }
 
+/// The rank of part `to` that gets the votes of the rank at `position` of part number `from_part`.
+Rank receiverIn(ChunkRun to, int from_part, int position) {
+  return to.first + (position < to.count ? position : from_part % to.count);
+}
+
 Level divide(ChunkRun group, Rank rank) {
   const int nparts = knomialRadix(group.count);
   const int own_part = partIndex(group, nparts, rank);
   Level level;
   level.own = partOf(group, nparts, own_part);
-  const int position = rank - level.own.first;
   for (int i = 1; i < nparts; ++i) {
     const ChunkRun to = partOf(group, nparts, (own_part + i) % nparts);
-    level.to.push_back({to.first + position % to.count, to});
-    const ChunkRun from = partOf(group, nparts, (own_part + nparts - i) % nparts);
-    for (int peer = from.first + position; peer < from.end(); peer += level.own.count) level.from.push_back(peer);
+    level.to.push_back({receiverIn(to, own_part, rank - level.own.first), to});
+    const int from_part = (own_part + nparts - i) % nparts;
+    const ChunkRun from = partOf(group, nparts, from_part);
+    for (int position = 0; position < from.count; ++position) {
+      if (receiverIn(level.own, from_part, position) == rank) level.from.push_back(from.first + position);
+    }
   }
   return level;
 }
 
-/// Votes that every rank of `part` holds after a level, if ranks of `group` hold held[rank] before.
+/// Brings `held`, the votes that every rank holds, from before a level to after it, for the ranks of `part`.
 void passVotes(ChunkRun group, ChunkRun part, std::vector<int>& held) {
   const int nparts = knomialRadix(group.count);
   for (int other = 0; other < nparts; ++other) {
     const ChunkRun from = partOf(group, nparts, other);
     if (from == part) continue;
-    for (int i = 0; i < from.count; ++i) {
-      held[static_cast<std::size_t>(part.first + i % part.count)] += held[static_cast<std::size_t>(from.first + i)];
+    for (int position = 0; position < from.count; ++position) {
+      held[static_cast<std::size_t>(receiverIn(part, other, position))] +=
+          held[static_cast<std::size_t>(from.first + position)];
     }
   }
 }
