@@ -70,13 +70,14 @@ struct Kernels {
   bool (*supported)();
 
   /// Elements -> one plane, bit = 1 where the element is not below zero (zero, minus zero and NaN give 1).
-  /// `type`: a floating-point type, kInt8 or kBits (copied, padding cleared). Float denormals count as what they are, also
-  /// with denormals-are-zero set in the thread's control register.
+  /// `type`: a floating-point type, kInt8 or kBits (copied, padding cleared). Float denormals count as what they are,
+  /// also with denormals-are-zero set in the thread's control register.
   void (*encodeBinary)(ElementType type, const void* elements, size_t count, Word* nonnegative);
 
   /// Elements -> two planes: `positive` where the element is above zero, `nonnegative` where it is not below zero; NaN
   /// and zeros are 0 in the first and 1 in the second. kBits has no zeros: both planes are equal to the input.
-  /// A sign s is thus two votes whose number is s + 1, and a ternary sum of n signs is a binary count of 2 n votes minus n.
+  /// A sign s is thus two votes whose number is s + 1, and a ternary sum of n signs is a binary count of 2 n votes
+  /// minus n.
   void (*encodeTernary)(ElementType type, const void* elements, size_t count, Word* positive, Word* nonnegative);
 
   /// counts = number of inputs whose bit is set, per element. Carry-save addition, many inputs per pass over memory.
@@ -87,14 +88,14 @@ struct Kernels {
   /// sum may be the same planes as a or b (equal words and stride).
   void (*merge)(ConstPlanes a, ConstPlanes b, size_t nwords, Planes sum);
 
-  /// out = min(max(in, low), high) - low, per element. low <= high; out.nplanes == planesFor(high - low). high may exceed
-  /// what in.nplanes can hold. out may be the same planes as in.
+  /// out = min(max(in, low), high) - low, per element. low <= high; out.nplanes == planesFor(high - low). high may
+  /// exceed what in.nplanes can hold. out may be the same planes as in.
   void (*clamp)(ConstPlanes in, uint64_t low, uint64_t high, size_t nwords, Planes out);
 
   /// Full counts -> vote. With won = count >= threshold and tied = has_ties and count == threshold - 1:
   ///   positive = won | (tied & tie_pattern),  nonnegative = won | tied (not written if nullptr).
-  /// tie_pattern is the same for every word: 0, ~0, or alternating bits. threshold >= 0; 0 means always won. `positive` or
-  /// `nonnegative` may be one of the planes of counts.
+  /// tie_pattern is the same for every word: 0, ~0, or alternating bits. threshold >= 0; 0 means always won. `positive`
+  /// or `nonnegative` may be one of the planes of counts.
   void (*decide)(ConstPlanes counts, uint64_t threshold, bool has_ties, Word tie_pattern, size_t nwords, Word* positive,
                  Word* nonnegative);
 
@@ -105,13 +106,13 @@ struct Kernels {
   void (*restoreTop)(ConstPlanes low, const Word* own_positive, const Word* own_nonnegative, size_t nwords, Word* top);
 
   /// Vote planes -> elements: +1 where positive, else 0 where nonnegative, else -1. nonnegative nullptr: no zeros.
-  /// `type`: a floating-point type, kInt8, or kBits (positive copied with padding cleared; nonnegative must be nullptr).
-  /// elements must not overlap the planes. Streaming is a hint.
+  /// `type`: a floating-point type, kInt8, or kBits (positive copied with padding cleared; nonnegative must be
+  /// nullptr). elements must not overlap the planes. Streaming is a hint.
   void (*decodeVote)(ElementType type, const Word* positive, const Word* nonnegative, size_t count, void* elements,
                      Store store);
 
-  /// Counts -> elements by table: elements[e] = table[counts[e]]. table: [2^counts.nplanes] values of `type`, aligned to
-  /// 64 bytes. `type`: any but kBits. counts.nplanes <= 16.
+  /// Counts -> elements by table: elements[e] = table[counts[e]]. table: [2^counts.nplanes] values of `type`, aligned
+  /// to 64 bytes. `type`: any but kBits. counts.nplanes <= 16.
   void (*decodeAvg)(ElementType type, ConstPlanes counts, const void* table, size_t count, void* elements, Store store);
 };
 
@@ -133,8 +134,8 @@ KernelsList builtKernels();
 /// Every instance that this machine supports, best first; never empty, the last is scalar. Computed once.
 KernelsList supportedKernels();
 
-/// The instance named `name`, or the best one if name is nullptr or empty; nullptr if this machine does not support it or
-/// no instance has that name. The library passes the setting SIGNCCL_KERNELS.
+/// The instance named `name`, or the best one if name is nullptr or empty; nullptr if this machine does not support it
+/// or no instance has that name. The library passes the setting SIGNCCL_KERNELS.
 const Kernels* selectKernels(const char* name);
 
 }  // namespace signccl

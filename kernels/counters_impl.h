@@ -1,0 +1,122 @@
+// The one definition of the kernels that work on finished counters: merge, clamp, decide, restoreTop.
+// Every one loops over planes inside a wide column, and reads all it needs of a column before it overwrites it.
+#ifndef SIGNCCL_KERNELS_COUNTERS_IMPL_H_
+#define SIGNCCL_KERNELS_COUNTERS_IMPL_H_
+
+#include "kernels/columns.h"
+#include "kernels/kernels.h"
+#include "kernels/word_ops.h"
+
+namespace signccl {
+
+/// Bit j of a constant, for any plane number.
+SIGNCCL_WORD_OP bool constantBit(uint64_t constant, int j) { return ((constant >> j) & 1) != 0; }
+
+/// Ripple-carry addition. The lowest plane has no carry in, planes that only one operand has need a half adder.
+template <typename Isa>
+void merge(ConstPlanes a, ConstPlanes b, size_t nwords, Planes sum) {
+  const int both = a.nplanes < b.nplanes ? a.nplanes : b.nplanes;
+  const ConstPlanes longer = a.nplanes < b.nplanes ? b : a;
+  const int full = both < sum.nplanes ? both : sum.nplanes;
+  forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) {
+    using Vec = typename decltype(column)::Vec;
+    Vec carry = Vec::fill(0);
+    for (int j = 0; j < full; ++j) {
+      const SumCarry<Vec> added = fullAdd(column.load(a, j), column.load(b, j), carry);
+      column.store(sum, j, added.sum);
+      carry = added.carry;
+    }
+    for (int j = full; j < sum.nplanes; ++j) {
+      const SumCarry<Vec> added = halfAdd(column.load(longer, j), carry);
+      column.store(sum, j, added.sum);
+      carry = added.carry;
+    }
+  });
+}
+
+/// First pass: compare with both limits. Second pass: subtract `low`, and put the constant high - low where `high` was
+/// reached and 0 where `low` was not.
+template <typename Isa>
+void clamp(ConstPlanes in, uint64_t low, uint64_t high, size_t nwords, Planes out) {
+  forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) {
+    using Vec = typename decltype(column)::Vec;
+    Vec at_low = Vec::fill(~Word{0});
+    Vec at_high = Vec::fill(~Word{0});
+    for (int j = 0; j < in.nplanes; ++j) {
+      const Vec plane = column.load(in, j);
+      at_low = compareStep(at_low, plane, constantBit(low, j));
+      at_high = compareStep(at_high, plane, constantBit(high, j));
+    }
+    if (low >> in.nplanes != 0) at_low = Vec::fill(0);
+    if (high >> in.nplanes != 0) at_high = Vec::fill(0);
+    const Vec between = andNot(at_low, at_high);
+    Vec no_borrow = Vec::fill(~Word{0});
+    for (int j = 0; j < out.nplanes; ++j) {
+      const Vec plane = column.load(in, j);
+      const bool low_bit = constantBit(low, j);
+      const Vec difference = low_bit ? plane ^ no_borrow : ~(plane ^ no_borrow);
+      no_borrow = compareStep(no_borrow, plane, low_bit);
+      const Vec inside = difference & between;
+      column.store(out, j, constantBit(high - low, j) ? inside | at_high : inside);
+    }
+  });
+}
+
+template <typename Isa, bool kTies>
+void decidePlanes(ConstPlanes counts, uint64_t threshold, Word tie_pattern, size_t nwords, Word* positive,
+                  Word* nonnegative) {
+  const uint64_t tie = threshold - 1;
+  forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) {
+    using Vec = typename decltype(column)::Vec;
+    Vec won = Vec::fill(~Word{0});
+    Vec tied = Vec::fill(~Word{0});
+    for (int j = 0; j < counts.nplanes; ++j) {
+      const Vec plane = column.load(counts, j);
+      won = compareStep(won, plane, constantBit(threshold, j));
+      if constexpr (kTies) tied = constantBit(tie, j) ? tied & plane : andNot(tied, plane);
+    }
+    if (threshold >> counts.nplanes != 0) won = Vec::fill(0);
+    if constexpr (kTies) {
+      if (tie >> counts.nplanes != 0) tied = Vec::fill(0);
+      column.store(positive, won | (tied & Vec::fill(tie_pattern)));
+      if (nonnegative != nullptr) column.store(nonnegative, won | tied);
+    } else {
+      column.store(positive, won);
+      if (nonnegative != nullptr) column.store(nonnegative, won);
+    }
+  });
+}
+
+template <typename Isa>
+void decide(ConstPlanes counts, uint64_t threshold, bool has_ties, Word tie_pattern, size_t nwords, Word* positive,
+            Word* nonnegative) {
+  if (has_ties && threshold > 0) {
+    decidePlanes<Isa, true>(counts, threshold, tie_pattern, nwords, positive, nonnegative);
+  } else {
+    decidePlanes<Isa, false>(counts, threshold, tie_pattern, nwords, positive, nonnegative);
+  }
+}
+
+/// The number is low, or low + 2^p where low < own: so top = (low < own), with own = 0, 1 or 2.
+template <typename Isa>
+void restoreTop(ConstPlanes low, const Word* own_positive, const Word* own_nonnegative, size_t nwords, Word* top) {
+  forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) {
+    using Vec = typename decltype(column)::Vec;
+    Vec two_or_more = Vec::fill(0);
+    for (int j = 1; j < low.nplanes; ++j) two_or_more = two_or_more | column.load(low, j);
+    const Vec lowest = column.load(low, 0);
+    const Vec nonnegative = column.load(own_nonnegative);
+    if (own_positive == nullptr) {
+      column.store(top, andNot(nonnegative, two_or_more | lowest));
+    } else {
+      const Vec positive = column.load(own_positive);
+      const Vec own_two = positive & nonnegative;
+      const Vec own_one = positive ^ nonnegative;
+      column.store(top, andNot(own_two | andNot(own_one, lowest), two_or_more));
+    }
+  });
+}
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_KERNELS_COUNTERS_IMPL_H_

@@ -1,0 +1,99 @@
+// Counts -> elements by table, for every instruction set. Only the width of an element matters here, not its format.
+// Small tables are looked up in registers, larger ones in memory, element by element. An `Isa` gives
+//   Table<Bits>: a copy of a table of up to 2^kMaxPlanes entries (kMaxPlanes < 0: none) made by Table(table, nplanes),
+//   with
+//     lookup<kStream>(words, nplanes, out): kWordBits entries, entry e selected by bit e of words[0] to words[nplanes -
+//     1];
+//   packBytes(words, nplanes, bytes): byte e = the number whose bit j is bit e of words[j]; nplanes <= 8, bytes:
+//   [kWordBits]; copyBlock<kStream, kBytes>(from, out): from is aligned to 64 bytes, kBytes a multiple of 64;
+// out is aligned to kVectorBytes if kStream.
+#ifndef SIGNCCL_KERNELS_DECODE_AVG_IMPL_H_
+#define SIGNCCL_KERNELS_DECODE_AVG_IMPL_H_
+
+#include "kernels/decode_impl.h"
+#include "kernels/kernels.h"
+#include "kernels/word_ops.h"
+
+namespace signccl {
+
+inline constexpr int kMaxTablePlanes = 16;
+
+/// words[j] = bits [first, first + nbits) of plane j.
+SIGNCCL_WORD_OP void countsAt(ConstPlanes counts, size_t first, size_t nbits, Word* words) {
+  for (int j = 0; j < counts.nplanes; ++j) {
+    words[j] = bitsAt(counts.words + static_cast<size_t>(j) * counts.stride, first, nbits);
+  }
+}
+
+template <typename Isa, typename Bits>
+struct SmallTableDecoder {
+  ConstPlanes counts;
+  typename Isa::template Table<Bits> table;
+
+  template <bool kStream>
+  SIGNCCL_WORD_OP void block(size_t first, size_t nbits, unsigned char* out) const {
+    Word words[kMaxTablePlanes];
+    countsAt(counts, first, nbits, words);
+    table.template lookup<kStream>(words, counts.nplanes, out);
+  }
+};
+
+template <typename Isa, typename Bits>
+struct LargeTableDecoder {
+  ConstPlanes counts;
+  const Bits* table;
+
+  template <bool kStream>
+  SIGNCCL_WORD_OP void block(size_t first, size_t nbits, unsigned char* out) const {
+    Word words[kMaxTablePlanes];
+    countsAt(counts, first, nbits, words);
+    alignas(64) uint8_t low[kWordBits];
+    alignas(64) Bits block[kWordBits];
+    if (counts.nplanes <= 8) {
+      Isa::packBytes(words, counts.nplanes, low);
+      for (size_t e = 0; e < kWordBits; ++e) block[e] = table[low[e]];
+    } else {
+      alignas(64) uint8_t high[kWordBits];
+      Isa::packBytes(words, 8, low);
+      Isa::packBytes(words + 8, counts.nplanes - 8, high);
+      for (size_t e = 0; e < kWordBits; ++e) block[e] = table[static_cast<size_t>(high[e]) << 8 | low[e]];
+    }
+    Isa::template copyBlock<kStream, sizeof(block)>(reinterpret_cast<const unsigned char*>(block), out);
+  }
+};
+
+template <typename Isa, typename Bits>
+void decodeAvgElements(ConstPlanes counts, const void* table, size_t count, void* elements, Store store) {
+  using Table = typename Isa::template Table<Bits>;
+  if constexpr (Table::kMaxPlanes >= 0) {
+    if (counts.nplanes <= Table::kMaxPlanes) {
+      const SmallTableDecoder<Isa, Bits> decoder{counts, Table(table, counts.nplanes)};
+      return decodeElements<Isa, sizeof(Bits)>(decoder, count, elements, store);
+    }
+  }
+  const LargeTableDecoder<Isa, Bits> decoder{counts, static_cast<const Bits*>(table)};
+  decodeElements<Isa, sizeof(Bits)>(decoder, count, elements, store);
+}
+
+template <typename Isa>
+void decodeAvg(ElementType type, ConstPlanes counts, const void* table, size_t count, void* elements, Store store) {
+  switch (type) {
+    case ElementType::kInt8:
+      return decodeAvgElements<Isa, uint8_t>(counts, table, count, elements, store);
+    case ElementType::kFloat16:
+    case ElementType::kBFloat16:
+    case ElementType::kInt16:
+      return decodeAvgElements<Isa, uint16_t>(counts, table, count, elements, store);
+    case ElementType::kFloat32:
+    case ElementType::kInt32:
+      return decodeAvgElements<Isa, uint32_t>(counts, table, count, elements, store);
+    case ElementType::kFloat64:
+      return decodeAvgElements<Isa, uint64_t>(counts, table, count, elements, store);
+    case ElementType::kBits:
+      return;  // a mean is not a bit
+  }
+}
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_KERNELS_DECODE_AVG_IMPL_H_

@@ -1,0 +1,86 @@
+// Elements -> sign words, for every instruction set. An `Isa` gives
+//   Word Isa::test(const unsigned char* elements, SignTest<Bits>): the test of kWordBits elements, element 0 at bit 0.
+#ifndef SIGNCCL_KERNELS_ENCODE_IMPL_H_
+#define SIGNCCL_KERNELS_ENCODE_IMPL_H_
+
+#include "kernels/bits_impl.h"
+#include "kernels/formats.h"
+#include "kernels/kernels.h"
+#include "kernels/tuning.h"
+#include "kernels/word_ops.h"
+
+namespace signccl {
+
+/// Where encoded words go; positive is nullptr for binary signs.
+struct SignPlanes {
+  Word* positive;
+  Word* nonnegative;
+};
+
+/// Asks for the lines of a block that is read soon. Reaching beyond the buffer is harmless.
+template <size_t kBytes>
+SIGNCCL_WORD_OP void prefetchAhead(const unsigned char* block) {
+  const uintptr_t ahead = reinterpret_cast<uintptr_t>(block) + kEncodePrefetchBytes;
+  for (size_t line = 0; line < kBytes; line += 64) __builtin_prefetch(reinterpret_cast<const void*>(ahead + line));
+}
+
+template <typename Isa, typename Format, bool kTernary>
+SIGNCCL_WORD_OP void encodeBlock(const unsigned char* block, Word mask, SignPlanes signs, size_t i) {
+  if constexpr (kTernary) signs.positive[i] = Isa::test(block, Format::kPositive) & mask;
+  signs.nonnegative[i] = ~Isa::test(block, Format::kNegative) & mask;
+}
+
+template <typename Isa, typename Format, bool kTernary>
+void encodeElements(const unsigned char* elements, size_t count, SignPlanes signs) {
+  constexpr size_t kElementBytes = sizeof(typename Format::Bits);
+  constexpr size_t kBlockBytes = kWordBits * kElementBytes;
+  const size_t whole = count / kWordBits;
+  for (size_t i = 0; i < whole; ++i) {
+    const unsigned char* block = elements + i * kBlockBytes;
+    prefetchAhead<kBlockBytes>(block);
+    encodeBlock<Isa, Format, kTernary>(block, ~Word{0}, signs, i);
+  }
+  const size_t rest = count % kWordBits;
+  if (rest != 0) {
+    unsigned char block[kBlockBytes] = {};
+    __builtin_memcpy(block, elements + whole * kBlockBytes, rest * kElementBytes);
+    encodeBlock<Isa, Format, kTernary>(block, lowBits(rest), signs, whole);
+  }
+}
+
+template <typename Isa, bool kTernary>
+void encode(ElementType type, const void* elements, size_t count, SignPlanes signs) {
+  const auto* bytes = static_cast<const unsigned char*>(elements);
+  switch (type) {
+    case ElementType::kFloat32:
+      return encodeElements<Isa, Float32Format, kTernary>(bytes, count, signs);
+    case ElementType::kFloat16:
+      return encodeElements<Isa, Float16Format, kTernary>(bytes, count, signs);
+    case ElementType::kBFloat16:
+      return encodeElements<Isa, BFloat16Format, kTernary>(bytes, count, signs);
+    case ElementType::kFloat64:
+      return encodeElements<Isa, Float64Format, kTernary>(bytes, count, signs);
+    case ElementType::kInt8:
+      return encodeElements<Isa, Int8Format, kTernary>(bytes, count, signs);
+    case ElementType::kBits:
+      if constexpr (kTernary) copyBits<Isa>(elements, count, signs.positive);
+      return copyBits<Isa>(elements, count, signs.nonnegative);
+    case ElementType::kInt16:
+    case ElementType::kInt32:
+      return;  // not input types
+  }
+}
+
+template <typename Isa>
+void encodeBinary(ElementType type, const void* elements, size_t count, Word* nonnegative) {
+  encode<Isa, false>(type, elements, count, {nullptr, nonnegative});
+}
+
+template <typename Isa>
+void encodeTernary(ElementType type, const void* elements, size_t count, Word* positive, Word* nonnegative) {
+  encode<Isa, true>(type, elements, count, {positive, nonnegative});
+}
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_KERNELS_ENCODE_IMPL_H_

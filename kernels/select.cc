@@ -1,0 +1,89 @@
+// Which instances this build has, and which of them this machine can run.
+#include <string.h>
+
+#include "kernels/instances.h"
+#include "kernels/kernels.h"
+
+namespace signccl {
+namespace {
+
+// SIGNCCL_KERNELS_* are set by CMake for the files that it adds.
+const Kernels* const kBuilt[] = {
+#if defined(SIGNCCL_KERNELS_AVX512)
+    &kAvx512Kernels,
+#endif
+#if defined(SIGNCCL_KERNELS_AVX2)
+    &kAvx2Kernels,
+#endif
+#if defined(SIGNCCL_KERNELS_NEON)
+    &kNeonKernels,
+#endif
+    &kScalarKernels,
+};
+constexpr size_t kNumBuilt = sizeof(kBuilt) / sizeof(kBuilt[0]);
+
+struct Supported {
+  const Kernels* instances[kNumBuilt];
+  size_t count = 0;
+
+  Supported() {
+    for (const Kernels* kernels : kBuilt) {
+      if (kernels->supported()) instances[count++] = kernels;
+    }
+  }
+};
+
+}  // namespace
+
+bool everySupported() { return true; }
+
+#if defined(__x86_64__)
+// __builtin_cpu_supports also asks whether the operating system saves the registers.
+bool avx2Supported() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") != 0;
+}
+
+bool avx512Supported() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+}
+#endif
+
+size_t elementBytes(ElementType type, size_t count) {
+  switch (type) {
+    case ElementType::kInt8:
+      return count;
+    case ElementType::kFloat16:
+    case ElementType::kBFloat16:
+    case ElementType::kInt16:
+      return 2 * count;
+    case ElementType::kFloat32:
+    case ElementType::kInt32:
+      return 4 * count;
+    case ElementType::kFloat64:
+      return 8 * count;
+    case ElementType::kBits:
+      return count / kWordBits * sizeof(Word) + (count % kWordBits != 0 ? sizeof(Word) : 0);
+  }
+  return 0;
+}
+
+KernelsList builtKernels() { return {kBuilt, kNumBuilt}; }
+
+KernelsList supportedKernels() {
+  static const Supported kSupported;
+  return {kSupported.instances, kSupported.count};
+}
+
+const Kernels* selectKernels(const char* name) {
+  const KernelsList supported = supportedKernels();
+  if (name == nullptr || name[0] == '\0') return supported.instances[0];
+  for (size_t i = 0; i < supported.count; ++i) {
+    if (strcmp(supported.instances[i]->name, name) == 0) return supported.instances[i];
+  }
+  return nullptr;
+}
+
+}  // namespace signccl

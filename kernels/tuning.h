@@ -1,0 +1,22 @@
+// Numbers that were chosen by measuring (perf/kernel_bench) and that change no result.
+#ifndef SIGNCCL_KERNELS_TUNING_H_
+#define SIGNCCL_KERNELS_TUNING_H_
+
+#include <stddef.h>
+
+namespace signccl {
+
+/// Inputs that `count` adds in one pass with all counters in registers; 16 fills the registers of AVX2.
+inline constexpr int kCountBlock = 16;
+
+/// Words of each input that `count` works on before it goes to the next block of inputs; the counters of a tile,
+/// 16 planes at most, stay in the first-level cache.
+inline constexpr size_t kCountTileWords = 128;
+
+/// How far ahead of its reads `encode` prefetches. Hardware prefetchers stop at the end of a page; this reaches over
+/// it.
+inline constexpr size_t kEncodePrefetchBytes = 4096;
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_KERNELS_TUNING_H_
