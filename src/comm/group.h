@@ -7,9 +7,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "comm/signature.h"
+#include "schedule/cost.h"
 #include "topology/topology.h"
 #include "transport/transport.h"
 
@@ -23,6 +26,9 @@ struct Failure {
   std::string message;
 };
 
+/// Settings that decide who sends what to whom, so that all ranks must have the same: name and value.
+using SharedSettings = std::vector<std::pair<std::string, std::string>>;
+
 class Group {
  public:
   virtual ~Group() = default;
@@ -31,6 +37,9 @@ class Group {
   [[nodiscard]] virtual const Topology& topology() const = 0;
   /// Ranks of the group on this machine, whatever the topology says.
   [[nodiscard]] virtual int ranksOnThisMachine() const = 0;
+
+  /// What messages cost here, for the choice of algorithms; the same on every rank.
+  [[nodiscard]] virtual CostModel costModel() const = 0;
 
   /// Waits until all ranks have joined. Throws Error: signcclTimeout naming those that have not, or the failure.
   virtual void awaitMembers(Deadline deadline) = 0;
@@ -56,8 +65,9 @@ class Group {
   /// This rank takes part no more; if others wait for it, the group fails with signcclRemoteError.
   virtual void leave() noexcept = 0;
 
-  /// Takes part in a split; the ranks' n-th splits belong together.
-  virtual void postSplit(int color, int key) = 0;
+  /// Takes part in a split; the ranks' n-th splits belong together. Ranks of one color must have the same settings, or
+  /// the group fails with signcclInvalidUsage.
+  virtual void postSplit(int color, int key, const SharedSettings& settings) = 0;
 
   /// Waits for the other ranks' postSplit() and gives the new group, null for a negative color.
   virtual std::unique_ptr<Group> awaitSplit(Deadline deadline) = 0;

@@ -20,9 +20,16 @@ namespace signccl {
 /// What the ranks of one group share.
 class LoopbackRecord {
  public:
-  LoopbackRecord(Topology topology, SharedSettings settings)
+  /// What one rank says in a split.
+  struct Choice {
+    Rank rank;
+    int color;
+    int key;
+    SharedSettings settings;
+  };
+
+  explicit LoopbackRecord(Topology topology)
       : topology_(std::move(topology)),
-        settings_(std::move(settings)),
         fabric_(std::make_shared<LoopbackFabric>(topology_.nranks())),
         joined_(static_cast<std::size_t>(topology_.nranks()), 0),
         announcements_(topology_.nranks()) {}
@@ -40,15 +47,10 @@ class LoopbackRecord {
   void leave(Rank rank);
   void fail(const Failure& failure);
   [[nodiscard]] Failure failure() const;
-  void postSplit(Rank rank, std::uint64_t split, int color, int key);
+  void postSplit(std::uint64_t split, Choice choice);
   std::unique_ptr<LoopbackGroup> awaitSplit(Rank rank, std::uint64_t split, Deadline deadline);
 
  private:
-  struct Choice {
-    Rank rank;
-    int color;
-    int key;
-  };
   struct Split {
     std::vector<Choice> choices;
     std::map<int, std::shared_ptr<LoopbackRecord>> groups;  ///< by color, made when the last rank has chosen
@@ -61,13 +63,14 @@ class LoopbackRecord {
   std::vector<Rank> missing(const std::vector<std::uint8_t>& present) const;
 
   const Topology topology_;
-  const SharedSettings settings_;
   const std::shared_ptr<LoopbackFabric> fabric_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::uint8_t> joined_;  ///< [rank]
   int njoined_ = 0;
+  Rank first_rank_ = -1;     ///< that joined
+  SharedSettings settings_;  ///< its settings
   Announcements announcements_;
   std::map<std::uint64_t, Split> splits_;
   Failure failure_;
@@ -97,6 +100,16 @@ Registry& registry() {
   return instance;
 }
 
+/// Says which setting differs, if one does.
+std::optional<std::string> describeDifference(const SharedSettings& a, Rank rank_a, const SharedSettings& b, Rank rank_b) {
+  for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
+    if (a[i] == b[i]) continue;
+    return "the ranks have different settings: " + a[i].first + " is " + a[i].second + " on rank " +
+           std::to_string(rank_a) + " and " + b[i].second + " on rank " + std::to_string(rank_b);
+  }
+  return std::nullopt;
+}
+
 Topology nodesOf(int nranks, int ranks_per_node) {
   return ranks_per_node > 0 ? Topology::uniform(nranks, ranks_per_node) : Topology::singleNode(nranks);
 }
@@ -124,10 +137,11 @@ void LoopbackRecord::join(Rank rank, int nranks, const SharedSettings& settings)
                                          " ranks, an earlier rank one of " + std::to_string(this->nranks())});
     throwIfFailedLocked();
   }
-  for (std::size_t i = 0; i < settings.size(); ++i) {
-    if (settings[i] == settings_[i]) continue;
-    failLocked({signcclInvalidUsage, me + " has " + settings[i].first + " " + settings[i].second +
-                                         ", an earlier rank has " + settings_[i].second});
+  if (first_rank_ < 0) {
+    first_rank_ = rank;
+    settings_ = settings;
+  } else if (const auto difference = describeDifference(settings_, first_rank_, settings, rank)) {
+    failLocked({signcclInvalidUsage, *difference});
     throwIfFailedLocked();
   }
   std::uint8_t& place = joined_[static_cast<std::size_t>(rank)];
@@ -199,11 +213,18 @@ void LoopbackRecord::throwIfFailedLocked() const {
   if (failed()) throw Error(failure_.code, failure_.message);
 }
 
-void LoopbackRecord::postSplit(Rank rank, std::uint64_t split, int color, int key) {
+void LoopbackRecord::postSplit(std::uint64_t split, Choice choice) {
   const std::lock_guard lock(mutex_);
   throwIfFailedLocked();
   Split& joint = splits_[split];
-  joint.choices.push_back({rank, color, key});
+  for (const Choice& earlier : joint.choices) {
+    if (earlier.color != choice.color || choice.color < 0) continue;
+    if (const auto difference = describeDifference(earlier.settings, earlier.rank, choice.settings, choice.rank)) {
+      failLocked({signcclInvalidUsage, *difference});
+      throwIfFailedLocked();
+    }
+  }
+  joint.choices.push_back(std::move(choice));
   if (joint.choices.size() < static_cast<std::size_t>(nranks())) return;
   makeSplitGroups(joint);
   changed_.notify_all();
@@ -217,7 +238,7 @@ void LoopbackRecord::makeSplitGroups(Split& split) {
   for (const Choice& choice : split.choices) node_of[choice.color].push_back(topology_.nodeOf(choice.rank));
   for (const auto& [color, nodes] : node_of) {
     if (color < 0) continue;
-    split.groups[color] = std::make_shared<LoopbackRecord>(Topology(nodes), settings_);
+    split.groups[color] = std::make_shared<LoopbackRecord>(Topology(nodes));
     split.groups[color]->joinAll();
   }
 }
@@ -276,7 +297,7 @@ std::unique_ptr<LoopbackGroup> LoopbackGroup::join(const signcclUniqueId& id, in
     std::weak_ptr<LoopbackRecord>& known = all.groups[body.secret];
     record = known.lock();
     if (!record) {
-      record = std::make_shared<LoopbackRecord>(nodesOf(nranks, ranks_per_node), settings);
+      record = std::make_shared<LoopbackRecord>(nodesOf(nranks, ranks_per_node));
       known = record;
     }
   }
@@ -285,7 +306,7 @@ std::unique_ptr<LoopbackGroup> LoopbackGroup::join(const signcclUniqueId& id, in
 }
 
 std::vector<std::unique_ptr<LoopbackGroup>> LoopbackGroup::makeAll(int nranks, int ranks_per_node) {
-  const auto record = std::make_shared<LoopbackRecord>(nodesOf(nranks, ranks_per_node), SharedSettings{});
+  const auto record = std::make_shared<LoopbackRecord>(nodesOf(nranks, ranks_per_node));
   record->joinAll();
   std::vector<std::unique_ptr<LoopbackGroup>> groups;
   for (Rank rank = 0; rank < nranks; ++rank) groups.push_back(std::make_unique<LoopbackGroup>(record, rank));
@@ -297,6 +318,8 @@ LoopbackGroup::LoopbackGroup(std::shared_ptr<LoopbackRecord> record, Rank rank)
 
 const Topology& LoopbackGroup::topology() const { return record_->topology(); }
 int LoopbackGroup::ranksOnThisMachine() const { return record_->nranks(); }
+CostModel LoopbackGroup::costModel() const { return {kLoopbackLink, kLoopbackLink, kCountNsPerPlaneWord}; }
+
 void LoopbackGroup::awaitMembers(Deadline deadline) { record_->awaitMembers(rank_, deadline); }
 
 std::unique_ptr<Transport> LoopbackGroup::makeTransport() {
@@ -312,7 +335,9 @@ bool LoopbackGroup::failed() const noexcept { return record_->failed(); }
 Failure LoopbackGroup::failure() const { return record_->failure(); }
 void LoopbackGroup::fail(const Failure& failure) noexcept { record_->fail(failure); }
 void LoopbackGroup::leave() noexcept { record_->leave(rank_); }
-void LoopbackGroup::postSplit(int color, int key) { record_->postSplit(rank_, splits_++, color, key); }
+void LoopbackGroup::postSplit(int color, int key, const SharedSettings& settings) {
+  record_->postSplit(splits_++, {rank_, color, key, settings});
+}
 
 std::unique_ptr<Group> LoopbackGroup::awaitSplit(Deadline deadline) {
   return record_->awaitSplit(rank_, splits_ - 1, deadline);

@@ -3,8 +3,6 @@
 #define SIGNCCL_COMM_LOOPBACK_GROUP_H_
 
 #include <memory>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "comm/group.h"
@@ -13,9 +11,6 @@
 namespace signccl {
 
 class LoopbackRecord;
-
-/// Settings that decide who sends what to whom, so that all ranks must have the same: name and value.
-using SharedSettings = std::vector<std::pair<std::string, std::string>>;
 
 class LoopbackGroup final : public Group {
  public:
@@ -36,6 +31,7 @@ class LoopbackGroup final : public Group {
   [[nodiscard]] Rank rank() const override { return rank_; }
   [[nodiscard]] const Topology& topology() const override;
   [[nodiscard]] int ranksOnThisMachine() const override;
+  [[nodiscard]] CostModel costModel() const override;
   void awaitMembers(Deadline deadline) override;
   std::unique_ptr<Transport> makeTransport() override;
   void announce(std::uint64_t exchange, const ExchangeSignature& signature) override;
@@ -44,7 +40,7 @@ class LoopbackGroup final : public Group {
   [[nodiscard]] Failure failure() const override;
   void fail(const Failure& failure) noexcept override;
   void leave() noexcept override;
-  void postSplit(int color, int key) override;
+  void postSplit(int color, int key, const SharedSettings& settings) override;
   std::unique_ptr<Group> awaitSplit(Deadline deadline) override;
 
  private:

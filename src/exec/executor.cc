@@ -12,8 +12,10 @@ namespace {
 /// Lanes beyond one for each thread: enough for a slice that waits for messages at each end of one that computes.
 constexpr std::size_t kExtraLanes = 3;
 
-/// Slices are not cut smaller than this for the sake of more threads.
-constexpr std::size_t kSmallestSliceWords = 2048;
+/// A vector is cut into at least this many slices, so that stations overlap and threads share the work, unless
+/// slices would become smaller than kSmallestSliceWords. Nothing here may depend on the rank: all cut alike.
+constexpr std::size_t kFewestSlices = 4;
+constexpr std::size_t kSmallestSliceWords = 4096;
 
 /// Stations with less work than this run in the driving thread: handing them over costs more.
 constexpr std::size_t kSmallestJobWords = 1024;
@@ -48,13 +50,12 @@ Executor::~Executor() = default;
 void Executor::start(const Plan& plan, const Batch& batch) {
   SIGNCCL_ASSERT(finished() && batch.nwords > 0);
   const std::size_t slice_words = std::max<std::size_t>(1, options_.slice_bytes / sizeof(Word));
-  const std::size_t for_all_threads = options_.nthreads == 1 ? 1 : 2 * static_cast<std::size_t>(options_.nthreads);
   exchange_.kernels = &kernels_;
   exchange_.plan = &plan;
   exchange_.batch = &batch;
   exchange_.layout = &layout_;
   exchange_.nslices = std::max({std::size_t{1}, divideUp(batch.nwords, slice_words),
-                                std::min(for_all_threads, batch.nwords / kSmallestSliceWords)});
+                                std::min(kFewestSlices, batch.nwords / kSmallestSliceWords)});
   exchange_.store = batch.userBytes() >= options_.streaming_bytes ? Store::kStreaming : Store::kCached;
   encode_first_ = batch.mustEncodeFirst();
   if (batch.rules.op == SignOp::kAvg) prepareMeans();

@@ -1,0 +1,148 @@
+#include "api/arguments.h"
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+
+namespace signccl {
+namespace {
+
+[[noreturn]] void refuse(const std::string& what) { throw Error(signcclInvalidArgument, what); }
+
+std::optional<ElementType> toElementType(int type) {
+  switch (type) {
+    case signcclInt8: return ElementType::kInt8;
+    case signcclInt32: return ElementType::kInt32;
+    case signcclFloat16: return ElementType::kFloat16;
+    case signcclFloat32: return ElementType::kFloat32;
+    case signcclFloat64: return ElementType::kFloat64;
+    case signcclBfloat16: return ElementType::kBFloat16;
+    case signcclInt16: return ElementType::kInt16;
+    case signcclBits: return ElementType::kBits;
+    default: return std::nullopt;
+  }
+}
+
+bool isSumOnly(ElementType type) { return type == ElementType::kInt16 || type == ElementType::kInt32; }
+
+ElementType checkSendType(int type) {
+  const auto known = toElementType(type);
+  if (!known) refuse("sendtype is " + std::to_string(type) + ", which is no signcclDataType_t");
+  if (isSumOnly(*known)) {
+    refuse(std::string("sendtype is ") + elementTypeName(*known) +
+           ", expected float32, float16, bfloat16, float64, int8 or bits");
+  }
+  return *known;
+}
+
+void checkVoteRecvType(ElementType type, TieRule tie) {
+  if (isSumOnly(type)) {
+    refuse(std::string("recvtype is ") + elementTypeName(type) +
+           ", expected float32, float16, bfloat16, float64, int8 or bits for a vote");
+  }
+  if (type == ElementType::kBits && tie == TieRule::kZero) {
+    refuse("recvtype is bits, which cannot hold the 0 of tie rule zero; expected another recvtype or tie rule");
+  }
+}
+
+void checkAvgRecvType(ElementType type, int nranks) {
+  const auto mustHold = [&](int max) {
+    if (nranks <= max) return;
+    refuse(std::string("recvtype is ") + elementTypeName(type) + ", which cannot hold a sum of " +
+           std::to_string(nranks) + " signs; at most " + std::to_string(max) + " ranks");
+  };
+  if (type == ElementType::kBits) {
+    refuse("recvtype is bits, expected float32, float16, bfloat16, float64, int8, int16 or int32 for an average");
+  }
+  if (type == ElementType::kInt8) mustHold(std::numeric_limits<std::int8_t>::max());
+  if (type == ElementType::kInt16) mustHold(std::numeric_limits<std::int16_t>::max());
+}
+
+ExchangeRules checkRules(const CollectiveArguments& arguments) {
+  ExchangeRules rules{arguments.op, 1, TieRule::kAlternate};
+  const signcclSignConfig_t* config = arguments.config;
+  if (config == nullptr) return rules;
+  if (config->magic != SIGNCCL_CONFIG_MAGIC || config->size != sizeof(signcclSignConfig_t)) {
+    refuse("config was not initialised with SIGNCCL_SIGN_CONFIG_INITIALIZER (size " + std::to_string(config->size) +
+           ", expected " + std::to_string(sizeof(signcclSignConfig_t)) + ")");
+  }
+  switch (config->zeroRule) {
+    case SIGNCCL_CONFIG_UNDEF_INT:
+    case signcclZeroBinary: break;
+    case signcclZeroTernary: rules.votes_per_rank = 2; break;
+    default: refuse("config->zeroRule is " + std::to_string(config->zeroRule) + ", expected 0 (binary) or 1 (ternary)");
+  }
+  TieRule tie = TieRule::kAlternate;
+  switch (config->tieRule) {
+    case signcclTieZero: tie = TieRule::kZero; break;
+    case signcclTiePositive: tie = TieRule::kPositive; break;
+    case signcclTieNegative: tie = TieRule::kNegative; break;
+    case SIGNCCL_CONFIG_UNDEF_INT:
+    case signcclTieAlternate: break;
+    default:
+      refuse("config->tieRule is " + std::to_string(config->tieRule) +
+             ", expected 0 (zero), 1 (positive), 2 (negative) or 3 (alternate)");
+  }
+  if (arguments.op == SignOp::kVote) rules.tie = tie;
+  return rules;
+}
+
+/// Bytes of a buffer. No object is larger than PTRDIFF_MAX, so a larger one is a mistake too.
+std::size_t checkBytes(const char* name, ElementType type, std::size_t count) {
+  const std::size_t bytes_per_word = elementBytes(type, kWordBits);
+  constexpr auto kMost = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+  if (count / kWordBits + 1 > kMost / bytes_per_word) {
+    refuse("count is " + std::to_string(count) + ": " + name + " of " + elementTypeName(type) +
+           " would be larger than memory can be");
+  }
+  return elementBytes(type, count);
+}
+
+void checkBuffers(const CollectiveArguments& arguments, ElementType sendtype, ElementType recvtype) {
+  const std::size_t send_bytes = checkBytes("sendbuff", sendtype, arguments.count);
+  const std::size_t recv_bytes = checkBytes("recvbuff", recvtype, arguments.count);
+  if (arguments.count == 0) return;
+  const std::string of_count = " is NULL and count is " + std::to_string(arguments.count);
+  if (arguments.sendbuff == nullptr) refuse("sendbuff" + of_count);
+  if (arguments.recvbuff == nullptr) refuse("recvbuff" + of_count);
+  const auto* send = static_cast<const std::byte*>(arguments.sendbuff);
+  const auto* recv = static_cast<const std::byte*>(arguments.recvbuff);
+  const std::less<const std::byte*> before;
+  if (send != recv && before(send, recv + recv_bytes) && before(recv, send + send_bytes)) {
+    const std::ptrdiff_t offset = recv - send;
+    refuse("sendbuff and recvbuff overlap partly: recvbuff begins " + std::to_string(offset) + " bytes after sendbuff, of " +
+           std::to_string(send_bytes) + " and " + std::to_string(recv_bytes) +
+           " bytes; expected equal or disjoint buffers");
+  }
+}
+
+}  // namespace
+
+CheckedCollective checkCollective(const CollectiveArguments& arguments, int nranks) {
+  if (arguments.stream != nullptr) refuse("stream is not NULL: this build serves host buffers only");
+  CheckedCollective checked;
+  checked.rules = checkRules(arguments);
+  const ElementType sendtype = checkSendType(arguments.sendtype);
+  const auto recvtype = toElementType(arguments.recvtype);
+  if (!recvtype) {
+    refuse("recvtype is " + std::to_string(arguments.recvtype) + ", which is no signcclDataType_t");
+  }
+  if (arguments.op == SignOp::kVote) {
+    checkVoteRecvType(*recvtype, checked.rules.tie);
+  } else {
+    checkAvgRecvType(*recvtype, nranks);
+  }
+  checkBuffers(arguments, sendtype, *recvtype);
+  checked.segment.send = arguments.sendbuff;
+  checked.segment.recv = arguments.recvbuff;
+  checked.segment.count = arguments.count;
+  checked.segment.sendtype = sendtype;
+  checked.segment.recvtype = *recvtype;
+  return checked;
+}
+
+}  // namespace signccl

@@ -1,0 +1,33 @@
+// Checks what a user passes to a collective and turns it into our types.
+#ifndef SIGNCCL_API_ARGUMENTS_H_
+#define SIGNCCL_API_ARGUMENTS_H_
+
+#include "comm/communicator.h"
+#include "signccl/signccl.h"
+
+namespace signccl {
+
+/// The arguments of a collective as they came.
+struct CollectiveArguments {
+  SignOp op = SignOp::kVote;
+  const void* sendbuff = nullptr;
+  void* recvbuff = nullptr;
+  std::size_t count = 0;
+  signcclDataType_t sendtype = signcclFloat32;
+  signcclDataType_t recvtype = signcclFloat32;
+  const signcclSignConfig_t* config = nullptr;
+  signcclStream_t stream = nullptr;
+};
+
+/// Arguments that have passed all checks.
+struct CheckedCollective {
+  ExchangeRules rules;
+  Segment segment;
+};
+
+/// Throws signcclInvalidArgument, with the value that is wrong and what was expected.
+CheckedCollective checkCollective(const CollectiveArguments& arguments, int nranks);
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_API_ARGUMENTS_H_

@@ -1,0 +1,296 @@
+#include "comm/communicator.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+
+namespace signccl {
+namespace {
+
+/// Empty turns with a yield in between before a waiting thread goes to sleep. Yielding keeps ranks that share a core
+/// going; sleeping costs tens of microseconds at the next message.
+constexpr int kTurnsBeforeSleep = 2000;
+/// Longest sleep: how late a deadline or a failure may be noticed.
+constexpr std::chrono::microseconds kLongestSleep{1000};
+
+ExecutorOptions executorOptions(const CommOptions& options, const Group& group) {
+  ExecutorOptions result;
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  const auto ranks = static_cast<unsigned>(group.ranksOnThisMachine());
+  result.nthreads = options.nthreads > 0 ? options.nthreads : static_cast<int>(std::max(1U, cores / ranks));
+  result.slice_bytes = options.slice_bytes;
+  return result;
+}
+
+}  // namespace
+
+Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& options)
+    : options_(options),
+      group_(std::move(group)),
+      transport_(group_->makeTransport()),
+      trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
+      planner_(group_->rank(), group_->topology(), group_->costModel(), options.algorithm),
+      executor_(*options.kernels, *transport_, executorOptions(options, *group_), trace_.get()) {
+  log(LogLevel::kInfo, Subsystem::kInit, rank(), "communicator '", options.name, "' of ", nranks(), " ranks on ",
+      group_->topology().nnodes(), " node(s), kernels ", options.kernels->name, ", ",
+      executorOptions(options, *group_).nthreads, " thread(s)");
+}
+
+Communicator::~Communicator() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  transport_->wake();
+  if (progress_thread_.joinable()) progress_thread_.join();
+  group_->leave();
+  const std::lock_guard driving(driver_);
+  failAll(group_->failed() ? group_->failure()
+                           : Failure{signcclInvalidUsage, "the communicator was destroyed before the collective ended"});
+  log(LogLevel::kInfo, Subsystem::kDestroy, rank(), "communicator '", options_.name, "' destroyed");
+}
+
+Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segment> segments, bool in_background,
+                                int holders) {
+  const std::lock_guard lock(mutex_);
+  throwIfUnusable();
+  if (unused_.empty()) {
+    operations_.push_back(std::make_unique<Operation>());
+    unused_.push_back(operations_.back().get());
+  }
+  Operation& operation = *unused_.back();
+  unused_.pop_back();
+
+  const bool has_ties = nranks() * rules.votes_per_rank % 2 == 0;
+  operation.batch.clear();
+  operation.batch.exchange = next_exchange_++;
+  operation.batch.tie = rules.tie;
+  operation.batch.rules = {rules.op, nranks(), rules.votes_per_rank,
+                           rules.op == SignOp::kVote && rules.tie == TieRule::kZero && has_ties};
+  operation.signature.op = rules.op;
+  operation.signature.votes_per_rank = rules.votes_per_rank;
+  operation.signature.tie = rules.tie;
+  operation.signature.calls.clear();
+  for (Segment segment : segments) {
+    operation.signature.calls.push_back({segment.count, segment.sendtype, segment.recvtype});
+    segment.call = next_call_++;
+    operation.batch.add(segment);
+  }
+  operation.in_background = in_background;
+  operation.holders = holders;
+  operation.started = false;
+  operation.done.store(false, std::memory_order_relaxed);
+  operation.outcome = {};
+  queue_.push_back(&operation);
+  if (in_background) {
+    if (!progress_thread_.joinable()) progress_thread_ = std::thread([this] { progressLoop(); });
+    changed_.notify_all();
+  }
+  return operation;
+}
+
+void Communicator::wait(Operation& operation) {
+  while (!operation.done.load(std::memory_order_acquire)) {
+    if (const auto driving = tryDrive()) {
+      driveUntil(operation);
+    } else {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, kLongestSleep, [&] { return operation.done.load(std::memory_order_acquire); });
+    }
+  }
+  release(operation);
+}
+
+bool Communicator::test(Operation& operation) {
+  if (!operation.done.load(std::memory_order_acquire)) return false;
+  release(operation);
+  return true;
+}
+
+void Communicator::release(Operation& operation) {
+  const std::lock_guard lock(mutex_);
+  const Failure outcome = operation.outcome;
+  if (--operation.holders == 0) unused_.push_back(&operation);
+  if (outcome.code != signcclSuccess) throw Error(outcome.code, outcome.message);
+}
+
+bool Communicator::step() {
+  const auto driving = tryDrive();
+  return driving && driveOnce();
+}
+
+void Communicator::driveUntil(const Operation& operation) {
+  int idle_turns = 0;
+  while (!operation.done.load(std::memory_order_acquire)) {
+    if (driveOnce()) {
+      idle_turns = 0;
+    } else if (++idle_turns < kTurnsBeforeSleep) {
+      std::this_thread::yield();
+    } else {
+      transport_->wait(kLongestSleep);
+    }
+  }
+}
+
+bool Communicator::driveOnce() {
+  Operation* const operation = front();
+  if (operation == nullptr) return false;
+  try {
+    if (group_->failed()) {
+      const Failure failure = group_->failure();
+      throw Error(failure.code, failure.message);
+    }
+    if (!operation->started) begin(*operation);
+    if (advance(*operation)) return true;
+    checkDeadline(*operation);
+    return false;
+  } catch (const Error& error) {
+    group_->fail({error.code(), error.what()});
+  } catch (const std::exception& error) {
+    group_->fail({signcclSystemError, "rank " + std::to_string(rank()) + ": " + error.what()});
+  }
+  failAll(group_->failure());
+  return true;
+}
+
+void Communicator::begin(Operation& operation) {
+  operation.started = true;
+  operation.deadline = deadline();
+  const Batch& batch = operation.batch;
+  log(LogLevel::kInfo, Subsystem::kColl, rank(), batch.rules.op == SignOp::kVote ? "vote" : "avg", " exchange ",
+      batch.exchange, ": ", batch.segments.size(), " buffer(s), ", batch.nwords, " words");
+  group_->announce(batch.exchange, operation.signature);
+  if (batch.nwords == 0) return;
+  const Algorithm algorithm = planner_.choose(batch.rules, batch.nwords);
+  executor_.start(planner_.plan(algorithm, batch.rules), batch);
+  const std::lock_guard lock(mutex_);
+  counters_.last_algorithm = algorithm;
+}
+
+/// True if anything moved.
+bool Communicator::advance(Operation& operation) {
+  const bool is_empty = operation.batch.nwords == 0;
+  const bool moved = !is_empty && executor_.progress();
+  if (!executor_.finished()) return moved;
+  // No votes come with an empty exchange, so it is the announcements that say that all ranks agree.
+  if (is_empty && !group_->allAnnounced(operation.batch.exchange)) return false;
+  complete(operation);
+  return true;
+}
+
+void Communicator::checkDeadline(const Operation& operation) const {
+  if (std::chrono::steady_clock::now() < operation.deadline) return;
+  const std::vector<Rank> awaited = executor_.awaitedPeers();
+  throw Error(signcclTimeout, "rank " + std::to_string(rank()) + " waited " + std::to_string(options_.timeout.count()) +
+                                  " ms for " + (awaited.empty() ? "the other ranks" : "rank " + rankList(awaited)) +
+                                  " in exchange number " + std::to_string(operation.batch.exchange));
+}
+
+Operation* Communicator::front() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.empty() ? nullptr : queue_.front();
+}
+
+void Communicator::complete(Operation& operation) {
+  const std::lock_guard lock(mutex_);
+  ++counters_.exchanges;
+  counters_.collectives += operation.batch.segments.size();
+  counters_.transport = transport_->counters();
+  counters_.scratch_bytes = executor_.scratchBytes();
+  queue_.erase(queue_.begin());
+  operation.done.store(true, std::memory_order_release);
+  changed_.notify_all();
+}
+
+void Communicator::failAll(const Failure& failure) {
+  if (!abandoned_ && group_->failed()) {
+    executor_.abandon();
+    abandoned_ = true;
+  }
+  const std::lock_guard lock(mutex_);
+  for (Operation* operation : queue_) {
+    operation->outcome = failure;
+    operation->done.store(true, std::memory_order_release);
+  }
+  if (!queue_.empty()) log(LogLevel::kWarn, Subsystem::kColl, rank(), failure.message);
+  queue_.clear();
+  changed_.notify_all();
+}
+
+void Communicator::progressLoop() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const auto has_work = [&] {
+      return std::any_of(queue_.begin(), queue_.end(), [](const Operation* o) { return o->in_background; });
+    };
+    changed_.wait(lock, [&] { return stopping_ || has_work(); });
+    if (stopping_) return;
+    const Operation& oldest = *queue_.front();
+    lock.unlock();
+    {
+      const std::lock_guard driving(driver_);
+      // Whoever drove meanwhile may have completed it and more, so it is only compared, not used.
+      if (front() == &oldest) driveUntil(oldest);
+    }
+    lock.lock();
+  }
+}
+
+void Communicator::finalize() {
+  while (true) {
+    Operation* last = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      if (queue_.empty()) break;
+      last = queue_.back();
+      ++last->holders;
+    }
+    wait(*last);
+  }
+  const std::lock_guard lock(mutex_);
+  finalized_ = true;
+}
+
+void Communicator::abort() noexcept {
+  group_->fail({signcclRemoteError, "rank " + std::to_string(rank()) + " aborted the communicator"});
+}
+
+signcclResult_t Communicator::asyncError() const {
+  if (group_->failed()) return group_->failure().code;
+  const std::lock_guard lock(mutex_);
+  return queue_.empty() ? signcclSuccess : signcclInProgress;
+}
+
+void Communicator::postSplit(int color, int key, const CommOptions& options) {
+  const std::lock_guard lock(mutex_);
+  throwIfUnusable();
+  if (!queue_.empty()) {
+    throw Error(signcclInvalidUsage, std::to_string(queue_.size()) + " collective(s) are under way on rank " +
+                                         std::to_string(rank()) + "; a split needs none");
+  }
+  split_options_ = options;
+  group_->postSplit(color, key, options.shared());
+}
+
+std::unique_ptr<Communicator> Communicator::awaitSplit() {
+  std::unique_ptr<Group> group = group_->awaitSplit(deadline());
+  return group ? std::make_unique<Communicator>(std::move(group), *split_options_) : nullptr;
+}
+
+CommCounters Communicator::counters() const {
+  const std::lock_guard lock(mutex_);
+  return counters_;
+}
+
+void Communicator::throwIfUnusable() const {
+  if (group_->failed()) {
+    const Failure failure = group_->failure();
+    throw Error(failure.code, "the communicator has failed: " + failure.message);
+  }
+  if (finalized_) throw Error(signcclInvalidUsage, "the communicator is finalized; it takes no more collectives");
+}
+
+}  // namespace signccl

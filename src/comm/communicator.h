@@ -1,0 +1,132 @@
+// One rank of a communicator: owns its transport, executor, plans and queue of operations.
+//
+// Whoever holds driver_ moves the oldest operation on: a thread that waits for one, or the progress thread that the first
+// non-blocking call starts. Operations are carried out in the order of their calls.
+#ifndef SIGNCCL_COMM_COMMUNICATOR_H_
+#define SIGNCCL_COMM_COMMUNICATOR_H_
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "comm/group.h"
+#include "comm/operation.h"
+#include "comm/options.h"
+#include "comm/planner.h"
+#include "exec/executor.h"
+
+namespace signccl {
+
+/// What the collectives of one exchange have in common.
+struct ExchangeRules {
+  SignOp op = SignOp::kVote;
+  int votes_per_rank = 1;
+  TieRule tie = TieRule::kAlternate;  ///< of votes; kAlternate for averages, which have no ties
+
+  friend bool operator==(const ExchangeRules&, const ExchangeRules&) = default;
+};
+
+/// Counters of a communicator; see signcclCommStats_t.
+struct CommCounters {
+  TransportCounters transport;
+  std::uint64_t collectives = 0;
+  std::uint64_t exchanges = 0;
+  std::uint64_t scratch_bytes = 0;
+  std::optional<Algorithm> last_algorithm;
+};
+
+class Communicator {
+ public:
+  /// The group's members must all have joined.
+  Communicator(std::unique_ptr<Group> group, const CommOptions& options);
+  /// Leaves the group. Operations that are under way fail.
+  ~Communicator();
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+
+  [[nodiscard]] Rank rank() const { return group_->rank(); }
+  [[nodiscard]] int nranks() const { return group_->topology().nranks(); }
+  [[nodiscard]] const CommOptions& options() const { return options_; }
+  [[nodiscard]] Deadline deadline() const { return std::chrono::steady_clock::now() + options_.timeout; }
+
+  /// Numbers the calls in `segments` and queues them as one exchange. `in_background`: the progress thread carries it
+  /// out. `holders`: how often wait() or test() will be asked for the outcome, at least once. Throws Error if the
+  /// communicator has failed or is finalized.
+  Operation& submit(const ExchangeRules& rules, std::span<const Segment> segments, bool in_background, int holders);
+
+  /// Waits for an operation and carries it out if nobody else does. Throws its error. Drops one hold.
+  void wait(Operation& operation);
+
+  /// True if the operation is done; then throws its error or drops one hold like wait().
+  bool test(Operation& operation);
+
+  /// Moves the oldest operation on for a moment, unless another thread is at it. For a thread that drives several ranks.
+  /// True if anything moved.
+  bool step();
+
+  /// Waits for all operations, then takes no more. Throws Error.
+  void finalize();
+
+  /// Tells the group that this rank takes part no more. To be called after finalize(), well or not.
+  void leave() noexcept { group_->leave(); }
+
+  /// See signcclCommAbort(). Any thread.
+  void abort() noexcept;
+
+  /// signcclSuccess, signcclInProgress or the failure. Any thread.
+  [[nodiscard]] signcclResult_t asyncError() const;
+
+  /// Takes part in a split; awaitSplit() must follow. No operation may be under way.
+  void postSplit(int color, int key, const CommOptions& options);
+  /// The new communicator, null for a negative color.
+  std::unique_ptr<Communicator> awaitSplit();
+
+  [[nodiscard]] CommCounters counters() const;
+
+ private:
+  /// Puts the caller in charge of the executor; empty if another thread is.
+  std::unique_lock<std::mutex> tryDrive() { return {driver_, std::try_to_lock}; }
+
+  bool driveOnce();
+  void driveUntil(const Operation& operation);
+  void begin(Operation& operation);
+  bool advance(Operation& operation);
+  void checkDeadline(const Operation& operation) const;
+  Operation* front() const;
+  void complete(Operation& operation);
+  void failAll(const Failure& failure);
+  void release(Operation& operation);
+  void progressLoop();
+  void throwIfUnusable() const;
+
+  const CommOptions options_;
+  std::unique_ptr<Group> group_;
+  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<TraceBuffer> trace_;
+  Planner planner_;
+  Executor executor_;
+
+  std::mutex driver_;       ///< held by the thread that uses executor_ and planner_
+  bool abandoned_ = false;  ///< the executor was given up; driver only
+
+  mutable std::mutex mutex_;  ///< guards what follows
+  std::condition_variable changed_;
+  std::vector<Operation*> queue_;  ///< oldest first; short
+  std::vector<std::unique_ptr<Operation>> operations_;
+  std::vector<Operation*> unused_;
+  std::uint64_t next_exchange_ = 0;
+  std::uint64_t next_call_ = 0;
+  CommCounters counters_;
+  bool finalized_ = false;
+  bool stopping_ = false;
+  std::optional<CommOptions> split_options_;
+  std::thread progress_thread_;
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_COMM_COMMUNICATOR_H_

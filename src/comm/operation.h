@@ -1,0 +1,28 @@
+// One exchange from its call to its end.
+#ifndef SIGNCCL_COMM_OPERATION_H_
+#define SIGNCCL_COMM_OPERATION_H_
+
+#include <atomic>
+
+#include "comm/group.h"
+#include "comm/signature.h"
+#include "exec/batch.h"
+
+namespace signccl {
+
+/// Owned by its communicator, which uses it again for a later exchange when nobody holds it.
+struct Operation {
+  Batch batch;
+  ExchangeSignature signature;
+  bool in_background = false;  ///< the progress thread is to carry it out
+  int holders = 0;             ///< those that will ask for the outcome; guarded by the communicator
+  bool started = false;        ///< driver only
+  Deadline deadline;           ///< driver only; set when it starts
+
+  std::atomic<bool> done = false;
+  Failure outcome;  ///< code signcclSuccess if it went well; written before `done`
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_COMM_OPERATION_H_

@@ -1,0 +1,96 @@
+#include "comm/options.h"
+
+#include <cstdint>
+
+#include "base/error.h"
+
+namespace signccl {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+constexpr std::int64_t kMaxTimeoutSeconds = 2'147'483;
+constexpr std::int64_t kMinSliceBytes = 64;
+constexpr std::int64_t kMaxSliceBytes = std::int64_t{1} << 30;
+
+std::string algorithmNames() {
+  std::string names;
+  for (const Algorithm algorithm : allAlgorithms()) {
+    names += (names.empty() ? "" : ", ") + std::string(algorithmName(algorithm));
+  }
+  return names;
+}
+
+void checkHeader(const signcclConfig_t& config) {
+  if (config.magic != SIGNCCL_CONFIG_MAGIC || config.size != sizeof(signcclConfig_t)) {
+    throw Error(signcclInvalidArgument, "config was not initialised with SIGNCCL_CONFIG_INITIALIZER (size " +
+                                            std::to_string(config.size) + ", expected " +
+                                            std::to_string(sizeof(signcclConfig_t)) + ")");
+  }
+}
+
+void checkRange(const char* field, int value, int min, int max) {
+  if (value >= min && value <= max) return;
+  throw Error(signcclInvalidArgument, std::string("config.") + field + " is " + std::to_string(value) +
+                                          ", expected " + std::to_string(min) + " to " + std::to_string(max));
+}
+
+void takeConfig(CommOptions& options, const signcclConfig_t& config) {
+  checkHeader(config);
+  if (config.nThreads != SIGNCCL_CONFIG_UNDEF_INT) {
+    checkRange("nThreads", config.nThreads, 1, kMaxThreads);
+    options.nthreads = config.nThreads;
+  }
+  if (config.timeoutMs != SIGNCCL_CONFIG_UNDEF_INT) {
+    checkRange("timeoutMs", config.timeoutMs, 1, INT_MAX);
+    options.timeout = std::chrono::milliseconds(config.timeoutMs);
+  }
+  if (config.algorithm != nullptr) {
+    options.algorithm = parseAlgorithm(config.algorithm);
+    if (!options.algorithm) {
+      throw Error(signcclInvalidArgument, "config.algorithm is '" + std::string(config.algorithm) +
+                                              "', expected one of " + algorithmNames());
+    }
+  }
+  if (config.commName != nullptr) options.name = config.commName;
+}
+
+void takeSettings(CommOptions& options, const Settings& settings) {
+  options.nthreads = static_cast<int>(settings.integer("SIGNCCL_NTHREADS", options.nthreads, 1, kMaxThreads));
+  if (settings.text("SIGNCCL_TIMEOUT")) {
+    options.timeout = std::chrono::seconds(settings.integer("SIGNCCL_TIMEOUT", 0, 1, kMaxTimeoutSeconds));
+  }
+  if (const auto name = settings.text("SIGNCCL_ALGO")) {
+    options.algorithm = parseAlgorithm(*name);
+    if (!options.algorithm) settings.reject("SIGNCCL_ALGO", "one of " + algorithmNames());
+  }
+  options.slice_bytes = static_cast<std::size_t>(settings.integer(
+      "SIGNCCL_SLICE_BYTES", static_cast<std::int64_t>(options.slice_bytes), kMinSliceBytes, kMaxSliceBytes));
+  options.ranks_per_node =
+      static_cast<int>(settings.integer("SIGNCCL_RANKS_PER_NODE", options.ranks_per_node, 1, kMaxRanks));
+  const auto kernels = settings.text("SIGNCCL_KERNELS");
+  options.kernels = selectKernels(kernels ? kernels->c_str() : nullptr);
+  if (options.kernels == nullptr) {
+    std::string names;
+    const KernelsList supported = supportedKernels();
+    for (std::size_t i = 0; i < supported.count; ++i) names += (i == 0 ? "" : ", ") + std::string(supported.instances[i]->name);
+    settings.reject("SIGNCCL_KERNELS", "one that this machine supports: " + names);
+  }
+  options.trace = TraceWriter::open(settings);
+}
+
+}  // namespace
+
+SharedSettings CommOptions::shared() const {
+  return {{"SIGNCCL_ALGO", algorithm ? std::string(algorithmName(*algorithm)) : "unset"},
+          {"SIGNCCL_SLICE_BYTES", std::to_string(slice_bytes)},
+          {"SIGNCCL_RANKS_PER_NODE", ranks_per_node == 0 ? "unset" : std::to_string(ranks_per_node)}};
+}
+
+CommOptions makeOptions(const CommOptions& base, const signcclConfig_t* config, const Settings& settings) {
+  CommOptions options = base;
+  if (config != nullptr) takeConfig(options, *config);
+  takeSettings(options, settings);
+  return options;
+}
+
+}  // namespace signccl

@@ -1,0 +1,38 @@
+// Settings of one communicator, put together from its config struct and the environment.
+#ifndef SIGNCCL_COMM_OPTIONS_H_
+#define SIGNCCL_COMM_OPTIONS_H_
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "base/settings.h"
+#include "base/trace.h"
+#include "comm/group.h"
+#include "kernels/kernels.h"
+#include "schedule/algorithm.h"
+#include "signccl/signccl.h"
+
+namespace signccl {
+
+struct CommOptions {
+  int nthreads = 0;  ///< 0: the cores of the machine shared among its ranks
+  std::chrono::milliseconds timeout{600'000};
+  std::optional<Algorithm> algorithm;  ///< nothing: the cost model chooses
+  std::string name;
+  std::size_t slice_bytes = 128 * 1024;
+  int ranks_per_node = 0;  ///< 0: all ranks on one node
+  const Kernels* kernels = nullptr;
+  TraceWriter* trace = nullptr;  ///< null: no trace
+
+  /// What all ranks must have alike.
+  [[nodiscard]] SharedSettings shared() const;
+};
+
+/// Starts from `base`, then takes `config` (null: nothing), then the settings, which win. Throws signcclInvalidArgument for a
+/// wrong config and signcclInvalidUsage for a wrong setting.
+CommOptions makeOptions(const CommOptions& base, const signcclConfig_t* config, const Settings& settings);
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_COMM_OPTIONS_H_
