@@ -1,0 +1,279 @@
+#include "sign_all_reduce_perf/options.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+#include <limits>
+#include <map>
+#include <string_view>
+
+#include <CLI/CLI.hpp>
+
+#include "sign_all_reduce_perf/element_types.h"
+
+namespace signccl::perf {
+namespace {
+
+/// An option of nccl-tests that says something about GPUs or processes. Its neutral values are accepted, so that
+/// command lines written for nccl-tests go on working; others are refused with the reason.
+struct ForeignOption {
+  const char* names;
+  std::vector<std::string> neutral;
+  const char* reason;
+};
+
+const std::vector<ForeignOption>& foreignOptions() {
+  static const std::vector<ForeignOption> options = {
+      {"-g,--ngpus", {"1"}, "a rank is a thread here; give the number of ranks with -t"},
+      {"-p,--parallel_init", {"1"}, "each rank always joins in its own thread"},
+      {"-r,--root", {"0", "-1"}, "the collectives have no root"},
+      {"-z,--blocking", {"0"}, "calls block by themselves; --async measures the other form"},
+      {"-y,--stream_null", {"0"}, "there are no streams on the CPU"},
+      {"-G,--cudagraph", {"0"}, "there are no CUDA graphs on the CPU"},
+      {"-C,--report_cputime", {"0"}, "the time of a call is CPU time already"},
+      {"-R,--local_register", {"0"}, "host buffers need no registration"},
+      {"-D,--device_implementation", {"0"}, "there is no device API"},
+      {"-V,--device_cta_count", {"16"}, "there is no device API"},
+      {"-I,--per_iter_timing", {"0"}, "single iterations are not timed"},
+      {"-K,--per_iter_skip", {"0"}, "single iterations are not timed"},
+      {"-u,--unalign", {"0"}, "buffers are aligned to 64 bytes"},
+      {"-x,--cta_policy", {}, "there are no CTAs on the CPU"},
+  };
+  return options;
+}
+
+/// A validator that turns an OptionError of `check` into CLI11's error, which names the option.
+CLI::Validator validator(const std::string& description, std::function<void(const std::string&)> check) {
+  return {[check = std::move(check)](std::string& text) -> std::string {
+            try {
+              check(text);
+              return {};
+            } catch (const OptionError& error) {
+              return error.what();
+            }
+          },
+          description};
+}
+
+/// Values by name. The message of an unknown one lists the allowed ones.
+template <typename T>
+class Choice {
+ public:
+  explicit Choice(std::vector<std::pair<std::string, T>> values) : values_(std::move(values)) {}
+
+  void addTo(CLI::App& app, const std::string& names, T& target, const std::string& description) const {
+    const auto set = [this, &target](const std::string& text) { target = find(text); };
+    app.add_option_function<std::string>(names, set, description)
+        ->check(validator(list(), [this](const std::string& text) { find(text); }));
+  }
+
+ private:
+  const T& find(const std::string& text) const {
+    for (const auto& [name, value] : values_) {
+      if (name == text) return value;
+    }
+    throw OptionError("'" + text + "' is none of " + list());
+  }
+
+  [[nodiscard]] std::string list() const {
+    std::string names;
+    for (const auto& [name, value] : values_) names += (names.empty() ? "" : "|") + name;
+    return names;
+  }
+
+  std::vector<std::pair<std::string, T>> values_;
+};
+
+Choice<std::vector<signcclDataType_t>> sendTypeChoice() {
+  std::vector<std::pair<std::string, std::vector<signcclDataType_t>>> values;
+  for (const auto type : sendTypes()) values.push_back({typeName(type), {type}});
+  values.push_back({"all", {sendTypes().begin(), sendTypes().end()}});
+  return Choice(std::move(values));
+}
+
+Choice<std::optional<signcclDataType_t>> recvTypeChoice() {
+  std::vector<std::pair<std::string, std::optional<signcclDataType_t>>> values = {{"same", std::nullopt}};
+  for (const auto type : recvTypes()) values.push_back({typeName(type), type});
+  return Choice(std::move(values));
+}
+
+/// The choices live as long as the parser that refers to them.
+struct Choices {
+  Choice<std::vector<SignOp>> op{
+      {{"vote", {SignOp::kVote}}, {"avg", {SignOp::kAvg}}, {"all", {SignOp::kVote, SignOp::kAvg}}}};
+  Choice<std::vector<signcclDataType_t>> sendtype = sendTypeChoice();
+  Choice<std::optional<signcclDataType_t>> recvtype = recvTypeChoice();
+  Choice<Average> average{{{"0", Average::kRank0}, {"1", Average::kMean}, {"2", Average::kMin}, {"3", Average::kMax}}};
+  Choice<bool> off_or_on{{{"0", false}, {"1", true}}};
+  Choice<std::string> algorithm{{{"auto", ""},
+                                 {"oneshot", "oneshot"},
+                                 {"direct", "direct"},
+                                 {"ring", "ring"},
+                                 {"tree", "tree"},
+                                 {"knomial", "knomial"},
+                                 {"hierarchical", "hierarchical"}}};
+  Choice<signcclZeroRule_t> zero{{{"binary", signcclZeroBinary}, {"ternary", signcclZeroTernary}}};
+  Choice<signcclTieRule_t> tie{{{"zero", signcclTieZero},
+                                {"positive", signcclTiePositive},
+                                {"negative", signcclTieNegative},
+                                {"alternate", signcclTieAlternate}}};
+};
+
+void addSize(CLI::App& app, const std::string& names, std::size_t& target, const std::string& description) {
+  app.add_option_function<std::string>(
+         names, [&target](const std::string& text) { target = parseSize(text); }, description)
+      ->check(validator("SIZE", [](const std::string& text) { parseSize(text); }));
+}
+
+CLI::Option* addInt(CLI::App& app, const std::string& names, int& target, CLI::Range range,
+                    const std::string& description) {
+  return app.add_option(names, target, description)->check(range);
+}
+
+void addOptionsOfNcclTests(CLI::App& app, const Choices& choices, Options& options) {
+  addInt(app, "-t,--nthreads", options.nranks, CLI::Range(1, 1024), "ranks, each a thread (default 2)");
+  addSize(app, "-b,--minbytes", options.min_bytes, "smallest size, with suffix K, M or G (default 32M)");
+  addSize(app, "-e,--maxbytes", options.max_bytes, "largest size (default 32M)");
+  addSize(app, "-i,--stepbytes", options.step_bytes, "step between sizes (default 1M)");
+  app.add_option("-f,--stepfactor", options.step_factor, "factor between sizes, instead of a step; 1: off (default)")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 20));
+  addInt(app, "-n,--iters", options.iters, CLI::Range(1, 1000000), "timed iterations (default 20)");
+  addInt(app, "-w,--warmup_iters", options.warmup_iters, CLI::Range(0, 1000000), "untimed iterations (default 1)");
+  addInt(app, "-m,--agg_iters", options.agg_iters, CLI::Range(1, 4096), "calls in one group (default 1)");
+  addInt(app, "-N,--run_cycles", options.run_cycles, CLI::Range(0, 1000000), "repetitions; 0: forever (default 1)");
+  addInt(app, "-c,--check", options.check_iters, CLI::Range(0, 1000000),
+         "checked iterations; 0: do not check (default 1)");
+  choices.op.addTo(app, "-o,--op", options.ops, "operation (default vote)");
+  choices.sendtype.addTo(app, "-d,--datatype", options.sendtypes, "type of the input (default float)");
+  choices.average.addTo(app, "-a,--average", options.average,
+                        "time to report: 0 of rank 0, 1 mean, 2 min, 3 max over the ranks (default 1)");
+  choices.off_or_on.addTo(app, "-S,--report_timestamps", options.report_timestamps,
+                          "end each row with the date and time (default 0)");
+  app.add_option("-J,--output_file", options.output_file, "write JSON to this file, or with .0, .1, ... if it exists")
+      ->check([](const std::string& text) { return text.empty() ? std::string("the file name is empty") : ""; });
+  choices.off_or_on.addTo(app, "-M,--memory", options.report_memory,
+                          "report the memory that a rank holds for exchanges (default 0)");
+  addInt(app, "-T,--timeout", options.timeout_s, CLI::Range(0, 2000000),
+         "seconds until a call fails; 0: the library's default (default 0)");
+}
+
+void addForeignOptions(CLI::App& app) {
+  for (const ForeignOption& foreign : foreignOptions()) {
+    const auto refuse = [&foreign](const std::string& text) {
+      for (const std::string& neutral : foreign.neutral) {
+        if (text == neutral) return;
+      }
+      std::string allowed;
+      for (const std::string& neutral : foreign.neutral) allowed += (allowed.empty() ? "" : " or ") + neutral;
+      throw OptionError("'" + text + "' is not supported: " + foreign.reason +
+                        (allowed.empty() ? "" : "; allowed: " + allowed));
+    };
+    app.add_option_function<std::string>(
+           foreign.names, [](const std::string&) {}, foreign.reason)
+        ->check(validator("", refuse))
+        ->group("Options of nccl-tests that have no meaning here");
+  }
+}
+
+void addOwnOptions(CLI::App& app, const Choices& choices, Options& options) {
+  choices.recvtype.addTo(app, "--recvtype", options.recvtype,
+                         "type of the result (default: that of the input where it can hold the result)");
+  choices.algorithm.addTo(app, "--algo", options.algorithm, "algorithm (default auto)");
+  choices.zero.addTo(app, "--zero", options.zero_rule, "sign of zero (default binary)");
+  choices.tie.addTo(app, "--tie", options.tie_rule, "result of a tied vote (default alternate)");
+  addInt(app, "--kernel-threads", options.kernel_threads, CLI::Range(1, 1024),
+         "threads that run kernels for a rank (default: the library's)");
+  app.add_flag_function(
+      "--async", [&options](std::int64_t) { options.form = CallForm::kAsync; }, "time the non-blocking calls");
+  addInt(app, "--corrupt", options.corrupt_rank, CLI::Range(0, 1023), "damage a result of this rank")->group("");
+  addInt(app, "--disagree", options.disagree_rank, CLI::Range(0, 1023), "give this rank another count")->group("");
+}
+
+void requireThatOptionsFit(const Options& options) {
+  if (options.min_bytes > options.max_bytes) {
+    throw OptionError("--minbytes " + std::to_string(options.min_bytes) + " is more than --maxbytes " +
+                      std::to_string(options.max_bytes));
+  }
+  if (options.step_factor == 1 && options.step_bytes == 0 && options.min_bytes != options.max_bytes) {
+    throw OptionError("--stepbytes 0 never reaches --maxbytes; give 1 or more");
+  }
+  if (options.step_factor > 1 && options.min_bytes == 0 && options.max_bytes != 0) {
+    throw OptionError("--minbytes 0 never grows by --stepfactor " + std::to_string(options.step_factor) +
+                      "; give 1 or more");
+  }
+  for (const int rank : {options.corrupt_rank, options.disagree_rank}) {
+    if (rank >= options.nranks) throw OptionError("there is no rank " + std::to_string(rank));
+  }
+  if (!options.recvtype) return;
+  for (const SignOp op : options.ops) {
+    const std::string reason = whyNotRecvType(op, *options.recvtype, options.tie_rule, options.nranks);
+    if (!reason.empty()) {
+      throw OptionError(std::string("--recvtype ") + typeName(*options.recvtype) + " does not go with --op " +
+                        opName(op) + ": " + reason);
+    }
+  }
+}
+
+double minBusBandwidth() {
+  const char* text = std::getenv("SIGNCCL_TESTS_MIN_BW");
+  if (text == nullptr) return -1;
+  double value = 0;
+  const char* end = text + std::string_view(text).size();
+  const auto [stop, error] = std::from_chars(text, end, value);
+  if (error != std::errc() || stop != end || !std::isfinite(value) || value < 0) {
+    throw OptionError(std::string("SIGNCCL_TESTS_MIN_BW: '") + text + "' is not a number of GB/s, 0 or more");
+  }
+  return value;
+}
+
+}  // namespace
+
+std::size_t parseSize(const std::string& text) {
+  const auto refuse = [&text](const char* why) {
+    throw OptionError("'" + text + "' " + why + "; allowed: a number with an optional suffix K, M, G or T");
+  };
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || !std::isfinite(value)) refuse("is not a size");
+  if (value < 0) refuse("is negative");
+  static const std::map<std::string_view, int> kSuffixes = {{"", 0},   {"B", 0},  {"K", 10}, {"k", 10}, {"M", 20},
+                                                            {"m", 20}, {"G", 30}, {"g", 30}, {"T", 40}, {"t", 40}};
+  const auto suffix = kSuffixes.find({stop, static_cast<std::size_t>(end - stop)});
+  if (suffix == kSuffixes.end()) refuse("has an unknown suffix");
+  const double bytes = std::ldexp(value, suffix->second);
+  if (bytes >= 0x1p50) refuse("is more than any machine has");
+  return static_cast<std::size_t>(bytes);
+}
+
+ParsedOptions parseOptions(int argc, const char* const* argv) {
+  ParsedOptions parsed;
+  Options& options = parsed.options;
+  const Choices choices;
+  CLI::App app(
+      "Measures sign-allreduce-vote and sign-allreduce-avg, with the options, columns and JSON of nccl-tests.\n"
+      "Ranks are threads of this process. SIGNCCL_KERNELS selects the kernels; SIGNCCL_TESTS_MIN_BW makes the run "
+      "fail\n"
+      "if the average bus bandwidth (GB/s) is below 90 % of it.",
+      "sign_all_reduce_perf");
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  addOptionsOfNcclTests(app, choices, options);
+  addOwnOptions(app, choices, options);
+  addForeignOptions(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    parsed.help = app.help();
+    return parsed;
+  } catch (const CLI::ParseError& error) {
+    throw OptionError(error.what());
+  }
+  options.arguments.assign(argv, argv + argc);
+  options.min_bus_bandwidth = minBusBandwidth();
+  requireThatOptionsFit(options);
+  return parsed;
+}
+
+}  // namespace signccl::perf

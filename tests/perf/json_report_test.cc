@@ -1,0 +1,81 @@
+#include "sign_all_reduce_perf/json_report.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace signccl::perf {
+namespace {
+
+namespace fs = std::filesystem;
+
+class JsonReportTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "signccl_json_XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+    options_.output_file = directory_ / "report.json";
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+
+  nlohmann::json written() {
+    JsonReport report(options_);
+    report.start(options_, {100, "avx2"}, {"somewhere", 42});
+    report.add({});
+    report.finish({}, {}, options_);
+    return nlohmann::json::parse(std::ifstream(report.path()));
+  }
+
+  fs::path directory_;
+  Options options_;
+};
+
+TEST_F(JsonReportTest, HasTheKeysOfNcclTests) {
+  const auto document = written();
+  for (const char* key : {"version", "start_time", "args", "env", "nccl_version", "config", "results", "out_of_bounds",
+                          "average_bus_bandwidth", "errors", "end_time"}) {
+    EXPECT_TRUE(document.contains(key)) << key;
+  }
+  EXPECT_EQ(document["version"], 3);
+  EXPECT_EQ(document["config"]["devices"].size(), 2U);
+  EXPECT_EQ(document["config"]["step_bytes"], 1 << 20);
+  EXPECT_EQ(document["out_of_bounds"]["okay"], "true");
+  EXPECT_EQ(document["average_bus_bandwidth"]["okay"], "unchecked");
+  EXPECT_EQ(document["results"][0]["root"], "    -1");
+}
+
+TEST_F(JsonReportTest, NeverOverwritesAFile) {
+  std::ofstream(options_.output_file) << "precious";
+  EXPECT_EQ(JsonReport(options_).path(), options_.output_file + ".0");
+  EXPECT_EQ(JsonReport(options_).path(), options_.output_file + ".1");
+  std::string content;
+  std::ifstream(options_.output_file) >> content;
+  EXPECT_EQ(content, "precious");
+}
+
+TEST_F(JsonReportTest, APlaceThatCannotBeWrittenIsRefusedByName) {
+  options_.output_file = directory_ / "missing" / "report.json";
+  try {
+    const JsonReport report(options_);
+    FAIL() << "created " << report.path();
+  } catch (const OptionError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr(options_.output_file));
+  }
+}
+
+TEST_F(JsonReportTest, OnlyVariablesOfTheLibraryAndItsTransportAreKept) {
+  setenv("SIGNCCL_TEST_VARIABLE", "ours", 1);
+  setenv("SOME_SECRET", "token", 1);
+  const std::string env = written()["env"].dump();
+  unsetenv("SIGNCCL_TEST_VARIABLE");
+  unsetenv("SOME_SECRET");
+  EXPECT_THAT(env, testing::HasSubstr("SIGNCCL_TEST_VARIABLE=ours"));
+  EXPECT_THAT(env, testing::Not(testing::HasSubstr("token")));
+}
+
+}  // namespace
+}  // namespace signccl::perf

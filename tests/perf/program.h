@@ -1,0 +1,36 @@
+// Runs a program as a user would.
+#ifndef SIGNCCL_TESTS_PERF_PROGRAM_H_
+#define SIGNCCL_TESTS_PERF_PROGRAM_H_
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace signccl::perf {
+
+struct ProgramResult {
+  int exit_code = -1;  ///< -1: ended by a signal
+  std::string output;  ///< standard output and error
+};
+
+/// Variables are "NAME=value", added to the environment.
+ProgramResult runProgram(const std::string& path, const std::vector<std::string>& arguments,
+                         const std::vector<std::string>& variables = {});
+
+/// A directory that is removed with the object.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace signccl::perf
+
+#endif  // SIGNCCL_TESTS_PERF_PROGRAM_H_
