@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
+
 namespace signccl {
 
 /// What Asio queues for a job; its associated allocator hands out the room inside the job.
@@ -20,12 +22,10 @@ struct JobHandler {
 
     T* allocate(std::size_t n) {
       static_assert(alignof(T) <= alignof(std::max_align_t));
-      if (n * sizeof(T) <= Job::kNodeBytes) return reinterpret_cast<T*>(job->node_);
-      return static_cast<T*>(::operator new(n * sizeof(T)));
+      SIGNCCL_ASSERT(n * sizeof(T) <= Job::kNodeBytes);
+      return reinterpret_cast<T*>(job->node_);
     }
-    void deallocate(T* memory, std::size_t) noexcept {
-      if (static_cast<void*>(memory) != static_cast<void*>(job->node_)) ::operator delete(memory);
-    }
+    void deallocate(T*, std::size_t) noexcept {}
 
     template <typename U>
     bool operator==(const Allocator<U>& other) const noexcept {
