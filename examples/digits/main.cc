@@ -1,0 +1,81 @@
+// Compares Distributed Lion over SignCCL with Lion and AdamW on handwritten digits; see README.md.
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <vector>
+
+#include "data.h"
+#include "options.h"
+#include "plot.h"
+#include "report.h"
+#include "trainer.h"
+
+namespace digits {
+namespace {
+
+Entry trainEntry(const Options& options, const Method& method, Sharding sharding, int workers, const Split& data) {
+  Entry entry{.sharding = sharding, .method = method, .workers = workers, .seeds = options.seeds, .runs = {}};
+  for (const std::uint64_t seed : options.seeds) {
+    entry.runs.push_back(train({.method = method,
+                                .sharding = sharding,
+                                .workers = workers,
+                                .steps = options.steps,
+                                .batch = options.batch,
+                                .eval_every = options.eval_every,
+                                .seed = seed},
+                               data));
+  }
+  return entry;
+}
+
+/// Trains everything that the options ask for and prints a row as soon as its runs have ended.
+std::vector<Entry> trainAll(const Options& options, const Split& data) {
+  std::vector<Entry> entries;
+  for (const Sharding sharding : options.shardings) {
+    printHead(std::cout, sharding);
+    for (const int workers : options.workers) {
+      for (const Method& method : options.methods) {
+        entries.push_back(trainEntry(options, method, sharding, workers, data));
+        printRow(std::cout, entries.back());
+      }
+    }
+  }
+  return entries;
+}
+
+void writeFiles(const std::filesystem::path& directory, const std::vector<Entry>& entries) {
+  writeCsv(directory, entries);
+  const auto plots = writePlots(directory, entries);
+  std::cout << "written to " << directory.string() << ": curves.csv, summary.csv";
+  for (const std::filesystem::path& plot : plots) std::cout << ", " << plot.filename().string();
+  std::cout << '\n';
+}
+
+/// Gives the exit code: 0 if the workers of every run ended with the same parameters.
+int compare(const Options& options) {
+  const Split data = splitDigits(readDigits(options.data_file), options.held_out);
+  std::cout << data.training.size() << " digits to train on, " << data.held_out.size() << " held out; "
+            << Mlp().parameterCount() << " parameters; " << options.steps << " steps, " << options.batch
+            << " digits per worker and step; " << options.seeds.size() << " seed(s)\n";
+  const auto entries = trainAll(options, data);
+  printFoot(std::cout, entries);
+  if (!options.out.empty()) writeFiles(options.out, entries);
+  const bool replicas_agree =
+      std::ranges::all_of(entries, [](const Entry& entry) { return summarise(entry).replicas_agree; });
+  return replicas_agree ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace digits
+
+int main(int argc, char** argv) {
+  try {
+    int exit_code = 0;
+    const auto options = digits::parseOptions(argc, argv, exit_code);
+    return options ? digits::compare(*options) : exit_code;
+  } catch (const std::exception& error) {
+    std::cerr << "digits: " << error.what() << '\n';
+    return 1;
+  }
+}

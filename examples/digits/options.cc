@@ -1,0 +1,130 @@
+#include "options.h"
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+namespace digits {
+namespace {
+
+constexpr int kMostWorkers = 128;
+
+const std::map<std::string, MethodKind> kKinds = {
+    {"vote", MethodKind::kVote}, {"avg", MethodKind::kAvg}, {"lion", MethodKind::kLion}, {"adamw", MethodKind::kAdamW}};
+const std::map<std::string, signcclTieRule_t> kTieRules = {{"zero", signcclTieZero},
+                                                           {"positive", signcclTiePositive},
+                                                           {"negative", signcclTieNegative},
+                                                           {"alternate", signcclTieAlternate}};
+const std::map<std::string, signcclZeroRule_t> kZeroRules = {{"binary", signcclZeroBinary},
+                                                             {"ternary", signcclZeroTernary}};
+const std::map<std::string, HeldOut> kHeldOut = {{"test", HeldOut::kTest}, {"validation", HeldOut::kValidation}};
+
+const std::map<std::string, Sharding> kShardings = {{"own", Sharding::kOwn}, {"whole", Sharding::kWhole}};
+
+/// Turns a name into its value, and says what is allowed where it knows no such name.
+template <typename Value>
+CLI::Validator oneOf(const std::map<std::string, Value>& values) {
+  std::string names;
+  for (const auto& [name, value] : values) names += (names.empty() ? "" : ", ") + name;
+  const auto translate = [values, names](std::string& given) -> std::string {
+    const auto found = values.find(given);
+    if (found == values.end()) return "'" + given + "' is not one of " + names;
+    given = std::to_string(static_cast<int>(found->second));
+    return {};
+  };
+  return CLI::Validator(translate, "");
+}
+
+/// Accepts numbers of `least` and more.
+CLI::Validator numberFrom(double least) {
+  const auto judge = [least](const std::string& given) -> std::string {
+    double value = 0;
+    const bool good = CLI::detail::lexical_cast(given, value) && std::isfinite(value) && value >= least;
+    return good ? "" : "'" + given + "' is not a number " + (least > 0 ? "above 0" : "of 0 or more");
+  };
+  return CLI::Validator(judge, "");
+}
+
+/// The options that need work before they are Options.
+struct MethodChoice {
+  std::vector<MethodKind> kinds = {MethodKind::kVote, MethodKind::kAvg, MethodKind::kLion, MethodKind::kAdamW};
+  std::vector<signcclTieRule_t> tie_rules = {signcclTieZero, signcclTiePositive, signcclTieNegative,
+                                             signcclTieAlternate};
+  std::vector<signcclZeroRule_t> zero_rules = {signcclZeroBinary};
+  std::map<MethodKind, HyperParameters> settings;
+};
+
+void addMethodOptions(CLI::App& app, MethodChoice& choice) {
+  constexpr double kAboveZero = std::numeric_limits<float>::min();
+  app.add_option("--methods", choice.kinds, "Of vote, avg, lion, adamw; all by default")
+      ->delimiter(',')
+      ->transform(oneOf(kKinds));
+  app.add_option("--tie", choice.tie_rules,
+                 "Tie rules of votes, of zero, positive, negative, alternate; all by default")
+      ->delimiter(',')
+      ->transform(oneOf(kTieRules));
+  app.add_option("--zero", choice.zero_rules, "Zero rules of signs, of binary, ternary; binary by default")
+      ->delimiter(',')
+      ->transform(oneOf(kZeroRules));
+  for (const auto& [name, kind] : kKinds) {
+    HyperParameters& settings = choice.settings[kind] = tunedSettings(kind);
+    app.add_option("--lr-" + name, settings.learning_rate, "Learning rate of " + name)
+        ->capture_default_str()
+        ->check(numberFrom(kAboveZero));
+    app.add_option("--wd-" + name, settings.weight_decay, "Weight decay of " + name)
+        ->capture_default_str()
+        ->check(numberFrom(0));
+  }
+}
+
+void addRunOptions(CLI::App& app, Options& options) {
+  constexpr int kMany = 1'000'000;
+  app.add_option("--workers", options.workers, "Numbers of workers, each a thread")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::Range(1, kMostWorkers));
+  app.add_option("--seeds", options.seeds, "Seeds of parameters, shards and batches, a run for each")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("--shards", options.shardings,
+                 "What a worker trains on: its own part of the digits, or the whole; both by default")
+      ->delimiter(',')
+      ->transform(oneOf(kShardings));
+  app.add_option("--steps", options.steps, "Steps of a run")->capture_default_str()->check(CLI::Range(1, kMany));
+  app.add_option("--batch", options.batch, "Digits per worker and step")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kMany));
+  app.add_option("--eval-every", options.eval_every, "Steps between points of the curves")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kMany));
+  app.add_option("--held-out", options.held_out, "Digits to measure on: test, or validation to choose settings with")
+      ->transform(oneOf(kHeldOut));
+  app.add_option("--data", options.data_file, "File of digits")->check(CLI::ExistingFile);
+  app.add_option("--out", options.out, "Folder for curves.csv, summary.csv and digits.svg");
+}
+
+}  // namespace
+
+std::optional<Options> parseOptions(int argc, const char* const* argv, int& exit_code) {
+  CLI::App app(
+      "Trains a small network on handwritten digits with N workers that exchange signs, and without a server.");
+  Options options;
+  options.data_file = SIGNCCL_DIGITS_DATA;
+  MethodChoice choice;
+  addRunOptions(app, options);
+  addMethodOptions(app, choice);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    exit_code = app.exit(error);
+    return std::nullopt;
+  }
+  options.methods = listMethods(choice.kinds, choice.zero_rules, choice.tie_rules);
+  for (Method& method : options.methods) method.settings = choice.settings[method.kind];
+  return options;
+}
+
+}  // namespace digits

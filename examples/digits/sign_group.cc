@@ -1,0 +1,50 @@
+#include "sign_group.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace digits {
+namespace {
+
+void check(signcclResult_t result, const char* call) {
+  if (result == signcclSuccess) return;
+  throw std::runtime_error(std::string(call) + ": " + signcclGetErrorString(result) + ": " +
+                           signcclGetLastError(nullptr));
+}
+
+}  // namespace
+
+signcclUniqueId SignGroup::makeId() {
+  signcclUniqueId id;
+  check(signcclGetUniqueId(&id), "signcclGetUniqueId");
+  return id;
+}
+
+SignGroup::SignGroup(int nranks, const signcclUniqueId& id, int rank) {
+  check(signcclCommInitRank(&comm_, nranks, id, rank), "signcclCommInitRank");
+}
+
+SignGroup::~SignGroup() { signcclCommDestroy(comm_); }
+
+void SignGroup::vote(std::span<float> values, const signcclSignConfig_t& rules) {
+  check(signcclAllReduceVote(values.data(), values.data(), values.size(), signcclFloat32, signcclFloat32, &rules, comm_,
+                             nullptr),
+        "signcclAllReduceVote");
+}
+
+void SignGroup::average(std::span<float> values, const signcclSignConfig_t& rules) {
+  check(signcclAllReduceAvg(values.data(), values.data(), values.size(), signcclFloat32, signcclFloat32, &rules, comm_,
+                            nullptr),
+        "signcclAllReduceAvg");
+}
+
+std::uint64_t SignGroup::bytesSent() const {
+  signcclCommStats_t stats{};
+  stats.size = sizeof(stats);
+  check(signcclCommGetStats(comm_, &stats), "signcclCommGetStats");
+  return stats.bytesSent;
+}
+
+void SignGroup::abort() noexcept { signcclCommAbort(comm_); }
+
+}  // namespace digits
