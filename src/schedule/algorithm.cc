@@ -8,8 +8,9 @@
 namespace signccl {
 namespace {
 
-constexpr std::array<Algorithm, kNumAlgorithms> kAll = {Algorithm::kOneShot, Algorithm::kDirect,  Algorithm::kRing,
-                                                        Algorithm::kTree,    Algorithm::kKnomial, Algorithm::kHierarchical};
+constexpr std::array<Algorithm, kNumAlgorithms> kAll = {Algorithm::kOneShot, Algorithm::kDirect,
+                                                        Algorithm::kRing,    Algorithm::kTree,
+                                                        Algorithm::kKnomial, Algorithm::kHierarchical};
 
 }  // namespace
 

@@ -32,8 +32,8 @@ std::string_view algorithmName(Algorithm algorithm);
 /// The algorithm of that name, which is case-sensitive; nothing if there is none.
 std::optional<Algorithm> parseAlgorithm(std::string_view name);
 
-/// What `rank` does. Pure: every rank builds its own part from the same topology. Every algorithm works on every topology,
-/// with one rank or many. Takes time and memory in proportion to the number of steps and ranks.
+/// What `rank` does. Pure: every rank builds its own part from the same topology. Every algorithm works on every
+/// topology, with one rank or many. Takes time and memory in proportion to the number of steps and ranks.
 Schedule buildSchedule(Algorithm algorithm, Rank rank, const Topology& topology);
 
 }  // namespace signccl

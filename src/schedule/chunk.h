@@ -34,7 +34,8 @@ struct WordRange {
 };
 
 /// Words of a run of chunks, where `nwords` words are cut into `nchunks` chunks: chunk c covers
-/// [c nwords / nchunks, (c + 1) nwords / nchunks). Chunks differ by at most one word, and some are empty if nwords < nchunks.
+/// [c nwords / nchunks, (c + 1) nwords / nchunks). Chunks differ by at most one word, and some are empty if nwords <
+/// nchunks.
 constexpr WordRange chunkRange(std::size_t nwords, int nchunks, ChunkRun run) {
   const auto boundary = [&](int chunk) {
     // nwords * chunk may overflow: whole words per chunk and the rest are multiplied apart.

@@ -26,8 +26,8 @@ struct Shape {
       const auto size = static_cast<int>(ranks.size());
       smallest_node = std::min(smallest_node, size);
       largest_node = std::max(largest_node, size);
-      const auto exits = std::ranges::count_if(
-          ranks, [&](Rank rank) { return topology.nodeOf((rank + 1) % nranks) != node; });
+      const auto exits =
+          std::ranges::count_if(ranks, [&](Rank rank) { return topology.nodeOf((rank + 1) % nranks) != node; });
       ring_exits = std::max(ring_exits, static_cast<int>(exits));
     }
   }
@@ -179,8 +179,8 @@ class Estimator {
           .planes = planes});
   }
 
-  /// An inner node of one tree that is a leaf of the other: the widths have their maximum in the middle of the tree, because
-  /// counters near the root are clamped.
+  /// An inner node of one tree that is a leaf of the other: the widths have their maximum in the middle of the tree,
+  /// because counters near the root are clamped.
   void addBusiestTreeRank(std::size_t half) {
     const int nranks = shape_.nranks;
     if (nranks == 1) return;

@@ -11,8 +11,8 @@
 
 namespace signccl {
 
-/// Between two ranks: a message of b bytes costs latency_us + per_message_us + b * ns_per_byte / 1000; messages that a rank
-/// exchanges at the same time share one latency.
+/// Between two ranks: a message of b bytes costs latency_us + per_message_us + b * ns_per_byte / 1000; messages that a
+/// rank exchanges at the same time share one latency.
 struct LinkCost {
   double latency_us = 0;
   double per_message_us = 0;  ///< processor time, at one end
@@ -20,8 +20,8 @@ struct LinkCost {
 };
 
 struct CostModel {
-  LinkCost local;   ///< between ranks of a node; each rank has its own
-  LinkCost remote;  ///< between nodes; the ranks of a node share it
+  LinkCost local;                ///< between ranks of a node; each rank has its own
+  LinkCost remote;               ///< between nodes; the ranks of a node share it
   double ns_per_plane_word = 0;  ///< counting: one word of one input plane
 };
 
@@ -42,8 +42,8 @@ struct CostEstimate {
 };
 
 /// Exact in messages and bytes where the chunks are equal (and, for knomial and hierarchical, the parts and the
-/// nodes are); otherwise an approximation. The time adds up the phases as if none overlapped, and takes it that ranks with
-/// consecutive numbers share nodes. Takes time in proportion to the number of ranks.
+/// nodes are); otherwise an approximation. The time adds up the phases as if none overlapped, and takes it that ranks
+/// with consecutive numbers share nodes. Takes time in proportion to the number of ranks.
 CostEstimate estimate(Algorithm algorithm, const Topology& topology, const CountRules& rules, std::size_t count,
                       const CostModel& model);
 

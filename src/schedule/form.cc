@@ -85,8 +85,8 @@ class FormCheck {
 
 void requireForm(const Schedule& schedule, Rank rank, int nranks, int nchunks) {
   if (schedule.rank != rank || schedule.nranks != nranks || schedule.nchunks != nchunks) {
-    throw Objection("schedule of rank " + std::to_string(rank) + " says rank " + std::to_string(schedule.rank) + " of " +
-                    std::to_string(schedule.nranks) + " with " + std::to_string(schedule.nchunks) +
+    throw Objection("schedule of rank " + std::to_string(rank) + " says rank " + std::to_string(schedule.rank) +
+                    " of " + std::to_string(schedule.nranks) + " with " + std::to_string(schedule.nchunks) +
                     " chunks, expected rank " + std::to_string(rank) + " of " + std::to_string(nranks) + " with " +
                     std::to_string(nchunks));
   }

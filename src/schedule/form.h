@@ -1,4 +1,5 @@
-// What can be checked of a schedule without running it: ranges, and which slot may stand in which step. For the verifier.
+// What can be checked of a schedule without running it: ranges, and which slot may stand in which step. For the
+// verifier.
 #ifndef SIGNCCL_SCHEDULE_FORM_H_
 #define SIGNCCL_SCHEDULE_FORM_H_
 

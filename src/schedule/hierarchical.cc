@@ -1,14 +1,14 @@
-// Hierarchical: counts within a node before anything leaves it, for several ranks per node or NIC. M nodes, at most G ranks
-// each, M G chunks; chunk c is owned by node c mod M. In every node the chunks are shared out in runs among its g ranks;
-// with equal nodes, local rank l has the run of the M chunks l M to l M + M - 1, one per owner.
-//   1 in the node: send the own signs of each run to the local rank that has it; count the g sign vectors of the own run
-//   2 between nodes: send the counters of each chunk of the run to the rank of the owner node that has it, M - 1 messages
-//   3 owners count the M - 1 others' counters, decide, and send the result back the same way
-//   4 in the node: send the results of the own run to the local ranks
+// Hierarchical: counts within a node before anything leaves it, for several ranks per node or NIC. M nodes, at most G
+// ranks each, M G chunks; chunk c is owned by node c mod M. In every node the chunks are shared out in runs among its g
+// ranks; with equal nodes, local rank l has the run of the M chunks l M to l M + M - 1, one per owner.
+//   1 in the node: send the own signs of each run to the local rank that has it; count the g sign vectors of the own
+//   run 2 between nodes: send the counters of each chunk of the run to the rank of the owner node that has it, M - 1
+//   messages 3 owners count the M - 1 others' counters, decide, and send the result back the same way 4 in the node:
+//   send the results of the own run to the local ranks
 // Counters go between nodes, never votes: the majority of the nodes' majorities is not the majority of the ranks.
-// Equal nodes: 2 (g - 1) + 2 (M - 1) messages per rank; a node's NIC sends (M - 1) / M (planes of g + 1) bits per element
-// for vote, however many ranks it has. One node, or one rank per node, is the direct algorithm.
-// Inboxes: g - 1 of one run, and M - 1 of one chunk per owned chunk (one with equal nodes).
+// Equal nodes: 2 (g - 1) + 2 (M - 1) messages per rank; a node's NIC sends (M - 1) / M (planes of g + 1) bits per
+// element for vote, however many ranks it has. One node, or one rank per node, is the direct algorithm. Inboxes: g - 1
+// of one run, and M - 1 of one chunk per owned chunk (one with equal nodes).
 #include <algorithm>
 #include <cstdint>
 #include <vector>
@@ -55,9 +55,7 @@ class Generator {
 
   /// Chunks that local rank `local` of `node` collects for its node.
   [[nodiscard]] ChunkRun runOf(int node, int local) const {
-    const auto boundary = [&](int before) {
-      return static_cast<int>(std::int64_t{before} * nchunks_ / sizeOf(node));
-    };
+    const auto boundary = [&](int before) { return static_cast<int>(std::int64_t{before} * nchunks_ / sizeOf(node)); };
     return {boundary(local), boundary(local + 1) - boundary(local)};
   }
 
@@ -98,7 +96,8 @@ class Generator {
 
   void postBetweenNodes(int next_inbox) {
     forEachOwnedBy(node_, [&](int chunk) {
-      forEachOther(-1, [&](int node) { builder_.recvVotes(rankFor(node, chunk), {chunk, 1}, sizeOf(node), next_inbox++); });
+      forEachOther(-1,
+                   [&](int node) { builder_.recvVotes(rankFor(node, chunk), {chunk, 1}, sizeOf(node), next_inbox++); });
     });
     forEachOther(-1, [&](int node) {
       forEachOwnedBy(node, [&](int chunk) { builder_.recvResult(rankFor(node, chunk), {chunk, 1}); });

@@ -1,14 +1,15 @@
-// K-nomial: recursive halving with up to 8 parts per level, then the same way back; for mid-sized vectors on many ranks. N
-// chunks, rank c ends up with the votes of chunk c. A group of ranks (at first all) is responsible for the chunks of its
-// members' numbers and is divided into k parts of nearly equal size:
-//   1 every rank sends its votes of another part's chunks to one rank of that part, for each other part, and counts what
+// K-nomial: recursive halving with up to 8 parts per level, then the same way back; for mid-sized vectors on many
+// ranks. N chunks, rank c ends up with the votes of chunk c. A group of ranks (at first all) is responsible for the
+// chunks of its members' numbers and is divided into k parts of nearly equal size:
+//   1 every rank sends its votes of another part's chunks to one rank of that part, for each other part, and counts
+//   what
 //     it gets for its own part's chunks; then each part is the group of the next level
 //   2 in a group of one the votes are complete: decide
 //   3 levels in reverse: every rank sends the results of its part's chunks to those that it had votes from
-// 2 sum (k - 1) messages per rank, 2 log_k N of them in sequence, if the parts are equal at every level. With P ranks' votes
-// held at a level, bits sent per element and rank, binary vote: sum (k - 1) / (P k) planes(P) + (N - 1) / N, below 2.5.
-// Parts that differ in size, by one: the last rank of a larger part has no counterpart in a smaller one, and sends to a rank
-// that differs from part to part. So no N needs a special phase, and some ranks send a message more.
+// 2 sum (k - 1) messages per rank, 2 log_k N of them in sequence, if the parts are equal at every level. With P ranks'
+// votes held at a level, bits sent per element and rank, binary vote: sum (k - 1) / (P k) planes(P) + (N - 1) / N,
+// below 2.5. Parts that differ in size, by one: the last rank of a larger part has no counterpart in a smaller one, and
+// sends to a rank that differs from part to part. So no N needs a special phase, and some ranks send a message more.
 // Inboxes: k - 1 per level, fewer than 2 k with unequal parts, each of the part's share of the vector.
 #include "schedule/knomial.h"
 

@@ -42,8 +42,8 @@ void requireSameContent(const Schedule& sender, std::size_t send, const Schedule
     objectTo(receiver, recv, "expects other chunks than " + describe(sender, send) + " delivers");
   }
   if (sent.votes != expected.votes) {
-    objectTo(receiver, recv, "expects another number of votes, so another width, than " + describe(sender, send) +
-                                 " delivers");
+    objectTo(receiver, recv,
+             "expects another number of votes, so another width, than " + describe(sender, send) + " delivers");
   }
 }
 

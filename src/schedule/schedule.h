@@ -1,17 +1,18 @@
 // A schedule: what one rank does in one collective, as data. Four kinds of steps over numbered chunks and slots; no
 // bytes, types, addresses or operation. Serves every size and both operations. docs/algorithms.md has the algorithms.
 //
-// The vector is cut into `nchunks` chunks of nearly equal size, the same on all ranks (chunk.h). A step works on a run of one
-// or more consecutive chunks; its slot and sources then stand for the slots of the whole run, and a message of a run is
-// one message. Without runs, recursive halving would send as many messages as the direct exchange. Slots:
+// The vector is cut into `nchunks` chunks of nearly equal size, the same on all ranks (chunk.h). A step works on a run
+// of one or more consecutive chunks; its slot and sources then stand for the slots of the whole run, and a message of a
+// run is one message. Without runs, recursive halving would send as many messages as the direct exchange. Slots:
 //   signs(c)   the rank's own signs of chunk c; complete before the first step; never written
 //   counts(c)  counters of chunk c; no votes in it at the start; written by kCount
-//   inbox(i)   what a kRecv put there: signs of one rank, or counters of several, of the whole run of that kRecv; a kCount
+//   inbox(i)   what a kRecv put there: signs of one rank, or counters of several, of the whole run of that kRecv; a
+//   kCount
 //              that reads it works on the same run; inboxes are reused
 //   result(c)  the final result of chunk c; written once, by kDecide or kRecv
-// Steps take effect in program order. An executor may start a step as soon as the earlier steps of the same rank that wrote
-// what it reads, or that read or wrote what it writes, are complete; sends and receives complete when the message was
-// delivered. Messages between a pair of ranks are matched in program order.
+// Steps take effect in program order. An executor may start a step as soon as the earlier steps of the same rank that
+// wrote what it reads, or that read or wrote what it writes, are complete; sends and receives complete when the message
+// was delivered. Messages between a pair of ranks are matched in program order.
 #ifndef SIGNCCL_SCHEDULE_SCHEDULE_H_
 #define SIGNCCL_SCHEDULE_SCHEDULE_H_
 
@@ -51,7 +52,8 @@ struct Step {
   Rank peer = -1;          ///< kSend and kRecv only
 
   /// Ranks whose votes the message of a kSend or kRecv holds: 1 for signs, 2 to nranks - 1 for counts, nranks for a
-  /// result; the same ranks in every chunk of a run. A message of one rank's votes is always sent as signs. Both sides derive its width from this.
+  /// result; the same ranks in every chunk of a run. A message of one rank's votes is always sent as signs. Both sides
+  /// derive its width from this.
   std::int32_t votes = 0;
 
   std::int32_t first_source = 0;  ///< kCount only: sources are Schedule::sources[first_source, first_source + nsources)

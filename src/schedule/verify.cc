@@ -24,8 +24,8 @@ struct Inbox {
 
 /// What one rank holds, and how far it has got.
 struct RankState {
-  std::vector<VoteSets::Id> counts;           ///< [nchunks] whose votes
-  std::vector<std::int32_t> results;          ///< [nchunks] kNever, kDone, or the kRecv that will bring it
+  std::vector<VoteSets::Id> counts;   ///< [nchunks] whose votes
+  std::vector<std::int32_t> results;  ///< [nchunks] kNever, kDone, or the kRecv that will bring it
   std::vector<Inbox> inboxes;
   std::vector<std::uint8_t> posted;           ///< [steps] kSend and kRecv
   std::vector<std::uint8_t> delivered;        ///< [steps] kSend and kRecv
@@ -97,7 +97,8 @@ class Simulation {
     if (step.slot.kind == SlotKind::kCounts) {
       const VoteSets::Id votes = state.counts[begin];
       for (std::size_t chunk = begin; chunk < end; ++chunk) {
-        if (!sets_.equal(state.counts[chunk], votes)) reject(schedule, state, "its chunks hold votes of different ranks");
+        if (!sets_.equal(state.counts[chunk], votes))
+          reject(schedule, state, "its chunks hold votes of different ranks");
       }
       if (sets_.size(votes) != step.votes) {
         reject(schedule, state, "its counts hold the votes of " + std::to_string(sets_.size(votes)) + " ranks");
@@ -119,8 +120,8 @@ class Simulation {
     if (step.slot.kind == SlotKind::kInbox) {
       Inbox& inbox = state.inboxes[static_cast<std::size_t>(step.slot.index)];
       if (inbox.recv != kNever && !inbox.was_read) {
-        reject(schedule, state, "overwrites the inbox before what step " + std::to_string(inbox.recv) +
-                                    " receives is counted");
+        reject(schedule, state,
+               "overwrites the inbox before what step " + std::to_string(inbox.recv) + " receives is counted");
       }
       inbox = {self, VoteSets::kEmpty, false};
     } else {
@@ -139,8 +140,9 @@ class Simulation {
       }
       const Step& recv = schedule.steps[static_cast<std::size_t>(inbox.recv)];
       if (recv.chunk != step.chunk || recv.nchunks != step.nchunks) {
-        reject(schedule, state, "inbox " + std::to_string(source.index) + " holds other chunks, from step " +
-                                    std::to_string(inbox.recv));
+        reject(
+            schedule, state,
+            "inbox " + std::to_string(source.index) + " holds other chunks, from step " + std::to_string(inbox.recv));
       }
       if (!state.delivered[static_cast<std::size_t>(inbox.recv)]) return inbox.recv;
     }
@@ -164,7 +166,8 @@ class Simulation {
 
   /// A send of these counts that may still be reading them.
   std::int32_t readerOf(const Schedule& schedule, RankState& state, const Step& step) const {
-    std::erase_if(state.sends_of_counts, [&](std::int32_t send) { return state.delivered[static_cast<std::size_t>(send)]; });
+    std::erase_if(state.sends_of_counts,
+                  [&](std::int32_t send) { return state.delivered[static_cast<std::size_t>(send)]; });
     for (const std::int32_t send : state.sends_of_counts) {
       const Step& reader = schedule.steps[static_cast<std::size_t>(send)];
       if (reader.chunk < step.chunk + step.nchunks && step.chunk < reader.chunk + reader.nchunks) return send;
@@ -190,8 +193,8 @@ class Simulation {
     for (std::size_t chunk = begin; chunk < end; ++chunk) {
       const int votes = sets_.size(state.counts[chunk]);
       if (votes != schedule.nranks) {
-        reject(schedule, state, "chunk " + std::to_string(chunk) + " has the votes of " + std::to_string(votes) +
-                                    " ranks only");
+        reject(schedule, state,
+               "chunk " + std::to_string(chunk) + " has the votes of " + std::to_string(votes) + " ranks only");
       }
     }
     writeResult(schedule, state, step, kDone);
@@ -253,15 +256,14 @@ class Simulation {
     for (; !seen[static_cast<std::size_t>(rank)]; rank = waitedFor(rank)) {
       seen[static_cast<std::size_t>(rank)] = true;
       const RankState& state = stateOf(rank);
-      story += "; " + describe(scheduleOf(rank), state.next) + " waits for its step " + std::to_string(state.waits_for) +
-               ", whose other end rank " + std::to_string(waitedFor(rank)) + " does not reach";
+      story += "; " + describe(scheduleOf(rank), state.next) + " waits for its step " +
+               std::to_string(state.waits_for) + ", whose other end rank " + std::to_string(waitedFor(rank)) +
+               " does not reach";
     }
     throw Objection(story);
   }
 
-  Rank waitedFor(Rank rank) {
-    return scheduleOf(rank).steps[static_cast<std::size_t>(stateOf(rank).waits_for)].peer;
-  }
+  Rank waitedFor(Rank rank) { return scheduleOf(rank).steps[static_cast<std::size_t>(stateOf(rank).waits_for)].peer; }
 
   void requireFinished(Rank rank) {
     const RankState& state = stateOf(rank);

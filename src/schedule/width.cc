@@ -8,7 +8,7 @@
 namespace signccl {
 namespace {
 
-int planesForMax(std::int64_t max_value) { 
+int planesForMax(std::int64_t max_value) {
   return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(max_value)));
 }
 
