@@ -1,0 +1,223 @@
+#include "base/log.h"
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <spdlog/fmt/chrono.h>
+#include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include "base/error.h"
+#include "base/process_name.h"
+
+namespace signccl {
+
+std::atomic<std::uint32_t> detail::log_filter{0};
+
+namespace {
+
+constexpr std::array<std::string_view, 5> kLevelNames{"", "VERSION", "WARN", "INFO", "TRACE"};
+
+struct NamedSubsystem {
+  std::string_view name;
+  Subsystem subsystem;
+};
+
+constexpr std::array kSubsystems = std::to_array<NamedSubsystem>({
+    {"INIT", Subsystem::kInit},
+    {"COLL", Subsystem::kColl},
+    {"NET", Subsystem::kNet},
+    {"TUNING", Subsystem::kTuning},
+    {"ENV", Subsystem::kEnv},
+    {"ALLOC", Subsystem::kAlloc},
+    {"CALL", Subsystem::kCall},
+    {"BOOTSTRAP", Subsystem::kBootstrap},
+    {"DESTROY", Subsystem::kDestroy},
+    {"ALL", Subsystem::kAll},
+});
+
+constexpr std::uint32_t kDefaultSubsystems = static_cast<std::uint32_t>(Subsystem::kInit) |
+                                             static_cast<std::uint32_t>(Subsystem::kBootstrap) |
+                                             static_cast<std::uint32_t>(Subsystem::kEnv);
+
+/// What the settings ask of the log.
+struct Choice {
+  LogLevel level = LogLevel::kNone;
+  std::uint32_t subsystems = kDefaultSubsystems;
+  std::string file;                ///< empty: standard output
+  std::string time_format;         ///< empty: no time
+  std::vector<std::string> notes;  ///< the settings in words
+
+  bool operator==(const Choice&) const = default;
+};
+
+struct Log {
+  std::mutex mutex;
+  Choice choice;
+  spdlog::sink_ptr sink;                   ///< null until something is asked for
+  std::string sink_file;                   ///< file of the sink, as in Choice
+  std::unique_ptr<spdlog::logger> logger;  ///< writes to the sink
+};
+
+/// The log of the process. Never destroyed: threads may log while the process ends.
+Log& theLog() {
+  static Log& log = *new Log;
+  return log;
+}
+
+LogLevel levelIn(const Settings& settings) {
+  const std::span<const std::string_view> allowed = std::span(kLevelNames).subspan(1);
+  const std::string name = settings.choice("SIGNCCL_DEBUG", allowed, "");
+  const auto* const found = std::find(kLevelNames.begin(), kLevelNames.end(), name);
+  return static_cast<LogLevel>(found - kLevelNames.begin());
+}
+
+std::uint32_t subsystemsIn(const Settings& settings) {
+  constexpr const char* kName = "SIGNCCL_DEBUG_SUBSYS";
+  const std::optional<std::string> given = settings.text(kName);
+  if (!given) return kDefaultSubsystems;
+  const bool all_but = given->starts_with('^');
+  std::uint32_t listed = 0;
+  std::istringstream list(given->substr(all_but ? 1 : 0));
+  for (std::string name; std::getline(list, name, ',');) {
+    const auto* const found = std::ranges::find(kSubsystems, name, &NamedSubsystem::name);
+    if (found == kSubsystems.end()) {
+      std::string names;
+      for (const NamedSubsystem& known : kSubsystems) names += " " + std::string(known.name);
+      settings.reject(kName, "a comma list, after ^ for all but these, of" + names);
+    }
+    listed |= static_cast<std::uint32_t>(found->subsystem);
+  }
+  return all_but ? static_cast<std::uint32_t>(Subsystem::kAll) & ~listed : listed;
+}
+
+/// Writes local time in a strftime format. Throws fmt::format_error for a format that is none.
+template <typename Output>
+void writeTime(const std::string& format, const std::tm& time, Output output) {
+  fmt::format_to(output, fmt::runtime("{:" + format + "}"), time);
+}
+
+std::string timeFormatIn(const Settings& settings) {
+  constexpr const char* kName = "SIGNCCL_DEBUG_TIMESTAMP_FORMAT";
+  std::string format = settings.text(kName).value_or("");
+  if (format.empty()) return format;
+  const bool has_brace = format.find_first_of("{}") != std::string::npos;  // it would end the format for fmt
+  try {
+    std::string sample;
+    if (!has_brace) writeTime(format, fmt::localtime(std::time(nullptr)), std::back_inserter(sample));
+    if (!sample.empty()) return format;
+  } catch (const fmt::format_error&) {
+    // Rejected below.
+  }
+  settings.reject(kName, "a strftime format without braces, as in [%F %T]");
+}
+
+Choice choiceIn(const Settings& settings) {
+  Choice choice;
+  choice.level = levelIn(settings);
+  choice.subsystems = subsystemsIn(settings);
+  choice.file = expandFileName(settings.text("SIGNCCL_DEBUG_FILE").value_or(""));
+  choice.time_format = timeFormatIn(settings);
+  for (const Settings::Entry& entry : settings.entries()) {
+    choice.notes.push_back(entry.name + " set by " + entry.origin + " to '" + entry.value + "'");
+  }
+  return choice;
+}
+
+class TimeFlag : public spdlog::custom_flag_formatter {
+ public:
+  explicit TimeFlag(std::string format) : format_(std::move(format)) {}
+
+  // The time that spdlog passes is filled in only for flags of its own.
+  void format(const spdlog::details::log_msg& message, const std::tm& /*time*/, spdlog::memory_buf_t& output) override {
+    const std::tm time = fmt::localtime(spdlog::log_clock::to_time_t(message.time));
+    writeTime(format_, time, std::back_inserter(output));
+  }
+
+  [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<TimeFlag>(format_);
+  }
+
+ private:
+  std::string format_;
+};
+
+spdlog::sink_ptr makeSink(const std::string& file) {
+  if (file.empty()) return std::make_shared<spdlog::sinks::stdout_sink_st>();
+  constexpr bool kTruncate = true;
+  try {
+    return std::make_shared<spdlog::sinks::basic_file_sink_st>(file, kTruncate);
+  } catch (const spdlog::spdlog_ex& e) {
+    throw Error(signcclInvalidUsage, "cannot write the log SIGNCCL_DEBUG_FILE=" + file + ": " + e.what());
+  }
+}
+
+std::unique_ptr<spdlog::logger> makeLogger(spdlog::sink_ptr sink, const std::string& time_format) {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  const char* const time = time_format.empty() ? "" : "%* ";
+  formatter->add_flag<TimeFlag>('*', time_format).set_pattern(time + hostName() + ":%P:%t %v");
+  auto logger = std::make_unique<spdlog::logger>("signccl", std::move(sink));
+  logger->set_formatter(std::move(formatter));
+  logger->set_level(spdlog::level::trace);
+  logger->flush_on(spdlog::level::trace);
+  return logger;
+}
+
+void logSettings(const Settings& settings, const Choice& choice) {
+  log(LogLevel::kVersion, Subsystem::kInit, kNoRank, "version ", SIGNCCL_MAJOR, ".", SIGNCCL_MINOR, ".", SIGNCCL_PATCH);
+  for (const std::string& note : choice.notes) log(LogLevel::kInfo, Subsystem::kEnv, kNoRank, note);
+  for (const std::string& name : settings.unknownVariables()) {
+    log(LogLevel::kWarn, Subsystem::kEnv, kNoRank, "there is no setting ", name, "; it has no effect");
+  }
+}
+
+}  // namespace
+
+void logMessage(LogLevel level, Subsystem subsystem, Rank rank, std::string_view text) noexcept {
+  if (!logEnabled(level, subsystem)) return;
+  try {
+    const std::string_view name = kLevelNames.at(static_cast<std::size_t>(level));
+    Log& log = theLog();
+    const std::lock_guard lock(log.mutex);
+    if (!log.logger) return;
+    if (rank == kNoRank) {
+      log.logger->info("SIGNCCL {} {}", name, text);
+    } else {
+      log.logger->info("[{}] SIGNCCL {} {}", rank, name, text);
+    }
+  } catch (const std::exception&) {
+    // There is no place left to report to.
+  }
+}
+
+void configureLogging(const Settings& settings) {
+  Choice choice = choiceIn(settings);
+  Log& log = theLog();
+  {
+    const std::lock_guard lock(log.mutex);
+    if (choice == log.choice) return;
+    if (choice.level != LogLevel::kNone) {
+      // A file is opened once and goes on, as opening it again would empty it.
+      if (!log.sink || choice.file != log.sink_file) {
+        log.sink = makeSink(choice.file);
+        log.sink_file = choice.file;
+      }
+      log.logger = makeLogger(log.sink, choice.time_format);
+    }
+    log.choice = choice;
+    detail::log_filter.store((static_cast<std::uint32_t>(choice.level) << 16) | choice.subsystems,
+                             std::memory_order_relaxed);
+  }
+  logSettings(settings, choice);
+}
+
+}  // namespace signccl

@@ -1,0 +1,186 @@
+#include "base/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include "base/error.h"
+
+namespace signccl {
+namespace {
+
+constexpr std::array kSettings = std::to_array<SettingInfo>({
+    {"SIGNCCL_ALGO", "oneshot, direct, ring, tree, knomial, hierarchical",
+     "forces an algorithm, the same on every rank; unset: the cost model chooses by size"},
+    {"SIGNCCL_CONF_FILE", "a path; in the environment only", "config file to read instead of ~/.signccl.conf"},
+    {"SIGNCCL_DEBUG", "VERSION, WARN, INFO, TRACE", "how much is logged; unset: nothing"},
+    {"SIGNCCL_DEBUG_FILE", "a path; %h is the host, %p the process id", "file of the log; unset: standard output"},
+    {"SIGNCCL_DEBUG_SUBSYS",
+     "comma list of INIT, COLL, NET, TUNING, ENV, ALLOC, CALL, BOOTSTRAP, DESTROY, ALL; ^ before the list: all but "
+     "these",
+     "subsystems that log at INFO and TRACE; unset: INIT,BOOTSTRAP,ENV"},
+    {"SIGNCCL_DEBUG_TIMESTAMP_FORMAT", "a strftime format", "local time before each line; unset: none"},
+    {"SIGNCCL_KERNELS", "scalar, avx2, avx512, neon", "forces a kernel instruction set; unset: the best of the CPU"},
+    {"SIGNCCL_NTHREADS", "1 to 1024",
+     "threads that run kernels for a rank, the caller's included; unset: the cores of the machine shared among its "
+     "ranks"},
+    {"SIGNCCL_RANKS_PER_NODE", "1 to 32767", "splits the ranks into nodes of this many, as if on several machines"},
+    {"SIGNCCL_SLICE_BYTES", "64 to 2^30", "bytes of signs in one slice of a chunk, the unit of overlap"},
+    {"SIGNCCL_TIMEOUT", "1 to 2147483, in seconds", "longest time of one operation; unset: 600"},
+    {"SIGNCCL_TRACE", "a path; %h is the host, %p the process id",
+     "file of a timeline in Chrome's trace event format, which Perfetto opens; unset: none"},
+});
+
+bool isKnown(std::string_view name) {
+  return std::ranges::any_of(kSettings, [&](const SettingInfo& info) { return name == info.name; });
+}
+
+std::string knownNames() {
+  std::string names;
+  for (const SettingInfo& info : kSettings) names += (names.empty() ? "" : ", ") + std::string(info.name);
+  return names;
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r";
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+bool equalWithoutCase(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+std::optional<std::int64_t> parseInteger(std::string_view text) {
+  const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
+  if (hexadecimal) text.remove_prefix(2);
+  std::int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value, hexadecimal ? 16 : 10);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
+/// Splits one line of a config file; nothing for a blank line or a comment.
+std::optional<Settings::Entry> parseLine(std::string_view line, const std::string& place) {
+  line = trimmed(line);
+  if (line.empty() || line.front() == '#') return std::nullopt;
+  const std::size_t equals = line.find('=');
+  if (equals == std::string_view::npos || equals == 0) {
+    throw Error(signcclInvalidUsage, place + ": expected NAME=value, found '" + std::string(line) + "'");
+  }
+  Settings::Entry entry{std::string(trimmed(line.substr(0, equals))), std::string(trimmed(line.substr(equals + 1))),
+                        place};
+  if (!isKnown(entry.name)) {
+    throw Error(signcclInvalidUsage,
+                place + ": there is no setting '" + entry.name + "'; the settings are " + knownNames());
+  }
+  if (entry.name == "SIGNCCL_CONF_FILE") {
+    throw Error(signcclInvalidUsage, place + ": SIGNCCL_CONF_FILE has an effect in the environment only");
+  }
+  return entry;
+}
+
+}  // namespace
+
+std::span<const SettingInfo> knownSettings() { return kSettings; }
+
+Settings Settings::load(const std::string& system_file) {
+  Settings settings;
+  settings.readEnvironment();
+  const std::optional<std::string> named_file = settings.text("SIGNCCL_CONF_FILE");
+  const auto readable = [](const std::string& file) { return access(file.c_str(), R_OK) == 0; };
+  if (named_file) {
+    settings.readFile(*named_file);
+  } else if (const char* home = std::getenv("HOME"); home != nullptr) {
+    const std::string file = std::string(home) + "/.signccl.conf";
+    if (readable(file)) settings.readFile(file);
+  }
+  if (readable(system_file)) settings.readFile(system_file);
+  return settings;
+}
+
+std::optional<std::string> Settings::text(std::string_view name) const {
+  const Entry* entry = find(name);
+  if (entry == nullptr || entry->value.empty()) return std::nullopt;
+  return entry->value;
+}
+
+std::int64_t Settings::integer(std::string_view name, std::int64_t fallback, std::int64_t min, std::int64_t max) const {
+  const std::optional<std::string> given = text(name);
+  if (!given) return fallback;
+  const std::optional<std::int64_t> value = parseInteger(*given);
+  if (!value || *value < min || *value > max) {
+    reject(name, "an integer from " + std::to_string(min) + " to " + std::to_string(max));
+  }
+  return *value;
+}
+
+std::string Settings::choice(std::string_view name, std::span<const std::string_view> allowed,
+                             std::string_view fallback) const {
+  const std::optional<std::string> given = text(name);
+  if (!given) return std::string(fallback);
+  for (std::string_view candidate : allowed) {
+    if (equalWithoutCase(*given, candidate)) return std::string(candidate);
+  }
+  std::string expected;
+  for (std::string_view candidate : allowed) expected += (expected.empty() ? "one of " : ", ") + std::string(candidate);
+  reject(name, expected);
+}
+
+void Settings::reject(std::string_view name, const std::string& expected) const {
+  const Entry* entry = find(name);
+  SIGNCCL_ASSERT(entry != nullptr);
+  throw Error(signcclInvalidUsage,
+              entry->name + "=" + entry->value + " (from " + entry->origin + "): expected " + expected);
+}
+
+const Settings::Entry* Settings::find(std::string_view name) const {
+  SIGNCCL_ASSERT(isKnown(name));
+  const auto found = std::ranges::find(entries_, name, &Entry::name);
+  return found == entries_.end() ? nullptr : &*found;
+}
+
+void Settings::add(Entry entry) {
+  if (find(entry.name) == nullptr) entries_.push_back(std::move(entry));
+}
+
+void Settings::readEnvironment() {
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    const std::string_view assignment = *variable;
+    const std::string_view name = assignment.substr(0, assignment.find('='));
+    if (!name.starts_with("SIGNCCL_") || name.size() == assignment.size()) continue;
+    if (isKnown(name)) {
+      add({std::string(name), std::string(trimmed(assignment.substr(name.size() + 1))), "the environment"});
+    } else {
+      unknown_variables_.emplace_back(name);
+    }
+  }
+}
+
+void Settings::readFile(const std::string& file) {
+  const auto fail = [&](int error) {
+    throw Error(signcclInvalidUsage,
+                "cannot read the config file " + file + ": " + std::generic_category().message(error));
+  };
+  errno = 0;
+  std::ifstream stream(file);
+  if (!stream) fail(errno);
+  std::string line;
+  for (int number = 1; std::getline(stream, line); ++number) {
+    std::optional<Entry> entry = parseLine(line, file + ":" + std::to_string(number));
+    if (entry) add(std::move(*entry));
+  }
+  // A directory opens well and fails only when it is read.
+  if (stream.bad()) fail(errno);
+}
+
+}  // namespace signccl

@@ -1,0 +1,182 @@
+#include "base/trace.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <optional>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/process_name.h"
+
+namespace signccl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::array<const char*, kTraceKinds> kKindNames{"encode", "send", "receive", "count", "decide", "decode"};
+
+/// Events that a rank keeps in memory, about 1.5 MB, before they go to the file.
+constexpr std::size_t kBufferedEvents = std::size_t{1} << 15;
+
+/// Thread rows that a kind may have; thread ids of different kinds stay apart.
+constexpr int kRowsPerKind = 10000;
+
+constexpr const char* kArrayEnd = "\n]}\n";
+
+struct Registry {
+  std::mutex mutex;
+  std::vector<std::unique_ptr<TraceWriter>> writers;
+};
+
+/// The writers of the process. Never destroyed: communicators may outlive the static objects.
+Registry& registry() {
+  static Registry& registry = *new Registry;
+  return registry;
+}
+
+void flushAllWriters() {
+  Registry& all = registry();
+  const std::lock_guard lock(all.mutex);
+  for (const std::unique_ptr<TraceWriter>& writer : all.writers) writer->flush();
+}
+
+double microseconds(std::int64_t ns) { return static_cast<double>(ns) / 1000.0; }
+
+/// The first row whose last event ended before `event` begins, a new one if there is none.
+std::size_t rowFor(const TraceEvent& event, std::vector<std::int64_t>& ends) {
+  const auto free = std::ranges::find_if(ends, [&](std::int64_t end) { return end <= event.begin_ns; });
+  const auto row = static_cast<std::size_t>(free - ends.begin());
+  if (free == ends.end()) ends.push_back(0);
+  ends[row] = event.end_ns;
+  return row;
+}
+
+Json toJson(const TraceEvent& event, int process, int thread) {
+  Json args{{"slice", event.slice}, {"chunk", event.chunk}, {"bytes", event.bytes}};
+  if (event.peer != kNoRank) args["peer"] = event.peer;
+  return {{"ph", "X"},
+          {"name", kKindNames.at(static_cast<std::size_t>(event.kind))},
+          {"pid", process},
+          {"tid", thread},
+          {"ts", microseconds(event.begin_ns)},
+          {"dur", microseconds(event.end_ns - event.begin_ns)},
+          {"args", std::move(args)}};
+}
+
+}  // namespace
+
+TraceWriter* TraceWriter::open(const Settings& settings) {
+  const std::optional<std::string> pattern = settings.text("SIGNCCL_TRACE");
+  if (!pattern) return nullptr;
+  const std::string file = expandFileName(*pattern);
+  Registry& all = registry();
+  const std::lock_guard lock(all.mutex);
+  const auto known = std::ranges::find(all.writers, file, [](const auto& writer) { return writer->file(); });
+  if (known != all.writers.end()) return known->get();
+  if (all.writers.empty()) std::atexit(flushAllWriters);
+  return all.writers.emplace_back(std::make_unique<TraceWriter>(file)).get();
+}
+
+TraceWriter::TraceWriter(std::string file) : file_(std::move(file)), owner_(getpid()) {
+  errno = 0;
+  stream_.open(file_, std::ios::out | std::ios::trunc);
+  stream_ << R"({"displayTimeUnit":"ns","traceEvents":[)";
+  closeArray();
+  if (!stream_) {
+    throw Error(signcclInvalidUsage,
+                "cannot write the trace SIGNCCL_TRACE=" + file_ + ": " + std::generic_category().message(errno));
+  }
+}
+
+std::unique_ptr<TraceBuffer> TraceWriter::addRank(Rank rank, std::string_view comm_name) {
+  std::string name = "rank " + std::to_string(rank);
+  if (!comm_name.empty()) name += " of " + std::string(comm_name);
+  const std::lock_guard lock(mutex_);
+  const int process = processes_++;
+  std::unique_ptr<TraceBuffer> buffer(new TraceBuffer(*this, process));
+  buffers_.push_back(buffer.get());
+  const auto note = [&](const char* what, const Json& args) {
+    writeEvent(Json{{"ph", "M"}, {"name", what}, {"pid", process}, {"args", args}}.dump());
+  };
+  note("process_name", {{"name", name}});
+  note("process_sort_index", {{"sort_index", process}});
+  closeArray();
+  return buffer;
+}
+
+void TraceWriter::flush() {
+  const std::lock_guard lock(mutex_);
+  if (getpid() != owner_) return;
+  for (TraceBuffer* buffer : buffers_) write(*buffer);
+}
+
+void TraceWriter::write(TraceBuffer& buffer) {
+  std::vector<TraceEvent> events;
+  {
+    const std::lock_guard lock(buffer.mutex_);
+    events.swap(buffer.events_);
+  }
+  if (failed_) return;
+  errno = 0;
+  std::ranges::sort(events, {}, &TraceEvent::begin_ns);
+  for (const TraceEvent& event : events) {
+    const auto kind = static_cast<std::size_t>(event.kind);
+    std::vector<std::int64_t>& ends = buffer.row_ends_.at(kind);
+    const std::size_t rows = ends.size();
+    const std::size_t row = rowFor(event, ends);
+    const int thread = static_cast<int>(kind) * kRowsPerKind + static_cast<int>(row);
+    if (row == rows) nameThread(buffer.process_, thread, kKindNames.at(kind));
+    writeEvent(toJson(event, buffer.process_, thread).dump());
+  }
+  closeArray();
+  failed_ = !stream_;
+  if (failed_) {
+    log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "the trace ", file_,
+        " ends early: ", std::generic_category().message(errno));
+  }
+}
+
+void TraceWriter::nameThread(int process, int thread, const std::string& name) {
+  const auto note = [&](const char* what, const Json& args) {
+    writeEvent(Json{{"ph", "M"}, {"name", what}, {"pid", process}, {"tid", thread}, {"args", args}}.dump());
+  };
+  note("thread_name", {{"name", name}});
+  note("thread_sort_index", {{"sort_index", thread}});
+}
+
+void TraceWriter::writeEvent(std::string_view json) {
+  stream_ << (empty_ ? "\n" : ",\n") << json;
+  empty_ = false;
+}
+
+void TraceWriter::closeArray() {
+  const auto end = stream_.tellp();
+  // The next event takes the place of the end.
+  stream_ << kArrayEnd << std::flush;
+  stream_.seekp(end);
+}
+
+TraceBuffer::~TraceBuffer() {
+  const std::lock_guard lock(writer_.mutex_);
+  writer_.write(*this);
+  std::erase(writer_.buffers_, this);
+}
+
+void TraceBuffer::add(const TraceEvent& event) {
+  bool full = false;
+  {
+    const std::lock_guard lock(mutex_);
+    events_.push_back(event);
+    full = events_.size() >= kBufferedEvents;
+  }
+  if (!full) return;
+  const std::lock_guard lock(writer_.mutex_);
+  writer_.write(*this);
+}
+
+}  // namespace signccl

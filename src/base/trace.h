@@ -1,0 +1,106 @@
+// Timelines: what each rank did when, written to the file of SIGNCCL_TRACE as Chrome trace events, which Perfetto
+// (ui.perfetto.dev) opens. Each rank of each communicator is a process row, each kind of event one or more thread rows.
+#ifndef SIGNCCL_BASE_TRACE_H_
+#define SIGNCCL_BASE_TRACE_H_
+
+#include <array>
+#include <cstdint>
+#include <fstream>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/settings.h"
+#include "base/types.h"
+
+namespace signccl {
+
+enum class TraceKind : std::uint8_t { kEncode, kSend, kReceive, kCount, kDecide, kDecode };
+inline constexpr std::size_t kTraceKinds = 6;
+
+/// One bar of the timeline. Times are nowNs().
+struct TraceEvent {
+  TraceKind kind;
+  std::int32_t slice = 0;
+  std::int32_t chunk = 0;
+  Rank peer = kNoRank;  ///< the other rank of a message
+  std::int64_t begin_ns = 0;
+  std::int64_t end_ns = 0;
+  std::uint64_t bytes = 0;
+};
+
+class TraceBuffer;
+
+/// A trace file of this process. Between calls the file is complete and valid JSON: the events of a rank are added
+/// when its communicator is destroyed, when its buffer is full, and when the process ends. Any thread.
+class TraceWriter {
+ public:
+  /// The writer of the file that SIGNCCL_TRACE names, one for each file and process, made at the first call; null if
+  /// the setting is unset. It lives as long as the process. Throws signcclInvalidUsage if the file cannot be written.
+  static TraceWriter* open(const Settings& settings);
+
+  /// Creates `file` or empties it. Throws signcclInvalidUsage if it cannot be written.
+  explicit TraceWriter(std::string file);
+  TraceWriter(const TraceWriter&) = delete;
+  TraceWriter& operator=(const TraceWriter&) = delete;
+  ~TraceWriter() = default;
+
+  [[nodiscard]] const std::string& file() const { return file_; }
+
+  /// A new process row. `comm_name` tells communicators apart and may be empty. The writer must outlive the buffer.
+  std::unique_ptr<TraceBuffer> addRank(Rank rank, std::string_view comm_name);
+
+  /// Writes what the ranks have buffered. Does nothing in a forked child, whose parent owns the file. Does not throw:
+  /// when the file fails, that is logged once and later events are lost.
+  void flush();
+
+ private:
+  friend class TraceBuffer;
+
+  void write(TraceBuffer& buffer);
+  void nameThread(int process, int thread, const std::string& name);
+  void writeEvent(std::string_view json);
+  void closeArray();
+
+  const std::string file_;
+  const int owner_;  ///< process id
+  std::mutex mutex_;
+  std::ofstream stream_;
+  bool empty_ = true;  ///< no event is written
+  bool failed_ = false;
+  int processes_ = 0;
+  std::vector<TraceBuffer*> buffers_;  ///< those that are alive
+};
+
+/// The events of one rank on their way to the file. Owned by the rank's communicator; null where tracing is off, which
+/// so costs a branch. Any thread.
+class TraceBuffer {
+ public:
+  TraceBuffer(const TraceBuffer&) = delete;
+  TraceBuffer& operator=(const TraceBuffer&) = delete;
+  /// Writes what is buffered.
+  ~TraceBuffer();
+
+  void add(const TraceEvent& event);
+
+ private:
+  friend class TraceWriter;
+
+  TraceBuffer(TraceWriter& writer, int process) : writer_(writer), process_(process) {}
+
+  TraceWriter& writer_;
+  const int process_;
+  std::mutex mutex_;
+  std::vector<TraceEvent> events_;
+  /// End of the last event of each thread row, by kind. Events that overlap need rows of their own. Used by the writer
+  /// under its mutex.
+  std::array<std::vector<std::int64_t>, kTraceKinds> row_ends_;
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_BASE_TRACE_H_
