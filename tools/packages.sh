@@ -1,0 +1,19 @@
+# Debian packages of the tools in this folder, and their installation. To be sourced.
+
+# What the library, its benchmarks and its examples are built with.
+build_packages=(g++ cmake ninja-build pkg-config libasio-dev libbenchmark-dev libcli11-dev libspdlog-dev nlohmann-json3-dev)
+
+# Installs those of the named packages that are missing; needs root or sudo only if there are any.
+install_missing_packages() {
+  local package
+  local missing=()
+  for package in "$@"; do
+    dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  local as_root=()
+  ((EUID == 0)) || as_root=(sudo)
+  echo "      apt-get install ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
