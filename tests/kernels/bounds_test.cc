@@ -1,0 +1,109 @@
+// No kernel touches memory outside its buffers: every buffer starts right after, or ends right before, a page that may
+// not be touched. A bad access ends the program.
+#include <unistd.h>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include "kernels_test_support.h"
+
+namespace signccl {
+namespace {
+
+enum class Edge { kStart, kEnd };
+
+/// `size` bytes at the edge of a page whose neighbour is forbidden.
+class EdgeBuffer {
+ public:
+  EdgeBuffer(size_t size, Edge edge) {
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t inner = (size + page - 1) / page * page;
+    mapped_ = inner + 2 * page;
+    base_ = static_cast<unsigned char*>(mmap(nullptr, mapped_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (inner > 0) mprotect(base_ + page, inner, PROT_READ | PROT_WRITE);
+    data_ = edge == Edge::kStart ? base_ + page : base_ + page + inner - size;
+  }
+  ~EdgeBuffer() { munmap(base_, mapped_); }
+  EdgeBuffer(const EdgeBuffer&) = delete;
+  EdgeBuffer& operator=(const EdgeBuffer&) = delete;
+
+  unsigned char* data() { return data_; }
+  Word* words() { return reinterpret_cast<Word*>(data_); }
+
+ private:
+  unsigned char* base_;
+  unsigned char* data_;
+  size_t mapped_;
+};
+
+class BoundsTest : public KernelsTest {};
+
+TEST(EdgeBufferDeathTest, TouchingTheNeighbourEndsTheProgram) {
+  EdgeBuffer buffer(100, Edge::kEnd);
+  EXPECT_DEATH(static_cast<void>(*static_cast<volatile unsigned char*>(buffer.data() + 100)), "");
+}
+
+TEST_P(BoundsTest, EncodeAndDecodeVoteStayInside) {
+  for (const ElementType type : signTypes()) {
+    for (const Edge edge : {Edge::kStart, Edge::kEnd}) {
+      for (size_t count = 0; count < 600; count += kCoarseGrid ? 41 : 7) {
+        const size_t plane_bytes = elementBytes(ElementType::kBits, count);
+        EdgeBuffer elements(elementBytes(type, count), edge), positive(plane_bytes, edge),
+            nonnegative(plane_bytes, edge);
+        kernels().encodeBinary(type, elements.data(), count, nonnegative.words());
+        kernels().encodeTernary(type, elements.data(), count, positive.words(), nonnegative.words());
+        const Word* second = type == ElementType::kBits ? nullptr : nonnegative.words();
+        for (const Store store : {Store::kCached, Store::kStreaming}) {
+          kernels().decodeVote(type, positive.words(), second, count, elements.data(), store);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(BoundsTest, DecodeAvgStaysInside) {
+  for (const ElementType type : {ElementType::kInt8, ElementType::kInt16, ElementType::kInt32, ElementType::kFloat64}) {
+    for (const Edge edge : {Edge::kStart, Edge::kEnd}) {
+      for (const int nplanes : {6, 7, 8, 10}) {  // tables of whole 64-byte lines, so that both edges are aligned
+        EdgeBuffer table(elementBytes(type, size_t{1} << nplanes), edge);
+        for (size_t count = 0; count < 400; count += kCoarseGrid ? 41 : 7) {
+          const size_t nwords = (count + kWordBits - 1) / kWordBits;
+          EdgeBuffer planes(static_cast<size_t>(nplanes) * nwords * sizeof(Word), edge);
+          EdgeBuffer elements(elementBytes(type, count), edge);
+          const ConstPlanes counts{planes.words(), nwords, nplanes};
+          for (const Store store : {Store::kCached, Store::kStreaming}) {
+            kernels().decodeAvg(type, counts, table.data(), count, elements.data(), store);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(BoundsTest, KernelsOnPlanesStayInside) {
+  constexpr int kPlanes = 3;
+  for (const Edge edge : {Edge::kStart, Edge::kEnd}) {
+    for (size_t nwords = 0; nwords < 80; nwords += kCoarseGrid ? 7 : 1) {
+      EdgeBuffer in(kPlanes * nwords * sizeof(Word), edge), out(kPlanes * nwords * sizeof(Word), edge);
+      EdgeBuffer single(nwords * sizeof(Word), edge);
+      const ConstPlanes counts{in.words(), nwords, kPlanes};
+      const Planes result{out.words(), nwords, kPlanes};
+      for (const int ninputs : {7, 100}) {
+        const std::vector<const Word*> inputs(static_cast<size_t>(ninputs), single.words());
+        const int nplanes = planesFor(inputs.size());
+        EdgeBuffer sums(static_cast<size_t>(nplanes) * nwords * sizeof(Word), edge);
+        kernels().count(inputs.data(), ninputs, nwords, {sums.words(), nwords, nplanes});
+      }
+      kernels().merge(counts, counts, nwords, result);
+      kernels().clamp(counts, 1, 6, nwords, result);
+      kernels().decide(counts, 4, true, 0, nwords, single.words(), out.words());
+      kernels().restoreTop(counts, in.words(), in.words(), nwords, single.words());
+    }
+  }
+}
+
+SIGNCCL_FOR_ALL_KERNELS(BoundsTest);
+
+}  // namespace
+}  // namespace signccl

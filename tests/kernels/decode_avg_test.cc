@@ -1,0 +1,69 @@
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "kernels_test_support.h"
+#include "test_buffer.h"
+
+namespace signccl {
+namespace {
+
+constexpr int kMaxTablePlanes = 16;
+
+const std::vector<ElementType>& meanTypes() {
+  static const std::vector<ElementType> types = {ElementType::kFloat32, ElementType::kFloat16, ElementType::kBFloat16,
+                                                 ElementType::kFloat64, ElementType::kInt8,    ElementType::kInt16,
+                                                 ElementType::kInt32};
+  return types;
+}
+
+class DecodeAvgTest : public KernelsTest {
+ protected:
+  void expectEqualToReference(ElementType type, int nplanes, size_t count, size_t offset) {
+    TestBuffer table(elementBytes(type, size_t{1} << nplanes));
+    table.fillRandom(random());
+    TestPlanes counts(nplanes, (count + kWordBits - 1) / kWordBits);
+    counts.fillRandom(random());
+    TestBuffer expected(elementBytes(type, count), offset);
+    reference().decodeAvg(type, counts.view(), table.data(), count, expected.data(), Store::kCached);
+    for (const Store store : {Store::kCached, Store::kStreaming}) {
+      TestBuffer elements(elementBytes(type, count), offset);
+      kernels().decodeAvg(type, counts.view(), table.data(), count, elements.data(), store);
+      ASSERT_TRUE(elements == expected) << typeName(type) << ", " << nplanes << " planes, count " << count
+                                        << ", offset " << offset << ", streaming " << (store == Store::kStreaming);
+    }
+  }
+};
+
+TEST_P(DecodeAvgTest, EqualsTheReferenceForEveryNumberOfPlanes) {
+  for (const ElementType type : meanTypes()) {
+    for (int nplanes = 0; nplanes <= kMaxTablePlanes; ++nplanes) {
+      for (const size_t count : shortCountGrid()) {
+        ASSERT_NO_FATAL_FAILURE(expectEqualToReference(type, nplanes, count, 0));
+      }
+    }
+  }
+}
+
+TEST_P(DecodeAvgTest, EqualsTheReferenceForEveryCount) {
+  for (const ElementType type : meanTypes()) {
+    for (const size_t count : countGrid()) {
+      for (const int nplanes : {3, 7}) ASSERT_NO_FATAL_FAILURE(expectEqualToReference(type, nplanes, count, 0));
+    }
+  }
+}
+
+TEST_P(DecodeAvgTest, EqualsTheReferenceForEveryMisalignment) {
+  for (const ElementType type : meanTypes()) {
+    for (size_t offset = 0; offset < 68; ++offset) {
+      for (const size_t count : {size_t{1}, size_t{64}, size_t{200}, size_t{333}}) {
+        for (const int nplanes : {4, 9}) ASSERT_NO_FATAL_FAILURE(expectEqualToReference(type, nplanes, count, offset));
+      }
+    }
+  }
+}
+
+SIGNCCL_FOR_ALL_KERNELS(DecodeAvgTest);
+
+}  // namespace
+}  // namespace signccl
