@@ -42,14 +42,14 @@ TEST(ChooseTest, SeveralRanksPerNicAreHierarchical) {
 }
 
 TEST(ChooseTest, HierarchicalNeedsSeveralNodesOfWhichOneHasSeveralRanks) {
-  for (const std::size_t count : {1'000, 1'000'000, 1'000'000'000}) {
+  for (const std::size_t count : {1'000U, 1'000'000U, 1'000'000'000U}) {
     EXPECT_NE(chosen(Topology::singleNode(16), count, kLoopback), "hierarchical");
     EXPECT_NE(chosen(Topology::uniform(16, 1), count, kTcp10Gbit), "hierarchical");
   }
 }
 
 TEST(ChooseTest, KnomialNeedsMoreThanEightRanks) {
-  for (const std::size_t count : {1'000, 100'000, 10'000'000}) {
+  for (const std::size_t count : {1'000U, 100'000U, 10'000'000U}) {
     EXPECT_NE(chosen(Topology::uniform(8, 1), count, kTcp10Gbit), "knomial");
   }
 }
@@ -63,7 +63,7 @@ TEST(ChooseTest, ThreadsOfOneProcessExchangeLargeVectorsDirectly) {
 TEST(ChooseTest, TheChoiceHasTheLeastEstimate) {
   for (const int nranks : {1, 3, 17, 40}) {
     for (const Topology& topology : topologiesOf(nranks)) {
-      for (const std::size_t count : {0, 1, 5'000, 3'000'000}) {
+      for (const std::size_t count : {0U, 1U, 5'000U, 3'000'000U}) {
         const CountRules rules{SignOp::kVote, nranks, 2, true};
         const Algorithm best = chooseAlgorithm(topology, rules, count, kTcp10Gbit);
         for (const Algorithm other : allAlgorithms()) {

@@ -40,7 +40,8 @@ INSTANTIATE_TEST_SUITE_P(Algorithms, VerifyTest, ::testing::ValuesIn(allAlgorith
 class VerifyLargeTest : public ::testing::TestWithParam<std::pair<Algorithm, int>> {};
 
 TEST_P(VerifyLargeTest, AcceptsTheAlgorithm) {
-  const auto [algorithm, nranks] = GetParam();
+  const Algorithm algorithm = GetParam().first;
+  const int nranks = GetParam().second;
   const Topology topology = Topology::uniform(nranks, 8);
   const Verdict verdict = verify(nranks, [&](Rank rank) { return buildSchedule(algorithm, rank, topology); });
   EXPECT_TRUE(verdict.ok) << verdict.message;

@@ -116,6 +116,21 @@ TEST(WidthTest, AnAvgComesBackModuloTheCountsThatTheOwnVoteLeavesOpen) {
   }
 }
 
+TEST(WidthTest, TheOwnVotesTellCountsOfTheSameResidueApart) {
+  for (int nranks = 2; nranks <= 70; ++nranks) {
+    for (const int votes_per_rank : {1, 2}) {
+      const CountRules rules{SignOp::kAvg, nranks, votes_per_rank, false};
+      const int modulus = 1 << resultPlanes(rules);
+      for (int own = 0; own <= votes_per_rank; ++own) {
+        std::set<int> residues;
+        for (int others = 0; others <= (nranks - 1) * votes_per_rank; ++others) {
+          EXPECT_TRUE(residues.insert((own + others) % modulus).second) << nranks << " ranks";
+        }
+      }
+    }
+  }
+}
+
 TEST(WidthTest, AnAvgOfOneRankAloneIsItsCompleteCount) {
   EXPECT_EQ(resultPlanes({SignOp::kAvg, 1, 1, false}), 1);
   EXPECT_EQ(resultPlanes({SignOp::kAvg, 1, 2, false}), 2);
