@@ -20,6 +20,7 @@ Entry trainEntry(const Options& options, const Method& method, Sharding sharding
     entry.runs.push_back(train({.method = method,
                                 .sharding = sharding,
                                 .workers = workers,
+                                .algorithm = options.algorithm,
                                 .steps = options.steps,
                                 .batch = options.batch,
                                 .eval_every = options.eval_every,

@@ -34,8 +34,8 @@ void descend(std::span<float> parameters, std::span<const float> update, float l
 /// Source: Liu et al. 2024, arXiv:2404.00438, algorithm 1.
 class DistributedLion : public Optimizer {
  public:
-  DistributedLion(const Method& method, int rank, int nranks, std::size_t count, const signcclUniqueId& id)
-      : method_(method), group_(nranks, id, rank), momentum_(count) {
+  DistributedLion(const Method& method, int rank, int nranks, std::size_t count, const Rendezvous& rendezvous)
+      : method_(method), group_(nranks, rendezvous.id, rank, rendezvous.algorithm), momentum_(count) {
     rules_.zeroRule = method.zero_rule;
     rules_.tieRule = method.tie_rule;
   }
@@ -127,7 +127,7 @@ std::unique_ptr<Optimizer> makeOptimizer(const Method& method, int rank, int nra
   switch (method.kind) {
     case MethodKind::kVote:
     case MethodKind::kAvg:
-      return std::make_unique<DistributedLion>(method, rank, nranks, count, rendezvous.id);
+      return std::make_unique<DistributedLion>(method, rank, nranks, count, rendezvous);
     case MethodKind::kLion:
       return std::make_unique<Lion>(rank, *rendezvous.mean, method.settings.weight_decay, count);
     case MethodKind::kAdamW:

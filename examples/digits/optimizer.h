@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "mean_group.h"
 #include "method.h"
@@ -33,8 +34,9 @@ class Optimizer {
 
 /// What the optimizers of one run share: exactly one of the two is used.
 struct Rendezvous {
-  signcclUniqueId id;  ///< where signs travel
-  MeanGroup* mean;     ///< where gradients are averaged
+  signcclUniqueId id;     ///< where signs travel
+  std::string algorithm;  ///< by which they do; empty: the library chooses
+  MeanGroup* mean;        ///< where gradients are averaged
 };
 
 /// Makes worker `rank`'s optimizer; to be called in that worker's thread, by all workers.

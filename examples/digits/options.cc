@@ -102,6 +102,11 @@ void addRunOptions(CLI::App& app, Options& options) {
       ->check(CLI::Range(1, kMany));
   app.add_option("--held-out", options.held_out, "Digits to measure on: test, or validation to choose settings with")
       ->transform(oneOf(kHeldOut));
+  app.add_option_function<std::string>(
+         "--algo", [&options](const std::string& name) { options.algorithm = name == "auto" ? "" : name; },
+         "How signs travel: an algorithm of SignCCL, or auto to let it choose by modelled time; direct by default, "
+         "which sends the fewest bytes")
+      ->check(CLI::IsMember({"auto", "oneshot", "direct", "ring", "tree", "knomial", "hierarchical"}));
   app.add_option("--data", options.data_file, "File of digits")->check(CLI::ExistingFile);
   app.add_option("--out", options.out, "Folder for curves.csv, summary.csv and digits.svg");
 }

@@ -18,6 +18,7 @@ struct Options {
   std::vector<std::uint64_t> seeds = {1, 2, 3};
   std::vector<Method> methods;  ///< with their settings
   std::vector<Sharding> shardings = {Sharding::kOwn, Sharding::kWhole};
+  std::string algorithm = "direct";  ///< empty: the library chooses
   int steps = 1000;
   int batch = 8;  ///< per worker
   int eval_every = 25;

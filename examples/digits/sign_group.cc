@@ -20,8 +20,10 @@ signcclUniqueId SignGroup::makeId() {
   return id;
 }
 
-SignGroup::SignGroup(int nranks, const signcclUniqueId& id, int rank) {
-  check(signcclCommInitRank(&comm_, nranks, id, rank), "signcclCommInitRank");
+SignGroup::SignGroup(int nranks, const signcclUniqueId& id, int rank, const std::string& algorithm) {
+  signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
+  if (!algorithm.empty()) config.algorithm = algorithm.c_str();
+  check(signcclCommInitRankConfig(&comm_, nranks, id, rank, &config), "signcclCommInitRankConfig");
 }
 
 SignGroup::~SignGroup() { signcclCommDestroy(comm_); }

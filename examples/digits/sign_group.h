@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "signccl/signccl.h"
 
@@ -15,8 +16,9 @@ class SignGroup {
   /// Makes the id that brings the workers of one group together.
   static signcclUniqueId makeId();
 
-  /// Joins as `rank`; returns when all `nranks` workers have.
-  SignGroup(int nranks, const signcclUniqueId& id, int rank);
+  /// Joins as `rank`; returns when all `nranks` workers have. `algorithm` is one of signcclConfig_t, or empty to let
+  /// the library choose.
+  SignGroup(int nranks, const signcclUniqueId& id, int rank, const std::string& algorithm);
   ~SignGroup();
   SignGroup(const SignGroup&) = delete;
   SignGroup& operator=(const SignGroup&) = delete;

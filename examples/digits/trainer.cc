@@ -114,7 +114,7 @@ WorkerResult runWorker(Worker& worker, const RunSettings& settings, int rank, co
 std::vector<WorkerResult> runWorkers(const RunSettings& settings, const Split& data) {
   const auto shards = shardDigits(data.training, settings.sharding, settings.workers, mixSeed(settings.seed, kShards));
   MeanGroup mean(settings.workers, Mlp().parameterCount());
-  Rendezvous rendezvous{.id = {}, .mean = &mean};
+  Rendezvous rendezvous{.id = {}, .algorithm = settings.algorithm, .mean = &mean};
   if (settings.method.sendsSigns()) rendezvous.id = SignGroup::makeId();
 
   std::vector<WorkerResult> results(shards.size());

@@ -3,6 +3,7 @@
 #define DIGITS_TRAINER_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "data.h"
@@ -15,6 +16,7 @@ struct RunSettings {
   Method method;
   Sharding sharding = Sharding::kOwn;
   int workers = 4;
+  std::string algorithm;  ///< by which signs travel; empty: the library chooses
   int steps = 1000;
   int batch = 8;           ///< digits per worker and step
   int eval_every = 25;     ///< steps between points of the curve

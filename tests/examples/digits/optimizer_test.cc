@@ -37,7 +37,7 @@ Values startOf() {
 std::vector<Values> runWorkers(Method method, int nranks) {
   method.settings = {.learning_rate = kRate, .weight_decay = kDecay};
   MeanGroup mean(nranks, kCount);
-  Rendezvous rendezvous{.id = SignGroup::makeId(), .mean = &mean};
+  Rendezvous rendezvous{.id = SignGroup::makeId(), .algorithm = {}, .mean = &mean};
   std::vector<Values> parameters(static_cast<std::size_t>(nranks), startOf());
   {
     std::vector<std::jthread> threads;
@@ -123,7 +123,7 @@ TEST(LionTest, AllWorkersKeepTheSameParameters) {
 TEST(AdamWTest, FirstStepMovesByTheLearningRateAgainstTheMeanGradient) {
   MeanGroup mean(1, 2);
   const Method method{.kind = MethodKind::kAdamW, .settings = {.learning_rate = kRate, .weight_decay = 0}};
-  const auto adamw = makeOptimizer(method, 0, 1, 2, {.id = {}, .mean = &mean});
+  const auto adamw = makeOptimizer(method, 0, 1, 2, {.id = {}, .algorithm = {}, .mean = &mean});
   Values parameters = {1, 1};
   Values gradient = {3, -0.001F};
   adamw->step(parameters, gradient, kRate);
@@ -153,7 +153,7 @@ TEST(AdamWTest, FollowsItsFormula) {
 
 TEST(OptimizerTest, CountsBytesWhereSignsTravelOnly) {
   const Method vote{.kind = MethodKind::kVote, .settings = {.learning_rate = kRate, .weight_decay = kDecay}};
-  const Rendezvous rendezvous{.id = SignGroup::makeId(), .mean = nullptr};
+  const Rendezvous rendezvous{.id = SignGroup::makeId(), .algorithm = {}, .mean = nullptr};
   std::vector<std::uint64_t> bytes(2);
   {
     std::vector<std::jthread> threads;

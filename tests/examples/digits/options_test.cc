@@ -86,6 +86,7 @@ TEST(OptionsTest, BadValuesAreNamedWithWhatIsAllowed) {
       {{"--lr-vote", "0"}, "--lr-vote: '0' is not a number above 0"},
       {{"--lr-adamw", "nan"}, "--lr-adamw: 'nan' is not a number above 0"},
       {{"--wd-avg", "-1"}, "--wd-avg: '-1' is not a number of 0 or more"},
+      {{"--algo", "pigeon"}, "--algo: pigeon not in"},
       {{"--data", "no/such/file"}, "no/such/file"},
       {{"--speed", "9"}, "--speed"},
   };

@@ -16,7 +16,7 @@ const Split& splitData() {
 }
 
 RunSettings shortRun(const Method& method, int workers) {
-  return {.method = method, .workers = workers, .steps = 150, .batch = 8, .eval_every = 60};
+  return {.method = method, .workers = workers, .algorithm = "direct", .steps = 150, .batch = 8, .eval_every = 60};
 }
 
 std::vector<Method> everyMethod() {
