@@ -99,7 +99,6 @@ void LoopbackTransport::progress(std::vector<Request*>& completed) {
     arrivals_.swap(mailbox.arrivals);
     completed.insert(completed.end(), mailbox.delivered.begin(), mailbox.delivered.end());
     mailbox.delivered.clear();
-    mailbox.woken = false;
   }
   for (const Arrival& arrival : arrivals_) {
     std::vector<Posted>& waiting = posted_[static_cast<std::size_t>(arrival.source)];
@@ -118,6 +117,7 @@ void LoopbackTransport::progress(std::vector<Request*>& completed) {
 }
 
 void LoopbackTransport::wait(std::chrono::microseconds longest) {
+  if (!completed_.empty()) return;
   LoopbackFabric::Mailbox& mailbox = *fabric_->mailboxes_[static_cast<std::size_t>(rank_)];
   std::unique_lock lock(mailbox.mutex);
   mailbox.changed.wait_for(lock, longest, [&] {

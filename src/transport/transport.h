@@ -60,7 +60,8 @@ class Transport {
   /// Gives back the memory of a completed receive with Landing::kBorrow.
   virtual void release(Request& request) = 0;
 
-  /// Moves on and appends the requests that are now complete. Throws Error if a message does not fit its receive.
+  /// Moves on and appends the requests that are now complete. Throws Error if a message does not fit its receive; then
+  /// only keepAlive(), wake() and counters() may still be called. recv() may throw the same.
   virtual void progress(std::vector<Request*>& completed) = 0;
 
   /// Blocks until progress() may have something to do, wake() is called, or `longest` has passed.
