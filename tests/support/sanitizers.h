@@ -1,0 +1,22 @@
+// Whether the tests are built with a sanitizer. They are then several times slower and see other allocations.
+#ifndef SIGNCCL_TESTS_SUPPORT_SANITIZERS_H_
+#define SIGNCCL_TESTS_SUPPORT_SANITIZERS_H_
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SIGNCCL_TESTS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SIGNCCL_TESTS_SANITIZED 1
+#endif
+#endif
+#ifndef SIGNCCL_TESTS_SANITIZED
+#define SIGNCCL_TESTS_SANITIZED 0
+#endif
+
+namespace signccl {
+
+inline constexpr bool kSanitized = SIGNCCL_TESTS_SANITIZED != 0;
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_TESTS_SUPPORT_SANITIZERS_H_
