@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <iostream>
@@ -55,6 +56,12 @@ struct OverheadOptions {
 };
 
 double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+double threadCpuSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -214,24 +221,31 @@ class KernelThread {
   KernelSeconds seconds_{};
 };
 
-/// Seconds inside each kernel over all threads, divided by the number of cores.
-KernelSeconds runKernels(const OverheadOptions& options, const Collective& collective, const Kernels& kernels,
-                         int cores) {
-  std::vector<KernelSeconds> of_thread(static_cast<std::size_t>(cores));
+struct KernelRun {
+  KernelSeconds seconds{};  ///< inside each kernel, summed over the threads and divided by the number of cores
+  double core_share = 0;    ///< CPU time of the threads / their wall time
+};
+
+KernelRun runKernels(const OverheadOptions& options, const Collective& collective, const Kernels& kernels, int cores) {
+  std::vector<KernelRun> of_thread(static_cast<std::size_t>(cores));
   RankGroup group(cores);
   runThreads(cores, [&](int number) {
     KernelThread thread(options, collective, kernels);
     const std::size_t nslices = (options.count + options.slice_elements - 1) / options.slice_elements;
+    const auto stride = static_cast<std::size_t>(cores);
     group.barrier();
-    for (std::size_t slice = static_cast<std::size_t>(number); slice < nslices;
-         slice += static_cast<std::size_t>(cores)) {
+    const auto start = Clock::now();
+    const double cpu_start = threadCpuSeconds();
+    for (std::size_t slice = static_cast<std::size_t>(number); slice < nslices; slice += stride) {
       thread.runSlice(slice * options.slice_elements);
     }
-    of_thread[static_cast<std::size_t>(number)] = thread.seconds();
+    const double cpu_seconds = threadCpuSeconds() - cpu_start;
+    of_thread[static_cast<std::size_t>(number)] = {thread.seconds(), cpu_seconds / secondsSince(start)};
   });
-  KernelSeconds sum{};
-  for (const KernelSeconds& seconds : of_thread) {
-    for (std::size_t kernel = 0; kernel < kNumKernels; ++kernel) sum[kernel] += seconds[kernel] / cores;
+  KernelRun sum;
+  for (const KernelRun& run : of_thread) {
+    sum.core_share += run.core_share / cores;
+    for (std::size_t kernel = 0; kernel < kNumKernels; ++kernel) sum.seconds[kernel] += run.seconds[kernel] / cores;
   }
   return sum;
 }
@@ -239,6 +253,7 @@ KernelSeconds runKernels(const OverheadOptions& options, const Collective& colle
 struct Medians {
   double wall = 0;
   KernelSeconds kernels{};
+  double core_share = 0;
 
   [[nodiscard]] double kernelTime() const { return std::accumulate(kernels.begin(), kernels.end(), 0.0); }
   [[nodiscard]] double ratio() const { return wall / kernelTime(); }
@@ -249,17 +264,23 @@ Medians measure(const OverheadOptions& options, Collective& collective, const Ke
   collective.vote();  // warm-up: scratch is allocated, memory is touched
   runKernels(options, collective, kernels, cores);
   std::vector<double> walls;
+  std::vector<double> core_shares;
   std::array<std::vector<double>, kNumKernels> kernel_seconds;
   for (int repetition = 0; repetition < options.repetitions; ++repetition) {
     walls.push_back(collective.vote());
-    const KernelSeconds seconds = runKernels(options, collective, kernels, cores);
-    for (std::size_t kernel = 0; kernel < kNumKernels; ++kernel) kernel_seconds[kernel].push_back(seconds[kernel]);
+    const KernelRun run = runKernels(options, collective, kernels, cores);
+    core_shares.push_back(run.core_share);
+    for (std::size_t kernel = 0; kernel < kNumKernels; ++kernel) kernel_seconds[kernel].push_back(run.seconds[kernel]);
   }
   Medians medians;
   medians.wall = median(walls);
+  medians.core_share = median(core_shares);
   for (std::size_t kernel = 0; kernel < kNumKernels; ++kernel) medians.kernels[kernel] = median(kernel_seconds[kernel]);
   return medians;
 }
+
+/// Share of its cores below which a measurement is called disturbed.
+constexpr double kQuiet = 0.95;
 
 void print(const OverheadOptions& options, const Medians& medians, const std::string& kernels, int cores) {
   std::printf("# executor_overhead: vote, float, %d ranks, %zu elements, %d cores, kernels %s, median of %d\n",
@@ -270,6 +291,8 @@ void print(const OverheadOptions& options, const Medians& medians, const std::st
   std::printf("%-8s %10.3f ms  (sum of kernel times / cores)\n", "kernels", medians.kernelTime() * 1e3);
   std::printf("%-8s %10.3f ms\n", "wall", medians.wall * 1e3);
   std::printf("%-8s %10.3f\n", "ratio", medians.ratio());
+  std::printf("# the kernels had %.0f %% of their cores%s\n", medians.core_share * 100,
+              medians.core_share < kQuiet ? ": the machine is busy, the ratio means little" : "");
 }
 
 void writeJson(const OverheadOptions& options, const Medians& medians, const std::string& kernels, int cores) {
@@ -281,7 +304,8 @@ void writeJson(const OverheadOptions& options, const Medians& medians, const std
                                      {"kernels", kernels},
                                      {"wall_ms", medians.wall * 1e3},
                                      {"kernel_ms", medians.kernelTime() * 1e3},
-                                     {"ratio", medians.ratio()}};
+                                     {"ratio", medians.ratio()},
+                                     {"core_share", medians.core_share}};
   for (std::size_t kernel = 0; kernel < kNumKernels; ++kernel) {
     document[std::string(kKernelNames[kernel]) + "_ms"] = medians.kernels[kernel] * 1e3;
   }

@@ -55,7 +55,8 @@ TEST(SignAllReducePerfTest, EveryTypeAndOperationIsRight) {
     const auto document = runForJson(smallWith({"-t", nranks, "-d", "all", "-o", "all"}));
     expectNothingWrong(document, 2 * 6 * 3);
     std::set<std::pair<std::string, std::string>> seen;
-    for (const auto& row : document["results"]) seen.insert({row["type"], row["redop"]});
+    for (const auto& row : document["results"])
+      seen.insert({row["type"].get<std::string>(), row["redop"].get<std::string>()});
     EXPECT_EQ(seen.size(), 12U);
   }
 }

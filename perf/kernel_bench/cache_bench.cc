@@ -1,0 +1,207 @@
+// Every kernel on buffers that stay in the cache. "elements/s" are elements of the output: for count, of the counters,
+// so that 8 inputs at 100 G elements/s are 800 G votes/s. "bytes/s" are bytes read and written.
+#include "kernel_bench/cache_bench.h"
+
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include "kernel_bench/buffer.h"
+#include "kernels/kernels.h"
+
+namespace signccl {
+namespace {
+
+constexpr std::size_t kRowBytes = 4096;
+constexpr std::size_t kRowWords = kRowBytes / sizeof(Word);
+constexpr double kMinSeconds = 0.03;
+
+struct Type {
+  ElementType type;
+  const char* name;
+};
+constexpr Type kFloatTypesAndBytes[] = {{ElementType::kFloat32, "float32"},
+                                        {ElementType::kFloat16, "float16"},
+                                        {ElementType::kBFloat16, "bfloat16"},
+                                        {ElementType::kFloat64, "float64"},
+                                        {ElementType::kInt8, "int8"}};
+
+void setRates(benchmark::State& state, std::size_t elements, std::size_t bytes) {
+  using benchmark::Counter;
+  const auto per_second = [](std::size_t amount) {
+    return Counter(static_cast<double>(amount), Counter::kIsIterationInvariantRate, Counter::kIs1000);
+  };
+  state.counters["elements/s"] = per_second(elements);
+  state.counters["bytes/s"] = per_second(bytes);
+}
+
+/// Rows of random bits, as planes or as inputs.
+struct Rows {
+  Rows(int nrows, std::size_t nwords)
+      : buffer(static_cast<std::size_t>(nrows) * nwords * sizeof(Word)), stride(nwords), nplanes(nrows) {}
+
+  [[nodiscard]] Planes planes() { return {buffer.words(), stride, nplanes}; }
+  [[nodiscard]] ConstPlanes view() { return {buffer.words(), stride, nplanes}; }
+  [[nodiscard]] Word* row(int j) { return buffer.words() + static_cast<std::size_t>(j) * stride; }
+
+  BenchBuffer buffer;
+  std::size_t stride;
+  int nplanes;
+};
+
+void benchCount(benchmark::State& state, const Kernels* kernels, int ninputs, std::size_t row_bytes) {
+  const std::size_t nwords = row_bytes / sizeof(Word);
+  Rows inputs(ninputs, nwords), counts(planesFor(static_cast<std::uint64_t>(ninputs)), nwords);
+  std::vector<const Word*> pointers;
+  for (int k = 0; k < ninputs; ++k) pointers.push_back(inputs.row(k));
+  for (auto _ : state) {
+    kernels->count(pointers.data(), ninputs, nwords, counts.planes());
+    benchmark::ClobberMemory();
+  }
+  setRates(state, nwords * kWordBits, static_cast<std::size_t>(ninputs + counts.nplanes) * row_bytes);
+  state.counters["votes/s"] = benchmark::Counter(static_cast<double>(nwords * kWordBits) * ninputs,
+                                                 benchmark::Counter::kIsIterationInvariantRate);
+}
+
+/// What a rank does with 8 arrivals: signs in, vote and tie planes out.
+void benchCountAndDecide(benchmark::State& state, const Kernels* kernels) {
+  constexpr int kInputs = 8;
+  Rows inputs(kInputs, kRowWords), counts(4, kRowWords), votes(2, kRowWords);
+  std::vector<const Word*> pointers;
+  for (int k = 0; k < kInputs; ++k) pointers.push_back(inputs.row(k));
+  for (auto _ : state) {
+    kernels->count(pointers.data(), kInputs, kRowWords, counts.planes());
+    kernels->decide(counts.view(), kInputs / 2 + 1, true, 0, kRowWords, votes.row(0), votes.row(1));
+    benchmark::ClobberMemory();
+  }
+  setRates(state, kRowWords * kWordBits, (kInputs + 2) * kRowBytes);
+}
+
+void benchMerge(benchmark::State& state, const Kernels* kernels, int nplanes) {
+  Rows a(nplanes, kRowWords), b(nplanes, kRowWords), sum(nplanes + 1, kRowWords);
+  for (auto _ : state) {
+    kernels->merge(a.view(), b.view(), kRowWords, sum.planes());
+    benchmark::ClobberMemory();
+  }
+  setRates(state, kRowWords * kWordBits, static_cast<std::size_t>(3 * nplanes + 1) * kRowBytes);
+}
+
+void benchClamp(benchmark::State& state, const Kernels* kernels, int nplanes) {
+  const std::uint64_t low = (std::uint64_t{1} << nplanes) / 4;
+  const std::uint64_t high = 3 * low;
+  Rows in(nplanes, kRowWords), out(planesFor(high - low), kRowWords);
+  for (auto _ : state) {
+    kernels->clamp(in.view(), low, high, kRowWords, out.planes());
+    benchmark::ClobberMemory();
+  }
+  setRates(state, kRowWords * kWordBits, static_cast<std::size_t>(nplanes + out.nplanes) * kRowBytes);
+}
+
+void benchDecide(benchmark::State& state, const Kernels* kernels, int nplanes) {
+  Rows counts(nplanes, kRowWords), votes(2, kRowWords);
+  const std::uint64_t threshold = (std::uint64_t{1} << nplanes) / 2 + 1;
+  for (auto _ : state) {
+    kernels->decide(counts.view(), threshold, true, 0, kRowWords, votes.row(0), votes.row(1));
+    benchmark::ClobberMemory();
+  }
+  setRates(state, kRowWords * kWordBits, static_cast<std::size_t>(nplanes + 2) * kRowBytes);
+}
+
+void benchRestoreTop(benchmark::State& state, const Kernels* kernels, int nplanes) {
+  Rows low(nplanes, kRowWords), own(2, kRowWords), top(1, kRowWords);
+  for (auto _ : state) {
+    kernels->restoreTop(low.view(), own.row(0), own.row(1), kRowWords, top.row(0));
+    benchmark::ClobberMemory();
+  }
+  setRates(state, kRowWords * kWordBits, static_cast<std::size_t>(nplanes + 3) * kRowBytes);
+}
+
+constexpr std::size_t kCount = 4096;
+
+void benchEncode(benchmark::State& state, const Kernels* kernels, ElementType type, bool ternary) {
+  BenchBuffer elements(elementBytes(type, kCount)), positive(kCount / 8), nonnegative(kCount / 8);
+  for (auto _ : state) {
+    if (ternary) {
+      kernels->encodeTernary(type, elements.data(), kCount, positive.words(), nonnegative.words());
+    } else {
+      kernels->encodeBinary(type, elements.data(), kCount, nonnegative.words());
+    }
+    benchmark::ClobberMemory();
+  }
+  setRates(state, kCount, elements.size() + (ternary ? 2 : 1) * kCount / 8);
+}
+
+void benchDecodeVote(benchmark::State& state, const Kernels* kernels, ElementType type, bool zeros) {
+  BenchBuffer elements(elementBytes(type, kCount)), positive(kCount / 8), nonnegative(kCount / 8);
+  const Word* second = zeros ? nonnegative.words() : nullptr;
+  for (auto _ : state) {
+    kernels->decodeVote(type, positive.words(), second, kCount, elements.data(), Store::kCached);
+    benchmark::ClobberMemory();
+  }
+  setRates(state, kCount, elements.size() + (zeros ? 2 : 1) * kCount / 8);
+}
+
+void benchDecodeAvg(benchmark::State& state, const Kernels* kernels, ElementType type, int nplanes) {
+  BenchBuffer table(elementBytes(type, std::size_t{1} << nplanes)), elements(elementBytes(type, kCount));
+  Rows counts(nplanes, kCount / kWordBits);
+  for (auto _ : state) {
+    kernels->decodeAvg(type, counts.view(), table.data(), kCount, elements.data(), Store::kCached);
+    benchmark::ClobberMemory();
+  }
+  setRates(state, kCount, elements.size() + static_cast<std::size_t>(nplanes) * kCount / 8);
+}
+
+template <typename... Args>
+void add(const std::string& name, const Kernels* kernels, Args... args) {
+  benchmark::RegisterBenchmark((name + "/" + kernels->name).c_str(), args...)->MinTime(kMinSeconds);
+}
+
+void addCounters(const Kernels* kernels) {
+  for (const int ninputs : {2, 3, 4, 7, 8, 15, 16, 32, 64, 300}) {
+    add("count/inputs:" + std::to_string(ninputs) + "/row_bytes:4096", kernels, benchCount, kernels, ninputs,
+        kRowBytes);
+  }
+  add("count/inputs:8/row_bytes:65536", kernels, benchCount, kernels, 8, 16 * kRowBytes);
+  add("count_and_decide/inputs:8/row_bytes:4096", kernels, benchCountAndDecide, kernels);
+  for (const int nplanes : {2, 4, 8}) {
+    const std::string planes = "/planes:" + std::to_string(nplanes);
+    add("merge" + planes, kernels, benchMerge, kernels, nplanes);
+    add("clamp" + planes, kernels, benchClamp, kernels, nplanes);
+    add("decide" + planes, kernels, benchDecide, kernels, nplanes);
+    add("restore_top" + planes, kernels, benchRestoreTop, kernels, nplanes);
+  }
+}
+
+void addElements(const Kernels* kernels) {
+  for (const Type& t : kFloatTypesAndBytes) {
+    const std::string type = std::string("/") + t.name;
+    add("encode_binary" + type, kernels, benchEncode, kernels, t.type, false);
+    add("encode_ternary" + type, kernels, benchEncode, kernels, t.type, true);
+    add("decode_vote" + type, kernels, benchDecodeVote, kernels, t.type, false);
+    add("decode_vote_zeros" + type, kernels, benchDecodeVote, kernels, t.type, true);
+  }
+  add("encode_binary/bits", kernels, benchEncode, kernels, ElementType::kBits, false);
+  add("decode_vote/bits", kernels, benchDecodeVote, kernels, ElementType::kBits, false);
+  constexpr Type kMeanTypes[] = {{ElementType::kFloat32, "float32"},
+                                 {ElementType::kFloat16, "float16"},
+                                 {ElementType::kFloat64, "float64"},
+                                 {ElementType::kInt8, "int8"}};
+  for (const Type& t : kMeanTypes) {
+    for (const int nplanes : {4, 6, 8, 12}) {
+      add(std::string("decode_avg/") + t.name + "/planes:" + std::to_string(nplanes), kernels, benchDecodeAvg, kernels,
+          t.type, nplanes);
+    }
+  }
+}
+
+}  // namespace
+
+void addCacheBenchmarks(const std::vector<const Kernels*>& instances) {
+  for (const Kernels* kernels : instances) {
+    addCounters(kernels);
+    addElements(kernels);
+  }
+}
+
+}  // namespace signccl

@@ -1,0 +1,172 @@
+// Bandwidth of this machine, and fp32 encode and decode as a part of it. A kernel and its peer take turns on short
+// windows of a large buffer and the median counts, so that a busy machine disturbs both alike.
+#include "kernel_bench/memory_bench.h"
+
+#include <algorithm>
+#include <barrier>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include "kernel_bench/bandwidth.h"
+#include "kernel_bench/buffer.h"
+#include "kernels/kernels.h"
+#include "kernels/tuning.h"
+
+namespace signccl {
+namespace {
+
+constexpr std::size_t kBufferBytes = std::size_t{512} << 20;
+/// Much more than a first-level cache, little more than a slice of a scheduler's time: about 0.3 ms.
+constexpr std::size_t kWindowBytes = std::size_t{8} << 20;
+constexpr std::size_t kNumWindows = kBufferBytes / kWindowBytes;
+constexpr int kRounds = 4 * kNumWindows;
+
+/// Any window is evicted from the caches before it is used again.
+BenchBuffer& largeBuffer() {
+  static BenchBuffer buffer(kBufferBytes);
+  return buffer;
+}
+
+std::byte* window(std::size_t round) { return largeBuffer().data() + round % kNumWindows * kWindowBytes; }
+
+double secondsOf(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Something that works on one window of the large buffer.
+using WindowWork = std::function<void(std::byte*)>;
+
+benchmark::Counter rate(double per_second) {
+  return {per_second, benchmark::Counter::kDefaults, benchmark::Counter::kIs1000};
+}
+
+void benchPeer(benchmark::State& state, const WindowWork& peer) {
+  std::vector<double> seconds;
+  for (auto _ : state) {
+    seconds.push_back(secondsOf([&] { peer(window(seconds.size())); }));
+    state.SetIterationTime(seconds.back());
+  }
+  state.counters["bytes/s"] = rate(static_cast<double>(kWindowBytes) / median(seconds));
+}
+
+/// The kernel and its peers in turns. ratio: the kernel's bandwidth as a part of the best peer's.
+void benchAgainst(benchmark::State& state, const std::vector<WindowWork>& peers, const WindowWork& kernel) {
+  std::vector<double> kernel_seconds;
+  std::vector<std::vector<double>> peer_seconds(peers.size());
+  std::size_t round = 0;
+  for (auto _ : state) {
+    for (std::size_t p = 0; p < peers.size(); ++p) {
+      peer_seconds[p].push_back(secondsOf([&] { peers[p](window(round++)); }));
+    }
+    kernel_seconds.push_back(secondsOf([&] { kernel(window(round++)); }));
+    state.SetIterationTime(kernel_seconds.back());
+  }
+  double best_peer = median(peer_seconds[0]);
+  for (const auto& seconds : peer_seconds) best_peer = std::min(best_peer, median(seconds));
+  const double own = median(kernel_seconds);
+  state.counters["bytes/s"] = rate(static_cast<double>(kWindowBytes) / own);
+  state.counters["elements/s"] = rate(static_cast<double>(kWindowBytes / sizeof(float)) / own);
+  state.counters["peer_bytes/s"] = rate(static_cast<double>(kWindowBytes) / best_peer);
+  state.counters["ratio"] = best_peer / own;
+}
+
+const WindowWork kRead = [](std::byte* at) { benchmark::DoNotOptimize(readAll(at, kWindowBytes, 0)); };
+const WindowWork kReadPrefetching = [](std::byte* at) {
+  benchmark::DoNotOptimize(readAll(at, kWindowBytes, kEncodePrefetchBytes));
+};
+const WindowWork kStream = [](std::byte* at) { streamAll(at, kWindowBytes); };
+
+constexpr std::size_t kWindowElements = kWindowBytes / sizeof(float);
+
+void benchEncode(benchmark::State& state, const Kernels* kernels) {
+  BenchBuffer signs(kWindowElements / 8);
+  benchAgainst(state, {kRead, kReadPrefetching}, [&](std::byte* at) {
+    kernels->encodeBinary(ElementType::kFloat32, at, kWindowElements, signs.words());
+  });
+}
+
+/// `skew` bytes beyond a line, as malloc gives large blocks (16 beyond a page).
+void benchDecode(benchmark::State& state, const Kernels* kernels, std::size_t skew) {
+  BenchBuffer signs(kWindowElements / 8);
+  const std::size_t count = kWindowElements - skew / sizeof(float);
+  benchAgainst(state, {kStream}, [&](std::byte* at) {
+    kernels->decodeVote(ElementType::kFloat32, signs.words(), nullptr, count, at + skew, Store::kStreaming);
+  });
+}
+
+/// Encodes with one thread and with two, in turns. speedup: how much faster two are.
+void benchEncodeByTwo(benchmark::State& state, const Kernels* kernels) {
+  constexpr std::size_t kHalf = kWindowElements / 2;
+  BenchBuffer signs(kWindowElements / 8);
+  const auto encode = [&](std::byte* at, std::size_t first, std::size_t count) {
+    kernels->encodeBinary(ElementType::kFloat32, at + first * sizeof(float), count, signs.words() + first / kWordBits);
+  };
+  std::byte* shared_window = nullptr;
+  bool stop = false;
+  std::barrier start(2), end(2);
+  std::thread helper([&] {
+    for (start.arrive_and_wait(); !stop; start.arrive_and_wait()) {
+      encode(shared_window, kHalf, kHalf);
+      end.arrive_and_wait();
+    }
+  });
+  std::vector<double> one, two;
+  std::size_t round = 0;
+  for (auto _ : state) {
+    one.push_back(secondsOf([&] { encode(window(round++), 0, kWindowElements); }));
+    shared_window = window(round++);
+    two.push_back(secondsOf([&] {
+      start.arrive_and_wait();
+      encode(shared_window, 0, kHalf);
+      end.arrive_and_wait();
+    }));
+    state.SetIterationTime(two.back());
+  }
+  stop = true;
+  start.arrive_and_wait();
+  helper.join();
+  state.counters["bytes/s"] = rate(static_cast<double>(kWindowBytes) / median(two));
+  state.counters["one_thread_bytes/s"] = rate(static_cast<double>(kWindowBytes) / median(one));
+  state.counters["speedup"] = median(one) / median(two);
+}
+
+template <typename... Args>
+void add(const std::string& name, Args... args) {
+  benchmark::RegisterBenchmark(name.c_str(), args...)
+      ->UseManualTime()
+      ->Iterations(kRounds)
+      ->Unit(benchmark::kMicrosecond);
+}
+
+}  // namespace
+
+void addMemoryBenchmarks(const std::vector<const Kernels*>& instances) {
+  add("memory/read", benchPeer, kRead);
+  add("memory/read_prefetching", benchPeer, kReadPrefetching);
+  add("memory/streaming_store", benchPeer, kStream);
+  add("memory/copy", benchPeer, [](std::byte* at) {
+    copyAll(at, at + kWindowBytes / 2, kWindowBytes / 2);  // bytes/s counts what is read and what is written
+  });
+  for (const Kernels* kernels : instances) {
+    const std::string name = kernels->name;
+    add("memory/encode_float32_of_read/" + name, benchEncode, kernels);
+    add("memory/decode_float32_of_streaming_store/" + name, benchDecode, kernels, 0);
+    add("memory/decode_float32_of_streaming_store_malloc/" + name, benchDecode, kernels, 16);
+  }
+  add(std::string("memory/encode_float32_two_threads/") + instances.front()->name, benchEncodeByTwo, instances.front());
+}
+
+}  // namespace signccl
