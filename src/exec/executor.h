@@ -86,7 +86,6 @@ class Executor {
   Transport& transport_;
   ExecutorOptions options_;
   TraceBuffer* trace_;
-  WorkerPool pool_;
 
   Exchange exchange_;
   Layout layout_;
@@ -118,6 +117,8 @@ class Executor {
   std::mutex finished_mutex_;
   std::vector<StationJob*> finished_jobs_;  ///< guarded by finished_mutex_
   std::vector<StationJob*> collected_;      ///< scratch of collectFinishedJobs()
+
+  WorkerPool pool_;  ///< last, so that its threads end before what their jobs use
 };
 
 }  // namespace signccl

@@ -106,8 +106,6 @@ class Compiler {
   void receiveInto(const Step& step, PlanStep& compiled) {
     write(step.slot, step);
     if (step.slot.kind == SlotKind::kResult) {
-      // Results of an average take the place of its counts (Layout).
-      if (plan_.rules.op == SignOp::kAvg) write(counts(step.chunk), step);
       SIGNCCL_ASSERT(step.votes == schedule_.nranks);
       compiled.is_staged = plan_.by_plane[static_cast<std::size_t>(SlotKind::kResult)] && compiled.planes > 1;
       compiled.writes_result = true;

@@ -44,6 +44,9 @@ struct JobHandler {
 };
 
 struct WorkerPool::Impl {
+  /// Also runs where a thread cannot be started: those before it would wait for work forever.
+  ~Impl() { queue.stop(); }
+
   asio::io_context queue;
   asio::executor_work_guard<asio::io_context::executor_type> open{queue.get_executor()};
   std::vector<std::jthread> threads;
@@ -53,10 +56,7 @@ WorkerPool::WorkerPool(int nworkers) : impl_(std::make_unique<Impl>()) {
   for (int i = 0; i < nworkers; ++i) impl_->threads.emplace_back([queue = &impl_->queue] { queue->run(); });
 }
 
-WorkerPool::~WorkerPool() {
-  impl_->open.reset();
-  impl_->queue.stop();
-}
+WorkerPool::~WorkerPool() = default;
 
 void WorkerPool::post(Job& job) { asio::post(impl_->queue, JobHandler{&job}); }
 
