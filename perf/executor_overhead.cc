@@ -80,6 +80,7 @@ int availableCores() {
 void runThreads(int nthreads, const std::function<void(int)>& body) {
   std::vector<std::exception_ptr> errors(static_cast<std::size_t>(nthreads));
   std::vector<std::thread> threads;
+  threads.reserve(errors.size());
   for (int number = 0; number < nthreads; ++number) {
     threads.emplace_back([&, number] {
       try {

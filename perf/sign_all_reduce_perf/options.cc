@@ -1,12 +1,9 @@
 #include "sign_all_reduce_perf/options.h"
 
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <functional>
-#include <limits>
-#include <map>
 #include <string_view>
 
 #include <CLI/CLI.hpp>
@@ -127,7 +124,7 @@ void addSize(CLI::App& app, const std::string& names, std::size_t& target, const
       ->check(validator("SIZE", [](const std::string& text) { parseSize(text); }));
 }
 
-CLI::Option* addInt(CLI::App& app, const std::string& names, int& target, CLI::Range range,
+CLI::Option* addInt(CLI::App& app, const std::string& names, int& target, const CLI::Range& range,
                     const std::string& description) {
   return app.add_option(names, target, description)->check(range);
 }
@@ -216,6 +213,28 @@ void requireThatOptionsFit(const Options& options) {
   }
 }
 
+/// The power of two that a suffix of a size stands for.
+std::optional<int> suffixExponent(std::string_view suffix) {
+  if (suffix.empty()) return 0;
+  if (suffix.size() > 1) return std::nullopt;
+  switch (suffix.front()) {
+    case 'K':
+    case 'k':
+      return 10;
+    case 'M':
+    case 'm':
+      return 20;
+    case 'G':
+    case 'g':
+      return 30;
+    case 'T':
+    case 't':
+      return 40;
+    default:
+      return std::nullopt;
+  }
+}
+
 double minBusBandwidth() {
   const char* text = std::getenv("SIGNCCL_TESTS_MIN_BW");
   if (text == nullptr) return -1;
@@ -239,11 +258,9 @@ std::size_t parseSize(const std::string& text) {
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || !std::isfinite(value)) refuse("is not a size");
   if (value < 0) refuse("is negative");
-  static const std::map<std::string_view, int> kSuffixes = {{"", 0},   {"B", 0},  {"K", 10}, {"k", 10}, {"M", 20},
-                                                            {"m", 20}, {"G", 30}, {"g", 30}, {"T", 40}, {"t", 40}};
-  const auto suffix = kSuffixes.find({stop, static_cast<std::size_t>(end - stop)});
-  if (suffix == kSuffixes.end()) refuse("has an unknown suffix");
-  const double bytes = std::ldexp(value, suffix->second);
+  const std::optional<int> exponent = suffixExponent({stop, static_cast<std::size_t>(end - stop)});
+  if (!exponent) refuse("has an unknown suffix");
+  const double bytes = std::ldexp(value, exponent.value_or(0));
   if (bytes >= 0x1p50) refuse("is more than any machine has");
   return static_cast<std::size_t>(bytes);
 }

@@ -46,12 +46,12 @@ std::vector<Sweep> planSweeps(const Options& options) {
     for (const SignOp op : options.ops) {
       const signcclDataType_t recvtype =
           options.recvtype.value_or(defaultRecvType(op, sendtype, options.tie_rule, options.nranks));
-      const auto caseOf = [&](std::size_t bytes) { return Case{op, sendtype, recvtype, countFor(sendtype, bytes)}; };
+      const auto case_of = [&](std::size_t bytes) { return Case{op, sendtype, recvtype, countFor(sendtype, bytes)}; };
       Sweep sweep;
       for (std::size_t bytes = std::max<std::size_t>(options.min_bytes, 1); bytes <= options.max_bytes; bytes *= 2) {
-        sweep.warmup.push_back(caseOf(bytes));
+        sweep.warmup.push_back(case_of(bytes));
       }
-      for (const std::size_t bytes : timedSizes(options)) sweep.timed.push_back(caseOf(bytes));
+      for (const std::size_t bytes : timedSizes(options)) sweep.timed.push_back(case_of(bytes));
       sweeps.push_back(std::move(sweep));
     }
   }

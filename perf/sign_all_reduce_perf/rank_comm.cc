@@ -58,13 +58,13 @@ signcclResult_t RankComm::issueOne(const Case& c, const CallBuffers& call) {
   ++sequence_;
   const bool is_vote = c.op == SignOp::kVote;
   if (form_ == CallForm::kBlocking) {
-    const auto allReduce = is_vote ? signcclAllReduceVote : signcclAllReduceAvg;
-    return allReduce(call.send, call.recv, c.count, c.sendtype, c.recvtype, &rules_, comm_, nullptr);
+    const auto all_reduce = is_vote ? signcclAllReduceVote : signcclAllReduceAvg;
+    return all_reduce(call.send, call.recv, c.count, c.sendtype, c.recvtype, &rules_, comm_, nullptr);
   }
-  const auto allReduce = is_vote ? signcclAllReduceVoteAsync : signcclAllReduceAvgAsync;
+  const auto all_reduce = is_vote ? signcclAllReduceVoteAsync : signcclAllReduceAvgAsync;
   // In a group the request is written by signcclGroupEnd(); a deque does not move it until then.
   signcclRequest_t& request = requests_.emplace_back(nullptr);
-  return allReduce(call.send, call.recv, c.count, c.sendtype, c.recvtype, &rules_, comm_, nullptr, &request);
+  return all_reduce(call.send, call.recv, c.count, c.sendtype, c.recvtype, &rules_, comm_, nullptr, &request);
 }
 
 void RankComm::waitForOldest() {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 
 #include "sign_all_reduce_perf/element_types.h"
 #include "sign_all_reduce_perf/float_format.h"
@@ -39,23 +38,24 @@ class KindHash {
   std::uint32_t key_;
 };
 
-std::optional<FloatFormat> floatFormat(signcclDataType_t type) {
+/// Null for types that are no floating-point types.
+const FloatFormat* floatFormat(signcclDataType_t type) {
   switch (type) {
     case signcclFloat16:
-      return kHalf;
+      return &kHalf;
     case signcclBfloat16:
-      return kBfloat16;
+      return &kBfloat16;
     case signcclFloat32:
-      return kFloat;
+      return &kFloat;
     case signcclFloat64:
-      return kDouble;
+      return &kDouble;
     case signcclInt8:
     case signcclInt16:
     case signcclInt32:
     case signcclBits:
-      return std::nullopt;
+      return nullptr;
   }
-  return std::nullopt;
+  return nullptr;
 }
 
 /// Odd kinds are negative. Of 16 kinds one is a zero and one is another special value.
@@ -128,9 +128,9 @@ std::uint64_t encodeResult(const CheckedCall& call, int sum, std::uint64_t parit
   const bool is_vote = call.op == SignOp::kVote;
   const int number = is_vote ? voteOf(sum, call.tie_rule, parity) : sum;
   if (call.recvtype == signcclBits) return number > 0 ? 1 : 0;
-  const auto format = floatFormat(call.recvtype);
+  const FloatFormat* format = floatFormat(call.recvtype);
   // Integers are stored in two's complement; countWrong looks at the width of the type.
-  if (!format) return static_cast<std::uint64_t>(number);
+  if (format == nullptr) return static_cast<std::uint64_t>(number);
   // The quotient is rounded twice, to double and to the type. With operands of 16 bits it is never close enough to the
   // middle between two values of the type for that to matter.
   return encode(*format, is_vote ? number : static_cast<double>(number) / call.nranks);

@@ -207,6 +207,7 @@ class RankRunner {
       const Reference reference({c.op, c.sendtype, c.recvtype, options_.zero_rule, options_.tie_rule, options_.nranks,
                                  c.count, sequence + i, seed + static_cast<std::uint32_t>(i)});
       std::vector<const std::byte*> outputs;
+      outputs.reserve(session_.shares.size());
       for (const Share& other : session_.shares) outputs.push_back(other.buffers->output(c, i));
       nwrong += reference.countWrong(outputs, first, last);
     }

@@ -9,10 +9,9 @@
 namespace signccl::perf {
 namespace {
 
-const std::vector<std::string> kSmall = {"--ranks", "3", "--elements", "100003", "--repetitions", "2"};
-
+/// Arguments of a quick run, and more.
 std::vector<std::string> smallWith(const std::vector<std::string>& more) {
-  std::vector<std::string> arguments = kSmall;
+  std::vector<std::string> arguments = {"--ranks", "3", "--elements", "100003", "--repetitions", "2"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }

@@ -2,7 +2,6 @@
 
 #include <bit>
 #include <cmath>
-#include <random>
 
 #include <gtest/gtest.h>
 
@@ -41,10 +40,8 @@ TEST(FloatFormatTest, ACarryOutOfTheMantissaRaisesTheExponent) {
 }
 
 TEST(FloatFormatTest, FloatAgreesWithTheHardware) {
-  std::mt19937_64 random(1);
-  std::uniform_real_distribution<double> exponent(-150, 100);
-  for (int i = 0; i < 100000; ++i) {
-    const double value = std::exp2(exponent(random)) * (i % 2 == 0 ? 1 : -1);
+  for (int i = 0; i < 100000; ++i) {  // from the subnormals on, with mantissas all over
+    const double value = std::exp2(-150 + 0.0025 * i) * (i % 2 == 0 ? 1 : -1);
     EXPECT_EQ(encode(kFloat, value), std::bit_cast<std::uint32_t>(static_cast<float>(value))) << value;
     EXPECT_EQ(encode(kDouble, value), std::bit_cast<std::uint64_t>(value)) << value;
   }

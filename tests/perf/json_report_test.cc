@@ -42,7 +42,7 @@ TEST_F(JsonReportTest, HasTheKeysOfNcclTests) {
   }
   EXPECT_EQ(document["version"], 3);
   EXPECT_EQ(document["config"]["devices"].size(), 2U);
-  EXPECT_EQ(document["config"]["step_bytes"], 1 << 20);
+  EXPECT_EQ(document["config"]["step_bytes"], 1048576);
   EXPECT_EQ(document["out_of_bounds"]["okay"], "true");
   EXPECT_EQ(document["average_bus_bandwidth"]["okay"], "unchecked");
   EXPECT_EQ(document["results"][0]["root"], "    -1");

@@ -13,7 +13,8 @@ namespace {
 
 std::vector<std::size_t> timedCounts(const Options& options) {
   std::vector<std::size_t> counts;
-  for (const Case& c : planSweeps(options).front().timed) counts.push_back(c.count);
+  const std::vector<Sweep> sweeps = planSweeps(options);
+  for (const Case& c : sweeps.front().timed) counts.push_back(c.count);
   return counts;
 }
 

@@ -24,7 +24,7 @@ ProgramResult runProgram(const std::string& path, const std::vector<std::string>
   for (const std::string& variable : variables) command += " " + quoted(variable);
   command += " " + quoted(path);
   for (const std::string& argument : arguments) command += " " + quoted(argument);
-  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  FILE* pipe = popen((command + " 2>&1").c_str(), "r");  // NOLINT(bugprone-command-processor): every word is quoted
   if (pipe == nullptr) throw std::runtime_error("popen failed");
   ProgramResult result;
   std::array<char, 4096> buffer{};

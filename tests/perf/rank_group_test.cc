@@ -11,6 +11,7 @@ namespace {
 
 void runRanks(int nranks, const std::function<void(int)>& body) {
   std::vector<std::thread> threads;
+  threads.reserve(static_cast<std::size_t>(nranks));
   for (int rank = 0; rank < nranks; ++rank) threads.emplace_back(body, rank);
   for (std::thread& thread : threads) thread.join();
 }

@@ -56,6 +56,7 @@ TEST(ReferenceTest, RanksHaveDifferentInputs) {
 std::vector<std::byte> plainResult(const CheckedCall& call) {
   std::vector<std::byte> buffer(call.count * sizeof(float));
   std::vector<std::vector<std::byte>> inputs;
+  inputs.reserve(static_cast<std::size_t>(call.nranks));
   for (int rank = 0; rank < call.nranks; ++rank) inputs.push_back(inputOf(signcclFloat32, rank, call.count));
   for (std::size_t i = 0; i < call.count; ++i) {
     int sum = 0;
@@ -106,7 +107,7 @@ TEST(ReferenceTest, RightResultsHaveNoWrongElements) {
 TEST(ReferenceTest, OneDamagedElementIsOneWrongElement) {
   for (const CheckedCall& call : floatCalls()) {
     auto output = plainResult(call);
-    output[4 * 4999] ^= std::byte{1};
+    output[4999 * sizeof(float)] ^= std::byte{1};
     EXPECT_EQ(wrongIn(call, output), 1U);
   }
 }

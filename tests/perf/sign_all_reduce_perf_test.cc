@@ -41,11 +41,11 @@ void expectNothingWrong(const nlohmann::json& document, std::size_t nrows) {
   EXPECT_TRUE(document["errors"].empty());
 }
 
-// Sizes that are no multiples of anything, and small enough for a quick test.
-const Arguments kSmall = {"-b", "8", "-e", "40009", "-f", "23", "-n", "3", "-w", "1", "-c", "2"};
+constexpr std::size_t kSmallSizes = 3;
 
+/// Arguments of a quick run over kSmallSizes sizes that are no multiples of anything, and more.
 Arguments smallWith(const Arguments& more) {
-  Arguments arguments = kSmall;
+  Arguments arguments = {"-b", "8", "-e", "40009", "-f", "23", "-n", "3", "-w", "1", "-c", "2"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
@@ -53,7 +53,7 @@ Arguments smallWith(const Arguments& more) {
 TEST(SignAllReducePerfTest, EveryTypeAndOperationIsRight) {
   for (const char* nranks : {"1", "2", "3", "5"}) {
     const auto document = runForJson(smallWith({"-t", nranks, "-d", "all", "-o", "all"}));
-    expectNothingWrong(document, 2 * 6 * 3);
+    expectNothingWrong(document, 2 * 6 * kSmallSizes);
     std::set<std::pair<std::string, std::string>> seen;
     for (const auto& row : document["results"])
       seen.insert({row["type"].get<std::string>(), row["redop"].get<std::string>()});
@@ -66,7 +66,7 @@ TEST(SignAllReducePerfTest, EveryZeroAndTieRuleIsRight) {
     for (const char* tie : {"zero", "positive", "negative", "alternate"}) {
       SCOPED_TRACE(std::string(zero) + " " + tie);
       expectNothingWrong(runForJson(smallWith({"-t", "4", "-d", "all", "-o", "all", "--zero", zero, "--tie", tie})),
-                         2 * 6 * 3);
+                         2 * 6 * kSmallSizes);
     }
   }
 }
@@ -75,25 +75,26 @@ TEST(SignAllReducePerfTest, EveryAlgorithmIsRightAndReported) {
   for (const char* algorithm : {"oneshot", "direct", "ring", "tree", "knomial", "hierarchical"}) {
     SCOPED_TRACE(algorithm);
     const auto document = runForJson(smallWith({"-t", "5", "-o", "all", "--algo", algorithm}));
-    expectNothingWrong(document, 2 * 3);
+    expectNothingWrong(document, 2 * kSmallSizes);
     for (const auto& row : document["results"]) EXPECT_EQ(row["algorithm"], algorithm);
   }
 }
 
 TEST(SignAllReducePerfTest, GroupedAndNonBlockingCallsAreRight) {
-  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "-m", "3"})), 2 * 3);
-  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "--async"})), 2 * 3);
-  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "--async", "-m", "3"})), 2 * 3);
+  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "-m", "3"})), 2 * kSmallSizes);
+  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "--async"})), 2 * kSmallSizes);
+  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "--async", "-m", "3"})), 2 * kSmallSizes);
 }
 
 TEST(SignAllReducePerfTest, EveryResultTypeIsRight) {
   for (const char* type : {"float", "half", "bfloat16", "double", "int8", "int16", "int32"}) {
     SCOPED_TRACE(type);
-    expectNothingWrong(runForJson(smallWith({"-t", "3", "-d", "all", "-o", "avg", "--recvtype", type})), 6 * 3);
+    expectNothingWrong(runForJson(smallWith({"-t", "3", "-d", "all", "-o", "avg", "--recvtype", type})),
+                       6 * kSmallSizes);
   }
   for (const char* type : {"float", "half", "bfloat16", "double", "int8", "bits"}) {
     SCOPED_TRACE(type);
-    expectNothingWrong(runForJson(smallWith({"-t", "4", "-d", "all", "--recvtype", type})), 6 * 3);
+    expectNothingWrong(runForJson(smallWith({"-t", "4", "-d", "all", "--recvtype", type})), 6 * kSmallSizes);
   }
 }
 
@@ -129,9 +130,9 @@ TEST(SignAllReducePerfTest, RowsHaveTheColumnsOfNcclTests) {
   const ProgramResult result = run(smallWith({"-t", "2"}));
   std::istringstream lines(result.output);
   std::string line;
-  int nrows = 0;
+  std::size_t nrows = 0;
   while (std::getline(lines, line)) {
-    if (line.starts_with("#")) continue;
+    if (line.starts_with('#')) continue;
     std::istringstream fields(line);
     std::size_t size = 0;
     std::size_t count = 0;
@@ -148,7 +149,7 @@ TEST(SignAllReducePerfTest, RowsHaveTheColumnsOfNcclTests) {
     }
     ++nrows;
   }
-  EXPECT_EQ(nrows, 3);
+  EXPECT_EQ(nrows, kSmallSizes);
   EXPECT_THAT(result.output, HasSubstr("# Out of bounds values : 0 OK"));
   EXPECT_THAT(result.output, HasSubstr("# Avg bus bandwidth    : "));
 }
