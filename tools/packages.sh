@@ -3,6 +3,15 @@
 # What the library, its benchmarks and its examples are built with.
 build_packages=(g++ cmake ninja-build pkg-config libasio-dev libbenchmark-dev libcli11-dev libspdlog-dev nlohmann-json3-dev)
 
+# What the tests need beside them.
+test_packages=(libgmock-dev libgtest-dev)
+
+# Tests under preset neon: cross compiler, emulator, and the sources of GoogleTest to build for Arm.
+neon_packages=(g++-aarch64-linux-gnu googletest qemu-user)
+
+# What tools/check needs for its virtual environment.
+check_packages=(git python3-venv)
+
 # Installs those of the named packages that are missing; needs root or sudo only if there are any.
 install_missing_packages() {
   local package

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <ctime>
 #include <iterator>
 #include <memory>
@@ -106,19 +107,24 @@ void writeTime(const std::string& format, const std::tm& time, Output output) {
   fmt::format_to(output, fmt::runtime("{:" + format + "}"), time);
 }
 
+bool isTimeFormat(const std::string& format) {
+  if (format.find_first_of("{}") != std::string::npos) return false;  // would end the format for fmt
+  try {
+    std::string sample;
+    writeTime(format, fmt::localtime(std::time(nullptr)), std::back_inserter(sample));
+    return true;
+  } catch (const fmt::format_error&) {
+    return false;
+  }
+}
+
 std::string timeFormatIn(const Settings& settings) {
   constexpr const char* kName = "SIGNCCL_DEBUG_TIMESTAMP_FORMAT";
   std::string format = settings.text(kName).value_or("");
-  if (format.empty()) return format;
-  const bool has_brace = format.find_first_of("{}") != std::string::npos;  // it would end the format for fmt
-  try {
-    std::string sample;
-    if (!has_brace) writeTime(format, fmt::localtime(std::time(nullptr)), std::back_inserter(sample));
-    if (!sample.empty()) return format;
-  } catch (const fmt::format_error&) {
-    // Rejected below.
+  if (!format.empty() && !isTimeFormat(format)) {
+    settings.reject(kName, "a strftime format without braces, as in [%F %T]");
   }
-  settings.reject(kName, "a strftime format without braces, as in [%F %T]");
+  return format;
 }
 
 Choice choiceIn(const Settings& settings) {
@@ -194,8 +200,8 @@ void logMessage(LogLevel level, Subsystem subsystem, Rank rank, std::string_view
     } else {
       log.logger->info("[{}] SIGNCCL {} {}", rank, name, text);
     }
-  } catch (const std::exception&) {
-    // There is no place left to report to.
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "SignCCL cannot log: %s\n", e.what());
   }
 }
 
