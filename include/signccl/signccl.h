@@ -54,6 +54,9 @@ typedef enum {
   signcclNumResults = 9
 } signcclResult_t;
 
+/** One rank's handle on a group of ranks. */
+typedef struct signcclComm* signcclComm_t;
+
 /** A fixed English sentence for a result code; never NULL. Owned by the library. Any thread. */
 SIGNCCL_EXPORT const char* signcclGetErrorString(signcclResult_t result);
 
@@ -64,7 +67,7 @@ SIGNCCL_EXPORT const char* signcclGetErrorString(signcclResult_t result);
  * @return the text, empty if there was no error. Owned by the library; valid until the calling thread calls
  *         signcclGetLastError() again.
  */
-SIGNCCL_EXPORT const char* signcclGetLastError(struct signcclComm* comm);
+SIGNCCL_EXPORT const char* signcclGetLastError(signcclComm_t comm);
 
 /** Gives SIGNCCL_VERSION_CODE of the loaded library, which may differ from the header's. */
 SIGNCCL_EXPORT signcclResult_t signcclGetVersion(int* version);
@@ -107,8 +110,7 @@ typedef enum {
 
 /**
  * Rules of one collective. Initialise it with SIGNCCL_SIGN_CONFIG_INITIALIZER, then set fields.
- * Values are signcclZeroRule_t and signcclTieRule_t; undefined means signcclZeroBinary and @ref docs/semantics.md's
- * default tie rule, signcclTieAlternate.
+ * Undefined fields mean signcclZeroBinary and signcclTieAlternate; docs/semantics.md says why.
  */
 typedef struct {
   size_t size;       /**< sizeof(signcclSignConfig_t), set by the initializer */
@@ -132,9 +134,6 @@ typedef struct {
 typedef struct {
   char internal[SIGNCCL_UNIQUE_ID_BYTES];
 } signcclUniqueId;
-
-/** One rank's handle on a group of ranks. */
-typedef struct signcclComm* signcclComm_t;
 
 /** A non-blocking collective that is under way. */
 typedef struct signcclRequest* signcclRequest_t;

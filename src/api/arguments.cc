@@ -13,6 +13,10 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(signcclInvalidArgument, what); }
 
+[[noreturn]] void refuseNull(const char* buffer, std::size_t count) {
+  refuse(std::string(buffer) + " is NULL and count is " + std::to_string(count));
+}
+
 std::optional<ElementType> toElementType(int type) {
   switch (type) {
     case signcclInt8: return ElementType::kInt8;
@@ -106,9 +110,8 @@ void checkBuffers(const CollectiveArguments& arguments, ElementType sendtype, El
   const std::size_t send_bytes = checkBytes("sendbuff", sendtype, arguments.count);
   const std::size_t recv_bytes = checkBytes("recvbuff", recvtype, arguments.count);
   if (arguments.count == 0) return;
-  const std::string of_count = " is NULL and count is " + std::to_string(arguments.count);
-  if (arguments.sendbuff == nullptr) refuse("sendbuff" + of_count);
-  if (arguments.recvbuff == nullptr) refuse("recvbuff" + of_count);
+  if (arguments.sendbuff == nullptr) refuseNull("sendbuff", arguments.count);
+  if (arguments.recvbuff == nullptr) refuseNull("recvbuff", arguments.count);
   const auto* send = static_cast<const std::byte*>(arguments.sendbuff);
   const auto* recv = static_cast<const std::byte*>(arguments.recvbuff);
   const std::less<const std::byte*> before;
