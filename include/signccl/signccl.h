@@ -113,18 +113,16 @@ typedef enum {
  * Undefined fields mean signcclZeroBinary and signcclTieAlternate; docs/semantics.md says why.
  */
 typedef struct {
-  size_t size;       /**< sizeof(signcclSignConfig_t), set by the initializer */
-  unsigned magic;    /**< set by the initializer */
-  unsigned version;  /**< set by the initializer */
-  int zeroRule;      /**< a signcclZeroRule_t */
-  int tieRule;       /**< a signcclTieRule_t; used by votes only */
+  size_t size;      /**< sizeof(signcclSignConfig_t), set by the initializer */
+  unsigned magic;   /**< set by the initializer */
+  unsigned version; /**< set by the initializer */
+  int zeroRule;     /**< a signcclZeroRule_t */
+  int tieRule;      /**< a signcclTieRule_t; used by votes only */
 } signcclSignConfig_t;
 
-#define SIGNCCL_SIGN_CONFIG_INITIALIZER                                                           \
-  {                                                                                               \
-    sizeof(signcclSignConfig_t), SIGNCCL_CONFIG_MAGIC, SIGNCCL_VERSION_CODE, SIGNCCL_CONFIG_UNDEF_INT, \
-        SIGNCCL_CONFIG_UNDEF_INT                                                                  \
-  }
+#define SIGNCCL_SIGN_CONFIG_INITIALIZER                                                               \
+  {sizeof(signcclSignConfig_t), SIGNCCL_CONFIG_MAGIC, SIGNCCL_VERSION_CODE, SIGNCCL_CONFIG_UNDEF_INT, \
+   SIGNCCL_CONFIG_UNDEF_INT}
 
 /* -------------------------------------------------------------------------------- life of a communicator */
 
@@ -146,22 +144,25 @@ typedef struct CUstream_st* signcclStream_t;
  * variable named at a field, or the same name in a config file, wins over the field.
  */
 typedef struct {
-  size_t size;           /**< sizeof(signcclConfig_t), set by the initializer */
-  unsigned magic;        /**< set by the initializer */
-  unsigned version;      /**< set by the initializer */
-  int nThreads;          /**< SIGNCCL_NTHREADS: threads that run kernels for this rank, the caller's included, 1 to 1024;
-                              default: the cores of the machine shared among its ranks */
-  int timeoutMs;         /**< SIGNCCL_TIMEOUT (there in seconds): longest time of one operation, >= 1; default 600,000 */
+  size_t size;      /**< sizeof(signcclConfig_t), set by the initializer */
+  unsigned magic;   /**< set by the initializer */
+  unsigned version; /**< set by the initializer */
+  int nThreads;     /**< SIGNCCL_NTHREADS: threads that run kernels for this rank, the caller's included, 1 to 1024;
+                         default: the cores of the machine shared among its ranks */
+  int timeoutMs;    /**< SIGNCCL_TIMEOUT (there in seconds): longest time of one operation, >= 1; default 600,000 */
   const char* algorithm; /**< SIGNCCL_ALGO: oneshot, direct, ring, tree, knomial or hierarchical; NULL: the cost model
                               chooses by size. The same on every rank. Copied. */
   const char* commName;  /**< a name for logs and traces, or NULL. Copied. */
 } signcclConfig_t;
 
-#define SIGNCCL_CONFIG_INITIALIZER                                                            \
-  {                                                                                           \
-    sizeof(signcclConfig_t), SIGNCCL_CONFIG_MAGIC, SIGNCCL_VERSION_CODE, SIGNCCL_CONFIG_UNDEF_INT, \
-        SIGNCCL_CONFIG_UNDEF_INT, NULL, NULL                                                  \
-  }
+#define SIGNCCL_CONFIG_INITIALIZER \
+  {sizeof(signcclConfig_t),        \
+   SIGNCCL_CONFIG_MAGIC,           \
+   SIGNCCL_VERSION_CODE,           \
+   SIGNCCL_CONFIG_UNDEF_INT,       \
+   SIGNCCL_CONFIG_UNDEF_INT,       \
+   NULL,                           \
+   NULL}
 
 /** Makes a new unique id. One rank calls it and gives the id to the others, who must be threads of its process. */
 SIGNCCL_EXPORT signcclResult_t signcclGetUniqueId(signcclUniqueId* uniqueId);

@@ -19,15 +19,24 @@ namespace {
 
 std::optional<ElementType> toElementType(int type) {
   switch (type) {
-    case signcclInt8: return ElementType::kInt8;
-    case signcclInt32: return ElementType::kInt32;
-    case signcclFloat16: return ElementType::kFloat16;
-    case signcclFloat32: return ElementType::kFloat32;
-    case signcclFloat64: return ElementType::kFloat64;
-    case signcclBfloat16: return ElementType::kBFloat16;
-    case signcclInt16: return ElementType::kInt16;
-    case signcclBits: return ElementType::kBits;
-    default: return std::nullopt;
+    case signcclInt8:
+      return ElementType::kInt8;
+    case signcclInt32:
+      return ElementType::kInt32;
+    case signcclFloat16:
+      return ElementType::kFloat16;
+    case signcclFloat32:
+      return ElementType::kFloat32;
+    case signcclFloat64:
+      return ElementType::kFloat64;
+    case signcclBfloat16:
+      return ElementType::kBFloat16;
+    case signcclInt16:
+      return ElementType::kInt16;
+    case signcclBits:
+      return ElementType::kBits;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -76,17 +85,28 @@ ExchangeRules checkRules(const CollectiveArguments& arguments) {
   }
   switch (config->zeroRule) {
     case SIGNCCL_CONFIG_UNDEF_INT:
-    case signcclZeroBinary: break;
-    case signcclZeroTernary: rules.votes_per_rank = 2; break;
-    default: refuse("config->zeroRule is " + std::to_string(config->zeroRule) + ", expected 0 (binary) or 1 (ternary)");
+    case signcclZeroBinary:
+      break;
+    case signcclZeroTernary:
+      rules.votes_per_rank = 2;
+      break;
+    default:
+      refuse("config->zeroRule is " + std::to_string(config->zeroRule) + ", expected 0 (binary) or 1 (ternary)");
   }
   TieRule tie = TieRule::kAlternate;
   switch (config->tieRule) {
-    case signcclTieZero: tie = TieRule::kZero; break;
-    case signcclTiePositive: tie = TieRule::kPositive; break;
-    case signcclTieNegative: tie = TieRule::kNegative; break;
+    case signcclTieZero:
+      tie = TieRule::kZero;
+      break;
+    case signcclTiePositive:
+      tie = TieRule::kPositive;
+      break;
+    case signcclTieNegative:
+      tie = TieRule::kNegative;
+      break;
     case SIGNCCL_CONFIG_UNDEF_INT:
-    case signcclTieAlternate: break;
+    case signcclTieAlternate:
+      break;
     default:
       refuse("config->tieRule is " + std::to_string(config->tieRule) +
              ", expected 0 (zero), 1 (positive), 2 (negative) or 3 (alternate)");
@@ -117,8 +137,8 @@ void checkBuffers(const CollectiveArguments& arguments, ElementType sendtype, El
   const std::less<const std::byte*> before;
   if (send != recv && before(send, recv + recv_bytes) && before(recv, send + send_bytes)) {
     const std::ptrdiff_t offset = recv - send;
-    refuse("sendbuff and recvbuff overlap partly: recvbuff begins " + std::to_string(offset) + " bytes after sendbuff, of " +
-           std::to_string(send_bytes) + " and " + std::to_string(recv_bytes) +
+    refuse("sendbuff and recvbuff overlap partly: recvbuff begins " + std::to_string(offset) +
+           " bytes after sendbuff, of " + std::to_string(send_bytes) + " and " + std::to_string(recv_bytes) +
            " bytes; expected equal or disjoint buffers");
   }
 }

@@ -32,8 +32,8 @@ void runInBackground(const CollectiveArguments& arguments, signcclComm_t handle,
   *request = requestHandles().insert({std::move(comm), &operation, std::nullopt});
 }
 
-/// The state of a request that the user asks for. Throws signcclInvalidArgument or signcclInvalidUsage if it is none, or if
-/// it waits for the end of its group.
+/// The state of a request that the user asks for. Throws signcclInvalidArgument or signcclInvalidUsage if it is none,
+/// or if it waits for the end of its group.
 PendingRequest findRequest(const signcclRequest_t* request) {
   require(request != nullptr && *request != nullptr, "request is NULL");
   std::optional<PendingRequest> pending = requestHandles().find(*request);
@@ -61,32 +61,29 @@ using namespace signccl;
 signcclResult_t signcclAllReduceVote(const void* sendbuff, void* recvbuff, size_t count, signcclDataType_t sendtype,
                                      signcclDataType_t recvtype, const signcclSignConfig_t* config, signcclComm_t comm,
                                      signcclStream_t stream) {
-  return guard(comm, [&] {
-    runBlocking({SignOp::kVote, sendbuff, recvbuff, count, sendtype, recvtype, config, stream}, comm);
-  });
+  return guard(
+      comm, [&] { runBlocking({SignOp::kVote, sendbuff, recvbuff, count, sendtype, recvtype, config, stream}, comm); });
 }
 
 signcclResult_t signcclAllReduceAvg(const void* sendbuff, void* recvbuff, size_t count, signcclDataType_t sendtype,
                                     signcclDataType_t recvtype, const signcclSignConfig_t* config, signcclComm_t comm,
                                     signcclStream_t stream) {
-  return guard(comm, [&] {
-    runBlocking({SignOp::kAvg, sendbuff, recvbuff, count, sendtype, recvtype, config, stream}, comm);
-  });
+  return guard(
+      comm, [&] { runBlocking({SignOp::kAvg, sendbuff, recvbuff, count, sendtype, recvtype, config, stream}, comm); });
 }
 
 signcclResult_t signcclAllReduceVoteAsync(const void* sendbuff, void* recvbuff, size_t count,
                                           signcclDataType_t sendtype, signcclDataType_t recvtype,
-                                          const signcclSignConfig_t* config, signcclComm_t comm,
-                                          signcclStream_t stream, signcclRequest_t* request) {
+                                          const signcclSignConfig_t* config, signcclComm_t comm, signcclStream_t stream,
+                                          signcclRequest_t* request) {
   return guard(comm, [&] {
     runInBackground({SignOp::kVote, sendbuff, recvbuff, count, sendtype, recvtype, config, stream}, comm, request);
   });
 }
 
-signcclResult_t signcclAllReduceAvgAsync(const void* sendbuff, void* recvbuff, size_t count,
-                                         signcclDataType_t sendtype, signcclDataType_t recvtype,
-                                         const signcclSignConfig_t* config, signcclComm_t comm, signcclStream_t stream,
-                                         signcclRequest_t* request) {
+signcclResult_t signcclAllReduceAvgAsync(const void* sendbuff, void* recvbuff, size_t count, signcclDataType_t sendtype,
+                                         signcclDataType_t recvtype, const signcclSignConfig_t* config,
+                                         signcclComm_t comm, signcclStream_t stream, signcclRequest_t* request) {
   return guard(comm, [&] {
     runInBackground({SignOp::kAvg, sendbuff, recvbuff, count, sendtype, recvtype, config, stream}, comm, request);
   });

@@ -36,16 +36,26 @@ using namespace signccl;
 
 const char* signcclGetErrorString(signcclResult_t result) {
   switch (result) {
-    case signcclSuccess: return "no error";
-    case signcclUnhandledCudaError: return "a CUDA call failed (SIGNCCL_DEBUG=WARN tells which)";
-    case signcclSystemError: return "a system call failed (SIGNCCL_DEBUG=WARN tells which)";
-    case signcclInternalError: return "internal error of SignCCL; please report it with the output of SIGNCCL_DEBUG=INFO";
-    case signcclInvalidArgument: return "invalid argument (SIGNCCL_DEBUG=WARN tells which)";
-    case signcclInvalidUsage: return "invalid usage (SIGNCCL_DEBUG=WARN tells why)";
-    case signcclRemoteError: return "another rank failed, aborted or left (SIGNCCL_DEBUG=WARN tells which)";
-    case signcclInProgress: return "operation in progress";
-    case signcclTimeout: return "a deadline passed (SIGNCCL_DEBUG=WARN tells which ranks did not come)";
-    case signcclNumResults: break;
+    case signcclSuccess:
+      return "no error";
+    case signcclUnhandledCudaError:
+      return "a CUDA call failed (SIGNCCL_DEBUG=WARN tells which)";
+    case signcclSystemError:
+      return "a system call failed (SIGNCCL_DEBUG=WARN tells which)";
+    case signcclInternalError:
+      return "internal error of SignCCL; please report it with the output of SIGNCCL_DEBUG=INFO";
+    case signcclInvalidArgument:
+      return "invalid argument (SIGNCCL_DEBUG=WARN tells which)";
+    case signcclInvalidUsage:
+      return "invalid usage (SIGNCCL_DEBUG=WARN tells why)";
+    case signcclRemoteError:
+      return "another rank failed, aborted or left (SIGNCCL_DEBUG=WARN tells which)";
+    case signcclInProgress:
+      return "operation in progress";
+    case signcclTimeout:
+      return "a deadline passed (SIGNCCL_DEBUG=WARN tells which ranks did not come)";
+    case signcclNumResults:
+      break;
   }
   return "unknown result code";
 }

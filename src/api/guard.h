@@ -12,7 +12,8 @@
 
 namespace signccl {
 
-/// Notes an error for signcclGetLastError(), for the calling thread and, if `comm` is one, for the communicator. Logs it.
+/// Notes an error for signcclGetLastError(), for the calling thread and, if `comm` is one, for the communicator. Logs
+/// it.
 signcclResult_t noteError(signcclComm_t comm, signcclResult_t code, const char* message) noexcept;
 
 /// Runs the body of one C function.

@@ -48,6 +48,14 @@ std::optional<Failure> Announcements::leave(Rank rank) {
   return std::nullopt;
 }
 
+std::vector<Rank> Announcements::missing(std::uint64_t exchange) const {
+  std::vector<Rank> ranks;
+  for (std::size_t rank = 0; rank < last_.size(); ++rank) {
+    if (last_[rank] < static_cast<std::int64_t>(exchange)) ranks.push_back(static_cast<Rank>(rank));
+  }
+  return ranks;
+}
+
 void Announcements::grow() {
   std::vector<Entry> larger(2 * entries_.size());
   for (std::uint64_t exchange = first_; exchange < first_ + entries_.size(); ++exchange) {

@@ -1,4 +1,5 @@
-// The board on which ranks of one process announce their exchanges, so that disagreement is found before any data moves.
+// The board on which ranks of one process announce their exchanges, so that disagreement is found before any data
+// moves.
 #ifndef SIGNCCL_COMM_ANNOUNCEMENTS_H_
 #define SIGNCCL_COMM_ANNOUNCEMENTS_H_
 
@@ -23,6 +24,11 @@ class Announcements {
 
   /// Notes that `rank` takes part no more. Gives a message if other ranks wait for it.
   std::optional<Failure> leave(Rank rank);
+
+  [[nodiscard]] bool hasLeft(Rank rank) const { return left_[static_cast<std::size_t>(rank)] != 0; }
+
+  /// Ranks that have not announced `exchange`, ascending.
+  [[nodiscard]] std::vector<Rank> missing(std::uint64_t exchange) const;
 
   /// True if every rank has announced `exchange`.
   [[nodiscard]] bool complete(std::uint64_t exchange) const { return exchange < first_; }

@@ -39,17 +39,23 @@ Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& opti
 }
 
 Communicator::~Communicator() {
+  bool is_busy = false;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
+    is_busy = !queue_.empty();
     changed_.notify_all();
+  }
+  // The other ranks would read memory that goes away, or wait for messages that never come.
+  if (is_busy) {
+    group_->fail({signcclRemoteError,
+                  "rank " + std::to_string(rank()) + " destroyed its communicator while a collective was under way"});
   }
   transport_->wake();
   if (progress_thread_.joinable()) progress_thread_.join();
   group_->leave();
   const std::lock_guard driving(driver_);
-  failAll(group_->failed() ? group_->failure()
-                           : Failure{signcclInvalidUsage, "the communicator was destroyed before the collective ended"});
+  if (group_->failed()) failAll(group_->failure());
   log(LogLevel::kInfo, Subsystem::kDestroy, rank(), "communicator '", options_.name, "' destroyed");
 }
 
@@ -57,6 +63,7 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
                                 int holders) {
   const std::lock_guard lock(mutex_);
   throwIfUnusable();
+  if (in_background && !progress_thread_.joinable()) progress_thread_ = std::thread([this] { progressLoop(); });
   if (unused_.empty()) {
     operations_.push_back(std::make_unique<Operation>());
     unused_.push_back(operations_.back().get());
@@ -85,10 +92,7 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
   operation.done.store(false, std::memory_order_relaxed);
   operation.outcome = {};
   queue_.push_back(&operation);
-  if (in_background) {
-    if (!progress_thread_.joinable()) progress_thread_ = std::thread([this] { progressLoop(); });
-    changed_.notify_all();
-  }
+  if (in_background) changed_.notify_all();
   return operation;
 }
 
@@ -183,7 +187,10 @@ bool Communicator::advance(Operation& operation) {
 
 void Communicator::checkDeadline(const Operation& operation) const {
   if (std::chrono::steady_clock::now() < operation.deadline) return;
-  const std::vector<Rank> awaited = executor_.awaitedPeers();
+  // With most algorithms everybody waits for a message that depends on a rank that is late, so who did not even
+  // announce the exchange says more than who owes a message.
+  std::vector<Rank> awaited = group_->notAnnounced(operation.batch.exchange);
+  if (awaited.empty()) awaited = executor_.awaitedPeers();
   throw Error(signcclTimeout, "rank " + std::to_string(rank()) + " waited " + std::to_string(options_.timeout.count()) +
                                   " ms for " + (awaited.empty() ? "the other ranks" : "rank " + rankList(awaited)) +
                                   " in exchange number " + std::to_string(operation.batch.exchange));
@@ -206,7 +213,7 @@ void Communicator::complete(Operation& operation) {
 }
 
 void Communicator::failAll(const Failure& failure) {
-  if (!abandoned_ && group_->failed()) {
+  if (!abandoned_) {
     executor_.abandon();
     abandoned_ = true;
   }

@@ -1,7 +1,7 @@
 // One rank of a communicator: owns its transport, executor, plans and queue of operations.
 //
-// Whoever holds driver_ moves the oldest operation on: a thread that waits for one, or the progress thread that the first
-// non-blocking call starts. Operations are carried out in the order of their calls.
+// Whoever holds driver_ moves the oldest operation on: a thread that waits for one, or the progress thread that the
+// first non-blocking call starts. Operations are carried out in the order of their calls.
 #ifndef SIGNCCL_COMM_COMMUNICATOR_H_
 #define SIGNCCL_COMM_COMMUNICATOR_H_
 
@@ -64,8 +64,8 @@ class Communicator {
   /// True if the operation is done; then throws its error or drops one hold like wait().
   bool test(Operation& operation);
 
-  /// Moves the oldest operation on for a moment, unless another thread is at it. For a thread that drives several ranks.
-  /// True if anything moved.
+  /// Moves the oldest operation on for a moment, unless another thread is at it. For a thread that drives several
+  /// ranks. True if anything moved.
   bool step();
 
   /// Waits for all operations, then takes no more. Throws Error.

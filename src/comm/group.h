@@ -53,6 +53,9 @@ class Group {
   /// True once every rank has announced `exchange`, which this rank has.
   virtual bool allAnnounced(std::uint64_t exchange) = 0;
 
+  /// Ranks that have not announced `exchange`, ascending; for error messages.
+  [[nodiscard]] virtual std::vector<Rank> notAnnounced(std::uint64_t exchange) = 0;
+
   /// True once the group has failed. Cheap; any thread.
   [[nodiscard]] virtual bool failed() const noexcept = 0;
 

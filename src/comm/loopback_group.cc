@@ -1,8 +1,5 @@
 #include "comm/loopback_group.h"
 
-#include <sys/random.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -11,6 +8,9 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <unistd.h>
+
+#include <sys/random.h>
 
 #include "comm/announcements.h"
 #include "transport/loopback.h"
@@ -44,6 +44,7 @@ class LoopbackRecord {
   void awaitMembers(Rank rank, Deadline deadline);
   void announce(Rank rank, std::uint64_t exchange, const ExchangeSignature& signature);
   bool allAnnounced(std::uint64_t exchange);
+  std::vector<Rank> notAnnounced(std::uint64_t exchange);
   void leave(Rank rank);
   void fail(const Failure& failure);
   [[nodiscard]] Failure failure() const;
@@ -59,6 +60,7 @@ class LoopbackRecord {
 
   void failLocked(const Failure& failure);
   void throwIfFailedLocked() const;
+  void failIfLeftLocked(const Split& split);
   void makeSplitGroups(Split& split);
   std::vector<Rank> missing(const std::vector<std::uint8_t>& present) const;
 
@@ -101,7 +103,8 @@ Registry& registry() {
 }
 
 /// Says which setting differs, if one does.
-std::optional<std::string> describeDifference(const SharedSettings& a, Rank rank_a, const SharedSettings& b, Rank rank_b) {
+std::optional<std::string> describeDifference(const SharedSettings& a, Rank rank_a, const SharedSettings& b,
+                                              Rank rank_b) {
   for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
     if (a[i] == b[i]) continue;
     return "the ranks have different settings: " + a[i].first + " is " + a[i].second + " on rank " +
@@ -186,9 +189,28 @@ bool LoopbackRecord::allAnnounced(std::uint64_t exchange) {
   return announcements_.complete(exchange);
 }
 
+std::vector<Rank> LoopbackRecord::notAnnounced(std::uint64_t exchange) {
+  const std::lock_guard lock(mutex_);
+  return announcements_.missing(exchange);
+}
+
 void LoopbackRecord::leave(Rank rank) {
   const std::lock_guard lock(mutex_);
   if (const auto failure = announcements_.leave(rank)) failLocked(*failure);
+  for (const auto& [number, split] : splits_) failIfLeftLocked(split);
+}
+
+/// A split needs every rank, so it cannot end if one left that has not chosen.
+void LoopbackRecord::failIfLeftLocked(const Split& split) {
+  std::vector<std::uint8_t> present(static_cast<std::size_t>(nranks()), 0);
+  for (const Choice& choice : split.choices) present[static_cast<std::size_t>(choice.rank)] = 1;
+  for (const Rank rank : missing(present)) {
+    if (!announcements_.hasLeft(rank)) continue;
+    failLocked({signcclRemoteError, "rank " + std::to_string(rank) +
+                                        " destroyed its communicator and takes no part in the split that rank " +
+                                        std::to_string(split.choices.front().rank) + " has called"});
+    return;
+  }
 }
 
 void LoopbackRecord::fail(const Failure& failure) {
@@ -225,6 +247,8 @@ void LoopbackRecord::postSplit(std::uint64_t split, Choice choice) {
     }
   }
   joint.choices.push_back(std::move(choice));
+  failIfLeftLocked(joint);
+  throwIfFailedLocked();
   if (joint.choices.size() < static_cast<std::size_t>(nranks())) return;
   makeSplitGroups(joint);
   changed_.notify_all();
@@ -331,6 +355,7 @@ void LoopbackGroup::announce(std::uint64_t exchange, const ExchangeSignature& si
 }
 
 bool LoopbackGroup::allAnnounced(std::uint64_t exchange) { return record_->allAnnounced(exchange); }
+std::vector<Rank> LoopbackGroup::notAnnounced(std::uint64_t exchange) { return record_->notAnnounced(exchange); }
 bool LoopbackGroup::failed() const noexcept { return record_->failed(); }
 Failure LoopbackGroup::failure() const { return record_->failure(); }
 void LoopbackGroup::fail(const Failure& failure) noexcept { record_->fail(failure); }

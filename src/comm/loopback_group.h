@@ -36,6 +36,7 @@ class LoopbackGroup final : public Group {
   std::unique_ptr<Transport> makeTransport() override;
   void announce(std::uint64_t exchange, const ExchangeSignature& signature) override;
   bool allAnnounced(std::uint64_t exchange) override;
+  [[nodiscard]] std::vector<Rank> notAnnounced(std::uint64_t exchange) override;
   [[nodiscard]] bool failed() const noexcept override;
   [[nodiscard]] Failure failure() const override;
   void fail(const Failure& failure) noexcept override;

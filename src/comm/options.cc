@@ -30,8 +30,8 @@ void checkHeader(const signcclConfig_t& config) {
 
 void checkRange(const char* field, int value, int min, int max) {
   if (value >= min && value <= max) return;
-  throw Error(signcclInvalidArgument, std::string("config.") + field + " is " + std::to_string(value) +
-                                          ", expected " + std::to_string(min) + " to " + std::to_string(max));
+  throw Error(signcclInvalidArgument, std::string("config.") + field + " is " + std::to_string(value) + ", expected " +
+                                          std::to_string(min) + " to " + std::to_string(max));
 }
 
 void takeConfig(CommOptions& options, const signcclConfig_t& config) {
@@ -47,8 +47,8 @@ void takeConfig(CommOptions& options, const signcclConfig_t& config) {
   if (config.algorithm != nullptr) {
     options.algorithm = parseAlgorithm(config.algorithm);
     if (!options.algorithm) {
-      throw Error(signcclInvalidArgument, "config.algorithm is '" + std::string(config.algorithm) +
-                                              "', expected one of " + algorithmNames());
+      throw Error(signcclInvalidArgument,
+                  "config.algorithm is '" + std::string(config.algorithm) + "', expected one of " + algorithmNames());
     }
   }
   if (config.commName != nullptr) options.name = config.commName;
@@ -72,7 +72,8 @@ void takeSettings(CommOptions& options, const Settings& settings) {
   if (options.kernels == nullptr) {
     std::string names;
     const KernelsList supported = supportedKernels();
-    for (std::size_t i = 0; i < supported.count; ++i) names += (i == 0 ? "" : ", ") + std::string(supported.instances[i]->name);
+    for (std::size_t i = 0; i < supported.count; ++i)
+      names += (i == 0 ? "" : ", ") + std::string(supported.instances[i]->name);
     settings.reject("SIGNCCL_KERNELS", "one that this machine supports: " + names);
   }
   options.trace = TraceWriter::open(settings);

@@ -29,8 +29,8 @@ struct CommOptions {
   [[nodiscard]] SharedSettings shared() const;
 };
 
-/// Starts from `base`, then takes `config` (null: nothing), then the settings, which win. Throws signcclInvalidArgument for a
-/// wrong config and signcclInvalidUsage for a wrong setting.
+/// Starts from `base`, then takes `config` (null: nothing), then the settings, which win. Throws signcclInvalidArgument
+/// for a wrong config and signcclInvalidUsage for a wrong setting.
 CommOptions makeOptions(const CommOptions& base, const signcclConfig_t* config, const Settings& settings);
 
 }  // namespace signccl

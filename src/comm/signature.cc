@@ -16,24 +16,36 @@ std::string difference(const std::string& what, const std::string& on_a, Rank a,
 
 const char* elementTypeName(ElementType type) {
   switch (type) {
-    case ElementType::kFloat32: return "float32";
-    case ElementType::kFloat16: return "float16";
-    case ElementType::kBFloat16: return "bfloat16";
-    case ElementType::kFloat64: return "float64";
-    case ElementType::kInt8: return "int8";
-    case ElementType::kInt16: return "int16";
-    case ElementType::kInt32: return "int32";
-    case ElementType::kBits: return "bits";
+    case ElementType::kFloat32:
+      return "float32";
+    case ElementType::kFloat16:
+      return "float16";
+    case ElementType::kBFloat16:
+      return "bfloat16";
+    case ElementType::kFloat64:
+      return "float64";
+    case ElementType::kInt8:
+      return "int8";
+    case ElementType::kInt16:
+      return "int16";
+    case ElementType::kInt32:
+      return "int32";
+    case ElementType::kBits:
+      return "bits";
   }
   return "unknown";
 }
 
 const char* tieRuleName(TieRule rule) {
   switch (rule) {
-    case TieRule::kZero: return "zero";
-    case TieRule::kPositive: return "positive";
-    case TieRule::kNegative: return "negative";
-    case TieRule::kAlternate: return "alternate";
+    case TieRule::kZero:
+      return "zero";
+    case TieRule::kPositive:
+      return "positive";
+    case TieRule::kNegative:
+      return "negative";
+    case TieRule::kAlternate:
+      return "alternate";
   }
   return "unknown";
 }

@@ -68,7 +68,8 @@ void Executor::start(const Plan& plan, const Batch& batch) {
 
 void Executor::prepareMeans() {
   const CountRules& rules = exchange_.batch->rules;
-  if (mean_tables_.empty() || mean_rules_.nranks != rules.nranks || mean_rules_.votes_per_rank != rules.votes_per_rank) {
+  if (mean_tables_.empty() || mean_rules_.nranks != rules.nranks ||
+      mean_rules_.votes_per_rank != rules.votes_per_rank) {
     mean_tables_.clear();
     mean_tables_.resize(kNumElementTypes);
     mean_rules_ = rules;
@@ -147,13 +148,13 @@ void Executor::startMessage(Lane& lane, std::int32_t number, const PlanStep& ste
   const Tag tag{exchange_.batch->exchange, static_cast<std::uint32_t>(lane.slice.number), step.ordinal};
   Request& request = lane.requests[static_cast<std::size_t>(number)];
   request.user = lane.requestId(number);
+  lane.awaited[static_cast<std::size_t>(number)] = 1;
   if (trace_ != nullptr) lane.started_ns[static_cast<std::size_t>(number)] = nowNs();
   if (step.kind == StepKind::kSend) {
     if (step.is_staged) gatherMessage(exchange_, lane.slice, step);
     transport_.send(step.peer, tag, std::as_bytes(words), request);
   } else {
     const Landing landing = step.slot.kind == SlotKind::kInbox ? Landing::kBorrow : Landing::kCopy;
-    lane.awaited[static_cast<std::size_t>(number)] = 1;
     transport_.recv(step.peer, tag, std::as_writable_bytes(words), landing, request);
   }
 }
@@ -162,8 +163,8 @@ void Executor::completeRequest(Request& request) {
   Lane& lane = *lanes_[Lane::laneOf(request.user)];
   const std::int32_t number = Lane::stepOf(request.user);
   const PlanStep& step = exchange_.plan->steps[static_cast<std::size_t>(number)];
+  lane.awaited[static_cast<std::size_t>(number)] = 0;
   if (step.kind == StepKind::kRecv) {
-    lane.awaited[static_cast<std::size_t>(number)] = 0;
     if (step.slot.kind == SlotKind::kInbox) {
       const auto inbox = static_cast<std::size_t>(step.slot.index);
       lane.inboxes[inbox] = reinterpret_cast<const Word*>(request.data.data());
@@ -175,8 +176,7 @@ void Executor::completeRequest(Request& request) {
   if (trace_ != nullptr) {
     const bool is_send = step.kind == StepKind::kSend;
     traceBar(is_send ? TraceKind::kSend : TraceKind::kReceive, lane, step.run.first, step.peer,
-             lane.started_ns[static_cast<std::size_t>(number)],
-             messageWords(exchange_, lane.slice, step).size_bytes());
+             lane.started_ns[static_cast<std::size_t>(number)], messageWords(exchange_, lane.slice, step).size_bytes());
   }
   completeStep(lane, number);
 }
@@ -338,9 +338,14 @@ void Executor::abandon() {
 
 std::vector<Rank> Executor::awaitedPeers() const {
   std::vector<Rank> peers;
-  for (const auto& lane : lanes_) {
-    for (std::size_t number = 0; number < lane->awaited.size(); ++number) {
-      if (lane->awaited[number]) peers.push_back(exchange_.plan->steps[number].peer);
+  for (const StepKind kind : {StepKind::kRecv, StepKind::kSend}) {
+    if (!peers.empty()) break;
+    for (const auto& lane : lanes_) {
+      for (std::size_t number = 0; number < lane->awaited.size(); ++number) {
+        if (lane->awaited[number] == 0) continue;
+        const PlanStep& step = exchange_.plan->steps[number];
+        if (step.kind == kind) peers.push_back(step.peer);
+      }
     }
   }
   std::sort(peers.begin(), peers.end());

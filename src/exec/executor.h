@@ -1,10 +1,12 @@
 // Runs one exchange at a time: the only part that knows all stations of the data (docs/architecture.md).
 //
-//   sendbuff -> 1 encode -> 2 plan (who sends what to whom) -> 3 layout (where it lies) -> 4 move -> 5 count -> 6 decide
+//   sendbuff -> 1 encode -> 2 plan (who sends what to whom) -> 3 layout (where it lies) -> 4 move -> 5 count -> 6
+//   decide
 //            -> 7 decode -> recvbuff
 //
-// The vector is cut into slices; several slices are under way at once, each in a lane with memory of its own, and each runs
-// the same plan. A step starts when the steps it waits for are complete, so the stations of different slices overlap.
+// The vector is cut into slices; several slices are under way at once, each in a lane with memory of its own, and each
+// runs the same plan. A step starts when the steps it waits for are complete, so the stations of different slices
+// overlap.
 #ifndef SIGNCCL_EXEC_EXECUTOR_H_
 #define SIGNCCL_EXEC_EXECUTOR_H_
 
@@ -22,9 +24,9 @@ namespace signccl {
 
 /// How an executor cuts and overlaps; see docs/architecture.md for the figures behind the defaults.
 struct ExecutorOptions {
-  int nthreads = 1;                            ///< threads that run kernels, the driving one included
-  std::size_t slice_bytes = 128 * 1024;        ///< sign bytes of a slice, per vote of a rank
-  std::size_t streaming_bytes = 16 << 20;      ///< user memory from which on results bypass the cache
+  int nthreads = 1;                        ///< threads that run kernels, the driving one included
+  std::size_t slice_bytes = 128 * 1024;    ///< sign bytes of a slice, per vote of a rank
+  std::size_t streaming_bytes = 16 << 20;  ///< user memory from which on results bypass the cache
 };
 
 /// One per communicator. All calls come from one thread at a time.
@@ -36,7 +38,8 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// Begins an exchange; both arguments must stay until it is finished or abandoned. Not while another one is under way.
+  /// Begins an exchange; both arguments must stay until it is finished or abandoned. Not while another one is under
+  /// way.
   void start(const Plan& plan, const Batch& batch);
 
   /// Moves on without blocking. True if anything moved.
@@ -45,11 +48,12 @@ class Executor {
   /// True if no exchange is under way.
   [[nodiscard]] bool finished() const { return lanes_left_ == 0; }
 
-  /// Gives the exchange up after a failure: waits until no kernel touches user memory and leaves the memory that peers may
-  /// still read to the transport. The executor cannot be used afterwards.
+  /// Gives the exchange up after a failure: waits until no kernel touches user memory and leaves the memory that peers
+  /// may still read to the transport. The executor cannot be used afterwards.
   void abandon();
 
-  /// Ranks that a message is outstanding from, ascending; for error messages.
+  /// Ranks that a message is outstanding from, ascending; if there are none, those that have yet to take one. For error
+  /// messages.
   [[nodiscard]] std::vector<Rank> awaitedPeers() const;
 
   [[nodiscard]] std::size_t scratchBytes() const { return memory_words_ * sizeof(Word); }
@@ -79,7 +83,8 @@ class Executor {
   void startReady();
   bool runOneStation();
   void collectFinishedJobs();
-  void traceBar(TraceKind kind, const Lane& lane, std::int32_t chunk, Rank peer, std::int64_t begin_ns, std::size_t bytes);
+  void traceBar(TraceKind kind, const Lane& lane, std::int32_t chunk, Rank peer, std::int64_t begin_ns,
+                std::size_t bytes);
   StationJob& takeJob(Lane& lane, std::int32_t station);
 
   const Kernels& kernels_;
@@ -96,8 +101,8 @@ class Executor {
   std::shared_ptr<Word[]> memory_;
   std::size_t memory_words_ = 0;
   std::vector<std::unique_ptr<Lane>> lanes_;
-  std::size_t nlanes_ = 0;        ///< lanes in use by this exchange
-  std::size_t lanes_left_ = 0;    ///< lanes with a slice under way
+  std::size_t nlanes_ = 0;      ///< lanes in use by this exchange
+  std::size_t lanes_left_ = 0;  ///< lanes with a slice under way
   std::size_t next_slice_ = 0;
   std::size_t encodes_left_ = 0;  ///< slices not yet encoded
   bool encode_first_ = false;
@@ -106,9 +111,9 @@ class Executor {
     Lane* lane;
     std::int32_t step;
   };
-  std::vector<Ready> ready_;               ///< steps to start; a stack
-  std::vector<Request*> completed_;        ///< scratch of progress()
-  std::vector<StationJob*> queue_;         ///< stations to run in the driving thread; a ring would save nothing
+  std::vector<Ready> ready_;         ///< steps to start; a stack
+  std::vector<Request*> completed_;  ///< scratch of progress()
+  std::vector<StationJob*> queue_;   ///< stations to run in the driving thread; a ring would save nothing
   std::size_t queue_head_ = 0;
   std::vector<std::unique_ptr<StationJob>> jobs_;
   std::vector<StationJob*> free_jobs_;

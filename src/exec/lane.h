@@ -53,12 +53,12 @@ struct Lane {
   bool decoding = false;  ///< the decode station was started
   bool decoded = false;
 
-  std::vector<std::int32_t> waits_for;    ///< [steps] what each step still waits for
-  std::vector<Request> requests;          ///< [steps] of sends and receives
-  std::vector<std::uint8_t> awaited;      ///< [steps] 1 while a receive is outstanding
-  std::vector<std::int64_t> started_ns;   ///< [steps] when a message was started; kept while tracing
-  std::vector<const Word*> inboxes;       ///< [inboxes] where the message is
-  std::vector<Request*> inbox_requests;   ///< [inboxes] the receive that brought it, until it is released
+  std::vector<std::int32_t> waits_for;   ///< [steps] what each step still waits for
+  std::vector<Request> requests;         ///< [steps] of sends and receives
+  std::vector<std::uint8_t> awaited;     ///< [steps] 1 while a message is outstanding
+  std::vector<std::int64_t> started_ns;  ///< [steps] when a message was started; kept while tracing
+  std::vector<const Word*> inboxes;      ///< [inboxes] where the message is
+  std::vector<Request*> inbox_requests;  ///< [inboxes] the receive that brought it, until it is released
 };
 
 }  // namespace signccl

@@ -23,7 +23,8 @@ class Layout {
   /// Size of the memory of one slice; a multiple of 64 bytes.
   [[nodiscard]] std::size_t totalWords() const { return total_words_; }
 
-  /// Where signs, counts or results of a run are in a slice of `slice_words` words. `words` is the run's range in the slice.
+  /// Where signs, counts or results of a run are in a slice of `slice_words` words. `words` is the run's range in the
+  /// slice.
   [[nodiscard]] SlotRange locate(SlotKind kind, int first_chunk, WordRange words, std::size_t slice_words) const;
 
   /// Where messages into an inbox may be put.
@@ -35,7 +36,7 @@ class Layout {
  private:
   struct Region {
     bool by_plane = false;
-    std::size_t begin = 0;                ///< by plane: where plane 0 of the slice is
+    std::size_t begin = 0;              ///< by plane: where plane 0 of the slice is
     std::vector<std::size_t> of_chunk;  ///< otherwise [nchunks]
   };
 

@@ -37,14 +37,22 @@ void putMean(void* table, std::int64_t index, ElementType type, std::int64_t sum
   // Both are exact in double; for the narrower types rounding twice is innocuous, double has more than 2 p + 2 bits.
   const double mean = static_cast<double>(sum) / nranks;
   switch (type) {
-    case ElementType::kFloat32: return put(table, index, static_cast<float>(mean));
-    case ElementType::kFloat64: return put(table, index, mean);
-    case ElementType::kFloat16: return put(table, index, toFloat16(mean));
-    case ElementType::kBFloat16: return put(table, index, toBFloat16(mean));
-    case ElementType::kInt8: return put(table, index, static_cast<std::int8_t>(sum));
-    case ElementType::kInt16: return put(table, index, static_cast<std::int16_t>(sum));
-    case ElementType::kInt32: return put(table, index, static_cast<std::int32_t>(sum));
-    case ElementType::kBits: break;
+    case ElementType::kFloat32:
+      return put(table, index, static_cast<float>(mean));
+    case ElementType::kFloat64:
+      return put(table, index, mean);
+    case ElementType::kFloat16:
+      return put(table, index, toFloat16(mean));
+    case ElementType::kBFloat16:
+      return put(table, index, toBFloat16(mean));
+    case ElementType::kInt8:
+      return put(table, index, static_cast<std::int8_t>(sum));
+    case ElementType::kInt16:
+      return put(table, index, static_cast<std::int16_t>(sum));
+    case ElementType::kInt32:
+      return put(table, index, static_cast<std::int32_t>(sum));
+    case ElementType::kBits:
+      break;
   }
   SIGNCCL_ASSERT(type != ElementType::kBits);
 }

@@ -12,7 +12,8 @@
 namespace signccl {
 
 /// Entry c is (sum of signs) / nranks, correctly rounded, or for integer types the sum, where c votes were positive:
-/// sum = 2 c - nranks for binary signs, c - nranks for ternary ones. 2^fullPlanes entries, those that no count reaches are 0.
+/// sum = 2 c - nranks for binary signs, c - nranks for ternary ones. 2^fullPlanes entries, those that no count reaches
+/// are 0.
 class MeanTable {
  public:
   /// The integer types must hold nranks.

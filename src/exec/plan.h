@@ -1,5 +1,6 @@
-// A plan: a schedule compiled for one kind of collective. It knows which step waits for which, how wide every message and
-// counter is, and what the kernels have to do; still no bytes and no addresses. Built once and reused for every size.
+// A plan: a schedule compiled for one kind of collective. It knows which step waits for which, how wide every message
+// and counter is, and what the kernels have to do; still no bytes and no addresses. Built once and reused for every
+// size.
 #ifndef SIGNCCL_EXEC_PLAN_H_
 #define SIGNCCL_EXEC_PLAN_H_
 
@@ -43,9 +44,9 @@ struct PlanStep {
   Slot slot;
   ChunkRun run;  ///< chunks that the step works on
   Rank peer = -1;
-  std::int32_t planes = 0;   ///< of the message (kSend, kRecv) or the result (kDecide)
-  std::uint32_t ordinal = 0;  ///< kSend, kRecv: n-th message to or from this peer
-  std::int32_t detail = -1;  ///< kCount: index in Plan::count_targets; kDecide: in Plan::decide_rules
+  std::int32_t planes = 0;        ///< of the message (kSend, kRecv) or the result (kDecide)
+  std::uint32_t ordinal = 0;      ///< kSend, kRecv: n-th message to or from this peer
+  std::int32_t detail = -1;       ///< kCount: index in Plan::count_targets; kDecide: in Plan::decide_rules
   std::int32_t first_source = 0;  ///< kCount: sources in Plan::sources
   std::int32_t nsources = 0;
   std::int32_t waits_for = 0;  ///< earlier steps, and the encoding of the signs, that must be complete before it starts
@@ -73,8 +74,9 @@ struct Plan {
   std::vector<int> counts_planes;  ///< [nchunks] planes of room that counts(c) needs, 0: the rank does not count it
   std::vector<int> inbox_room;     ///< [ninboxes] room that an inbox needs, in planes of one chunk
 
-  /// [SlotKind] How the planes of a slot lie. False: each chunk's planes together, so that a chunk is one message. True,
-  /// where steps work on runs of several chunks: plane by plane over all chunks, so that a plane of any run is one range.
+  /// [SlotKind] How the planes of a slot lie. False: each chunk's planes together, so that a chunk is one message.
+  /// True, where steps work on runs of several chunks: plane by plane over all chunks, so that a plane of any run is
+  /// one range.
   bool by_plane[4] = {};
 
   [[nodiscard]] std::span<const CountSource> sourcesOf(const PlanStep& step) const {
@@ -82,12 +84,13 @@ struct Plan {
                                       static_cast<std::size_t>(step.nsources));
   }
   [[nodiscard]] std::span<const std::int32_t> dependentsOf(const PlanStep& step) const {
-    return std::span(dependents).subspan(static_cast<std::size_t>(step.first_dependent),
-                                         static_cast<std::size_t>(step.ndependents));
+    return std::span(dependents)
+        .subspan(static_cast<std::size_t>(step.first_dependent), static_cast<std::size_t>(step.ndependents));
   }
 };
 
-/// Compiles a verified schedule. Throws signcclInternalError if the schedule breaks a rule of schedule.h that it notices.
+/// Compiles a verified schedule. Throws signcclInternalError if the schedule breaks a rule of schedule.h that it
+/// notices.
 Plan compilePlan(const Schedule& schedule, const CountRules& rules);
 
 }  // namespace signccl

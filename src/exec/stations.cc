@@ -186,9 +186,12 @@ void decideChunk(const Exchange& exchange, const Slice& slice, const PlanStep& s
   };
   switch (batch.tie) {
     case TieRule::kZero:
-    case TieRule::kNegative: return decide(0, words.size, 0);
-    case TieRule::kPositive: return decide(0, words.size, ~Word{0});
-    case TieRule::kAlternate: break;
+    case TieRule::kNegative:
+      return decide(0, words.size, 0);
+    case TieRule::kPositive:
+      return decide(0, words.size, ~Word{0});
+    case TieRule::kAlternate:
+      break;
   }
   forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
     const Word pattern = piece.segment.call % 2 == 0 ? kEvenBits : ~kEvenBits;

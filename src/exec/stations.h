@@ -1,5 +1,5 @@
-// The stations that the data of one slice passes: encode, count, decide, decode. Each turns slots and segments into calls
-// of kernels. Pure work on memory: no messages, no threads, no order.
+// The stations that the data of one slice passes: encode, count, decide, decode. Each turns slots and segments into
+// calls of kernels. Pure work on memory: no messages, no threads, no order.
 #ifndef SIGNCCL_EXEC_STATIONS_H_
 #define SIGNCCL_EXEC_STATIONS_H_
 

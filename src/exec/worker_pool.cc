@@ -1,10 +1,11 @@
 #include "exec/worker_pool.h"
 
+#include <thread>
+#include <vector>
+
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
-#include <thread>
-#include <vector>
 
 #include "base/error.h"
 

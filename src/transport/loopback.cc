@@ -120,9 +120,8 @@ void LoopbackTransport::wait(std::chrono::microseconds longest) {
   if (!completed_.empty()) return;
   LoopbackFabric::Mailbox& mailbox = *fabric_->mailboxes_[static_cast<std::size_t>(rank_)];
   std::unique_lock lock(mailbox.mutex);
-  mailbox.changed.wait_for(lock, longest, [&] {
-    return mailbox.woken || !mailbox.arrivals.empty() || !mailbox.delivered.empty();
-  });
+  mailbox.changed.wait_for(lock, longest,
+                           [&] { return mailbox.woken || !mailbox.arrivals.empty() || !mailbox.delivered.empty(); });
   mailbox.woken = false;
 }
 

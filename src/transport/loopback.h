@@ -35,7 +35,7 @@ class LoopbackFabric {
   struct Mailbox {
     std::mutex mutex;
     std::condition_variable changed;
-    std::vector<Arrival> arrivals;     ///< messages to this rank that it has not looked at
+    std::vector<Arrival> arrivals;    ///< messages to this rank that it has not looked at
     std::vector<Request*> delivered;  ///< sends of this rank that their receivers are done with
     bool woken = false;
   };

@@ -11,7 +11,8 @@
 
 namespace signccl {
 
-/// Names one message between an ordered pair of ranks. Both sides derive it from the schedule, so it is never negotiated.
+/// Names one message between an ordered pair of ranks. Both sides derive it from the schedule, so it is never
+/// negotiated.
 struct Tag {
   std::uint64_t exchange = 0;  ///< number of the exchange in its communicator
   std::uint32_t slice = 0;

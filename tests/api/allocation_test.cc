@@ -1,10 +1,11 @@
-// After warm-up a collective allocates nothing, in whatever form it is called. Counts calls of operator new in this process.
-#include <gtest/gtest.h>
-
+// After warm-up a collective allocates nothing, in whatever form it is called. Counts calls of operator new in this
+// process.
 #include <atomic>
 #include <cstdlib>
 #include <new>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "ranks.h"
 

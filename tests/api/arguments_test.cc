@@ -1,10 +1,11 @@
-// Wrong arguments get signcclInvalidArgument with the value and what was expected, have no effect, and leave everything usable.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
+// Wrong arguments get signcclInvalidArgument with the value and what was expected, have no effect, and leave everything
+// usable.
 #include <cstring>
 #include <string>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "ranks.h"
 
@@ -133,9 +134,9 @@ TEST_F(Arguments, NullOutputsAreRefused) {
   EXPECT_EQ(signcclCommGetAsyncError(ranks[0], nullptr), signcclInvalidArgument);
   EXPECT_EQ(signcclCommGetStats(ranks[0], nullptr), signcclInvalidArgument);
   EXPECT_EQ(signcclRequestWait(nullptr), signcclInvalidArgument);
-  EXPECT_EQ(signcclAllReduceVoteAsync(send, recv, count, signcclFloat32, signcclFloat32, nullptr, ranks[0], nullptr,
-                                      nullptr),
-            signcclInvalidArgument);
+  EXPECT_EQ(
+      signcclAllReduceVoteAsync(send, recv, count, signcclFloat32, signcclFloat32, nullptr, ranks[0], nullptr, nullptr),
+      signcclInvalidArgument);
 }
 
 TEST_F(Arguments, StatsOfAnotherSizeAreRefused) {
@@ -190,7 +191,8 @@ TEST(ArgumentsOfInit, WrongConfigIsRefused) {
   expectRefused(config, "config.timeoutMs is -5");
   config = SIGNCCL_CONFIG_INITIALIZER;
   config.algorithm = "star";
-  expectRefused(config, "config.algorithm is 'star', expected one of oneshot, direct, ring, tree, knomial, hierarchical");
+  expectRefused(config,
+                "config.algorithm is 'star', expected one of oneshot, direct, ring, tree, knomial, hierarchical");
   config.magic = 0;
   expectRefused(config, "SIGNCCL_CONFIG_INITIALIZER");
 }
@@ -214,7 +216,8 @@ TEST_P(Settings, WrongValueIsRefusedWithWhatIsAllowed) {
 INSTANTIATE_TEST_SUITE_P(
     All, Settings,
     ::testing::Values(BadSetting{"SIGNCCL_ALGO", "star", "oneshot, direct, ring, tree, knomial, hierarchical"},
-                      BadSetting{"SIGNCCL_KERNELS", "mmx", "scalar"}, BadSetting{"SIGNCCL_NTHREADS", "many", "1 to 1024"},
+                      BadSetting{"SIGNCCL_KERNELS", "mmx", "scalar"},
+                      BadSetting{"SIGNCCL_NTHREADS", "many", "1 to 1024"},
                       BadSetting{"SIGNCCL_NTHREADS", "0", "1 to 1024"}, BadSetting{"SIGNCCL_TIMEOUT", "-1", "1 to"},
                       BadSetting{"SIGNCCL_SLICE_BYTES", "7", "64 to"}, BadSetting{"SIGNCCL_DEBUG", "LOUD", "VERSION"},
                       BadSetting{"SIGNCCL_DEBUG_SUBSYS", "SOUND", "INIT"},

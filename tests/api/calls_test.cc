@@ -1,11 +1,11 @@
 // The life of communicators, groups, non-blocking calls and counters.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "ranks.h"
 
@@ -80,7 +80,8 @@ TEST(Lifecycle, SplitOrdersByKeyAndLeavesOutNoColor) {
   ASSERT_EQ(signcclGroupStart(), signcclSuccess);
   for (int rank = 0; rank < 5; ++rank) {
     const int color = rank == 4 ? SIGNCCL_SPLIT_NOCOLOR : rank % 2;
-    ASSERT_EQ(signcclCommSplit(ranks[rank], color, -rank, &parts[static_cast<std::size_t>(rank)], nullptr), signcclSuccess);
+    ASSERT_EQ(signcclCommSplit(ranks[rank], color, -rank, &parts[static_cast<std::size_t>(rank)], nullptr),
+              signcclSuccess);
   }
   ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
   EXPECT_EQ(parts[4], nullptr);
@@ -92,7 +93,8 @@ TEST(Lifecycle, SplitOrdersByKeyAndLeavesOutNoColor) {
     EXPECT_EQ(signcclCommUserRank(parts[static_cast<std::size_t>(rank)], &value), signcclSuccess);
     EXPECT_EQ(value, expected_rank[rank]);
   }
-  for (int rank = 0; rank < 4; ++rank) EXPECT_EQ(signcclCommDestroy(parts[static_cast<std::size_t>(rank)]), signcclSuccess);
+  for (int rank = 0; rank < 4; ++rank)
+    EXPECT_EQ(signcclCommDestroy(parts[static_cast<std::size_t>(rank)]), signcclSuccess);
 }
 
 TEST(Lifecycle, SplitRanksVoteAmongThemselves) {
@@ -125,7 +127,8 @@ TEST(Group, TravelsAsOneExchangeAndGivesWhatSingleCallsGive) {
       std::vector<std::vector<float>> data;
       for (int i = 0; i < kCalls; ++i) data.push_back(alternating(100 + 37 * static_cast<std::size_t>(i), rank));
       if (grouped) signcclGroupStart();
-      for (auto& buffer : data) EXPECT_EQ(call(Case{}, buffer.data(), buffer.data(), buffer.size(), comm), signcclSuccess);
+      for (auto& buffer : data)
+        EXPECT_EQ(call(Case{}, buffer.data(), buffer.data(), buffer.size(), comm), signcclSuccess);
       if (grouped) signcclGroupEnd();
       if (rank == 0) results = data;
     });
@@ -197,8 +200,8 @@ TEST(NonBlocking, RequestsCompleteInTheBackground) {
     std::vector<signcclRequest_t> requests(kOutstanding);
     for (int i = 0; i < kOutstanding; ++i) data.push_back(alternating(10'000, rank));
     for (std::size_t i = 0; i < kOutstanding; ++i) {
-      ASSERT_EQ(signcclAllReduceVoteAsync(data[i].data(), data[i].data(), data[i].size(), signcclFloat32, signcclFloat32,
-                                          nullptr, comm, nullptr, &requests[i]),
+      ASSERT_EQ(signcclAllReduceVoteAsync(data[i].data(), data[i].data(), data[i].size(), signcclFloat32,
+                                          signcclFloat32, nullptr, comm, nullptr, &requests[i]),
                 signcclSuccess);
     }
     for (std::size_t i = 0; i < kOutstanding; ++i) {
@@ -220,8 +223,8 @@ TEST(NonBlocking, BlockingCallsWaitForTheirTurn) {
     std::vector<float> first(200'000, -1.0F);
     std::vector<float> second(10, 1.0F);
     signcclRequest_t request = nullptr;
-    ASSERT_EQ(signcclAllReduceAvgAsync(first.data(), first.data(), first.size(), signcclFloat32, signcclFloat32, nullptr,
-                                       comm, nullptr, &request),
+    ASSERT_EQ(signcclAllReduceAvgAsync(first.data(), first.data(), first.size(), signcclFloat32, signcclFloat32,
+                                       nullptr, comm, nullptr, &request),
               signcclSuccess);
     EXPECT_EQ(call(Case{}, second.data(), second.data(), second.size(), comm), signcclSuccess);
     // Carried out in the order of the calls, so the first one is complete.
@@ -267,8 +270,8 @@ TEST(NonBlocking, RequestsOfAGroupStartAtItsEnd) {
   std::vector<float> other(1000, -1.0F);
   std::vector<signcclRequest_t> requests(2);
   const auto vote = [&](std::vector<float>& buffer, int rank) {
-    return signcclAllReduceVoteAsync(buffer.data(), buffer.data(), buffer.size(), signcclFloat32, signcclFloat32, nullptr,
-                                     ranks[rank], nullptr, &requests[static_cast<std::size_t>(rank)]);
+    return signcclAllReduceVoteAsync(buffer.data(), buffer.data(), buffer.size(), signcclFloat32, signcclFloat32,
+                                     nullptr, ranks[rank], nullptr, &requests[static_cast<std::size_t>(rank)]);
   };
   ASSERT_EQ(signcclGroupStart(), signcclSuccess);
   ASSERT_EQ(vote(data, 0), signcclSuccess);

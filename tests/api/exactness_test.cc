@@ -1,11 +1,11 @@
-// Results are equal to the oracle, bit for bit on every rank, for every rank count, size, type, rule, algorithm, instruction
-// set and number of slices.
-#include <gtest/gtest.h>
-
+// Results are equal to the oracle, bit for bit on every rank, for every rank count, size, type, rule, algorithm,
+// instruction set and number of slices.
 #include <map>
 #include <string>
 #include <tuple>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "kernels/kernels.h"
 #include "oracle.h"
@@ -21,10 +21,12 @@ constexpr bool kIsSanitized = true;  // ten times slower: the largest size is tr
 constexpr bool kIsSanitized = false;
 #endif
 
-constexpr std::array kSendTypes = {signcclFloat32, signcclFloat16, signcclBfloat16, signcclFloat64, signcclInt8, signcclBits};
-constexpr std::array kVoteTypes = {signcclFloat32, signcclFloat16, signcclBfloat16, signcclFloat64, signcclInt8, signcclBits};
-constexpr std::array kAvgTypes = {signcclFloat32,  signcclFloat16, signcclBfloat16, signcclFloat64,
-                                  signcclInt8,     signcclInt16,   signcclInt32};
+constexpr std::array kSendTypes = {signcclFloat32, signcclFloat16, signcclBfloat16,
+                                   signcclFloat64, signcclInt8,    signcclBits};
+constexpr std::array kVoteTypes = {signcclFloat32, signcclFloat16, signcclBfloat16,
+                                   signcclFloat64, signcclInt8,    signcclBits};
+constexpr std::array kAvgTypes = {signcclFloat32, signcclFloat16, signcclBfloat16, signcclFloat64,
+                                  signcclInt8,    signcclInt16,   signcclInt32};
 constexpr std::array<std::size_t, 7> kCounts = {0, 1, 63, 64, 65, 1000, 100003};
 constexpr std::array<std::size_t, 8> kOffsets = {0, 1, 4, 16, 2, 3, 8, 61};
 
@@ -41,7 +43,8 @@ class KnownResults {
 
   const std::vector<std::byte>& result(const Case& tested, int nranks, std::size_t count, std::uint64_t call) {
     const std::uint64_t parity = call % 2;
-    const auto key = std::make_tuple(tested.op, tested.sendtype, tested.recvtype, tested.zero, tested.tie, count, parity);
+    const auto key =
+        std::make_tuple(tested.op, tested.sendtype, tested.recvtype, tested.zero, tested.tie, count, parity);
     const auto found = results_.find(key);
     if (found != results_.end()) return found->second;
     return results_[key] = expectedResult(tested, inputs(tested.sendtype, nranks, count), count, parity);
@@ -49,7 +52,8 @@ class KnownResults {
 
  private:
   std::map<std::tuple<signcclDataType_t, int, std::size_t>, std::vector<std::vector<std::byte>>> inputs_;
-  std::map<std::tuple<Op, signcclDataType_t, signcclDataType_t, int, int, std::size_t, std::uint64_t>, std::vector<std::byte>>
+  std::map<std::tuple<Op, signcclDataType_t, signcclDataType_t, int, int, std::size_t, std::uint64_t>,
+           std::vector<std::byte>>
       results_;
 };
 
@@ -93,12 +97,14 @@ class Sweep {
     for (int rank = 0; rank < ranks_.size(); ++rank) {
       GuardedBuffer& send = sends[static_cast<std::size_t>(rank)];
       GuardedBuffer& recv = in_place ? send : recvs[static_cast<std::size_t>(rank)];
-      ASSERT_EQ(call(tested, send.data(), recv.data(), count, ranks_[rank]), signcclSuccess) << signcclGetLastError(nullptr);
+      ASSERT_EQ(call(tested, send.data(), recv.data(), count, ranks_[rank]), signcclSuccess)
+          << signcclGetLastError(nullptr);
     }
     ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
     const auto& expected = known_.result(tested, ranks_.size(), count, calls_++);
     for (int rank = 0; rank < ranks_.size(); ++rank) {
-      const GuardedBuffer& got = in_place ? sends[static_cast<std::size_t>(rank)] : recvs[static_cast<std::size_t>(rank)];
+      const GuardedBuffer& got =
+          in_place ? sends[static_cast<std::size_t>(rank)] : recvs[static_cast<std::size_t>(rank)];
       ASSERT_TRUE(got.equals(expected)) << tested.name() << " count " << count << " rank " << rank;
       ASSERT_TRUE(got.guardsAreIntact()) << tested.name() << " count " << count << " rank " << rank;
     }
@@ -163,8 +169,9 @@ TEST(ExactnessOfTypes, HoldsForEveryPairOfTypesAndEveryRule) {
     for (Case tested : allRules()) {
       for (const signcclDataType_t sendtype : kSendTypes) {
         tested.sendtype = sendtype;
-        const auto recvtypes = tested.op == Op::kVote ? std::vector<signcclDataType_t>(kVoteTypes.begin(), kVoteTypes.end())
-                                                      : std::vector<signcclDataType_t>(kAvgTypes.begin(), kAvgTypes.end());
+        const auto recvtypes = tested.op == Op::kVote
+                                   ? std::vector<signcclDataType_t>(kVoteTypes.begin(), kVoteTypes.end())
+                                   : std::vector<signcclDataType_t>(kAvgTypes.begin(), kAvgTypes.end());
         for (const signcclDataType_t recvtype : recvtypes) {
           tested.recvtype = recvtype;
           if (recvtype == signcclBits && tested.tie == signcclTieZero) continue;
@@ -224,7 +231,8 @@ TEST(ExactnessOfZeros, AbstainingRanksLeaveTheVoteToTheOthers) {
 
 TEST(Oracle, NoticesASingleWrongElement) {
   const Case tested{Op::kVote, signcclFloat32, signcclFloat32, signcclZeroBinary, signcclTiePositive};
-  const std::vector<std::vector<std::byte>> inputs = {makeInput(signcclFloat32, 100, 1), makeInput(signcclFloat32, 100, 2)};
+  const std::vector<std::vector<std::byte>> inputs = {makeInput(signcclFloat32, 100, 1),
+                                                      makeInput(signcclFloat32, 100, 2)};
   GuardedBuffer buffer(expectedResult(tested, inputs, 100, 0), 1);
   EXPECT_TRUE(buffer.equals(expectedResult(tested, inputs, 100, 0)));
   buffer.data()[4 * 57 + 3] ^= std::byte{0x80};

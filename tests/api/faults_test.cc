@@ -1,12 +1,12 @@
 // Ranks that disagree, abort, leave or do not come: an error on every rank that names them, never a hang.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <chrono>
 #include <functional>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "ranks.h"
 
@@ -37,7 +37,7 @@ TEST_P(Disagreements, AreReportedOnEveryRankWithBothRanksAndValues) {
       std::vector<double> recv(200'000);
       EXPECT_EQ(call(tested, send.data(), recv.data(), count, comm), signcclInvalidUsage) << "rank " << rank;
       EXPECT_THAT(signcclGetLastError(comm), AllOf(HasSubstr(GetParam().said_of_others), HasSubstr("on rank 2"),
-                                                  HasSubstr(GetParam().said_of_rank_2)));
+                                                   HasSubstr(GetParam().said_of_rank_2)));
       // The communicator is unusable and says why.
       EXPECT_EQ(call(Case{}, send.data(), recv.data(), 1, comm), signcclInvalidUsage);
       EXPECT_THAT(signcclGetLastError(comm), HasSubstr("the communicator has failed: the ranks disagree"));

@@ -3,13 +3,13 @@
 
 #include "signccl/signccl.h"
 
-#define CHECK(call)                                                                        \
-  do {                                                                                     \
-    const signcclResult_t result = (call);                                                 \
-    if (result != signcclSuccess) {                                                        \
+#define CHECK(call)                                                                                     \
+  do {                                                                                                  \
+    const signcclResult_t result = (call);                                                              \
+    if (result != signcclSuccess) {                                                                     \
       fprintf(stderr, "%s: %s: %s\n", #call, signcclGetErrorString(result), signcclGetLastError(NULL)); \
-      return 1;                                                                            \
-    }                                                                                      \
+      return 1;                                                                                         \
+    }                                                                                                   \
   } while (0)
 
 int main(void) {

@@ -79,37 +79,55 @@ void storeVote(std::vector<std::byte>& buffer, std::size_t index, signcclDataTyp
   constexpr std::array<std::uint16_t, 3> kBfloats = {0xbf80, 0x0000, 0x3f80};
   const auto position = static_cast<std::size_t>(vote + 1);
   switch (type) {
-    case signcclFloat32: return store(buffer, index, static_cast<float>(vote));
-    case signcclFloat64: return store(buffer, index, static_cast<double>(vote));
-    case signcclFloat16: return store(buffer, index, kHalfs[position]);
-    case signcclBfloat16: return store(buffer, index, kBfloats[position]);
-    case signcclInt8: return store(buffer, index, static_cast<std::int8_t>(vote));
+    case signcclFloat32:
+      return store(buffer, index, static_cast<float>(vote));
+    case signcclFloat64:
+      return store(buffer, index, static_cast<double>(vote));
+    case signcclFloat16:
+      return store(buffer, index, kHalfs[position]);
+    case signcclBfloat16:
+      return store(buffer, index, kBfloats[position]);
+    case signcclInt8:
+      return store(buffer, index, static_cast<std::int8_t>(vote));
     case signcclBits:
       if (vote > 0) buffer[index / 8] |= std::byte{1} << (index % 8);
       return;
-    default: throw std::logic_error("no recvtype of a vote");
+    default:
+      throw std::logic_error("no recvtype of a vote");
   }
 }
 
 void storeMean(std::vector<std::byte>& buffer, std::size_t index, signcclDataType_t type, int sum, int nranks) {
   switch (type) {
-    case signcclFloat32: return store(buffer, index, static_cast<float>(sum) / static_cast<float>(nranks));
-    case signcclFloat64: return store(buffer, index, static_cast<double>(sum) / nranks);
-    case signcclFloat16: return store(buffer, index, nearest(kHalf, sum, nranks));
-    case signcclBfloat16: return store(buffer, index, nearest(kBfloat, sum, nranks));
-    case signcclInt8: return store(buffer, index, static_cast<std::int8_t>(sum));
-    case signcclInt16: return store(buffer, index, static_cast<std::int16_t>(sum));
-    case signcclInt32: return store(buffer, index, sum);
-    default: throw std::logic_error("no recvtype of an average");
+    case signcclFloat32:
+      return store(buffer, index, static_cast<float>(sum) / static_cast<float>(nranks));
+    case signcclFloat64:
+      return store(buffer, index, static_cast<double>(sum) / nranks);
+    case signcclFloat16:
+      return store(buffer, index, nearest(kHalf, sum, nranks));
+    case signcclBfloat16:
+      return store(buffer, index, nearest(kBfloat, sum, nranks));
+    case signcclInt8:
+      return store(buffer, index, static_cast<std::int8_t>(sum));
+    case signcclInt16:
+      return store(buffer, index, static_cast<std::int16_t>(sum));
+    case signcclInt32:
+      return store(buffer, index, sum);
+    default:
+      throw std::logic_error("no recvtype of an average");
   }
 }
 
 int resolveTie(int tie, std::size_t index, std::uint64_t call) {
   switch (tie) {
-    case signcclTieZero: return 0;
-    case signcclTiePositive: return 1;
-    case signcclTieNegative: return -1;
-    default: return (index + call) % 2 == 0 ? 1 : -1;
+    case signcclTieZero:
+      return 0;
+    case signcclTiePositive:
+      return 1;
+    case signcclTieNegative:
+      return -1;
+    default:
+      return (index + call) % 2 == 0 ? 1 : -1;
   }
 }
 
@@ -130,14 +148,19 @@ std::string Case::name() const {
 
 std::size_t bufferBytes(signcclDataType_t type, std::size_t count) {
   switch (type) {
-    case signcclInt8: return count;
+    case signcclInt8:
+      return count;
     case signcclFloat16:
     case signcclBfloat16:
-    case signcclInt16: return 2 * count;
+    case signcclInt16:
+      return 2 * count;
     case signcclFloat32:
-    case signcclInt32: return 4 * count;
-    case signcclFloat64: return 8 * count;
-    case signcclBits: return (count + 63) / 64 * 8;
+    case signcclInt32:
+      return 4 * count;
+    case signcclFloat64:
+      return 8 * count;
+    case signcclBits:
+      return (count + 63) / 64 * 8;
   }
   throw std::logic_error("unknown type");
 }
@@ -145,13 +168,25 @@ std::size_t bufferBytes(signcclDataType_t type, std::size_t count) {
 int signOf(signcclDataType_t type, const std::byte* buffer, std::size_t index, int zero_rule) {
   double value = 0;
   switch (type) {
-    case signcclFloat32: value = static_cast<double>(load<float>(buffer, index)); break;
-    case signcclFloat64: value = load<double>(buffer, index); break;
-    case signcclFloat16: value = kHalf.value(load<std::uint16_t>(buffer, index)); break;
-    case signcclBfloat16: value = kBfloat.value(load<std::uint16_t>(buffer, index)); break;
-    case signcclInt8: value = load<std::int8_t>(buffer, index); break;
-    case signcclBits: return (buffer[index / 8] >> (index % 8) & std::byte{1}) != std::byte{0} ? 1 : -1;
-    default: throw std::logic_error("no sendtype");
+    case signcclFloat32:
+      value = static_cast<double>(load<float>(buffer, index));
+      break;
+    case signcclFloat64:
+      value = load<double>(buffer, index);
+      break;
+    case signcclFloat16:
+      value = kHalf.value(load<std::uint16_t>(buffer, index));
+      break;
+    case signcclBfloat16:
+      value = kBfloat.value(load<std::uint16_t>(buffer, index));
+      break;
+    case signcclInt8:
+      value = load<std::int8_t>(buffer, index);
+      break;
+    case signcclBits:
+      return (buffer[index / 8] >> (index % 8) & std::byte{1}) != std::byte{0} ? 1 : -1;
+    default:
+      throw std::logic_error("no sendtype");
   }
   if (zero_rule == signcclZeroBinary) return value < 0 ? -1 : 1;
   return value < 0 ? -1 : value > 0 ? 1 : 0;
@@ -167,9 +202,10 @@ std::vector<std::byte> makeInput(signcclDataType_t type, std::size_t count, std:
                            0xff800001, 0x007fffff, 0x807fffff, 0x3f800000, 0xbf800000, 0x7fffffff, 0xffffffff});
       break;
     case signcclFloat64:
-      fill<std::uint64_t>(buffer, count, random,
-                          {0, 1ULL << 63, 1, (1ULL << 63) + 1, 0x7ff0ULL << 48, 0xfff0ULL << 48, 0x7ff8ULL << 48,
-                           0xfff8ULL << 48, (0x7ff0ULL << 48) + 1, (0xfff0ULL << 48) + 1, 0x3ff0ULL << 48, 0xbff0ULL << 48});
+      fill<std::uint64_t>(
+          buffer, count, random,
+          {0, 1ULL << 63, 1, (1ULL << 63) + 1, 0x7ff0ULL << 48, 0xfff0ULL << 48, 0x7ff8ULL << 48, 0xfff8ULL << 48,
+           (0x7ff0ULL << 48) + 1, (0xfff0ULL << 48) + 1, 0x3ff0ULL << 48, 0xbff0ULL << 48});
       break;
     case signcclFloat16:
       fill<std::uint16_t>(buffer, count, random,
@@ -179,9 +215,14 @@ std::vector<std::byte> makeInput(signcclDataType_t type, std::size_t count, std:
       fill<std::uint16_t>(buffer, count, random,
                           {0, 0x8000, 1, 0x8001, 0x7f80, 0xff80, 0x7fc0, 0xffc0, 0x7f81, 0xff81, 0x3f80, 0xbf80});
       break;
-    case signcclInt8: fill<std::uint8_t>(buffer, count, random, {0, 1, 0xff, 0x7f, 0x80}); break;
-    case signcclBits: fill<std::uint64_t>(buffer, buffer.size() / 8, random, {0, ~0ULL}); break;
-    default: throw std::logic_error("no sendtype");
+    case signcclInt8:
+      fill<std::uint8_t>(buffer, count, random, {0, 1, 0xff, 0x7f, 0x80});
+      break;
+    case signcclBits:
+      fill<std::uint64_t>(buffer, buffer.size() / 8, random, {0, ~0ULL});
+      break;
+    default:
+      throw std::logic_error("no sendtype");
   }
   return buffer;
 }

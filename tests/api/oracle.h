@@ -31,8 +31,9 @@ std::size_t bufferBytes(signcclDataType_t type, std::size_t count);
 /// -1, 0 or +1: the sign of element `index` of a buffer.
 int signOf(signcclDataType_t type, const std::byte* buffer, std::size_t index, int zero_rule);
 
-/// A send buffer of `count` elements for one rank: random values with NaN (quiet, signalling, negative), infinities, denormals,
-/// zeros and minus zeros among them, the same for equal seeds. Padding bits of packed signs are set at random.
+/// A send buffer of `count` elements for one rank: random values with NaN (quiet, signalling, negative), infinities,
+/// denormals, zeros and minus zeros among them, the same for equal seeds. Padding bits of packed signs are set at
+/// random.
 std::vector<std::byte> makeInput(signcclDataType_t type, std::size_t count, std::uint64_t seed);
 
 /// The result that every rank must get, bit for bit. `call` is the sequence number of the collective.

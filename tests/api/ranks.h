@@ -2,14 +2,14 @@
 #ifndef SIGNCCL_TESTS_API_RANKS_H_
 #define SIGNCCL_TESTS_API_RANKS_H_
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <functional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "oracle.h"
 #include "signccl/signccl.h"
