@@ -40,10 +40,9 @@ struct Pair {
   SIGNCCL_WORD_OP friend Pair operator^(Pair a, Pair b) { return {a.low ^ b.low, a.high ^ b.high}; }
   SIGNCCL_WORD_OP friend Pair operator~(Pair a) { return {~a.low, ~a.high}; }
   SIGNCCL_WORD_OP friend Pair andNot(Pair a, Pair b) { return {andNot(a.low, b.low), andNot(a.high, b.high)}; }
-  SIGNCCL_WORD_OP friend SumCarry<Pair> fullAdd(Pair a, Pair b, Pair c) {
-    const SumCarry<H> lower = fullAdd(a.low, b.low, c.low);
-    const SumCarry<H> upper = fullAdd(a.high, b.high, c.high);
-    return {{lower.sum, upper.sum}, {lower.carry, upper.carry}};
+  SIGNCCL_WORD_OP friend void fullAdd(Pair a, Pair b, Pair c, Pair& sum, Pair& carry) {
+    fullAdd(a.low, b.low, c.low, sum.low, carry.low);
+    fullAdd(a.high, b.high, c.high, sum.high, carry.high);
   }
 };
 

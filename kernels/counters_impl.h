@@ -21,15 +21,14 @@ void merge(ConstPlanes a, ConstPlanes b, size_t nwords, Planes sum) {
   forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) {
     using Vec = typename decltype(column)::Vec;
     Vec carry = Vec::fill(0);
+    Vec plane;
     for (int j = 0; j < full; ++j) {
-      const SumCarry<Vec> added = fullAdd(column.load(a, j), column.load(b, j), carry);
-      column.store(sum, j, added.sum);
-      carry = added.carry;
+      fullAdd(column.load(a, j), column.load(b, j), carry, plane, carry);
+      column.store(sum, j, plane);
     }
     for (int j = full; j < sum.nplanes; ++j) {
-      const SumCarry<Vec> added = halfAdd(column.load(longer, j), carry);
-      column.store(sum, j, added.sum);
-      carry = added.carry;
+      halfAdd(column.load(longer, j), carry, plane, carry);
+      column.store(sum, j, plane);
     }
   });
 }

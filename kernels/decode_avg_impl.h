@@ -6,7 +6,7 @@
 //     1];
 //   packBytes(words, nplanes, bytes): byte e = the number whose bit j is bit e of words[j]; nplanes <= 8, bytes:
 //   [kWordBits]; copyBlock<kStream, kBytes>(from, out): from is aligned to 64 bytes, kBytes a multiple of 64;
-// out is aligned to kVectorBytes if kStream.
+// out is aligned to kOutputAlignment if kStream.
 #ifndef SIGNCCL_KERNELS_DECODE_AVG_IMPL_H_
 #define SIGNCCL_KERNELS_DECODE_AVG_IMPL_H_
 

@@ -1,13 +1,14 @@
 // Planes -> elements, for every instruction set: what votes and means share. Outputs are written in blocks of kWordBits
-// elements that start at a vector boundary, so that whole blocks can be stored past the cache. Elements before the
-// first boundary and after the last block go through a small buffer. Sign words are then read at any bit.
+// elements that start at an aligned address, so that whole blocks can be stored past the cache. Elements before it and
+// after the last block go through a small buffer. Sign words are then read at any bit.
 //
-// An `Isa` gives kVectorBytes (where to align outputs, at most kWordBits elements of a byte), kCanStream (whether
-// it can store past the cache) and fence(), which orders such stores before later ones.
+// An `Isa` gives kOutputAlignment (in bytes, at most 64), kCanStream (whether it can store past the cache) and fence(),
+// which orders such stores before later ones.
 #ifndef SIGNCCL_KERNELS_DECODE_IMPL_H_
 #define SIGNCCL_KERNELS_DECODE_IMPL_H_
 
 #include "kernels/kernels.h"
+#include "kernels/tuning.h"
 #include "kernels/word_ops.h"
 
 namespace signccl {
@@ -16,6 +17,7 @@ namespace signccl {
 SIGNCCL_WORD_OP Word bitsAt(const Word* plane, size_t first, size_t nbits) {
   const size_t shift = first % kWordBits;
   const Word* words = plane + first / kWordBits;
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(words) + kDecodePrefetchBytes));
   Word bits = words[0] >> shift;
   if (shift + nbits > kWordBits) bits |= words[1] << (kWordBits - shift);
   return bits;
@@ -57,11 +59,11 @@ size_t decodeWhole(const Decoder& decoder, OutputRun run) {
 template <typename Isa, size_t kElementBytes, typename Decoder>
 void decodeElements(const Decoder& decoder, size_t count, void* elements, Store store) {
   auto* out = static_cast<unsigned char*>(elements);
-  size_t done = elementsToAlign(out, kElementBytes, Isa::kVectorBytes);
+  size_t done = elementsToAlign(out, kElementBytes, Isa::kOutputAlignment);
   if (done > count) done = count;
   if (done != 0) decodePartial<kElementBytes>(decoder, {0, done, out});
   const OutputRun rest{done, count - done, out + done * kElementBytes};
-  const bool aligned = reinterpret_cast<uintptr_t>(rest.out) % Isa::kVectorBytes == 0;
+  const bool aligned = reinterpret_cast<uintptr_t>(rest.out) % Isa::kOutputAlignment == 0;
   if (Isa::kCanStream && store == Store::kStreaming && aligned) {
     done += decodeWhole<kElementBytes, Isa::kCanStream>(decoder, rest);
     Isa::fence();

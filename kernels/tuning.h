@@ -17,6 +17,10 @@ inline constexpr size_t kCountTileWords = 128;
 /// it.
 inline constexpr size_t kEncodePrefetchBytes = 4096;
 
+/// How far ahead of its reads `decode*` prefetches sign words: a miss would hold up the stores, which
+/// need all of the memory's time.
+inline constexpr size_t kDecodePrefetchBytes = 1024;
+
 }  // namespace signccl
 
 #endif  // SIGNCCL_KERNELS_TUNING_H_

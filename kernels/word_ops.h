@@ -13,22 +13,19 @@
 
 namespace signccl {
 
-/// Sum of bits of one weight: `sum` has that weight, `carry` twice as much.
+/// Adds bits of one weight: `sum` has that weight, `carry` twice as much. Results come by reference because GCC keeps
+/// aggregates of vectors in memory when functions return them.
 template <typename W>
-struct SumCarry {
-  W sum;
-  W carry;
-};
-
-template <typename W>
-SIGNCCL_WORD_OP SumCarry<W> halfAdd(W a, W b) {
-  return {a ^ b, a & b};
+SIGNCCL_WORD_OP void halfAdd(W a, W b, W& sum, W& carry) {
+  sum = a ^ b;
+  carry = a & b;
 }
 
 template <typename W>
-SIGNCCL_WORD_OP SumCarry<W> fullAdd(W a, W b, W c) {
+SIGNCCL_WORD_OP void fullAdd(W a, W b, W c, W& sum, W& carry) {
   const W either = a ^ b;
-  return {either ^ c, (a & b) | (either & c)};
+  sum = either ^ c;
+  carry = (a & b) | (either & c);
 }
 
 /// Votes held in an array, as the source of the next level of a carry-save tree.
@@ -43,14 +40,10 @@ struct ArrayVotes {
 template <int kFirst, int kVotes, typename W, typename Votes>
 SIGNCCL_WORD_OP void addPairs(const Votes& votes, W& sum, W* carries) {
   if constexpr (kFirst + 1 < kVotes) {
-    const SumCarry<W> added = fullAdd(sum, votes(kFirst), votes(kFirst + 1));
-    sum = added.sum;
-    *carries = added.carry;
+    fullAdd(sum, votes(kFirst), votes(kFirst + 1), sum, *carries);
     addPairs<kFirst + 2, kVotes>(votes, sum, carries + 1);
   } else if constexpr (kFirst < kVotes) {
-    const SumCarry<W> added = halfAdd(sum, votes(kFirst));
-    sum = added.sum;
-    *carries = added.carry;
+    halfAdd(sum, votes(kFirst), sum, *carries);
   }
 }
 
@@ -87,11 +80,7 @@ SIGNCCL_WORD_OP W addVotes(const Votes& votes, W* planes) {
 /// Adds one bit of the weight of planes[0] to `nplanes` planes; the caller knows that there is no carry out.
 template <typename W>
 SIGNCCL_WORD_OP void addCarry(W carry, W* planes, int nplanes) {
-  for (int j = 0; j < nplanes; ++j) {
-    const SumCarry<W> added = halfAdd(planes[j], carry);
-    planes[j] = added.sum;
-    carry = added.carry;
-  }
+  for (int j = 0; j < nplanes; ++j) halfAdd(planes[j], carry, planes[j], carry);
 }
 
 /// One step of the comparison counter >= constant, from the lowest plane up: `at_least` so far (all ones at the start),

@@ -26,10 +26,11 @@ struct Avx512Word {
   SIGNCCL_WORD_OP friend Avx512Word operator^(Avx512Word a, Avx512Word b) { return {_mm512_xor_si512(a.v, b.v)}; }
   SIGNCCL_WORD_OP friend Avx512Word operator~(Avx512Word a) { return {_mm512_ternarylogic_epi64(a.v, a.v, a.v, 0x55)}; }
   SIGNCCL_WORD_OP friend Avx512Word andNot(Avx512Word a, Avx512Word b) { return {_mm512_andnot_si512(b.v, a.v)}; }
-  SIGNCCL_WORD_OP friend SumCarry<Avx512Word> fullAdd(Avx512Word a, Avx512Word b, Avx512Word c) {
+  SIGNCCL_WORD_OP friend void fullAdd(Avx512Word a, Avx512Word b, Avx512Word c, Avx512Word& sum, Avx512Word& carry) {
     constexpr int kParity = 0x96;
     constexpr int kMajority = 0xE8;
-    return {{_mm512_ternarylogic_epi64(a.v, b.v, c.v, kParity)}, {_mm512_ternarylogic_epi64(a.v, b.v, c.v, kMajority)}};
+    sum.v = _mm512_ternarylogic_epi64(a.v, b.v, c.v, kParity);
+    carry.v = _mm512_ternarylogic_epi64(a.v, b.v, c.v, kMajority);
   }
 };
 
@@ -211,7 +212,7 @@ class RegisterTable {
 
 struct Avx512 {
   using Vec = Avx512Word;
-  static constexpr size_t kVectorBytes = 64;
+  static constexpr size_t kOutputAlignment = 64;
   static constexpr bool kCanStream = true;
   SIGNCCL_WORD_OP static void fence() { _mm_sfence(); }
 

@@ -25,9 +25,10 @@ struct NeonWord {
   SIGNCCL_WORD_OP friend NeonWord operator~(NeonWord a) { return a ^ fill(~Word{0}); }
   SIGNCCL_WORD_OP friend NeonWord andNot(NeonWord a, NeonWord b) { return {vbicq_u64(a.v, b.v)}; }
   /// The carry is c where a and b differ, else b.
-  SIGNCCL_WORD_OP friend SumCarry<NeonWord> fullAdd(NeonWord a, NeonWord b, NeonWord c) {
+  SIGNCCL_WORD_OP friend void fullAdd(NeonWord a, NeonWord b, NeonWord c, NeonWord& sum, NeonWord& carry) {
     const uint64x2_t either = veorq_u64(a.v, b.v);
-    return {{veorq_u64(either, c.v)}, {vbslq_u64(either, c.v, b.v)}};
+    sum.v = veorq_u64(either, c.v);
+    carry.v = vbslq_u64(either, c.v, b.v);
   }
 };
 
@@ -151,7 +152,7 @@ class LookupTable {
 
 struct Neon {
   using Vec = NeonWord;
-  static constexpr size_t kVectorBytes = 16;
+  static constexpr size_t kOutputAlignment = 16;
   static constexpr bool kCanStream = false;
   static void fence() {}
 

@@ -28,7 +28,7 @@ SIGNCCL_WORD_OP uint64_t spreadBits(uint64_t byte) {
 
 struct Scalar {
   using Vec = ScalarWord;
-  static constexpr size_t kVectorBytes = 1;
+  static constexpr size_t kOutputAlignment = 1;
   static constexpr bool kCanStream = false;
   static void fence() {}
 

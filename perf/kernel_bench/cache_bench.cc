@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kRowBytes = 4096;
 constexpr std::size_t kRowWords = kRowBytes / sizeof(Word);
+constexpr std::size_t kLineWords = 8;
 constexpr double kMinSeconds = 0.03;
 
 struct Type {
@@ -36,10 +37,13 @@ void setRates(benchmark::State& state, std::size_t elements, std::size_t bytes) 
   state.counters["bytes/s"] = per_second(bytes);
 }
 
-/// Rows of random bits, as planes or as inputs.
+/// Rows of random bits, as planes or as inputs. Rows are a line longer than they need be, because rows at equal
+/// addresses modulo 4096 compete for the same lines of a first-level cache.
 struct Rows {
   Rows(int nrows, std::size_t nwords)
-      : buffer(static_cast<std::size_t>(nrows) * nwords * sizeof(Word)), stride(nwords), nplanes(nrows) {}
+      : buffer(static_cast<std::size_t>(nrows) * (nwords + kLineWords) * sizeof(Word)),
+        stride(nwords + kLineWords),
+        nplanes(nrows) {}
 
   [[nodiscard]] Planes planes() { return {buffer.words(), stride, nplanes}; }
   [[nodiscard]] ConstPlanes view() { return {buffer.words(), stride, nplanes}; }

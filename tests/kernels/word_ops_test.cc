@@ -13,11 +13,12 @@ int bitOf(uint64_t word, int e) { return static_cast<int>((word >> e) & 1); }
 TEST(WordOpsTest, AddersGiveSumAndCarryOfEveryCombination) {
   // Element e holds the three bits of the number e.
   const uint64_t a = 0b10101010, b = 0b11001100, c = 0b11110000;
-  const SumCarry<uint64_t> full = fullAdd(a, b, c);
-  const SumCarry<uint64_t> half = halfAdd(a, b);
+  uint64_t full_sum = 0, full_carry = 0, half_sum = 0, half_carry = 0;
+  fullAdd(a, b, c, full_sum, full_carry);
+  halfAdd(a, b, half_sum, half_carry);
   for (int e = 0; e < 8; ++e) {
-    EXPECT_EQ(bitOf(full.sum, e) + 2 * bitOf(full.carry, e), bitOf(a, e) + bitOf(b, e) + bitOf(c, e)) << e;
-    EXPECT_EQ(bitOf(half.sum, e) + 2 * bitOf(half.carry, e), bitOf(a, e) + bitOf(b, e)) << e;
+    EXPECT_EQ(bitOf(full_sum, e) + 2 * bitOf(full_carry, e), bitOf(a, e) + bitOf(b, e) + bitOf(c, e)) << e;
+    EXPECT_EQ(bitOf(half_sum, e) + 2 * bitOf(half_carry, e), bitOf(a, e) + bitOf(b, e)) << e;
   }
 }
 
