@@ -1,7 +1,6 @@
 #include "data.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <numeric>
@@ -11,6 +10,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "scratch.h"
 
 namespace digits {
 namespace {
@@ -39,17 +40,15 @@ std::string lineOf(const std::string& pixel, const std::string& label) {
 
 /// What readDigits() says about a file with this content; empty if it accepts it.
 std::string complaintAbout(const std::string& content) {
-  const std::string name = ::testing::UnitTest::GetInstance()->current_test_info()->name();
-  const auto path = std::filesystem::temp_directory_path() / ("digits_data_test_" + name + ".csv");
+  const Scratch scratch;
+  const auto path = scratch / "digits.csv";
   std::ofstream(path) << content;
-  std::string complaint;
   try {
     readDigits(path.string());
   } catch (const std::runtime_error& error) {
-    complaint = error.what();
+    return error.what();
   }
-  std::filesystem::remove(path);
-  return complaint;
+  return {};
 }
 
 TEST(ReadDigitsTest, FindsTheClassesInTheNumbersThatTheSourceStates) {

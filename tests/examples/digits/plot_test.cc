@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "scratch.h"
+
 namespace digits {
 namespace {
 
@@ -22,31 +24,25 @@ Entry entryOf(Sharding sharding, MethodKind kind, int workers) {
   return {.sharding = sharding, .method = {.kind = kind}, .workers = workers, .seeds = {1}, .runs = {run}};
 }
 
-class PlotTest : public ::testing::Test {
- protected:
-  void SetUp() override { std::filesystem::create_directories(directory_); }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  [[nodiscard]] std::string contentOf(const std::string& name) const {
-    std::ifstream file(directory_ / name);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-
-  std::filesystem::path directory_ = std::filesystem::temp_directory_path() / "digits_plot_test";
-};
-
-TEST_F(PlotTest, WritesAPictureForEachShardingThatHasEntries) {
-  const auto written = writePlots(directory_, {entryOf(Sharding::kWhole, MethodKind::kVote, 4)});
-  ASSERT_EQ(written.size(), 1U);
-  EXPECT_EQ(written[0].filename(), "digits_whole.svg");
-  EXPECT_FALSE(std::filesystem::exists(directory_ / "digits_own.svg"));
+std::string contentOf(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
-TEST_F(PlotTest, DrawsACurveAndADotForEveryEntry) {
-  writePlots(directory_,
+TEST(PlotTest, WritesAPictureForEachShardingThatHasEntries) {
+  const Scratch scratch;
+  const auto written = writePlots(scratch.path(), {entryOf(Sharding::kWhole, MethodKind::kVote, 4)});
+  ASSERT_EQ(written.size(), 1U);
+  EXPECT_EQ(written[0].filename(), "digits_whole.svg");
+  EXPECT_FALSE(std::filesystem::exists(scratch / "digits_own.svg"));
+}
+
+TEST(PlotTest, DrawsACurveAndADotForEveryEntry) {
+  const Scratch scratch;
+  writePlots(scratch.path(),
              {entryOf(Sharding::kOwn, MethodKind::kVote, 4), entryOf(Sharding::kOwn, MethodKind::kAdamW, 4),
               entryOf(Sharding::kOwn, MethodKind::kVote, 8), entryOf(Sharding::kOwn, MethodKind::kAdamW, 8)});
-  const std::string svg = contentOf("digits_own.svg");
+  const std::string svg = contentOf(scratch / "digits_own.svg");
   const auto occurrences = [&](const std::string& what) {
     int count = 0;
     for (std::size_t at = svg.find(what); at != std::string::npos; at = svg.find(what, at + 1)) ++count;
@@ -60,8 +56,9 @@ TEST_F(PlotTest, DrawsACurveAndADotForEveryEntry) {
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }
 
-TEST_F(PlotTest, NamesAPlaceWhereItCannotWrite) {
-  EXPECT_THROW(writePlots(directory_ / "missing", {entryOf(Sharding::kOwn, MethodKind::kAvg, 2)}), std::runtime_error);
+TEST(PlotTest, NamesAPlaceWhereItCannotWrite) {
+  const Scratch scratch;
+  EXPECT_THROW(writePlots(scratch / "missing", {entryOf(Sharding::kOwn, MethodKind::kAvg, 2)}), std::runtime_error);
 }
 
 }  // namespace

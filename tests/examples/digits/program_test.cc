@@ -11,6 +11,8 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include "scratch.h"
+
 namespace {
 
 using ::testing::HasSubstr;
@@ -45,13 +47,13 @@ std::vector<std::vector<std::string>> readCsv(const std::filesystem::path& path)
 }
 
 TEST(DigitsProgramTest, TrainsReportsAndWritesItsFiles) {
-  const auto out = std::filesystem::temp_directory_path() / "digits_program_test";
+  const digits::Scratch scratch;
+  const auto out = scratch / "out";
   const Outcome outcome =
       runDigits("--workers 2,4 --seeds 1 --steps 150 --shards own --eval-every 50 --out '" + out.string() + "'");
   const auto curves = readCsv(out / "curves.csv");
   const auto summary = readCsv(out / "summary.csv");
   const auto plot_bytes = std::filesystem::file_size(out / "digits_own.svg");
-  std::filesystem::remove_all(out);
 
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
   EXPECT_THAT(outcome.output, HasSubstr("bit-identical on all workers: 14 of 14 runs: OK"));
@@ -73,10 +75,10 @@ TEST(DigitsProgramTest, RefusesABadOption) {
 }
 
 TEST(DigitsProgramTest, NamesAFileOfDigitsThatIsNotOne) {
-  const auto path = std::filesystem::temp_directory_path() / "digits_program_test.csv";
+  const digits::Scratch scratch;
+  const auto path = scratch / "digits.csv";
   std::ofstream(path) << "not,digits\n";
   const Outcome outcome = runDigits("--data '" + path.string() + "'");
-  std::filesystem::remove(path);
   EXPECT_NE(outcome.exit_code, 0);
   EXPECT_THAT(outcome.output, HasSubstr(path.string() + ":1: expected 64 pixels"));
 }

@@ -10,6 +10,7 @@
 
 #include "mean_group.h"
 #include "model.h"
+#include "scratch.h"
 
 namespace digits {
 namespace {
@@ -80,24 +81,24 @@ TEST(TableTest, SaysWhetherAllReplicasAgree) {
 }
 
 TEST(WriteCsvTest, HasALinePerPointAndPerEntry) {
-  const auto directory = std::filesystem::temp_directory_path() / "digits_report_test" / "new";
+  const Scratch scratch;
+  const auto directory = scratch / "new";
   writeCsv(directory, {twoRuns(MethodKind::kVote), twoRuns(MethodKind::kLion)});
   const auto curves = linesOf(directory / "curves.csv");
   const auto summary = linesOf(directory / "summary.csv");
-  std::filesystem::remove_all(directory.parent_path());
   ASSERT_EQ(curves.size(), 1U + 2 * 2 * 2);
   EXPECT_EQ(curves[0],
             "shards,workers,method,seed,step,training_loss,training_accuracy,held_out_loss,held_out_accuracy");
-  EXPECT_EQ(curves[4], "own,4,vote-zero,2,10,0.100000001,1,0.25,0.75");
+  EXPECT_EQ(curves[4], "own,4,vote-zero,2,10,0.1,1,0.25,0.75");
   ASSERT_EQ(summary.size(), 3U);
   EXPECT_THAT(summary[2], HasSubstr("own,4,lion,"));
 }
 
 TEST(WriteCsvTest, NamesAPlaceWhereItCannotWrite) {
-  const auto file = std::filesystem::temp_directory_path() / "digits_report_test_file";
+  const Scratch scratch;
+  const auto file = scratch / "file";
   std::ofstream(file) << "in the way";
   EXPECT_THROW(writeCsv(file, {twoRuns(MethodKind::kVote)}), std::runtime_error);
-  std::filesystem::remove(file);
 }
 
 }  // namespace
