@@ -6,8 +6,8 @@
 
 namespace signccl {
 
-/// Calls of operator new in this program so far, by any thread. Stays 0 under sanitizers, which have an operator of their
-/// own. A program that uses this function counts, others do not.
+/// Calls of operator new in this program so far, by any thread. Stays 0 under sanitizers, which have an operator of
+/// their own. A program that uses this function counts, others do not.
 std::size_t allocationCount();
 
 }  // namespace signccl

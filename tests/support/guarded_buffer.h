@@ -26,7 +26,8 @@ class GuardedBuffer {
   [[nodiscard]] bool isIntact() const {
     const auto is_guard = [](std::byte b) { return b == kGuard; };
     const std::span<const std::byte> all = storage_;
-    return std::ranges::all_of(all.first(begin_), is_guard) && std::ranges::all_of(all.subspan(begin_ + size_), is_guard);
+    return std::ranges::all_of(all.first(begin_), is_guard) &&
+           std::ranges::all_of(all.subspan(begin_ + size_), is_guard);
   }
 
  private:

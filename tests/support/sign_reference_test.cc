@@ -27,12 +27,14 @@ std::vector<T> resultOf(ReferenceCall call, const std::vector<std::vector<float>
 
 TEST(SignReferenceTest, BinaryZerosAndNansCountAsPositive) {
   const ReferenceCall call{.op = SignOp::kAvg, .recvtype = ElementType::kInt8};
-  EXPECT_EQ(resultOf<std::int8_t>(call, {{0.0F, -0.0F, kNan, -1.0F, 2.0F}}), (std::vector<std::int8_t>{1, 1, 1, -1, 1}));
+  EXPECT_EQ(resultOf<std::int8_t>(call, {{0.0F, -0.0F, kNan, -1.0F, 2.0F}}),
+            (std::vector<std::int8_t>{1, 1, 1, -1, 1}));
 }
 
 TEST(SignReferenceTest, TernaryZerosAndNansAbstain) {
   const ReferenceCall call{.op = SignOp::kAvg, .is_ternary = true, .recvtype = ElementType::kInt8};
-  EXPECT_EQ(resultOf<std::int8_t>(call, {{0.0F, -0.0F, kNan, -1.0F, 2.0F}}), (std::vector<std::int8_t>{0, 0, 0, -1, 1}));
+  EXPECT_EQ(resultOf<std::int8_t>(call, {{0.0F, -0.0F, kNan, -1.0F, 2.0F}}),
+            (std::vector<std::int8_t>{0, 0, 0, -1, 1}));
 }
 
 TEST(SignReferenceTest, MeansAreFractionsOfTheRanks) {

@@ -1,0 +1,192 @@
+#include "comm/options.h"
+
+#include <limits>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "base/environment.h"
+#include "support/caught.h"
+
+namespace signccl {
+namespace {
+
+class OptionsTest : public EnvironmentTest {
+ protected:
+  CommOptions make(const signcclConfig_t* config = nullptr, const CommOptions& base = {}) {
+    return makeOptions(base, config, load());
+  }
+
+  Caught errorOf(const signcclConfig_t& config) {
+    return caught([&] { make(&config); });
+  }
+
+  /// The error with one variable set.
+  Caught errorWith(const std::string& name, const std::string& value) {
+    set(name, value);
+    const Caught error = caught([&] { make(); });
+    unset(name);
+    return error;
+  }
+};
+
+signcclConfig_t defaultConfig() { return SIGNCCL_CONFIG_INITIALIZER; }
+
+TEST_F(OptionsTest, DefaultsAreThoseOfTheHeader) {
+  const CommOptions options = make();
+  EXPECT_EQ(options.nthreads, 0);
+  EXPECT_EQ(options.timeout, std::chrono::minutes(10));
+  EXPECT_FALSE(options.algorithm);
+  EXPECT_EQ(options.name, "");
+  EXPECT_EQ(options.ranks_per_node, 0);
+  EXPECT_EQ(options.kernels, selectKernels(nullptr));
+  EXPECT_EQ(options.trace, nullptr);
+}
+
+TEST_F(OptionsTest, FieldsLeftUndefinedKeepTheBase) {
+  CommOptions base;
+  base.nthreads = 3;
+  base.timeout = std::chrono::milliseconds(77);
+  base.algorithm = Algorithm::kTree;
+  base.name = "parent";
+  base.slice_bytes = 4096;
+  base.ranks_per_node = 2;
+  const signcclConfig_t config = defaultConfig();
+  const CommOptions options = make(&config, base);
+  EXPECT_EQ(options.nthreads, 3);
+  EXPECT_EQ(options.timeout, std::chrono::milliseconds(77));
+  EXPECT_EQ(options.algorithm, Algorithm::kTree);
+  EXPECT_EQ(options.name, "parent");
+  EXPECT_EQ(options.slice_bytes, 4096U);
+  EXPECT_EQ(options.ranks_per_node, 2);
+}
+
+TEST_F(OptionsTest, ConfigGoesBeforeTheBase) {
+  CommOptions base;
+  base.nthreads = 3;
+  base.algorithm = Algorithm::kTree;
+  signcclConfig_t config = defaultConfig();
+  config.nThreads = 5;
+  config.timeoutMs = 1234;
+  config.algorithm = "ring";
+  config.commName = "child";
+  const CommOptions options = make(&config, base);
+  EXPECT_EQ(options.nthreads, 5);
+  EXPECT_EQ(options.timeout, std::chrono::milliseconds(1234));
+  EXPECT_EQ(options.algorithm, Algorithm::kRing);
+  EXPECT_EQ(options.name, "child");
+}
+
+TEST_F(OptionsTest, EnvironmentGoesBeforeTheConfig) {
+  signcclConfig_t config = defaultConfig();
+  config.nThreads = 5;
+  config.timeoutMs = 1234;
+  config.algorithm = "ring";
+  set("SIGNCCL_NTHREADS", "7");
+  set("SIGNCCL_TIMEOUT", "9");
+  set("SIGNCCL_ALGO", "oneshot");
+  const CommOptions options = make(&config);
+  EXPECT_EQ(options.nthreads, 7);
+  EXPECT_EQ(options.timeout, std::chrono::seconds(9));
+  EXPECT_EQ(options.algorithm, Algorithm::kOneShot);
+}
+
+TEST_F(OptionsTest, SettingsWithoutAFieldComeFromTheEnvironment) {
+  set("SIGNCCL_SLICE_BYTES", "64");
+  set("SIGNCCL_RANKS_PER_NODE", "4");
+  set("SIGNCCL_KERNELS", "scalar");
+  const CommOptions options = make();
+  EXPECT_EQ(options.slice_bytes, 64U);
+  EXPECT_EQ(options.ranks_per_node, 4);
+  EXPECT_STREQ(options.kernels->name, "scalar");
+}
+
+TEST_F(OptionsTest, LimitsOfTheFieldsAreAllowed) {
+  signcclConfig_t config = defaultConfig();
+  config.nThreads = 1;
+  config.timeoutMs = 1;
+  EXPECT_EQ(make(&config).nthreads, 1);
+  config.nThreads = 1024;
+  config.timeoutMs = std::numeric_limits<int>::max();
+  EXPECT_EQ(make(&config).nthreads, 1024);
+  EXPECT_EQ(make(&config).timeout.count(), std::numeric_limits<int>::max());
+}
+
+TEST_F(OptionsTest, FieldOutOfRangeIsAnErrorWithItsValueAndRange) {
+  for (const int bad : {0, -1, 1025}) {
+    signcclConfig_t config = defaultConfig();
+    config.nThreads = bad;
+    EXPECT_EQ(errorOf(config),
+              (Caught{signcclInvalidArgument, "config.nThreads is " + std::to_string(bad) + ", expected 1 to 1024"}));
+  }
+  for (const int bad : {0, -5}) {
+    signcclConfig_t config = defaultConfig();
+    config.timeoutMs = bad;
+    EXPECT_EQ(errorOf(config), (Caught{signcclInvalidArgument,
+                                       "config.timeoutMs is " + std::to_string(bad) + ", expected 1 to 2147483647"}));
+  }
+}
+
+TEST_F(OptionsTest, UnknownAlgorithmIsAnErrorThatListsThem) {
+  const std::string all = "one of oneshot, direct, ring, tree, knomial, hierarchical";
+  for (const std::string bad : {"Ring", "", "butterfly"}) {
+    signcclConfig_t config = defaultConfig();
+    config.algorithm = bad.c_str();
+    EXPECT_EQ(errorOf(config), (Caught{signcclInvalidArgument, "config.algorithm is '" + bad + "', expected " + all}));
+  }
+  EXPECT_EQ(errorWith("SIGNCCL_ALGO", "butterfly"),
+            (Caught{signcclInvalidUsage, "SIGNCCL_ALGO=butterfly (from the environment): expected " + all}));
+}
+
+TEST_F(OptionsTest, ConfigThatWasNotInitialisedIsAnError) {
+  signcclConfig_t config = defaultConfig();
+  config.magic = 0;
+  EXPECT_EQ(errorOf(config).code, signcclInvalidArgument);
+  config = defaultConfig();
+  config.size = 12;
+  EXPECT_EQ(errorOf(config), (Caught{signcclInvalidArgument,
+                                     "config was not initialised with SIGNCCL_CONFIG_INITIALIZER (size 12, expected " +
+                                         std::to_string(sizeof(signcclConfig_t)) + ")"}));
+}
+
+TEST_F(OptionsTest, BadNumberInTheEnvironmentIsAnErrorWithItsRange) {
+  const std::pair<const char*, const char*> ranges[] = {{"SIGNCCL_NTHREADS", "1 to 1024"},
+                                                        {"SIGNCCL_TIMEOUT", "1 to 2147483"},
+                                                        {"SIGNCCL_SLICE_BYTES", "64 to 1073741824"},
+                                                        {"SIGNCCL_RANKS_PER_NODE", "1 to 32767"}};
+  for (const auto& [name, range] : ranges) {
+    for (const std::string bad : {"0", "-1", "many", "3x", "99999999999"}) {
+      EXPECT_EQ(errorWith(name, bad),
+                (Caught{signcclInvalidUsage,
+                        std::string(name) + "=" + bad + " (from the environment): expected an integer from " + range}));
+    }
+  }
+}
+
+TEST_F(OptionsTest, UnknownKernelsAreAnErrorThatListsThoseOfThisMachine) {
+  const Caught error = errorWith("SIGNCCL_KERNELS", "mmx");
+  EXPECT_EQ(error.code, signcclInvalidUsage);
+  EXPECT_TRUE(error.message.starts_with(
+      "SIGNCCL_KERNELS=mmx (from the environment): expected one that this machine supports: "))
+      << error.message;
+  EXPECT_TRUE(error.message.ends_with("scalar")) << error.message;
+}
+
+TEST_F(OptionsTest, SharedSettingsAreThoseThatDecideWhoSendsWhat) {
+  CommOptions options;
+  options.algorithm = Algorithm::kRing;
+  options.slice_bytes = 64;
+  options.ranks_per_node = 3;
+  EXPECT_EQ(options.shared(),
+            (SharedSettings{{"SIGNCCL_ALGO", "ring"}, {"SIGNCCL_SLICE_BYTES", "64"}, {"SIGNCCL_RANKS_PER_NODE", "3"}}));
+  EXPECT_EQ(CommOptions{}.shared()[0].second, "unset");
+  EXPECT_EQ(CommOptions{}.shared()[2].second, "unset");
+  CommOptions other = options;
+  other.nthreads = 9;
+  other.timeout = std::chrono::milliseconds(1);
+  other.name = "other";
+  EXPECT_EQ(other.shared(), options.shared()) << "ranks may differ in these";
+}
+
+}  // namespace
+}  // namespace signccl

@@ -1,0 +1,230 @@
+#include "exec/executor.h"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "simulation.h"
+#include "support/allocation_counter.h"
+#include "support/sanitizers.h"
+#include "support/sign_reference.h"
+
+namespace signccl {
+namespace {
+
+constexpr TieRule kTieRules[] = {TieRule::kZero, TieRule::kPositive, TieRule::kNegative, TieRule::kAlternate};
+
+/// The smallest slices that there are: 8 words, 512 elements.
+constexpr std::size_t kTinySlice = 64;
+
+/// Topologies on which an algorithm differs: hierarchical on one node is direct.
+std::vector<Topology> topologiesFor(Algorithm algorithm, int nranks) {
+  if (algorithm != Algorithm::kHierarchical) return {Topology::singleNode(nranks)};
+  std::vector<int> dealt_out;
+  for (int rank = 0; rank < nranks; ++rank) dealt_out.push_back(rank % 3);
+  return {Topology::uniform(nranks, 4), Topology(dealt_out)};
+}
+
+/// Both operations under all their rules, `calls` with receive types that the rules allow, one after the other.
+std::vector<ExchangeShape> shapesOf(Algorithm algorithm, const std::vector<CallShape>& calls) {
+  std::vector<ExchangeShape> shapes;
+  std::size_t next_type = 0;
+  const auto add = [&](SignOp op, bool is_ternary, TieRule tie) {
+    ExchangeShape shape{algorithm, op, is_ternary, tie, calls};
+    for (CallShape& call : shape.calls) {
+      const auto types = recvTypes(op, tie);
+      call.sendtype = sendTypes()[next_type % sendTypes().size()];
+      call.recvtype = types[(next_type + next_type / types.size()) % types.size()];
+      ++next_type;
+    }
+    shapes.push_back(shape);
+  };
+  for (const bool is_ternary : {false, true}) {
+    for (const TieRule tie : kTieRules) add(SignOp::kVote, is_ternary, tie);
+    add(SignOp::kAvg, is_ternary, TieRule::kAlternate);
+  }
+  return shapes;
+}
+
+std::string nameOf(const ::testing::TestParamInfo<Algorithm>& tested) {
+  return std::string(algorithmName(tested.param));
+}
+
+class ExecutorTest : public ::testing::TestWithParam<Algorithm> {};
+
+TEST_P(ExecutorTest, EveryRankGetsTheReferenceResult) {
+  // One slice, two, and more slices than lanes.
+  const std::vector<std::vector<CallShape>> sizes = {{{1}}, {{65}, {0}, {513}}, {{1000}, {3001}, {63}}};
+  for (int nranks = 1; nranks <= 17; ++nranks) {
+    for (const Topology& topology : topologiesFor(GetParam(), nranks)) {
+      Simulation simulation(topology, {.slice_bytes = kTinySlice});
+      for (const auto& calls : sizes) {
+        for (const ExchangeShape& shape : shapesOf(GetParam(), calls)) {
+          simulation.runInTurn(shape);
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(ExecutorTest, ResultsDoNotDependOnWhenMessagesCome) {
+  for (const int nranks : {2, 3, 4, 5, 8, 9, 13}) {
+    for (const Topology& topology : topologiesFor(GetParam(), nranks)) {
+      for (const bool refuses_to_lend : {false, true}) {
+        Simulation simulation(topology, {.slice_bytes = kTinySlice},
+                              Faults{.seed = 7, .delay = 0.6, .refuses_to_lend = refuses_to_lend});
+        for (const ExchangeShape& shape : shapesOf(GetParam(), {{700}, {2500}})) {
+          simulation.runInTurn(shape);
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(ExecutorTest, ThreadsOfRanksAndPoolsGetTheReferenceResult) {
+  // Slices of 256 words, whose encoding and decoding go to the pool.
+  for (const int nthreads : {1, 2, 3}) {
+    for (const int nranks : {2, 3, 5, 8}) {
+      const Topology topology = topologiesFor(GetParam(), nranks)[0];
+      Simulation simulation(topology, {.nthreads = nthreads, .slice_bytes = 2048});
+      for (const ExchangeShape& shape : shapesOf(GetParam(), {{40'003}})) {
+        if (shape.is_ternary != (nthreads == 2)) continue;
+        simulation.runInThreads(shape);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(ExecutorTest, PoolsCountLargeSlicesUnderDelays) {
+  // Slices of 4,096 words, so that the counting and deciding of most algorithms goes to the pool too.
+  Simulation simulation(topologiesFor(GetParam(), 3)[0], {.nthreads = 3, .slice_bytes = 1 << 15},
+                        Faults{.seed = 3, .delay = 0.5});
+  for (const SignOp op : {SignOp::kVote, SignOp::kAvg}) {
+    simulation.runInThreads({GetParam(), op, false, TieRule::kAlternate, {{600'000}}});
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(ExecutorTest, BuffersInPlaceMayHaveElementsOfDifferentSizes) {
+  const std::vector<std::pair<ElementType, ElementType>> pairs = {{ElementType::kFloat32, ElementType::kFloat32},
+                                                                  {ElementType::kInt8, ElementType::kFloat64},
+                                                                  {ElementType::kFloat64, ElementType::kInt8},
+                                                                  {ElementType::kBits, ElementType::kFloat16}};
+  for (const int nranks : {1, 2, 5}) {
+    for (const int nthreads : {1, 2}) {
+      Simulation simulation(topologiesFor(GetParam(), nranks)[0], {.nthreads = nthreads, .slice_bytes = 1024});
+      for (const auto& [sendtype, recvtype] : pairs) {
+        for (const SignOp op : {SignOp::kVote, SignOp::kAvg}) {
+          // Ten slices, more than lanes; and a call beside it that is not in place.
+          const std::vector<CallShape> calls = {{70'001, sendtype, recvtype, true}, {9'999}};
+          simulation.runInTurn({GetParam(), op, false, TieRule::kPositive, calls});
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(ExecutorTest, ExchangesOfChangingSizeAndRulesReuseTheScratch) {
+  Simulation simulation(topologiesFor(GetParam(), 6)[0], {.slice_bytes = kTinySlice});
+  std::mt19937 random(5);
+  for (int round = 0; round < 60; ++round) {
+    const auto shapes = shapesOf(GetParam(), {{random() % 5000}, {random() % 70}});
+    simulation.runInTurn(shapes[random() % shapes.size()]);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(ExecutorTest, ResultsPastTheCacheAreTheSame) {
+  Simulation simulation(topologiesFor(GetParam(), 4)[0], {.slice_bytes = kTinySlice, .streaming_bytes = 0});
+  for (const ExchangeShape& shape : shapesOf(GetParam(), {{1000}, {2999}})) {
+    simulation.runInTurn(shape);
+    if (HasFatalFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Algorithms, ExecutorTest, ::testing::ValuesIn(allAlgorithms().begin(), allAlgorithms().end()),
+                         nameOf);
+
+TEST(ExecutorTypesTest, EveryPairOfTypesGivesTheReferenceResult) {
+  Simulation simulation(Topology::singleNode(4), {.slice_bytes = kTinySlice});
+  for (const bool is_ternary : {false, true}) {
+    for (const auto& [op, tie] :
+         {std::pair{SignOp::kVote, TieRule::kZero}, std::pair{SignOp::kVote, TieRule::kAlternate},
+          std::pair{SignOp::kAvg, TieRule::kAlternate}}) {
+      for (const ElementType sendtype : sendTypes()) {
+        for (const ElementType recvtype : recvTypes(op, tie)) {
+          simulation.runInTurn({Algorithm::kDirect, op, is_ternary, tie, {{700, sendtype, recvtype}}});
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+/// Starts and finishes an exchange on all ranks without looking at the results.
+void runOnce(Simulation& simulation, const std::vector<const Plan*>& plans) {
+  for (Rank rank = 0; rank < simulation.nranks(); ++rank) {
+    SimulatedRank& simulated = simulation.at(rank);
+    simulated.executor().start(*plans[static_cast<std::size_t>(rank)], simulated.batch());
+  }
+  for (bool is_open = true; is_open;) {
+    is_open = false;
+    for (Rank rank = 0; rank < simulation.nranks(); ++rank) {
+      Executor& executor = simulation.at(rank).executor();
+      if (!executor.finished()) executor.progress();
+      if (!executor.finished()) is_open = true;
+    }
+  }
+}
+
+TEST(ExecutorScratchTest, NothingIsAllocatedAfterWarmUp) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers allocate";
+  for (const int nthreads : {1, 2}) {
+    constexpr int kRanks = 3;
+    const Topology topology = Topology::singleNode(kRanks);
+    Simulation simulation(topology, {.nthreads = nthreads, .slice_bytes = 2048});
+    const ExchangeShape shape{Algorithm::kRing, SignOp::kAvg, false, TieRule::kAlternate, {{50'000}, {1'000}}};
+    simulation.runInTurn(shape);
+    std::vector<Plan> plans;
+    for (Rank rank = 0; rank < kRanks; ++rank) {
+      plans.push_back(compilePlan(buildSchedule(shape.algorithm, rank, topology), simulation.at(rank).batch().rules));
+    }
+    const std::vector<const Plan*> pointers = {&plans[0], &plans[1], &plans[2]};
+    // How many messages wait and which thread counts vary, so warming up takes some rounds.
+    for (int round = 0; round < 50; ++round) runOnce(simulation, pointers);
+    const std::size_t before = allocationCount();
+    const std::size_t scratch = simulation.at(0).executor().scratchBytes();
+    for (int round = 0; round < 5; ++round) runOnce(simulation, pointers);
+    EXPECT_EQ(allocationCount(), before) << nthreads << " threads";
+    EXPECT_EQ(simulation.at(0).executor().scratchBytes(), scratch);
+  }
+}
+
+TEST(ExecutorScratchTest, ScratchGrowsWithTheSliceAndNotWithTheVector) {
+  Simulation simulation(Topology::singleNode(2), {.slice_bytes = kTinySlice});
+  const auto scratchAfter = [&](std::size_t count) {
+    simulation.runInTurn({Algorithm::kDirect, SignOp::kVote, false, TieRule::kAlternate, {{count}}});
+    return simulation.at(0).executor().scratchBytes();
+  };
+  EXPECT_GT(scratchAfter(1), 0U);
+  const std::size_t many_slices = scratchAfter(50'000);
+  EXPECT_EQ(scratchAfter(200'000), many_slices);
+}
+
+TEST(ExecutorScratchTest, ExecutorMayBeDestroyedAsSoonAsItIsFinished) {
+  // Its workers may then still be on their way out of a job.
+  const ExchangeShape shape{Algorithm::kDirect, SignOp::kVote, false, TieRule::kAlternate, {{20'000}}};
+  for (int round = 0; round < (kSanitized ? 50 : 200); ++round) {
+    Simulation simulation(Topology::singleNode(1), {.nthreads = 3, .slice_bytes = 1024});
+    simulation.runInTurn(shape);
+    if (HasFatalFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace signccl
