@@ -352,7 +352,9 @@ int main(int argc, char** argv) {
   CLI::App app("Compares the time of a collective with the time of its kernels.", "executor_overhead");
   signccl::perf::addOptions(app, options);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    std::reverse(arguments.begin(), arguments.end());  // the order in which CLI11 takes a vector
+    app.parse(arguments);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
