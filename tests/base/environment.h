@@ -55,7 +55,7 @@ class EnvironmentTest : public testing::Test {
   [[nodiscard]] std::string path(const std::string& file) const { return (folder_ / file).string(); }
 
   /// Writes a file in the folder and gives its path.
-  [[nodiscard]] std::string write(const std::string& file, const std::string& text) const {
+  std::string write(const std::string& file, const std::string& text) const {
     std::ofstream(folder_ / file) << text;
     return path(file);
   }

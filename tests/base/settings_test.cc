@@ -57,7 +57,7 @@ TEST_F(SettingsTest, FileInTheHomeDirectoryWinsOverTheSystemFile) {
 }
 
 TEST_F(SettingsTest, NamedFileReplacesTheFileInTheHomeDirectory) {
-  const std::string home = write(".signccl.conf", "SIGNCCL_ALGO=home\n");
+  write(".signccl.conf", "SIGNCCL_ALGO=home\n");
   set("SIGNCCL_CONF_FILE", write("named.conf", ""));
   EXPECT_EQ(load().text("SIGNCCL_ALGO"), std::nullopt);
 }

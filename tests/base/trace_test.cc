@@ -95,7 +95,7 @@ TEST_F(TraceTest, EveryKindHasItsNameAndThreadRow) {
   for (const Json& note : events("M", "thread_name")) thread_names[note.at("tid")] = note.at("args").at("name");
   std::set<std::string> names;
   for (const Json& shown : events("X")) {
-    EXPECT_EQ(thread_names.at(shown.at("tid")), shown.at("name"));
+    EXPECT_EQ(thread_names.at(shown.at("tid")), shown.at("name").get<std::string>());
     names.insert(shown.at("name"));
   }
   EXPECT_EQ(names, (std::set<std::string>{"encode", "send", "receive", "count", "decide", "decode"}));
@@ -181,12 +181,12 @@ TEST_F(TraceTest, RanksOfManyThreadsAddAtOnce) {
 
 TEST_F(TraceTest, ProcessWritesAtItsEndWhatIsStillBuffered) {
   set("SIGNCCL_TRACE", path("trace"));
-  const auto leaveRankOpen = [this] {
+  const auto leave_rank_open = [this] {
     TraceBuffer* const leaked = TraceWriter::open(load())->addRank(0, "").release();
     leaked->add(event(TraceKind::kEncode, 0, 1));
     std::exit(0);
   };
-  EXPECT_EXIT(leaveRankOpen(), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(leave_rank_open(), testing::ExitedWithCode(0), "");
   EXPECT_EQ(events("X").size(), 1U);
 }
 
