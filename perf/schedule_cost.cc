@@ -38,6 +38,9 @@ const std::map<std::string, CostModel>& models() {
   return all;
 }
 
+/// `name` was checked by addOptions.
+Algorithm algorithmOf(const std::string& name) { return parseAlgorithm(name).value_or(Algorithm::kOneShot); }
+
 void addOptions(CLI::App& app, Options& options) {
   for (const Algorithm algorithm : allAlgorithms()) options.algorithms.emplace_back(algorithmName(algorithm));
   const std::vector<std::string> algorithms = options.algorithms;
@@ -96,7 +99,7 @@ double bitsPerElement(std::uint64_t bytes, std::size_t count) {
 
 void printRow(const Options& options, const std::string& name, const Topology& topology, const std::string& op,
               std::size_t count) {
-  const Algorithm algorithm = parseAlgorithm(name).value();
+  const Algorithm algorithm = algorithmOf(name);
   const CountRules rules = rulesOf(options, op, topology.nranks());
   const CostModel& model = models().at(options.link);
   const Busiest most = busiest(algorithm, topology, rules, count);
@@ -133,7 +136,7 @@ void printWire(const Options& options) {
   std::printf("\n");
   const auto count = static_cast<std::size_t>(options.counts.front());
   for (const std::string& name : options.algorithms) {
-    const Algorithm algorithm = parseAlgorithm(name).value();
+    const Algorithm algorithm = algorithmOf(name);
     for (const std::string& op : options.ops) {
       std::printf("| %-12s | %-4s |", name.c_str(), op.c_str());
       for (const int nranks : options.ranks) {
@@ -151,10 +154,17 @@ void printWire(const Options& options) {
 int main(int argc, char** argv) {
   CLI::App app(
       "Steps, messages, bytes sent and modelled time of every algorithm. Steps, messages and bytes are those of the "
-      "busiest rank, bits are per element; NIC bits are what the ranks of the busiest node send to other nodes.");
+      "busiest rank, bits are per element; NIC bits are what the ranks of the busiest node send to other nodes.",
+      "schedule_cost");
   Options options;
   addOptions(app, options);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    std::ranges::reverse(arguments);  // the order in which CLI11 takes a vector
+    app.parse(arguments);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   if (options.wire) {
     printWire(options);
   } else {

@@ -73,8 +73,9 @@ void passVotes(ChunkRun group, ChunkRun part, std::vector<int>& held) {
     const ChunkRun from = partOf(group, nparts, other);
     if (from == part) continue;
     for (int position = 0; position < from.count; ++position) {
-      held[static_cast<std::size_t>(receiverIn(part, other, position))] +=
-          held[static_cast<std::size_t>(from.first + position)];
+      const Rank receiver = receiverIn(part, other, position);
+      const Rank sender = from.first + position;
+      held[static_cast<std::size_t>(receiver)] += held[static_cast<std::size_t>(sender)];
     }
   }
 }
@@ -100,19 +101,19 @@ int knomialRadix(int size) {
 Schedule buildKnomial(Rank rank, int nranks) {
   ScheduleBuilder builder(rank, nranks, /*nchunks=*/nranks);
   std::vector<int> held(static_cast<std::size_t>(nranks), 1);
-  const auto votesOf = [&](Rank holder) { return held[static_cast<std::size_t>(holder)]; };
+  const auto held_by = [&](Rank holder) { return held[static_cast<std::size_t>(holder)]; };
 
   std::vector<Level> levels;
   int inboxes = 0;
   for (ChunkRun group{0, nranks}; group.count > 1; group = levels.back().own) {
     const Level& level = levels.emplace_back(divide(group, rank));
     std::vector<Slot> sources;
-    if (votesOf(rank) == 1) sources.push_back(signs(level.own.first));
+    if (held_by(rank) == 1) sources.push_back(signs(level.own.first));
     for (const Rank peer : level.from) {
       sources.push_back(inbox(inboxes));
-      builder.recvVotes(peer, level.own, votesOf(peer), inboxes++);
+      builder.recvVotes(peer, level.own, held_by(peer), inboxes++);
     }
-    for (const Level::Outgoing& to : level.to) builder.sendVotes(to.peer, to.run, votesOf(rank));
+    for (const Level::Outgoing& to : level.to) builder.sendVotes(to.peer, to.run, held_by(rank));
     if (!level.from.empty()) builder.count(level.own, sources);
     passVotes(group, level.own, held);
   }

@@ -316,6 +316,7 @@ Verdict verify(std::span<const Schedule> ranks) {
 
 Verdict verify(int nranks, const std::function<Schedule(Rank)>& generator) {
   std::vector<Schedule> ranks;
+  ranks.reserve(static_cast<std::size_t>(std::max(nranks, 0)));
   for (Rank rank = 0; rank < nranks; ++rank) ranks.push_back(generator(rank));
   return verify(ranks);
 }

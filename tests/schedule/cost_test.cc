@@ -90,7 +90,7 @@ TEST(CostTest, TheRanksOfANodeShareItsNic) {
   const double one_per_node = estimate(Algorithm::kOneShot, Topology::uniform(4, 1), kVoteOf4, kCount, model).time_us;
   EXPECT_DOUBLE_EQ(one_per_node, 3 * kWords * 8 / 1e3);
   const double two_per_node = estimate(Algorithm::kOneShot, Topology::uniform(4, 2), kVoteOf4, kCount, model).time_us;
-  EXPECT_DOUBLE_EQ(two_per_node, 2 * 2 * kWords * 8 / 1e3);
+  EXPECT_DOUBLE_EQ(two_per_node, kWords * 8 * 2 * 2 / 1e3);
 }
 
 TEST(CostTest, CountingIsPaidPerPlaneWord) {

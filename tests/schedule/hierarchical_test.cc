@@ -9,7 +9,7 @@
 namespace signccl {
 namespace {
 
-constexpr std::size_t kElementsPerRank = 64 * 6;
+constexpr std::size_t kElementsPerRank = std::size_t{64} * 6;
 
 /// Bytes that each node's ranks send to other nodes.
 std::vector<std::uint64_t> nicBytes(const Topology& topology, const CountRules& rules, std::size_t count) {
@@ -31,7 +31,7 @@ TEST(HierarchicalTest, ANodeSendsItsCountersAndItsShareOfTheResultsOnce) {
     const auto others = static_cast<std::size_t>(nnodes - 1);
     for (const SignOp op : {SignOp::kVote, SignOp::kAvg}) {
       const CountRules rules{op, nranks, 1, false};
-      const auto planes = static_cast<std::size_t>(4 + resultPlanes(rules));
+      const auto planes = 4 + static_cast<std::size_t>(resultPlanes(rules));
       for (const std::uint64_t bytes : nicBytes(topology, rules, count)) {
         EXPECT_EQ(bytes, share * others * planes) << nnodes << " nodes";
       }

@@ -55,7 +55,7 @@ TEST(KnomialTest, MessagesGrowWithTheLogarithmOfTheRanks) {
 }
 
 TEST(KnomialTest, NoRankSendsMuchMoreThanTheOthersWhateverTheirNumber) {
-  constexpr std::size_t kCount = 64 * 128 * 100;
+  constexpr std::size_t kCount = std::size_t{64} * 128 * 100;
   for (int nranks = 2; nranks <= 128; ++nranks) {
     const Topology topology = Topology::singleNode(nranks);
     std::uint64_t most = 0;
