@@ -28,23 +28,24 @@ bool parseLine(const std::string& line, std::span<int> fields) {
 
 bool inRange(int value, int largest) { return value >= 0 && value <= largest; }
 
+/// Pixels to the right and down; to the left and up modulo 2^64, as unsigned numbers count.
 struct Move {
-  int right;
-  int down;
+  std::size_t right;
+  std::size_t down;
 };
 
-constexpr std::array<Move, 5> kMoves = {{{0, 0}, {-1, 0}, {1, 0}, {0, -1}, {0, 1}}};
+constexpr std::size_t kBack = std::size_t{0} - 1;
+constexpr std::array<Move, 5> kMoves = {{{0, 0}, {kBack, 0}, {1, 0}, {0, kBack}, {0, 1}}};
 
 /// The image moved; pixels that come from outside are 0.
 std::array<float, kPixels> moved(std::span<const float> image, Move move) {
-  constexpr int kEdge = kSide;
   std::array<float, kPixels> result{};
-  for (int y = 0; y < kEdge; ++y) {
-    for (int x = 0; x < kEdge; ++x) {
-      const int from_x = x - move.right;
-      const int from_y = y - move.down;
-      if (from_x < 0 || from_x >= kEdge || from_y < 0 || from_y >= kEdge) continue;
-      result[static_cast<std::size_t>(y * kEdge + x)] = image[static_cast<std::size_t>(from_y * kEdge + from_x)];
+  for (std::size_t y = 0; y < kSide; ++y) {
+    for (std::size_t x = 0; x < kSide; ++x) {
+      // One below 0 wraps round to a number above kSide.
+      const std::size_t from_x = x - move.right;
+      const std::size_t from_y = y - move.down;
+      if (from_x < kSide && from_y < kSide) result[y * kSide + x] = image[from_y * kSide + from_x];
     }
   }
   return result;

@@ -54,11 +54,13 @@ std::string Method::title() const {
 HyperParameters tunedSettings(MethodKind kind) {
   switch (kind) {
     case MethodKind::kVote:
+      return {.learning_rate = 2e-3F, .weight_decay = 1.0F};
     case MethodKind::kAvg:
+      return {.learning_rate = 4e-3F, .weight_decay = 0.3F};
     case MethodKind::kLion:
-      return {.learning_rate = 1e-3F, .weight_decay = 0.1F};
+      return {.learning_rate = 4e-3F, .weight_decay = 1.0F};
     case MethodKind::kAdamW:
-      return {.learning_rate = 3e-3F, .weight_decay = 0.1F};
+      return {.learning_rate = 1e-2F, .weight_decay = 0.1F};
   }
   throw std::logic_error("unknown method");
 }

@@ -4,6 +4,8 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -12,25 +14,29 @@ namespace {
 
 constexpr int kMostWorkers = 128;
 
-const std::map<std::string, MethodKind> kKinds = {
-    {"vote", MethodKind::kVote}, {"avg", MethodKind::kAvg}, {"lion", MethodKind::kLion}, {"adamw", MethodKind::kAdamW}};
-const std::map<std::string, signcclTieRule_t> kTieRules = {{"zero", signcclTieZero},
-                                                           {"positive", signcclTiePositive},
-                                                           {"negative", signcclTieNegative},
-                                                           {"alternate", signcclTieAlternate}};
-const std::map<std::string, signcclZeroRule_t> kZeroRules = {{"binary", signcclZeroBinary},
-                                                             {"ternary", signcclZeroTernary}};
-const std::map<std::string, HeldOut> kHeldOut = {{"test", HeldOut::kTest}, {"validation", HeldOut::kValidation}};
+template <typename Value>
+using Named = std::pair<std::string_view, Value>;
 
-const std::map<std::string, Sharding> kShardings = {{"own", Sharding::kOwn}, {"whole", Sharding::kWhole}};
+constexpr std::array<Named<MethodKind>, 4> kKinds = {{{"vote", MethodKind::kVote},
+                                                      {"avg", MethodKind::kAvg},
+                                                      {"lion", MethodKind::kLion},
+                                                      {"adamw", MethodKind::kAdamW}}};
+constexpr std::array<Named<signcclTieRule_t>, 4> kTieRules = {{{"zero", signcclTieZero},
+                                                               {"positive", signcclTiePositive},
+                                                               {"negative", signcclTieNegative},
+                                                               {"alternate", signcclTieAlternate}}};
+constexpr std::array<Named<signcclZeroRule_t>, 2> kZeroRules = {
+    {{"binary", signcclZeroBinary}, {"ternary", signcclZeroTernary}}};
+constexpr std::array<Named<HeldOut>, 2> kHeldOut = {{{"test", HeldOut::kTest}, {"validation", HeldOut::kValidation}}};
+constexpr std::array<Named<Sharding>, 2> kShardings = {{{"own", Sharding::kOwn}, {"whole", Sharding::kWhole}}};
 
 /// Turns a name into its value, and says what is allowed where it knows no such name.
-template <typename Value>
-CLI::Validator oneOf(const std::map<std::string, Value>& values) {
+template <typename Value, std::size_t kCount>
+CLI::Validator oneOf(const std::array<Named<Value>, kCount>& values) {
   std::string names;
-  for (const auto& [name, value] : values) names += (names.empty() ? "" : ", ") + name;
-  const auto translate = [values, names](std::string& given) -> std::string {
-    const auto found = values.find(given);
+  for (const auto& [name, value] : values) names.append(names.empty() ? "" : ", ").append(name);
+  const auto translate = [&values, names](std::string& given) -> std::string {
+    const auto found = std::ranges::find(values, given, &Named<Value>::first);
     if (found == values.end()) return "'" + given + "' is not one of " + names;
     given = std::to_string(static_cast<int>(found->second));
     return {};
@@ -71,10 +77,11 @@ void addMethodOptions(CLI::App& app, MethodChoice& choice) {
       ->transform(oneOf(kZeroRules));
   for (const auto& [name, kind] : kKinds) {
     HyperParameters& settings = choice.settings[kind] = tunedSettings(kind);
-    app.add_option("--lr-" + name, settings.learning_rate, "Learning rate of " + name)
+    const std::string suffix(name);
+    app.add_option("--lr-" + suffix, settings.learning_rate, "Learning rate of " + suffix)
         ->capture_default_str()
         ->check(numberFrom(kAboveZero));
-    app.add_option("--wd-" + name, settings.weight_decay, "Weight decay of " + name)
+    app.add_option("--wd-" + suffix, settings.weight_decay, "Weight decay of " + suffix)
         ->capture_default_str()
         ->check(numberFrom(0));
   }

@@ -22,9 +22,10 @@ constexpr double kBetween = 84;    // from the upper panel to the lower
 constexpr double kBottom = 58;
 constexpr double kTitlePlace = 16;
 constexpr double kLeastWidth = 600;
+constexpr int kWhole = 100;  // percent
 
-const Pen kFrame{.color = "#888888"};
-const Pen kGrid{.color = "#e4e4e4"};
+constexpr Pen kFrame{.color = "#888888"};
+constexpr Pen kGrid{.color = "#e4e4e4"};
 
 /// Blue, green, orange and red for the tie rules of votes, purple for averaging, grey and black for the baselines.
 Pen penOf(const Method& method) {
@@ -121,8 +122,9 @@ class CurvesPanel {
   }
 
   void drawCurve(const Entry& entry) {
-    std::vector<Point> points;
     const auto& curve = entry.runs[0].curve;
+    std::vector<Point> points;
+    points.reserve(curve.size());
     for (std::size_t i = 0; i < curve.size(); ++i) {
       points.push_back({x_.place(curve[i].step), y_.place(std::log10(std::max(errorAt(entry, i), 1.0)))});
     }
@@ -140,16 +142,16 @@ class CurvesPanel {
 class EndsPanel {
  public:
   EndsPanel(Svg& svg, double left, const std::vector<Entry>& entries, double lowest)
-      : svg_(svg), left_(left), entries_(entries), x_{lowest, 100, left, left + kPanelWidth} {}
+      : svg_(svg), left_(left), entries_(entries), x_{lowest, kWhole, left, left + kPanelWidth} {}
 
   void draw() {
     const double top = kTop + kCurvesHeight + kBetween;
     const double bottom = top + kRowHeight * static_cast<double>(entries_.size());
-    const double tick = x_.high - x_.low > 12 ? 5 : x_.high - x_.low > 5 ? 2 : 1;
-    for (double percent = x_.high; percent >= x_.low; percent -= tick) {
+    const int tick = x_.high - x_.low > 12 ? 5 : x_.high - x_.low > 5 ? 2 : 1;
+    for (int percent = kWhole; percent >= std::lround(x_.low); percent -= tick) {
       const double x = x_.place(percent);
       svg_.line({x, top}, {x, bottom}, kGrid);
-      svg_.text({x, bottom + 16}, std::to_string(std::lround(percent)), {.size = 11, .anchor = Anchor::kMiddle});
+      svg_.text({x, bottom + 16}, std::to_string(percent), {.size = 11, .anchor = Anchor::kMiddle});
     }
     svg_.line({left_, bottom}, {left_ + kPanelWidth, bottom}, kFrame);
     svg_.line({left_, top}, {left_, bottom}, kFrame);

@@ -61,7 +61,7 @@ void Svg::curve(std::span<const Point> points, const Pen& pen) {
   body_ << "\"/>\n";
 }
 
-void Svg::dot(Point center, double radius, const std::string& color) {
+void Svg::dot(Point center, double radius, const char* color) {
   body_ << R"(<circle cx=")" << center.x << R"(" cy=")" << center.y << R"(" r=")" << radius << R"(" fill=")" << color
         << "\"/>\n";
 }

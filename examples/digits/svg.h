@@ -16,7 +16,7 @@ struct Point {
 };
 
 struct Pen {
-  std::string color;
+  const char* color;  ///< as SVG writes it, #rrggbb
   double width = 1;
   bool dashed = false;
 };
@@ -36,7 +36,7 @@ class Svg {
 
   void line(Point from, Point to, const Pen& pen);
   void curve(std::span<const Point> points, const Pen& pen);
-  void dot(Point center, double radius, const std::string& color);
+  void dot(Point center, double radius, const char* color);
   void text(Point at, const std::string& words, const Label& label);
 
   /// The whole file.

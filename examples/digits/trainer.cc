@@ -121,6 +121,7 @@ std::vector<WorkerResult> runWorkers(const RunSettings& settings, const Split& d
   FirstError error;
   {
     std::vector<std::jthread> threads;
+    threads.reserve(shards.size());
     for (int rank = 0; rank < settings.workers; ++rank) {
       threads.emplace_back([&, rank] {
         const auto me = static_cast<std::size_t>(rank);

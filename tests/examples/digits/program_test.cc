@@ -71,7 +71,7 @@ TEST(DigitsProgramTest, TrainsReportsAndWritesItsFiles) {
 TEST(DigitsProgramTest, RefusesABadOption) {
   const Outcome outcome = runDigits("--tie sometimes");
   EXPECT_NE(outcome.exit_code, 0);
-  EXPECT_THAT(outcome.output, HasSubstr("'sometimes' is not one of alternate, negative, positive, zero"));
+  EXPECT_THAT(outcome.output, HasSubstr("'sometimes' is not one of zero, positive, negative, alternate"));
 }
 
 TEST(DigitsProgramTest, NamesAFileOfDigitsThatIsNotOne) {
