@@ -9,7 +9,7 @@
 
 #include "ranks.h"
 
-namespace signccl::test {
+namespace signccl {
 namespace {
 
 using ::testing::HasSubstr;
@@ -17,8 +17,8 @@ using ::testing::HasSubstr;
 class Arguments : public ::testing::Test {
  protected:
   /// Calls with the members below and expects a refusal that says `expected`.
-  void expectRefused(Op op, const std::string& expected) {
-    const auto collective = op == Op::kVote ? signcclAllReduceVote : signcclAllReduceAvg;
+  void expectRefused(SignOp op, const std::string& expected) {
+    const auto collective = op == SignOp::kVote ? signcclAllReduceVote : signcclAllReduceAvg;
     EXPECT_EQ(collective(send, recv, count, static_cast<signcclDataType_t>(sendtype),
                          static_cast<signcclDataType_t>(recvtype), config, ranks[0], stream),
               signcclInvalidArgument);
@@ -49,12 +49,12 @@ class Arguments : public ::testing::Test {
 
 TEST_F(Arguments, NullSendBufferIsRefused) {
   send = nullptr;
-  expectRefused(Op::kVote, "sendbuff is NULL and count is 32");
+  expectRefused(SignOp::kVote, "sendbuff is NULL and count is 32");
 }
 
 TEST_F(Arguments, NullReceiveBufferIsRefused) {
   recv = nullptr;
-  expectRefused(Op::kAvg, "recvbuff is NULL and count is 32");
+  expectRefused(SignOp::kAvg, "recvbuff is NULL and count is 32");
 }
 
 TEST_F(Arguments, NullBuffersAreFineForNoElements) {
@@ -64,9 +64,9 @@ TEST_F(Arguments, NullBuffersAreFineForNoElements) {
 
 TEST_F(Arguments, PartlyOverlappingBuffersAreRefusedBothWays) {
   recv = buffer.data() + 1;
-  expectRefused(Op::kVote, "overlap partly: recvbuff begins 4 bytes after sendbuff, of 128 and 128 bytes");
+  expectRefused(SignOp::kVote, "overlap partly: recvbuff begins 4 bytes after sendbuff, of 128 and 128 bytes");
   std::swap(*const_cast<void**>(&send), recv);
-  expectRefused(Op::kVote, "recvbuff begins -4 bytes after sendbuff");
+  expectRefused(SignOp::kVote, "recvbuff begins -4 bytes after sendbuff");
 }
 
 TEST_F(Arguments, AdjacentBuffersAreFine) {
@@ -77,47 +77,47 @@ TEST_F(Arguments, AdjacentBuffersAreFine) {
 
 TEST_F(Arguments, UnknownTypesAreRefused) {
   sendtype = 42;
-  expectRefused(Op::kVote, "sendtype is 42");
+  expectRefused(SignOp::kVote, "sendtype is 42");
   sendtype = signcclFloat32;
   recvtype = 63;
-  expectRefused(Op::kVote, "recvtype is 63");
+  expectRefused(SignOp::kVote, "recvtype is 63");
 }
 
 TEST_F(Arguments, TypesThatDoNotFitTheCollectiveAreRefused) {
   sendtype = signcclInt32;
-  expectRefused(Op::kVote, "sendtype is int32, expected float32");
+  expectRefused(SignOp::kVote, "sendtype is int32, expected float32");
   sendtype = signcclFloat32;
   recvtype = signcclInt16;
-  expectRefused(Op::kVote, "recvtype is int16, expected float32");
+  expectRefused(SignOp::kVote, "recvtype is int16, expected float32");
   recvtype = signcclBits;
-  expectRefused(Op::kAvg, "recvtype is bits, expected float32");
+  expectRefused(SignOp::kAvg, "recvtype is bits, expected float32");
   rules.tieRule = signcclTieZero;
-  expectRefused(Op::kVote, "recvtype is bits, which cannot hold the 0 of tie rule zero");
+  expectRefused(SignOp::kVote, "recvtype is bits, which cannot hold the 0 of tie rule zero");
 }
 
 TEST_F(Arguments, UnknownRulesAreRefused) {
   rules.zeroRule = 2;
-  expectRefused(Op::kVote, "zeroRule is 2, expected 0 (binary) or 1 (ternary)");
+  expectRefused(SignOp::kVote, "zeroRule is 2, expected 0 (binary) or 1 (ternary)");
   rules.zeroRule = signcclZeroBinary;
   rules.tieRule = -1;
-  expectRefused(Op::kVote, "tieRule is -1, expected 0 (zero), 1 (positive), 2 (negative) or 3 (alternate)");
+  expectRefused(SignOp::kVote, "tieRule is -1, expected 0 (zero), 1 (positive), 2 (negative) or 3 (alternate)");
 }
 
 TEST_F(Arguments, ConfigWithoutInitializerIsRefused) {
   std::memset(&rules, 0, sizeof rules);
-  expectRefused(Op::kVote, "SIGNCCL_SIGN_CONFIG_INITIALIZER");
+  expectRefused(SignOp::kVote, "SIGNCCL_SIGN_CONFIG_INITIALIZER");
 }
 
 TEST_F(Arguments, CountWhoseBytesOverflowIsRefused) {
   count = SIZE_MAX;
-  expectRefused(Op::kVote, "count is 18446744073709551615: sendbuff of float32 would be larger than memory can be");
+  expectRefused(SignOp::kVote, "count is 18446744073709551615: sendbuff of float32 would be larger than memory can be");
   count = SIZE_MAX / 4 + 1;  // times 4 bytes is 4 modulo 2^64
-  expectRefused(Op::kAvg, "count is 4611686018427387904");
+  expectRefused(SignOp::kAvg, "count is 4611686018427387904");
 }
 
 TEST_F(Arguments, StreamIsRefused) {
   stream = reinterpret_cast<signcclStream_t>(this);
-  expectRefused(Op::kVote, "stream is not NULL");
+  expectRefused(SignOp::kVote, "stream is not NULL");
 }
 
 TEST_F(Arguments, NullCommunicatorIsRefused) {
@@ -226,4 +226,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& instance) { return std::string(instance.param.name) + "_" + std::to_string(instance.index); });
 
 }  // namespace
-}  // namespace signccl::test
+}  // namespace signccl

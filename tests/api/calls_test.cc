@@ -9,7 +9,7 @@
 
 #include "ranks.h"
 
-namespace signccl::test {
+namespace signccl {
 namespace {
 
 using ::testing::HasSubstr;
@@ -157,7 +157,7 @@ TEST(Group, MixesTypesAndRules) {
     votes.emplace_back(500);
     means.emplace_back(500);
   }
-  const Case average{Op::kAvg, signcclFloat32, signcclFloat64, signcclZeroTernary, signcclTieZero};
+  const Case average{SignOp::kAvg, signcclFloat32, signcclFloat64, signcclZeroTernary, signcclTieZero};
   ASSERT_EQ(signcclGroupStart(), signcclSuccess);
   ASSERT_EQ(signcclGroupStart(), signcclSuccess);  // nested
   for (int rank = 0; rank < 3; ++rank) {
@@ -307,9 +307,9 @@ TEST(Wire, DirectSendsWhatTheTableSays) {
     const double vote = 2 * fraction;
     const double avg = fraction * (1 + count_bits);
     EXPECT_NEAR(bitsPerElement(nranks, Case{}), vote, 0.01 * vote) << nranks;
-    EXPECT_NEAR(bitsPerElement(nranks, Case{Op::kAvg}), avg, 0.01 * avg) << nranks;
+    EXPECT_NEAR(bitsPerElement(nranks, Case{SignOp::kAvg}), avg, 0.01 * avg) << nranks;
   }
 }
 
 }  // namespace
-}  // namespace signccl::test
+}  // namespace signccl

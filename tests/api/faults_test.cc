@@ -10,7 +10,7 @@
 
 #include "ranks.h"
 
-namespace signccl::test {
+namespace signccl {
 namespace {
 
 using ::testing::AllOf;
@@ -58,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(
                      "ternary on rank 2"},
         Disagreement{"TieRule", [](Case& c, std::size_t&) { c.tie = signcclTieZero; }, "alternate on rank",
                      "zero on rank 2"},
-        Disagreement{"Collective", [](Case& c, std::size_t&) { c.op = Op::kAvg; }, "AllReduceVote on rank",
+        Disagreement{"Collective", [](Case& c, std::size_t&) { c.op = SignOp::kAvg; }, "AllReduceVote on rank",
                      "AllReduceAvg on rank 2"}),
     [](const auto& instance) { return instance.param.name; });
 
@@ -216,4 +216,4 @@ TEST(DestroyedCommunicator, IsRefusedByEveryFunction) {
 }
 
 }  // namespace
-}  // namespace signccl::test
+}  // namespace signccl

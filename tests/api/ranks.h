@@ -5,16 +5,16 @@
 #include <cstdlib>
 #include <functional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "oracle.h"
+#include "case.h"
 #include "signccl/signccl.h"
+#include "support/rank_threads.h"
 
-namespace signccl::test {
+namespace signccl {
 
 /// Sets environment variables for the life of the object. An empty value unsets.
 class Environment {
@@ -65,9 +65,7 @@ class Ranks {
 
   /// Runs body(rank, comm) in a thread for each rank and waits for all of them.
   void inThreads(const std::function<void(int, signcclComm_t)>& body) {
-    std::vector<std::thread> threads;
-    for (int rank = 0; rank < size(); ++rank) threads.emplace_back([&, rank] { body(rank, (*this)[rank]); });
-    for (std::thread& thread : threads) thread.join();
+    runAsRanks(size(), [&](Rank rank) { body(rank, (*this)[rank]); });
   }
 
  private:
@@ -84,39 +82,10 @@ inline signcclSignConfig_t rulesOf(const Case& tested) {
 /// Calls the collective of `tested`, blocking (or noted, in a group).
 inline signcclResult_t call(const Case& tested, const void* send, void* recv, std::size_t count, signcclComm_t comm) {
   const signcclSignConfig_t config = rulesOf(tested);
-  const auto collective = tested.op == Op::kVote ? signcclAllReduceVote : signcclAllReduceAvg;
+  const auto collective = tested.op == SignOp::kVote ? signcclAllReduceVote : signcclAllReduceAvg;
   return collective(send, recv, count, tested.sendtype, tested.recvtype, &config, comm, nullptr);
 }
 
-/// A buffer at a chosen misalignment with guard bytes around it.
-class GuardedBuffer {
- public:
-  GuardedBuffer(std::size_t bytes, std::size_t offset) : bytes_(bytes), begin_(kGuard + offset) {
-    memory_.assign(bytes + offset + 2 * kGuard, kFill);
-  }
-  GuardedBuffer(const std::vector<std::byte>& content, std::size_t offset) : GuardedBuffer(content.size(), offset) {
-    std::copy(content.begin(), content.end(), memory_.begin() + static_cast<std::ptrdiff_t>(begin_));
-  }
-
-  [[nodiscard]] std::byte* data() { return memory_.data() + begin_; }
-  [[nodiscard]] bool equals(const std::vector<std::byte>& expected) const {
-    return expected.size() == bytes_ && std::equal(expected.begin(), expected.end(), memory_.data() + begin_);
-  }
-  [[nodiscard]] bool guardsAreIntact() const {
-    for (std::size_t i = 0; i < memory_.size(); ++i) {
-      if ((i < begin_ || i >= begin_ + bytes_) && memory_[i] != kFill) return false;
-    }
-    return true;
-  }
-
- private:
-  static constexpr std::size_t kGuard = 80;
-  static constexpr std::byte kFill{0xa5};
-  std::size_t bytes_;
-  std::size_t begin_;
-  std::vector<std::byte> memory_;
-};
-
-}  // namespace signccl::test
+}  // namespace signccl
 
 #endif  // SIGNCCL_TESTS_API_RANKS_H_
