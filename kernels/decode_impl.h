@@ -17,7 +17,7 @@ namespace signccl {
 SIGNCCL_WORD_OP Word bitsAt(const Word* plane, size_t first, size_t nbits) {
   const size_t shift = first % kWordBits;
   const Word* words = plane + first / kWordBits;
-  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(words) + kDecodePrefetchBytes));
+  __builtin_prefetch(words + kDecodePrefetchWords);
   Word bits = words[0] >> shift;
   if (shift + nbits > kWordBits) bits |= words[1] << (kWordBits - shift);
   return bits;

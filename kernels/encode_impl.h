@@ -17,11 +17,10 @@ struct SignPlanes {
   Word* nonnegative;
 };
 
-/// Asks for the lines of a block that is read soon. Reaching beyond the buffer is harmless.
+/// Asks for the lines of a block that is read soon. The addresses may lie beyond the buffer: nothing is read from them.
 template <size_t kBytes>
 SIGNCCL_WORD_OP void prefetchAhead(const unsigned char* block) {
-  const uintptr_t ahead = reinterpret_cast<uintptr_t>(block) + kEncodePrefetchBytes;
-  for (size_t line = 0; line < kBytes; line += 64) __builtin_prefetch(reinterpret_cast<const void*>(ahead + line));
+  for (size_t line = 0; line < kBytes; line += 64) __builtin_prefetch(block + kEncodePrefetchBytes + line);
 }
 
 template <typename Isa, typename Format, bool kTernary>

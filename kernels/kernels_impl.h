@@ -15,7 +15,7 @@
 namespace signccl {
 
 template <typename Isa>
-constexpr Kernels makeKernels(const char* name, bool (*supported)()) {
+constexpr Kernels makeKernels(const char* name, bool (*supported)()) noexcept {
   return {name,       supported,   encodeBinary<Isa>, encodeTernary<Isa>, count<Isa>,    merge<Isa>,
           clamp<Isa>, decide<Isa>, restoreTop<Isa>,   decodeVote<Isa>,    decodeAvg<Isa>};
 }

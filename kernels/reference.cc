@@ -1,6 +1,6 @@
 // What every kernel means, element by element, in the simplest way that can be written. Not for speed.
-#include <stdint.h>
-#include <string.h>
+#include <cstdint>
+#include <cstring>
 
 #include "kernels/instances.h"
 #include "kernels/kernels.h"
@@ -33,13 +33,13 @@ void setNumber(Planes planes, size_t e, uint64_t number) {
 template <typename T>
 T getElement(const void* elements, size_t e) {
   T element;
-  memcpy(&element, static_cast<const unsigned char*>(elements) + e * sizeof(T), sizeof(T));
+  std::memcpy(&element, static_cast<const unsigned char*>(elements) + e * sizeof(T), sizeof(T));
   return element;
 }
 
 template <typename T>
 void setElement(void* elements, size_t e, T element) {
-  memcpy(static_cast<unsigned char*>(elements) + e * sizeof(T), &element, sizeof(T));
+  std::memcpy(static_cast<unsigned char*>(elements) + e * sizeof(T), &element, sizeof(T));
 }
 
 /// An IEEE format: `exponent_bits` below the sign bit, then the fraction.
@@ -183,8 +183,8 @@ void decodeAvg(ElementType type, ConstPlanes counts, const void* table, size_t c
   if (type == ElementType::kBits) return;
   const size_t width = elementBytes(type, 1);
   for (size_t e = 0; e < count; ++e) {
-    memcpy(static_cast<unsigned char*>(elements) + e * width,
-           static_cast<const unsigned char*>(table) + getNumber(counts, e) * width, width);
+    std::memcpy(static_cast<unsigned char*>(elements) + e * width,
+                static_cast<const unsigned char*>(table) + getNumber(counts, e) * width, width);
   }
 }
 

@@ -1,5 +1,5 @@
 // Which instances this build has, and which of them this machine can run.
-#include <string.h>
+#include <cstring>
 
 #include "kernels/instances.h"
 #include "kernels/kernels.h"
@@ -73,15 +73,15 @@ size_t elementBytes(ElementType type, size_t count) {
 KernelsList builtKernels() { return {kBuilt, kNumBuilt}; }
 
 KernelsList supportedKernels() {
-  static const Supported kSupported;
-  return {kSupported.instances, kSupported.count};
+  static const Supported supported;
+  return {supported.instances, supported.count};
 }
 
 const Kernels* selectKernels(const char* name) {
   const KernelsList supported = supportedKernels();
   if (name == nullptr || name[0] == '\0') return supported.instances[0];
   for (size_t i = 0; i < supported.count; ++i) {
-    if (strcmp(supported.instances[i]->name, name) == 0) return supported.instances[i];
+    if (std::strcmp(supported.instances[i]->name, name) == 0) return supported.instances[i];
   }
   return nullptr;
 }

@@ -19,7 +19,7 @@ inline constexpr size_t kEncodePrefetchBytes = 4096;
 
 /// How far ahead of its reads `decode*` prefetches sign words: a miss would hold up the stores, which
 /// need all of the memory's time.
-inline constexpr size_t kDecodePrefetchBytes = 1024;
+inline constexpr size_t kDecodePrefetchWords = 128;
 
 }  // namespace signccl
 

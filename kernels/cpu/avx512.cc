@@ -1,5 +1,13 @@
 // AVX-512 (F, BW, DQ, VL): 512-bit words, a full adder in two instructions, bit masks as they come.
+// The header of GCC before 13 warns about its own _mm512_undefined_epi32() (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 #include "kernels/instances.h"
 #include "kernels/kernels_impl.h"

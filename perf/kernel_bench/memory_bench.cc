@@ -23,6 +23,7 @@ namespace {
 constexpr std::size_t kBufferBytes = std::size_t{512} << 20;
 /// Much more than a first-level cache, little more than a slice of a scheduler's time: about 0.3 ms.
 constexpr std::size_t kWindowBytes = std::size_t{8} << 20;
+constexpr std::size_t kWindowElements = kWindowBytes / sizeof(float);
 constexpr std::size_t kNumWindows = kBufferBytes / kWindowBytes;
 constexpr int kRounds = 4 * kNumWindows;
 constexpr std::size_t kLongWindowBytes = 8 * kWindowBytes;
@@ -81,7 +82,7 @@ void benchAgainst(benchmark::State& state, const std::vector<WindowWork>& peers,
   for (const auto& seconds : peer_seconds) best_peer = std::min(best_peer, median(seconds));
   const double own = median(kernel_seconds);
   state.counters["bytes/s"] = rate(static_cast<double>(kWindowBytes) / own);
-  state.counters["elements/s"] = rate(static_cast<double>(kWindowBytes / sizeof(float)) / own);
+  state.counters["elements/s"] = rate(static_cast<double>(kWindowElements) / own);
   state.counters["peer_bytes/s"] = rate(static_cast<double>(kWindowBytes) / best_peer);
   state.counters["ratio"] = best_peer / own;
 }
@@ -91,8 +92,6 @@ const WindowWork kReadPrefetching = [](std::byte* at) {
   benchmark::DoNotOptimize(readAll(at, kWindowBytes, kEncodePrefetchBytes));
 };
 const WindowWork kStream = [](std::byte* at) { streamAll(at, kWindowBytes); };
-
-constexpr std::size_t kWindowElements = kWindowBytes / sizeof(float);
 
 void benchEncode(benchmark::State& state, const Kernels* kernels) {
   BenchBuffer signs(kWindowElements / 8);
@@ -123,18 +122,20 @@ void benchEncodeByTwo(benchmark::State& state, const Kernels* kernels) {
   bool stop = false;
   std::barrier start(2), end(2);
   std::thread helper([&] {
-    for (start.arrive_and_wait(); !stop; start.arrive_and_wait()) {
+    while (true) {
+      start.arrive_and_wait();
+      if (stop) return;
       encode(shared_window, kHalf, kHalf);
       end.arrive_and_wait();
     }
   });
   std::vector<double> one, two;
   std::size_t round = 0;
-  const auto nextWindow = [&] { return largeBuffer().data() + round++ % kNumLongWindows * kLongWindowBytes; };
+  const auto next_window = [&] { return largeBuffer().data() + round++ % kNumLongWindows * kLongWindowBytes; };
   for (auto _ : state) {
-    std::byte* const at = nextWindow();
+    std::byte* const at = next_window();
     one.push_back(secondsOf([&] { encode(at, 0, kElements); }));
-    shared_window = nextWindow();
+    shared_window = next_window();
     two.push_back(secondsOf([&] {
       start.arrive_and_wait();
       encode(shared_window, 0, kHalf);
@@ -151,7 +152,7 @@ void benchEncodeByTwo(benchmark::State& state, const Kernels* kernels) {
 }
 
 template <typename... Args>
-void add(int rounds, const std::string& name, Args... args) {
+void add(int rounds, const std::string& name, const Args&... args) {
   benchmark::RegisterBenchmark(name.c_str(), args...)
       ->UseManualTime()
       ->Iterations(rounds)

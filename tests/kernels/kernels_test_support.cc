@@ -66,7 +66,7 @@ std::vector<size_t> wordGrid() {
 }
 
 std::vector<size_t> countGrid() {
-  constexpr size_t kFourVectors = 4 * 512;
+  constexpr size_t kFourVectors = size_t{4} * 512;
   std::vector<size_t> counts;
   for (size_t n = 0; n <= kFourVectors + 1; n += kCoarseGrid && n > 260 ? 37 : 1) counts.push_back(n);
   for (const size_t n : {size_t{4099}, size_t{100003}}) counts.push_back(n);

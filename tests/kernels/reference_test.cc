@@ -2,6 +2,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <ostream>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -11,7 +13,7 @@
 namespace signccl {
 namespace {
 
-const Kernels& kReference = referenceKernels();
+const Kernels& reference() { return referenceKernels(); }
 
 /// Bits of `word` from element 0 on, as text.
 std::string bitsOf(Word word, size_t count) {
@@ -25,7 +27,9 @@ struct Signs {
   std::string nonnegative;
 
   friend bool operator==(const Signs&, const Signs&) = default;
-  friend void PrintTo(const Signs& s, std::ostream* out) { *out << "{" << s.positive << ", " << s.nonnegative << "}"; }
+  friend std::ostream& operator<<(std::ostream& out, const Signs& s) {
+    return out << "{" << s.positive << ", " << s.nonnegative << "}";
+  }
 };
 
 template <typename T>
@@ -33,8 +37,8 @@ Signs encode(ElementType type, const std::vector<T>& elements) {
   Word positive = ~Word{0};
   Word nonnegative = ~Word{0};
   Word binary = ~Word{0};
-  kReference.encodeTernary(type, elements.data(), elements.size(), &positive, &nonnegative);
-  kReference.encodeBinary(type, elements.data(), elements.size(), &binary);
+  reference().encodeTernary(type, elements.data(), elements.size(), &positive, &nonnegative);
+  reference().encodeBinary(type, elements.data(), elements.size(), &binary);
   EXPECT_EQ(binary, nonnegative);
   EXPECT_EQ((positive | nonnegative) >> elements.size(), 0U) << "padding is not clear";
   return {bitsOf(positive, elements.size()), bitsOf(nonnegative, elements.size())};
@@ -92,12 +96,12 @@ TEST(ReferenceTest, PackedSignsAreCopiedWithClearPadding) {
   const Word packed = 0b1111'0110;
   Word positive = ~Word{0};
   Word nonnegative = ~Word{0};
-  kReference.encodeTernary(ElementType::kBits, &packed, 4, &positive, &nonnegative);
+  reference().encodeTernary(ElementType::kBits, &packed, 4, &positive, &nonnegative);
   EXPECT_EQ(positive, 0b0110U);
   EXPECT_EQ(nonnegative, 0b0110U);
 
   Word decoded = ~Word{0};
-  kReference.decodeVote(ElementType::kBits, &packed, nullptr, 5, &decoded, Store::kCached);
+  reference().decodeVote(ElementType::kBits, &packed, nullptr, 5, &decoded, Store::kCached);
   EXPECT_EQ(decoded, 0b1'0110U);
 }
 
@@ -105,7 +109,7 @@ TEST(ReferenceTest, CountsAreSumsOfBitsPerElement) {
   const Word inputs[] = {0b0011, 0b0101, 0b0001};
   const Word* const pointers[] = {&inputs[0], &inputs[1], &inputs[2]};
   Word planes[2];
-  kReference.count(pointers, 3, 1, {planes, 1, 2});
+  reference().count(pointers, 3, 1, {planes, 1, 2});
   EXPECT_EQ(planes[0], 0b0111U);  // element 0: 3 votes, elements 1 and 2: 1 vote
   EXPECT_EQ(planes[1], 0b0001U);
 }
@@ -131,17 +135,17 @@ TEST(ReferenceTest, MergeAddsModuloTheWidthOfTheSum) {
   const std::vector<Word> a = planesOf({0, 1, 7, 7, 5}, 3);
   const std::vector<Word> b = planesOf({0, 1, 1, 3, 2}, 2);
   std::vector<Word> sum(4);
-  kReference.merge({a.data(), 1, 3}, {b.data(), 1, 2}, 1, {sum.data(), 1, 4});
+  reference().merge({a.data(), 1, 3}, {b.data(), 1, 2}, 1, {sum.data(), 1, 4});
   EXPECT_EQ(numbersOf(sum, 5), (std::vector<uint64_t>{0, 2, 8, 10, 7}));
   std::vector<Word> narrow(3);
-  kReference.merge({a.data(), 1, 3}, {b.data(), 1, 2}, 1, {narrow.data(), 1, 3});
+  reference().merge({a.data(), 1, 3}, {b.data(), 1, 2}, 1, {narrow.data(), 1, 3});
   EXPECT_EQ(numbersOf(narrow, 5), (std::vector<uint64_t>{0, 2, 0, 2, 7}));
 }
 
 TEST(ReferenceTest, ClampLimitsAndShifts) {
   const std::vector<Word> in = planesOf({0, 2, 3, 4, 5, 6, 7}, 3);
   std::vector<Word> out(2);
-  kReference.clamp({in.data(), 1, 3}, 3, 5, 1, {out.data(), 1, 2});
+  reference().clamp({in.data(), 1, 3}, 3, 5, 1, {out.data(), 1, 2});
   EXPECT_EQ(numbersOf(out, 7), (std::vector<uint64_t>{0, 0, 0, 1, 2, 2, 2}));
 }
 
@@ -149,17 +153,17 @@ TEST(ReferenceTest, DecideSplitsCountsAtTheThreshold) {
   const std::vector<Word> counts = planesOf({0, 1, 2, 3, 2}, 2);  // elements 2 and 4 are ties
   Word positive = 0;
   Word nonnegative = 0;
-  kReference.decide({counts.data(), 1, 2}, 3, true, 0b01010, 1, &positive, &nonnegative);
+  reference().decide({counts.data(), 1, 2}, 3, true, 0b01010, 1, &positive, &nonnegative);
   EXPECT_EQ(bitsOf(positive, 5), "00010");
   EXPECT_EQ(bitsOf(nonnegative, 5), "00111");
-  kReference.decide({counts.data(), 1, 2}, 3, true, 0b10000, 1, &positive, &nonnegative);
+  reference().decide({counts.data(), 1, 2}, 3, true, 0b10000, 1, &positive, &nonnegative);
   EXPECT_EQ(bitsOf(positive, 5), "00011");
-  kReference.decide({counts.data(), 1, 2}, 3, false, ~Word{0}, 1, &positive, &nonnegative);
+  reference().decide({counts.data(), 1, 2}, 3, false, ~Word{0}, 1, &positive, &nonnegative);
   EXPECT_EQ(bitsOf(positive, 5), "00010");
   EXPECT_EQ(bitsOf(nonnegative, 5), "00010");
-  kReference.decide({counts.data(), 1, 2}, 0, true, 0, 1, &positive, &nonnegative);
+  reference().decide({counts.data(), 1, 2}, 0, true, 0, 1, &positive, &nonnegative);
   EXPECT_EQ(bitsOf(positive, 5), "11111");
-  kReference.decide({counts.data(), 1, 2}, 4, false, 0, 1, &positive, nullptr);
+  reference().decide({counts.data(), 1, 2}, 4, false, 0, 1, &positive, nullptr);
   EXPECT_EQ(bitsOf(positive, 5), "00000");
 }
 
@@ -169,11 +173,11 @@ TEST(ReferenceTest, RestoreTopFindsTheCountThatHoldsTheOwnVotes) {
   const Word own_nonnegative = 0b11111100;
   const Word own_positive = 0b11110000;
   Word top = 0;
-  kReference.restoreTop({low.data(), 1, 2}, &own_positive, &own_nonnegative, 1, &top);
+  reference().restoreTop({low.data(), 1, 2}, &own_positive, &own_nonnegative, 1, &top);
   EXPECT_EQ(bitsOf(top, 8), "00101100");
-  kReference.restoreTop({low.data(), 1, 2}, nullptr, &own_nonnegative, 1, &top);
+  reference().restoreTop({low.data(), 1, 2}, nullptr, &own_nonnegative, 1, &top);
   EXPECT_EQ(bitsOf(top, 8), "00101000");
-  kReference.restoreTop({nullptr, 0, 0}, nullptr, &own_nonnegative, 1, &top);
+  reference().restoreTop({nullptr, 0, 0}, nullptr, &own_nonnegative, 1, &top);
   EXPECT_EQ(bitsOf(top, 8), "00111111");
 }
 
@@ -182,7 +186,7 @@ std::vector<T> decode(ElementType type) {
   const Word positive = 0b1001;     // element 3 is positive although it is not marked as nonnegative
   const Word nonnegative = 0b0101;  // element 2 is a zero
   std::vector<T> elements(4, T{7});
-  kReference.decodeVote(type, &positive, &nonnegative, 4, elements.data(), Store::kCached);
+  reference().decodeVote(type, &positive, &nonnegative, 4, elements.data(), Store::kCached);
   return elements;
 }
 
@@ -198,7 +202,7 @@ TEST(ReferenceTest, MeansAreLookedUpByCount) {
   const std::vector<Word> counts = planesOf({3, 0, 2, 1}, 2);
   alignas(64) const float table[] = {-1.0F, -0.25F, 0.25F, 1.0F};
   std::vector<float> means(4);
-  kReference.decodeAvg(ElementType::kFloat32, {counts.data(), 1, 2}, table, 4, means.data(), Store::kCached);
+  reference().decodeAvg(ElementType::kFloat32, {counts.data(), 1, 2}, table, 4, means.data(), Store::kCached);
   EXPECT_EQ(means, (std::vector<float>{1.0F, -1.0F, 0.25F, -0.25F}));
 }
 

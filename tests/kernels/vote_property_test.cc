@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kCount = 1001;
 constexpr size_t kWords = (kCount + kWordBits - 1) / kWordBits;
-const std::vector<int> kRanks = {1, 2, 3, 4, 5, 8, 17, 33, 64};
+constexpr int kRanks[] = {1, 2, 3, 4, 5, 8, 17, 33, 64};
 
 class VotePropertyTest : public KernelsTest {
  protected:
