@@ -3,11 +3,11 @@
 # What the library, its benchmarks and its examples are built with.
 build_packages=(g++ cmake ninja-build pkg-config libasio-dev libbenchmark-dev libcli11-dev libspdlog-dev nlohmann-json3-dev)
 
-# What the tests need beside them.
-test_packages=(libgmock-dev libgtest-dev)
+# What the tests need beside them; qemu-user shows that a program starts on a processor without AVX2.
+test_packages=(libgmock-dev libgtest-dev qemu-user)
 
-# Tests under preset neon: cross compiler, emulator, and the sources of GoogleTest to build for Arm.
-neon_packages=(g++-aarch64-linux-gnu googletest qemu-user)
+# Tests under preset neon: cross compiler, and the sources of GoogleTest to build for Arm.
+neon_packages=(g++-aarch64-linux-gnu googletest)
 
 # What tools/check needs for its virtual environment.
 check_packages=(git python3-venv)
