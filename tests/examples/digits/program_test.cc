@@ -25,7 +25,7 @@ struct Outcome {
 Outcome runDigits(const std::string& arguments) {
   Outcome outcome;
   const std::string command = std::string("'") + SIGNCCL_DIGITS_PROGRAM + "' " + arguments + " 2>&1";
-  std::FILE* const pipe = popen(command.c_str(), "r");
+  std::FILE* const pipe = popen(command.c_str(), "r");  // NOLINT(bugprone-command-processor): the words are our own
   if (pipe == nullptr) return outcome;
   std::array<char, 4096> buffer{};
   while (const std::size_t got = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
