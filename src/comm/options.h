@@ -20,7 +20,7 @@ struct CommOptions {
   std::chrono::milliseconds timeout{600'000};
   std::optional<Algorithm> algorithm;  ///< nothing: the cost model chooses
   std::string name;
-  std::size_t slice_bytes = 128 * 1024;
+  std::size_t slice_bytes = std::size_t{128} * 1024;
   int ranks_per_node = 0;  ///< 0: all ranks on one node
   const Kernels* kernels = nullptr;
   TraceWriter* trace = nullptr;  ///< null: no trace

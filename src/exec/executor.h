@@ -24,9 +24,9 @@ namespace signccl {
 
 /// How an executor cuts and overlaps; see docs/architecture.md for the figures behind the defaults.
 struct ExecutorOptions {
-  int nthreads = 1;                        ///< threads that run kernels, the driving one included
-  std::size_t slice_bytes = 128 * 1024;    ///< sign bytes of a slice, per vote of a rank
-  std::size_t streaming_bytes = 16 << 20;  ///< user memory from which on results bypass the cache
+  int nthreads = 1;                                     ///< threads that run kernels, the driving one included
+  std::size_t slice_bytes = std::size_t{128} * 1024;    ///< sign bytes of a slice, per vote of a rank
+  std::size_t streaming_bytes = std::size_t{16} << 20;  ///< user memory from which on results bypass the cache
 };
 
 /// One per communicator. All calls come from one thread at a time.

@@ -249,7 +249,7 @@ TEST(CommunicatorTest, NothingIsAllocatedAfterWarmUp) {
 /// Numbered calls of changing kind, in the foreground and in the background, checked against the reference.
 void runManyCalls(Communicator& comm, int ncalls) {
   const Rank rank = comm.rank();
-  const auto inputOf = [](Rank r, int number, std::size_t count) {
+  const auto input_of = [](Rank r, int number, std::size_t count) {
     std::mt19937_64 random(static_cast<std::uint64_t>(number * 100 + r));
     std::vector<std::byte> input(count);
     fillElements(ElementType::kInt8, count, random, input.data());
@@ -275,7 +275,7 @@ void runManyCalls(Communicator& comm, int ncalls) {
                                   .recvtype = ElementType::kInt8};
     std::vector<std::vector<std::byte>> inputs;
     std::vector<const std::byte*> pointers;
-    for (Rank r = 0; r < comm.nranks(); ++r) pointers.push_back(inputs.emplace_back(inputOf(r, number, count)).data());
+    for (Rank r = 0; r < comm.nranks(); ++r) pointers.push_back(inputs.emplace_back(input_of(r, number, count)).data());
     Open& call = open.emplace_back(Open{inputs[static_cast<std::size_t>(rank)], std::vector<std::byte>(count),
                                         referenceResult(reference, pointers), nullptr});
     const Segment segment{.send = call.send.data(),

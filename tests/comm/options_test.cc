@@ -128,14 +128,14 @@ TEST_F(OptionsTest, FieldOutOfRangeIsAnErrorWithItsValueAndRange) {
 }
 
 TEST_F(OptionsTest, UnknownAlgorithmIsAnErrorThatListsThem) {
-  const std::string all = "one of oneshot, direct, ring, tree, knomial, hierarchical";
+  const std::string expected = "expected one of oneshot, direct, ring, tree, knomial, hierarchical";
   for (const std::string bad : {"Ring", "", "butterfly"}) {
     signcclConfig_t config = defaultConfig();
     config.algorithm = bad.c_str();
-    EXPECT_EQ(errorOf(config), (Caught{signcclInvalidArgument, "config.algorithm is '" + bad + "', expected " + all}));
+    EXPECT_EQ(errorOf(config), (Caught{signcclInvalidArgument, "config.algorithm is '" + bad + "', " + expected}));
   }
   EXPECT_EQ(errorWith("SIGNCCL_ALGO", "butterfly"),
-            (Caught{signcclInvalidUsage, "SIGNCCL_ALGO=butterfly (from the environment): expected " + all}));
+            (Caught{signcclInvalidUsage, "SIGNCCL_ALGO=butterfly (from the environment): " + expected}));
 }
 
 TEST_F(OptionsTest, ConfigThatWasNotInitialisedIsAnError) {

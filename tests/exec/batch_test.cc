@@ -23,7 +23,7 @@ TEST(BatchTest, SegmentsBeginAtWordsOfTheirOwn) {
 
 TEST(BatchTest, OnlyInPlaceCallsWithElementsOfDifferentSizeEncodeFirst) {
   std::byte memory[16] = {};
-  const auto encodesFirst = [&](const void* send, ElementType sendtype, ElementType recvtype) {
+  const auto encodes_first = [&](const void* send, ElementType sendtype, ElementType recvtype) {
     Segment segment = segmentOf(2, sendtype, recvtype);
     segment.send = send;
     segment.recv = memory;
@@ -33,10 +33,10 @@ TEST(BatchTest, OnlyInPlaceCallsWithElementsOfDifferentSizeEncodeFirst) {
     batch.add(segment);
     return batch.mustEncodeFirst();
   };
-  EXPECT_TRUE(encodesFirst(memory, ElementType::kFloat32, ElementType::kInt8));
-  EXPECT_TRUE(encodesFirst(memory, ElementType::kBits, ElementType::kFloat32));
-  EXPECT_FALSE(encodesFirst(memory, ElementType::kFloat32, ElementType::kInt32));
-  EXPECT_FALSE(encodesFirst(memory + 1, ElementType::kFloat32, ElementType::kInt8));
+  EXPECT_TRUE(encodes_first(memory, ElementType::kFloat32, ElementType::kInt8));
+  EXPECT_TRUE(encodes_first(memory, ElementType::kBits, ElementType::kFloat32));
+  EXPECT_FALSE(encodes_first(memory, ElementType::kFloat32, ElementType::kInt32));
+  EXPECT_FALSE(encodes_first(memory + 1, ElementType::kFloat32, ElementType::kInt8));
 }
 
 TEST(BatchTest, UserBytesAreThoseReadAndWritten) {

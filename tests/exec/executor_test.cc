@@ -207,13 +207,13 @@ TEST(ExecutorScratchTest, NothingIsAllocatedAfterWarmUp) {
 
 TEST(ExecutorScratchTest, ScratchGrowsWithTheSliceAndNotWithTheVector) {
   Simulation simulation(Topology::singleNode(2), {.slice_bytes = kTinySlice});
-  const auto scratchAfter = [&](std::size_t count) {
+  const auto scratch_after = [&](std::size_t count) {
     simulation.runInTurn({Algorithm::kDirect, SignOp::kVote, false, TieRule::kAlternate, {{count}}});
     return simulation.at(0).executor().scratchBytes();
   };
-  EXPECT_GT(scratchAfter(1), 0U);
-  const std::size_t many_slices = scratchAfter(50'000);
-  EXPECT_EQ(scratchAfter(200'000), many_slices);
+  EXPECT_GT(scratch_after(1), 0U);
+  const std::size_t many_slices = scratch_after(50'000);
+  EXPECT_EQ(scratch_after(200'000), many_slices);
 }
 
 TEST(ExecutorScratchTest, ExecutorMayBeDestroyedAsSoonAsItIsFinished) {

@@ -90,7 +90,7 @@ class Occupancy {
 
 /// A run's planes are the planes of its chunks, one chunk after the other, wherever a step works on a run.
 void expectRunsAreUniform(const Plan& plan, const Layout& layout, std::size_t slice_words) {
-  const auto expectUniform = [&](SlotKind kind, ChunkRun run) {
+  const auto expect_uniform = [&](SlotKind kind, ChunkRun run) {
     if (kind == SlotKind::kInbox || run.count == 1) return;
     const WordRange all = chunkRange(slice_words, plan.nchunks, run);
     const SlotRange whole = layout.locate(kind, run.first, all, slice_words);
@@ -102,8 +102,8 @@ void expectRunsAreUniform(const Plan& plan, const Layout& layout, std::size_t sl
     }
   };
   for (const PlanStep& step : plan.steps) {
-    expectUniform(step.slot.kind, step.run);
-    for (const CountSource& source : plan.sourcesOf(step)) expectUniform(source.slot.kind, step.run);
+    expect_uniform(step.slot.kind, step.run);
+    for (const CountSource& source : plan.sourcesOf(step)) expect_uniform(source.slot.kind, step.run);
   }
 }
 

@@ -207,27 +207,27 @@ TEST(PlanTest, CountsAndResultsOfAnAverageLieAlike) {
 }
 
 TEST(PlanTest, BrokenSchedulesAreRejected) {
-  const auto expectRejected = [](ScheduleBuilder builder, const char* what) {
+  const auto expect_rejected = [](ScheduleBuilder builder, const char* what) {
     EXPECT_THROW(compilePlan(builder.finish(), {SignOp::kVote, 3}), Error) << what;
   };
   ScheduleBuilder early(0, 3, 1);
   early.count(kWhole, {signs(0)});
   early.decide(kWhole);
-  expectRejected(early, "a decision without all votes");
+  expect_rejected(early, "a decision without all votes");
 
   ScheduleBuilder unfilled(0, 3, 1);
   unfilled.recvVotes(1, kWhole, 1, 1);
   unfilled.count(kWhole, {signs(0), inbox(0)});
-  expectRejected(unfilled, "a count of an inbox that nothing was received into");
+  expect_rejected(unfilled, "a count of an inbox that nothing was received into");
 
   ScheduleBuilder twice(0, 3, 1);
   twice.recvVotes(1, kWhole, 2, 0);
   twice.count(kWhole, {signs(0), inbox(0), inbox(0)});
-  expectRejected(twice, "more votes than there are ranks");
+  expect_rejected(twice, "more votes than there are ranks");
 
   ScheduleBuilder partial(0, 3, 1);
   partial.recvVotes(1, kWhole, 3, 0);
-  expectRejected(partial, "a result in an inbox");
+  expect_rejected(partial, "a result in an inbox");
 }
 
 /// One slot that steps conflict over: kind and number.

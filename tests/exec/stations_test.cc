@@ -147,7 +147,7 @@ TEST(StationsTest, SliceDecodesItsElementsAndNoOthers) {
 
 TEST(StationsTest, StagedMessageHoldsThePlanesOfItsRunOneAfterTheOther) {
   // K-nomial of 9 ranks sends ternary signs of three chunks at once, from planes that lie a slice apart.
-  std::vector<std::int8_t> elements(9 * 2 * kWordBits);
+  std::vector<float> elements(18 * kWordBits);
   Batch batch;
   batch.add({.send = elements.data(), .recv = elements.data(), .count = elements.size()});
   Bench bench(Algorithm::kKnomial, {SignOp::kVote, 9, 2, true}, batch, 1);
@@ -167,7 +167,7 @@ TEST(StationsTest, StagedMessageHoldsThePlanesOfItsRunOneAfterTheOther) {
 }
 
 TEST(StationsTest, StagedMessageIsTakenApartIntoThePlanesOfItsRun) {
-  std::vector<std::int8_t> elements(9 * kWordBits);
+  std::vector<float> elements(9 * kWordBits);
   Batch batch;
   batch.add({.send = elements.data(), .recv = elements.data(), .count = elements.size()});
   Bench bench(Algorithm::kKnomial, {SignOp::kVote, 9, 2, true}, batch, 1);

@@ -19,7 +19,7 @@ struct Faults {
   double delay = 0;
   bool refuses_to_lend = false;  ///< Landing::kBorrow is treated as kCopy
   /// Messages to send that are lost: neither delivered nor completed.
-  std::function<bool(Rank peer, Tag tag)> drops = {};
+  std::function<bool(Rank peer, Tag tag)> drops = nullptr;
 };
 
 /// Decorates the transport of one rank. Like any transport, used by one thread at a time.

@@ -116,19 +116,19 @@ TEST_P(TransportContractTest, MessagesMatchByTagAndNeverByOrder) {
     std::vector<Room> rooms;
     for (const std::string& message : messages) rooms.emplace_back(message.size());
     std::vector<const Request*> requests;
-    const auto tagOf = [&](std::size_t i) {
+    const auto tag_of = [&](std::size_t i) {
       Tag tag = tags[i];
       tag.exchange += static_cast<std::uint64_t>(round) * 10;
       return tag;
     };
     std::shuffle(order.begin(), order.end(), random);
-    for (std::size_t i = 0; i < 2; ++i) requests.push_back(&at(1).recv(0, tagOf(order[i]), rooms[order[i]].bytes()));
+    for (std::size_t i = 0; i < 2; ++i) requests.push_back(&at(1).recv(0, tag_of(order[i]), rooms[order[i]].bytes()));
     std::vector<std::size_t> sending = order;
     std::shuffle(sending.begin(), sending.end(), random);
-    for (const std::size_t i : sending) requests.push_back(&at(0).send(1, tagOf(i), bytesOf(messages[i])));
+    for (const std::size_t i : sending) requests.push_back(&at(0).send(1, tag_of(i), bytesOf(messages[i])));
     at(1).progress();
     for (std::size_t i = 2; i < order.size(); ++i) {
-      requests.push_back(&at(1).recv(0, tagOf(order[i]), rooms[order[i]].bytes()));
+      requests.push_back(&at(1).recv(0, tag_of(order[i]), rooms[order[i]].bytes()));
     }
     for (const Request* request : requests) finish({request});
     for (std::size_t i = 0; i < messages.size(); ++i) EXPECT_EQ(rooms[i].text(), messages[i]);
@@ -326,7 +326,7 @@ TEST_P(TransportContractTest, WaitEndsByItself) {
 /// Every rank sends messages of changing sizes to every rank and checks those that it gets, in an order of its own.
 void exchangeManyMessages(Endpoint& self, Rank rank, int nranks) {
   constexpr std::uint32_t kMessages = 200;
-  const auto messageOf = [](Rank from, Rank to, std::uint32_t number) {
+  const auto message_of = [](Rank from, Rank to, std::uint32_t number) {
     return std::string(number % 50, static_cast<char>('a' + (from * 5 + to * 3 + static_cast<Rank>(number)) % 26));
   };
   std::vector<std::pair<Rank, std::uint32_t>> sends;
@@ -343,10 +343,10 @@ void exchangeManyMessages(Endpoint& self, Rank rank, int nranks) {
   std::vector<Request*> requests;
   for (std::size_t i = 0; i < sends.size(); ++i) {
     const auto [to, number] = sends[i];
-    sent.push_back(messageOf(rank, to, number));
+    sent.push_back(message_of(rank, to, number));
     requests.push_back(&self.send(to, {.ordinal = number}, bytesOf(sent.back())));
     const auto [from, expected] = receives[i];
-    rooms.emplace_back(messageOf(from, rank, expected).size());
+    rooms.emplace_back(message_of(from, rank, expected).size());
     Request& receive =
         self.recv(from, {.ordinal = expected}, rooms.back().bytes(), i % 2 == 0 ? Landing::kBorrow : Landing::kCopy);
     receive.user = i + 1;
@@ -357,7 +357,7 @@ void exchangeManyMessages(Endpoint& self, Rank rank, int nranks) {
     if (request->user == 0) continue;
     while (!self.isComplete(*request)) self.progress();
     const auto [from, number] = receives[request->user - 1];
-    EXPECT_EQ(textOf(request->data), messageOf(from, rank, number));
+    EXPECT_EQ(textOf(request->data), message_of(from, rank, number));
     self.transport().release(*request);
   }
   while (!std::all_of(requests.begin(), requests.end(), [&](const Request* r) { return self.isComplete(*r); })) {
