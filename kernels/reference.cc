@@ -138,8 +138,9 @@ void restoreTop(ConstPlanes low, const Word* own_positive, const Word* own_nonne
     const uint64_t own =
         (own_positive != nullptr && getBit(own_positive, e) ? 1U : 0U) + (getBit(own_nonnegative, e) ? 1U : 0U);
     const uint64_t modulus = uint64_t{1} << low.nplanes;
+    const uint64_t remainder = getNumber(low, e);
     uint64_t number = own;
-    while (number % modulus != getNumber(low, e)) ++number;
+    while (number % modulus != remainder) ++number;
     setBit(top, e, ((number >> low.nplanes) & 1) != 0);
   }
 }

@@ -68,7 +68,7 @@ template <>
 struct Lanes<uint8_t> {
   SIGNCCL_WORD_OP static __m512i fill(uint8_t x) { return _mm512_set1_epi8(static_cast<char>(x)); }
   SIGNCCL_WORD_OP static __m512i add(__m512i a, __m512i b) { return _mm512_add_epi8(a, b); }
-  SIGNCCL_WORD_OP static Word less(__m512i a, __m512i b) { return _mm512_cmplt_epi8_mask(a, b); }
+  SIGNCCL_WORD_OP static __mmask64 less(__m512i a, __m512i b) { return _mm512_cmplt_epi8_mask(a, b); }
   SIGNCCL_WORD_OP static __m512i keep(Word mask, __m512i a) { return _mm512_maskz_mov_epi8(mask, a); }
   SIGNCCL_WORD_OP static __m512i blend(Word mask, __m512i clear, __m512i set) {
     return _mm512_mask_blend_epi8(mask, clear, set);
@@ -81,7 +81,7 @@ struct Lanes<uint16_t> {
   SIGNCCL_WORD_OP static __mmask32 maskOf(Word mask) { return static_cast<__mmask32>(mask); }
   SIGNCCL_WORD_OP static __m512i fill(uint16_t x) { return _mm512_set1_epi16(static_cast<short>(x)); }
   SIGNCCL_WORD_OP static __m512i add(__m512i a, __m512i b) { return _mm512_add_epi16(a, b); }
-  SIGNCCL_WORD_OP static Word less(__m512i a, __m512i b) { return _mm512_cmplt_epi16_mask(a, b); }
+  SIGNCCL_WORD_OP static __mmask32 less(__m512i a, __m512i b) { return _mm512_cmplt_epi16_mask(a, b); }
   SIGNCCL_WORD_OP static __m512i keep(Word mask, __m512i a) { return _mm512_maskz_mov_epi16(maskOf(mask), a); }
   SIGNCCL_WORD_OP static __m512i blend(Word mask, __m512i clear, __m512i set) {
     return _mm512_mask_blend_epi16(maskOf(mask), clear, set);
@@ -100,7 +100,7 @@ struct Lanes<uint32_t> {
   SIGNCCL_WORD_OP static __mmask16 maskOf(Word mask) { return static_cast<__mmask16>(mask); }
   SIGNCCL_WORD_OP static __m512i fill(uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
   SIGNCCL_WORD_OP static __m512i add(__m512i a, __m512i b) { return _mm512_add_epi32(a, b); }
-  SIGNCCL_WORD_OP static Word less(__m512i a, __m512i b) { return _mm512_cmplt_epi32_mask(a, b); }
+  SIGNCCL_WORD_OP static __mmask16 less(__m512i a, __m512i b) { return _mm512_cmplt_epi32_mask(a, b); }
   SIGNCCL_WORD_OP static __m512i keep(Word mask, __m512i a) { return _mm512_maskz_mov_epi32(maskOf(mask), a); }
   SIGNCCL_WORD_OP static __m512i blend(Word mask, __m512i clear, __m512i set) {
     return _mm512_mask_blend_epi32(maskOf(mask), clear, set);
@@ -119,7 +119,7 @@ struct Lanes<uint64_t> {
   SIGNCCL_WORD_OP static __mmask8 maskOf(Word mask) { return static_cast<__mmask8>(mask); }
   SIGNCCL_WORD_OP static __m512i fill(uint64_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
   SIGNCCL_WORD_OP static __m512i add(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
-  SIGNCCL_WORD_OP static Word less(__m512i a, __m512i b) { return _mm512_cmplt_epi64_mask(a, b); }
+  SIGNCCL_WORD_OP static __mmask8 less(__m512i a, __m512i b) { return _mm512_cmplt_epi64_mask(a, b); }
   SIGNCCL_WORD_OP static __m512i keep(Word mask, __m512i a) { return _mm512_maskz_mov_epi64(maskOf(mask), a); }
   SIGNCCL_WORD_OP static __m512i blend(Word mask, __m512i clear, __m512i set) {
     return _mm512_mask_blend_epi64(maskOf(mask), clear, set);
@@ -218,6 +218,25 @@ class RegisterTable {
   alignas(64) Entry entries_[size_t{1} << kMaxPlanes] = {};
 };
 
+/// The sign test of kElements elements. Masks are joined in mask registers: GCC 12 extends them wrongly to 64 bits
+/// where it runs out of registers (it stores 32 bits and loads 64).
+template <size_t kElements, typename Bits>
+SIGNCCL_WORD_OP auto testElements(const unsigned char* elements, __m512i add, __m512i limit) {
+  if constexpr (kElements * sizeof(Bits) == 64) {
+    return Lanes<Bits>::less(Lanes<Bits>::add(_mm512_loadu_si512(elements), add), limit);
+  } else {
+    const auto low = testElements<kElements / 2, Bits>(elements, add, limit);
+    const auto high = testElements<kElements / 2, Bits>(elements + kElements / 2 * sizeof(Bits), add, limit);
+    if constexpr (kElements == 16) {
+      return _mm512_kunpackb(high, low);
+    } else if constexpr (kElements == 32) {
+      return _mm512_kunpackw(high, low);
+    } else {
+      return _mm512_kunpackd(high, low);
+    }
+  }
+}
+
 struct Avx512 {
   using Vec = Avx512Word;
   static constexpr size_t kOutputAlignment = 64;
@@ -226,15 +245,7 @@ struct Avx512 {
 
   template <typename Bits>
   SIGNCCL_WORD_OP static Word test(const unsigned char* elements, SignTest<Bits> test) {
-    constexpr size_t kLanes = 64 / sizeof(Bits);
-    const __m512i add = Lanes<Bits>::fill(test.add);
-    const __m512i limit = Lanes<Bits>::fill(test.limit);
-    Word result = 0;
-    for (size_t e = 0; e < kWordBits; e += kLanes) {
-      const __m512i v = _mm512_loadu_si512(elements + e * sizeof(Bits));
-      result |= Lanes<Bits>::less(Lanes<Bits>::add(v, add), limit) << e;
-    }
-    return result;
+    return testElements<kWordBits, Bits>(elements, Lanes<Bits>::fill(test.add), Lanes<Bits>::fill(test.limit));
   }
 
   template <bool kZeros, bool kStream, typename Bits>

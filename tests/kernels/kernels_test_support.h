@@ -16,7 +16,7 @@
 
 namespace signccl {
 
-/// Cross-compiled tests run under an emulator: their grids are coarser, so that the tests take seconds.
+/// Under an emulator and under ThreadSanitizer the grids are coarser, so that the tests take seconds.
 #if defined(SIGNCCL_COARSE_GRID)
 inline constexpr bool kCoarseGrid = true;
 #else
