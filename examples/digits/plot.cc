@@ -193,8 +193,8 @@ double lowestPercent(const std::vector<Entry>& entries) {
 }
 
 std::string titleOf(Sharding sharding) {
-  const std::string subject = "Digits held out: error over the steps, accuracy at the end";
-  return subject + (sharding == Sharding::kOwn ? " (workers with own shards)" : " (workers that see all digits)");
+  return sharding == Sharding::kOwn ? "Digits held out; each worker trains on its own part"
+                                    : "Digits held out; each worker trains on all digits";
 }
 
 void writePlot(const std::filesystem::path& path, const std::vector<Entry>& entries) {
