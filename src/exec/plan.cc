@@ -1,16 +1,11 @@
 #include "exec/plan.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "base/error.h"
 
 namespace signccl {
 namespace {
-
-int planesForMax(std::int64_t max_value) {
-  return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(max_value)));
-}
 
 /// Numbers from 0 to `max` that stand for number + offset votes of `ranks` ranks.
 struct Content {

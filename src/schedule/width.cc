@@ -6,13 +6,11 @@
 #include "base/error.h"
 
 namespace signccl {
-namespace {
 
 int planesForMax(std::int64_t max_value) {
+  SIGNCCL_ASSERT(max_value >= 0);
   return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(max_value)));
 }
-
-}  // namespace
 
 CountRange messageRange(const CountRules& rules, int ranks) {
   SIGNCCL_ASSERT(ranks >= 1 && ranks <= rules.nranks);

@@ -29,6 +29,9 @@ struct CountRange {
   int planes = 0;
 };
 
+/// Planes that hold numbers from 0 to `max_value`, as planesFor() of kernels.h says, which schedules may not see.
+int planesForMax(std::int64_t max_value);
+
 /// Range of the counters in a message that holds the votes of `ranks` ranks, 1 < ranks < nranks.
 /// Avg: all counts. Vote: clamped, because a count that can no longer lose (or win) needs no more detail; exact in
 /// any order of merging. See docs/algorithms.md.
@@ -42,7 +45,7 @@ int messagePlanes(const CountRules& rules, int votes);
 /// ceil(log2 nranks) binary, ceil(log2(2 nranks - 1)) ternary. Avg of one rank: fullPlanes, as nothing travels.
 int resultPlanes(const CountRules& rules);
 
-/// Planes of a complete count: planesFor(totalVotes()).
+/// Planes of a complete count: planesForMax(totalVotes()).
 int fullPlanes(const CountRules& rules);
 
 }  // namespace signccl

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "kernels/kernels.h"
 #include "schedule/algorithm.h"
 #include "schedule/builder.h"
 
@@ -28,6 +29,13 @@ std::set<int> predecessorsOf(const Plan& plan, int number) {
 
 bool contains(const std::vector<std::int32_t>& steps, int number) {
   return std::ranges::find(steps, number) != steps.end();
+}
+
+TEST(PlanTest, SchedulesAndKernelsAgreeOnTheWidthOfANumber) {
+  constexpr std::int64_t kMost = 2 * std::int64_t{kMaxCountInputs};
+  for (std::int64_t max_value = 0; max_value <= kMost; ++max_value) {
+    ASSERT_EQ(planesForMax(max_value), planesFor(static_cast<std::uint64_t>(max_value))) << max_value;
+  }
 }
 
 TEST(PlanTest, ReceiveIntoAnInboxWaitsForThoseThatReadWhatWasThere) {
