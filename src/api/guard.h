@@ -5,6 +5,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -26,6 +27,8 @@ signcclResult_t guard(signcclComm_t comm, Body&& body) noexcept {
     return noteError(comm, error.code(), error.what());
   } catch (const std::bad_alloc&) {
     return noteError(comm, signcclSystemError, "out of memory");
+  } catch (const std::system_error& error) {
+    return noteError(comm, signcclSystemError, error.what());
   } catch (const std::exception& error) {
     return noteError(comm, signcclInternalError, error.what());
   }

@@ -1,5 +1,7 @@
 #include "exec/worker_pool.h"
 
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -54,7 +56,12 @@ struct WorkerPool::Impl {
 };
 
 WorkerPool::WorkerPool(int nworkers) : impl_(std::make_unique<Impl>()) {
-  for (int i = 0; i < nworkers; ++i) impl_->threads.emplace_back([queue = &impl_->queue] { queue->run(); });
+  try {
+    for (int i = 0; i < nworkers; ++i) impl_->threads.emplace_back([queue = &impl_->queue] { queue->run(); });
+  } catch (const std::system_error& error) {
+    throw Error(signcclSystemError, "cannot start " + std::to_string(nworkers) + " threads for kernels, only " +
+                                        std::to_string(impl_->threads.size()) + ": " + error.what());
+  }
 }
 
 WorkerPool::~WorkerPool() = default;

@@ -23,7 +23,7 @@ class Job {
 
 class WorkerPool {
  public:
-  /// Starts `nworkers` >= 0 threads.
+  /// Starts `nworkers` >= 0 threads. Throws signcclSystemError if it cannot start them all.
   explicit WorkerPool(int nworkers);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;

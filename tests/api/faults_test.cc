@@ -1,6 +1,7 @@
 // Ranks that disagree, abort, leave or do not come: an error on every rank that names them, never a hang.
 #include <chrono>
 #include <functional>
+#include <pthread.h>
 #include <string>
 #include <thread>
 #include <vector>
@@ -194,6 +195,54 @@ TEST(Abort, MakesLaterCallsFailAndDestroyStillWorks) {
     EXPECT_EQ(call(Case{}, &value, &value, 1, ranks[rank]), signcclRemoteError);
     EXPECT_THAT(signcclGetLastError(ranks[rank]), HasSubstr("rank 0 aborted"));
   }
+}
+
+/// While it lives, no thread can be started: the stacks of new threads would not fit into any address space.
+class NoNewThreads {
+ public:
+  NoNewThreads() {
+    pthread_getattr_default_np(&before_);
+    pthread_attr_t huge;
+    pthread_attr_init(&huge);
+    EXPECT_EQ(pthread_attr_setstacksize(&huge, std::size_t{1} << 48), 0);
+    EXPECT_EQ(pthread_setattr_default_np(&huge), 0);
+    pthread_attr_destroy(&huge);
+  }
+  ~NoNewThreads() {
+    EXPECT_EQ(pthread_setattr_default_np(&before_), 0);
+    pthread_attr_destroy(&before_);
+  }
+  NoNewThreads(const NoNewThreads&) = delete;
+  NoNewThreads& operator=(const NoNewThreads&) = delete;
+
+ private:
+  pthread_attr_t before_{};
+};
+
+TEST(ThreadThatCannotBeStarted, FailsANonBlockingCallAndLeavesTheCommunicatorUsable) {
+  Ranks ranks(1);
+  float value = -1.0F;
+  signcclRequest_t request = nullptr;
+  const auto vote = [&] {
+    return signcclAllReduceVoteAsync(&value, &value, 1, signcclFloat32, signcclFloat32, nullptr, ranks[0], nullptr,
+                                     &request);
+  };
+  {
+    const NoNewThreads no_new_threads;
+    EXPECT_EQ(vote(), signcclSystemError);
+    EXPECT_STRNE(signcclGetLastError(ranks[0]), "");
+  }
+  EXPECT_EQ(vote(), signcclSuccess);
+  EXPECT_EQ(signcclRequestWait(&request), signcclSuccess);
+}
+
+TEST(ThreadThatCannotBeStarted, FailsTheInitThatWantsThreadsForKernels) {
+  const Environment environment{{"SIGNCCL_NTHREADS", "3"}};
+  const NoNewThreads no_new_threads;
+  signcclComm_t comm = nullptr;
+  EXPECT_EQ(signcclCommInitAll(&comm, 1, nullptr), signcclSystemError);
+  EXPECT_EQ(comm, nullptr);
+  EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("cannot start 2 threads for kernels, only 0: "));
 }
 
 TEST(DestroyedCommunicator, IsRefusedByEveryFunction) {
