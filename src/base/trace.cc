@@ -104,7 +104,8 @@ std::unique_ptr<TraceBuffer> TraceWriter::addRank(Rank rank, std::string_view co
     writeEvent(Json{{"ph", "M"}, {"name", what}, {"pid", process}, {"args", args}}.dump());
   };
   note("process_name", {{"name", name}});
-  note("process_sort_index", {{"sort_index", process}});
+  // Ranks join in any order; rows with the same index stay in that order.
+  note("process_sort_index", {{"sort_index", rank}});
   closeArray();
   return buffer;
 }

@@ -116,6 +116,38 @@ TEST_F(TraceTest, EveryRankOfEveryCommunicatorHasAProcessRow) {
   EXPECT_EQ(shown, (std::set<std::string>{"rank 0 of one", "rank 1 of one", "rank 0"}));
 }
 
+TEST_F(TraceTest, ProcessRowsAreSortedByRankInWhateverOrderTheRanksJoin) {
+  TraceWriter writer(path("trace"));
+  for (const Rank rank : {2, 0, 11, 1}) writer.addRank(rank, "");
+  std::map<int, std::string> names;
+  for (const Json& note : events("M", "process_name")) names[note.at("pid")] = note.at("args").at("name");
+  std::map<int, std::string> sorted;
+  for (const Json& note : events("M", "process_sort_index")) {
+    sorted[note.at("args").at("sort_index")] = names.at(note.at("pid"));
+  }
+  EXPECT_EQ(sorted, (std::map<int, std::string>{{0, "rank 0"}, {1, "rank 1"}, {2, "rank 2"}, {11, "rank 11"}}));
+}
+
+TEST_F(TraceTest, ThreadRowsAreSortedByKindInWhateverOrderTheEventsCome) {
+  TraceWriter writer(path("trace"));
+  {
+    const auto buffer = writer.addRank(0, "");
+    buffer->add(event(TraceKind::kDecode, 0, 10));
+    buffer->add(event(TraceKind::kEncode, 20, 40));
+    buffer->add(event(TraceKind::kCount, 30, 50));
+    buffer->add(event(TraceKind::kEncode, 35, 50));
+  }
+  std::map<int, std::string> names;
+  for (const Json& note : events("M", "thread_name")) names[note.at("tid")] = note.at("args").at("name");
+  std::map<int, std::string> sorted;
+  for (const Json& note : events("M", "thread_sort_index")) {
+    sorted[note.at("args").at("sort_index")] = names.at(note.at("tid"));
+  }
+  std::vector<std::string> rows;
+  for (const auto& [index, name] : sorted) rows.push_back(name);
+  EXPECT_EQ(rows, (std::vector<std::string>{"encode", "encode", "count", "decode"}));
+}
+
 TEST_F(TraceTest, EventsThatOverlapAreOnDifferentThreadRows) {
   TraceWriter writer(path("trace"));
   {
