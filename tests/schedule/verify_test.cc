@@ -59,13 +59,24 @@ using Schedules = std::vector<Schedule>;
 
 Schedules build(Algorithm algorithm, int nranks) { return buildAll(algorithm, Topology::singleNode(nranks)); }
 
-/// Index of the n-th step of that kind, counted from 0.
-std::size_t find(const Schedule& schedule, StepKind kind, int n = 0) {
+/// Index of the n-th step that `matches`, counted from 0.
+template <typename Predicate>
+std::size_t findIf(const Schedule& schedule, int n, const Predicate& matches) {
   for (std::size_t i = 0; i < schedule.steps.size(); ++i) {
-    if (schedule.steps[i].kind == kind && n-- == 0) return i;
+    if (matches(schedule.steps[i]) && n-- == 0) return i;
   }
   ADD_FAILURE() << "no such step";
   return 0;
+}
+
+std::size_t find(const Schedule& schedule, StepKind kind, int n = 0) {
+  return findIf(schedule, n, [&](const Step& step) { return step.kind == kind; });
+}
+
+/// The step that sends `slot` to `peer`, or receives from `peer` into it.
+std::size_t findMessage(const Schedule& schedule, StepKind kind, Slot slot, Rank peer) {
+  return findIf(schedule, 0,
+                [&](const Step& step) { return step.kind == kind && step.slot == slot && step.peer == peer; });
 }
 
 Step& step(Schedule& schedule, StepKind kind, int n = 0) { return schedule.steps[find(schedule, kind, n)]; }
@@ -78,15 +89,8 @@ void insert(Schedule& schedule, std::size_t index, const Step& step) {
   schedule.steps.insert(schedule.steps.begin() + static_cast<std::ptrdiff_t>(index), step);
 }
 
-/// The step that sends `slot` to `peer`, or receives from `peer` into it.
-std::size_t findMessage(const Schedule& schedule, StepKind kind, Slot slot, Rank peer) {
-  for (std::size_t i = 0; i < schedule.steps.size(); ++i) {
-    const Step& step = schedule.steps[i];
-    if (step.kind == kind && step.slot == slot && step.peer == peer) return i;
-  }
-  ADD_FAILURE() << "no such message";
-  return 0;
-}
+/// Adds a second step like the first of that kind, at the end.
+void repeat(Schedule& schedule, StepKind kind) { schedule.steps.push_back(step(schedule, kind)); }
 
 template <typename Matcher>
 void expectRejected(const Schedules& schedules, const Matcher& matcher) {
@@ -269,26 +273,26 @@ TEST(VerifierTest, RejectsAnInboxOfOtherChunks) {
 
 TEST(VerifierTest, RejectsAMessageThatNobodyReceives) {
   Schedules schedules = build(Algorithm::kDirect, 3);
-  schedules[0].steps.push_back(step(schedules[0], StepKind::kSend));
+  repeat(schedules[0], StepKind::kSend);
   expectRejected(schedules, AllOf(HasSubstr("rank 0 step 10"), HasSubstr("its peer never receives it")));
 }
 
 TEST(VerifierTest, RejectsAReceiveThatNobodySends) {
   Schedules schedules = build(Algorithm::kDirect, 3);
-  schedules[0].steps.push_back(step(schedules[0], StepKind::kRecv));
+  repeat(schedules[0], StepKind::kRecv);
   expectRejected(schedules, AllOf(HasSubstr("rank 0 step 10"), HasSubstr("its peer never sends it")));
 }
 
 TEST(VerifierTest, RejectsAnExtraMessageThatNobodyCounts) {
   Schedules schedules = build(Algorithm::kOneShot, 3);
-  schedules[0].steps.push_back(step(schedules[0], StepKind::kSend));
-  schedules[1].steps.push_back(step(schedules[1], StepKind::kRecv));
+  repeat(schedules[0], StepKind::kSend);
+  repeat(schedules[1], StepKind::kRecv);
   expectRejected(schedules, AllOf(HasSubstr("rank 1 step 6"), HasSubstr("nothing counts the votes that it brings")));
 }
 
 TEST(VerifierTest, RejectsAResultWrittenTwice) {
   Schedules schedules = build(Algorithm::kDirect, 3);
-  schedules[2].steps.push_back(step(schedules[2], StepKind::kDecide));
+  repeat(schedules[2], StepKind::kDecide);
   expectRejected(schedules, AllOf(HasSubstr("rank 2 step 10"), HasSubstr("writes result 2 a second time")));
 }
 
