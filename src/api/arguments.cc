@@ -63,7 +63,7 @@ void checkVoteRecvType(ElementType type, TieRule tie) {
 }
 
 void checkAvgRecvType(ElementType type, int nranks) {
-  const auto mustHold = [&](int max) {
+  const auto must_hold = [&](int max) {
     if (nranks <= max) return;
     refuse(std::string("recvtype is ") + elementTypeName(type) + ", which cannot hold a sum of " +
            std::to_string(nranks) + " signs; at most " + std::to_string(max) + " ranks");
@@ -71,8 +71,8 @@ void checkAvgRecvType(ElementType type, int nranks) {
   if (type == ElementType::kBits) {
     refuse("recvtype is bits, expected float32, float16, bfloat16, float64, int8, int16 or int32 for an average");
   }
-  if (type == ElementType::kInt8) mustHold(std::numeric_limits<std::int8_t>::max());
-  if (type == ElementType::kInt16) mustHold(std::numeric_limits<std::int16_t>::max());
+  if (type == ElementType::kInt8) must_hold(std::numeric_limits<std::int8_t>::max());
+  if (type == ElementType::kInt16) must_hold(std::numeric_limits<std::int16_t>::max());
 }
 
 ExchangeRules checkRules(const CollectiveArguments& arguments) {

@@ -25,7 +25,8 @@ signcclResult_t noteError(signcclComm_t comm, signcclResult_t code, const char* 
     }
     logMessage(LogLevel::kWarn, Subsystem::kCall, rank, message);
   } catch (const std::exception&) {
-    // Out of memory while an error is noted: the code must do.
+    // Out of memory while an error is noted: the code must do. The message of an earlier error would mislead.
+    last_error_of_thread.clear();
   }
   return code;
 }

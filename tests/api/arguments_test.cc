@@ -179,22 +179,22 @@ TEST(ArgumentsOfInit, WrongConfigIsRefused) {
   signcclUniqueId id;
   ASSERT_EQ(signcclGetUniqueId(&id), signcclSuccess);
   signcclComm_t comm = nullptr;
-  const auto expectRefused = [&](const signcclConfig_t& config, const char* expected) {
+  const auto expect_refused = [&](const signcclConfig_t& config, const char* expected) {
     EXPECT_EQ(signcclCommInitRankConfig(&comm, 1, id, 0, &config), signcclInvalidArgument);
     EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr(expected));
   };
   signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
   config.nThreads = 0;
-  expectRefused(config, "config.nThreads is 0, expected 1 to 1024");
+  expect_refused(config, "config.nThreads is 0, expected 1 to 1024");
   config = SIGNCCL_CONFIG_INITIALIZER;
   config.timeoutMs = -5;
-  expectRefused(config, "config.timeoutMs is -5");
+  expect_refused(config, "config.timeoutMs is -5");
   config = SIGNCCL_CONFIG_INITIALIZER;
   config.algorithm = "star";
-  expectRefused(config,
-                "config.algorithm is 'star', expected one of oneshot, direct, ring, tree, knomial, hierarchical");
+  expect_refused(config,
+                 "config.algorithm is 'star', expected one of oneshot, direct, ring, tree, knomial, hierarchical");
   config.magic = 0;
-  expectRefused(config, "SIGNCCL_CONFIG_INITIALIZER");
+  expect_refused(config, "SIGNCCL_CONFIG_INITIALIZER");
 }
 
 struct BadSetting {

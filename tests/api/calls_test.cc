@@ -2,6 +2,7 @@
 #include <cmath>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -130,7 +131,7 @@ TEST(Group, TravelsAsOneExchangeAndGivesWhatSingleCallsGive) {
       for (auto& buffer : data)
         EXPECT_EQ(call(Case{}, buffer.data(), buffer.data(), buffer.size(), comm), signcclSuccess);
       if (grouped) signcclGroupEnd();
-      if (rank == 0) results = data;
+      if (rank == 0) results = std::move(data);
     });
     stats.size = sizeof stats;
     EXPECT_EQ(signcclCommGetStats(ranks[0], &stats), signcclSuccess);

@@ -41,6 +41,9 @@ void expectNothingWrong(const nlohmann::json& document, std::size_t nrows) {
   EXPECT_TRUE(document["errors"].empty());
 }
 
+// What `-o all`, `-d all` and smallWith() go through.
+constexpr std::size_t kOperations = 2;
+constexpr std::size_t kTypes = 6;
 constexpr std::size_t kSmallSizes = 3;
 
 /// Arguments of a quick run over kSmallSizes sizes that are no multiples of anything, and more.
@@ -53,7 +56,7 @@ Arguments smallWith(const Arguments& more) {
 TEST(SignAllReducePerfTest, EveryTypeAndOperationIsRight) {
   for (const char* nranks : {"1", "2", "3", "5"}) {
     const auto document = runForJson(smallWith({"-t", nranks, "-d", "all", "-o", "all"}));
-    expectNothingWrong(document, 2 * 6 * kSmallSizes);
+    expectNothingWrong(document, kOperations * kTypes * kSmallSizes);
     std::set<std::pair<std::string, std::string>> seen;
     for (const auto& row : document["results"])
       seen.insert({row["type"].get<std::string>(), row["redop"].get<std::string>()});
@@ -66,7 +69,7 @@ TEST(SignAllReducePerfTest, EveryZeroAndTieRuleIsRight) {
     for (const char* tie : {"zero", "positive", "negative", "alternate"}) {
       SCOPED_TRACE(std::string(zero) + " " + tie);
       expectNothingWrong(runForJson(smallWith({"-t", "4", "-d", "all", "-o", "all", "--zero", zero, "--tie", tie})),
-                         2 * 6 * kSmallSizes);
+                         kOperations * kTypes * kSmallSizes);
     }
   }
 }
@@ -75,26 +78,26 @@ TEST(SignAllReducePerfTest, EveryAlgorithmIsRightAndReported) {
   for (const char* algorithm : {"oneshot", "direct", "ring", "tree", "knomial", "hierarchical"}) {
     SCOPED_TRACE(algorithm);
     const auto document = runForJson(smallWith({"-t", "5", "-o", "all", "--algo", algorithm}));
-    expectNothingWrong(document, 2 * kSmallSizes);
+    expectNothingWrong(document, kOperations * kSmallSizes);
     for (const auto& row : document["results"]) EXPECT_EQ(row["algorithm"], algorithm);
   }
 }
 
 TEST(SignAllReducePerfTest, GroupedAndNonBlockingCallsAreRight) {
-  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "-m", "3"})), 2 * kSmallSizes);
-  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "--async"})), 2 * kSmallSizes);
-  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "--async", "-m", "3"})), 2 * kSmallSizes);
+  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "-m", "3"})), kOperations * kSmallSizes);
+  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "--async"})), kOperations * kSmallSizes);
+  expectNothingWrong(runForJson(smallWith({"-t", "2", "-o", "all", "--async", "-m", "3"})), kOperations * kSmallSizes);
 }
 
 TEST(SignAllReducePerfTest, EveryResultTypeIsRight) {
   for (const char* type : {"float", "half", "bfloat16", "double", "int8", "int16", "int32"}) {
     SCOPED_TRACE(type);
     expectNothingWrong(runForJson(smallWith({"-t", "3", "-d", "all", "-o", "avg", "--recvtype", type})),
-                       6 * kSmallSizes);
+                       kTypes * kSmallSizes);
   }
   for (const char* type : {"float", "half", "bfloat16", "double", "int8", "bits"}) {
     SCOPED_TRACE(type);
-    expectNothingWrong(runForJson(smallWith({"-t", "4", "-d", "all", "--recvtype", type})), 6 * kSmallSizes);
+    expectNothingWrong(runForJson(smallWith({"-t", "4", "-d", "all", "--recvtype", type})), kTypes * kSmallSizes);
   }
 }
 
