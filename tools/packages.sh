@@ -9,6 +9,9 @@ test_packages=(libgmock-dev libgtest-dev qemu-user)
 # Tests under preset neon: cross compiler, and the sources of GoogleTest to build for Arm.
 neon_packages=(g++-aarch64-linux-gnu googletest)
 
+# What tools/hosts makes hosts with, and its test; without them the test is skipped.
+hosts_packages=(iproute2 procps python3)
+
 # What tools/check needs for its virtual environment.
 check_packages=(git python3-venv)
 
