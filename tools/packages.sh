@@ -9,6 +9,9 @@ test_packages=(libgmock-dev libgtest-dev qemu-user)
 # Tests under preset neon: cross compiler, and the sources of GoogleTest to build for Arm.
 neon_packages=(g++-aarch64-linux-gnu googletest)
 
+# What perf/baselines measures for comparison; without it, it is left out.
+baseline_packages=(openmpi-bin libopenmpi-dev)
+
 # What tools/hosts makes hosts with, and its test; without them the test is skipped.
 hosts_packages=(iproute2 procps python3)
 
