@@ -103,6 +103,7 @@ class CurvesPanel {
 
  private:
   void drawAxes(bool with_y_labels) {
+    if (with_y_labels) svg_.text({left_ - 6, kTop - kTitlePlace}, "error", {.size = 12, .anchor = Anchor::kEnd});
     for (const int percent : {1, 2, 5, 10, 20, 50, 100}) {
       const double y = y_.place(std::log10(percent));
       svg_.line({left_, y}, {left_ + kPanelWidth, y}, kGrid);
