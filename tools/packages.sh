@@ -1,7 +1,8 @@
 # Debian packages of the tools in this folder, and their installation. To be sourced.
 
 # What the library, its benchmarks and its examples are built with.
-build_packages=(g++ cmake ninja-build pkg-config libasio-dev libbenchmark-dev libcli11-dev libspdlog-dev nlohmann-json3-dev)
+build_packages=(g++ cmake ninja-build pkg-config libasio-dev libbenchmark-dev libcli11-dev libspdlog-dev libucx-dev
+  nlohmann-json3-dev)
 
 # What the tests need beside them; qemu-user shows that a program starts on a processor without AVX2.
 test_packages=(libgmock-dev libgtest-dev qemu-user)

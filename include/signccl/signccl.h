@@ -140,6 +140,12 @@ typedef struct signcclRequest* signcclRequest_t;
 typedef struct CUstream_st* signcclStream_t;
 
 /**
+ * The caller's own way to reach the ranks, e.g. MPI_Allgather or a key-value store: gathers `bytes` bytes of each rank
+ * in rank order into `recvbuff` on every rank, and returns 0 if that went well.
+ */
+typedef int (*signcclAllGatherFn)(const void* sendbuff, void* recvbuff, size_t bytes, void* context);
+
+/**
  * Settings of one communicator. Initialise it with SIGNCCL_CONFIG_INITIALIZER, then set fields. The environment
  * variable named at a field, or the same name in a config file, wins over the field.
  */
@@ -153,6 +159,9 @@ typedef struct {
   const char* algorithm; /**< SIGNCCL_ALGO: oneshot, direct, ring, tree, knomial or hierarchical; NULL: the cost model
                               chooses by size. The same on every rank. Copied. */
   const char* commName;  /**< a name for logs and traces, or NULL. Copied. */
+  signcclAllGatherFn allGather; /**< if not NULL, called once during the initialisation, in the calling thread and with
+                                     `allGatherContext`, to let the ranks find each other; commId is then ignored */
+  void* allGatherContext;       /**< passed to allGather */
 } signcclConfig_t;
 
 #define SIGNCCL_CONFIG_INITIALIZER \
@@ -162,20 +171,31 @@ typedef struct {
    SIGNCCL_CONFIG_UNDEF_INT,       \
    SIGNCCL_CONFIG_UNDEF_INT,       \
    NULL,                           \
+   NULL,                           \
+   NULL,                           \
    NULL}
 
-/** Makes a new unique id. One rank calls it and gives the id to the others, who must be threads of its process. */
+/**
+ * Makes a new unique id and starts to listen for the ranks that will use it. One process calls it, gives the id to all
+ * ranks and stays alive as long as the communicator does; usually it is that of rank 0. With SIGNCCL_COMM_ID set every
+ * rank may call it instead, and nothing has to be passed around.
+ *
+ * The id holds a random secret; a process that does not know it cannot join or disturb the ranks that do.
+ */
 SIGNCCL_EXPORT signcclResult_t signcclGetUniqueId(signcclUniqueId* uniqueId);
 
 /**
- * Joins a communicator of `nranks` ranks as `rank` and returns when all have joined. Each rank calls it in a thread
- * of its own, or one thread calls it for several ranks between signcclGroupStart() and signcclGroupEnd().
+ * Joins a communicator of `nranks` ranks as `rank` and returns when all have joined. The ranks may be threads of one
+ * process, processes of one host, or processes of several. Each rank calls it in a thread of its own, or one thread
+ * calls it for several ranks between signcclGroupStart() and signcclGroupEnd().
  *
  * @param comm    receives the handle; left alone on failure
  * @param nranks  1 to 32,767
  * @param rank    0 to nranks - 1, each taken once
  * @return signcclInvalidArgument  a null pointer, a number out of range, an id that no signcclGetUniqueId() made
- *         signcclInvalidUsage     a rank joined twice, with another nranks or in another process, or a bad setting
+ *         signcclInvalidUsage     a rank joined twice, with another nranks, other settings or another version of SignCCL,
+ *                                 or a bad setting
+ *         signcclRemoteError      a rank died while the others waited for more, or nobody listens for this id any more
  *         signcclTimeout          not all ranks joined before the deadline; the message names the missing ones
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommInitRank(signcclComm_t* comm, int nranks, signcclUniqueId commId, int rank);

@@ -17,6 +17,9 @@ inline constexpr int kMaxRanks = 32767;
 /// Which of the two collectives.
 enum class SignOp : std::uint8_t { kVote, kAvg };
 
+/// What a vote gives where positive and negative signs balance. docs/semantics.md.
+enum class TieRule : std::uint8_t { kZero, kPositive, kNegative, kAlternate };
+
 using Bytes = std::span<std::byte>;
 using ConstBytes = std::span<const std::byte>;
 

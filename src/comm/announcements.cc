@@ -2,24 +2,15 @@
 
 #include <utility>
 
+#include "control/failures.h"
+
 namespace signccl {
-namespace {
-
-std::string number(std::uint64_t exchange) { return "exchange number " + std::to_string(exchange); }
-
-Failure goneFailure(Rank gone, std::uint64_t exchange, Rank waiting) {
-  return {signcclRemoteError, "rank " + std::to_string(gone) + " destroyed its communicator and takes no part in " +
-                                  number(exchange) + ", which rank " + std::to_string(waiting) + " has called"};
-}
-
-}  // namespace
-
 std::optional<Failure> Announcements::announce(Rank rank, std::uint64_t exchange, const ExchangeSignature& signature) {
   while (exchange >= first_ + entries_.size()) grow();
   last_[static_cast<std::size_t>(rank)] = static_cast<std::int64_t>(exchange);
   for (std::size_t other = 0; other < left_.size(); ++other) {
     if (left_[other] != 0 && last_[other] < static_cast<std::int64_t>(exchange)) {
-      return goneFailure(static_cast<Rank>(other), exchange, rank);
+      return leftBeforeExchange(static_cast<Rank>(other), exchange, rank);
     }
   }
   Entry& noted = entry(exchange);
@@ -27,8 +18,7 @@ std::optional<Failure> Announcements::announce(Rank rank, std::uint64_t exchange
     noted.first_rank = rank;
     noted.signature = signature;
   } else if (!(noted.signature == signature)) {
-    return Failure{signcclInvalidUsage, "the ranks disagree in " + number(exchange) + ": " +
-                                            describeDifference(noted.signature, noted.first_rank, signature, rank)};
+    return disagreement(exchange, noted.signature, noted.first_rank, signature, rank);
   }
   ++noted.announced;
   while (entry(first_).announced == static_cast<int>(last_.size())) {
@@ -43,7 +33,7 @@ std::optional<Failure> Announcements::leave(Rank rank) {
   left_[static_cast<std::size_t>(rank)] = 1;
   const std::int64_t mine = last_[static_cast<std::size_t>(rank)];
   for (std::size_t other = 0; other < last_.size(); ++other) {
-    if (last_[other] > mine) return goneFailure(rank, static_cast<std::uint64_t>(mine + 1), static_cast<Rank>(other));
+    if (last_[other] > mine) return leftBeforeExchange(rank, static_cast<std::uint64_t>(mine + 1), static_cast<Rank>(other));
   }
   return std::nullopt;
 }

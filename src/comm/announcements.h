@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "comm/group.h"
-#include "comm/signature.h"
+#include "control/signature.h"
 
 namespace signccl {
 

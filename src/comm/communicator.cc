@@ -14,14 +14,13 @@ namespace {
 constexpr int kTurnsBeforeSleep = 2000;
 /// Longest sleep: how late a deadline or a failure may be noticed.
 constexpr std::chrono::microseconds kLongestSleep{1000};
+/// How long the end of a rank waits for the end of the others.
+constexpr std::chrono::milliseconds kLongestLinger{1000};
 
-ExecutorOptions executorOptions(const CommOptions& options, const Group& group) {
-  ExecutorOptions result;
+int threadsOf(const CommOptions& options, const Group& group) {
+  if (options.nthreads > 0) return options.nthreads;
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  const auto ranks = static_cast<unsigned>(group.ranksOnThisMachine());
-  result.nthreads = options.nthreads > 0 ? options.nthreads : static_cast<int>(std::max(1U, cores / ranks));
-  result.slice_bytes = options.slice_bytes;
-  return result;
+  return static_cast<int>(std::max(1U, cores / static_cast<unsigned>(group.ranksOnThisMachine())));
 }
 
 }  // namespace
@@ -32,10 +31,11 @@ Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& opti
       transport_(group_->makeTransport()),
       trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
       planner_(group_->rank(), group_->topology(), group_->costModel(), options.algorithm),
-      executor_(*options.kernels, *transport_, executorOptions(options, *group_), trace_.get()) {
+      nthreads_(threadsOf(options, *group_)),
+      executor_(*options.kernels, *transport_, {.nthreads = nthreads_, .slice_bytes = options.slice_bytes}, trace_.get()) {
   log(LogLevel::kInfo, Subsystem::kInit, rank(), "communicator '", options.name, "' of ", nranks(), " ranks on ",
       group_->topology().nnodes(), " node(s), kernels ", options.kernels->name, ", ",
-      executorOptions(options, *group_).nthreads, " thread(s)");
+      nthreads_, " thread(s)");
 }
 
 Communicator::~Communicator() {
@@ -56,7 +56,22 @@ Communicator::~Communicator() {
   group_->leave();
   const std::lock_guard driving(driver_);
   if (group_->failed()) failAll(group_->failure());
+  linger();
   log(LogLevel::kInfo, Subsystem::kDestroy, rank(), "communicator '", options_.name, "' destroyed");
+}
+
+/// Lets the others take what this rank has sent before its transport goes away, as long as that is likely to be short.
+void Communicator::linger() noexcept {
+  const auto longest = std::chrono::steady_clock::now() + kLongestLinger;
+  try {
+    while (!group_->allLeft() && !group_->failed() && std::chrono::steady_clock::now() < longest) {
+      std::vector<Request*> none;
+      transport_->progress(none);
+      transport_->wait(kLongestSleep);
+    }
+  } catch (const Error& error) {
+    log(LogLevel::kInfo, Subsystem::kDestroy, rank(), "while the others leave: ", error.what());
+  }
 }
 
 Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segment> segments, bool in_background,
@@ -86,6 +101,7 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
     segment.call = next_call_++;
     operation.batch.add(segment);
   }
+  operation.batch.digest = operation.signature.digest();
   operation.in_background = in_background;
   operation.holders = holders;
   operation.started = false;
@@ -166,7 +182,7 @@ void Communicator::begin(Operation& operation) {
   const Batch& batch = operation.batch;
   log(LogLevel::kInfo, Subsystem::kColl, rank(), batch.rules.op == SignOp::kVote ? "vote" : "avg", " exchange ",
       batch.exchange, ": ", batch.segments.size(), " buffer(s), ", batch.nwords, " words");
-  group_->announce(batch.exchange, operation.signature);
+  group_->announce(batch.exchange, operation.signature, batch.nwords == 0);
   if (batch.nwords == 0) return;
   const Algorithm algorithm = planner_.choose(batch.rules, batch.nwords);
   executor_.start(planner_.plan(algorithm, batch.rules), batch);
@@ -202,6 +218,7 @@ Operation* Communicator::front() const {
 }
 
 void Communicator::complete(Operation& operation) {
+  group_->end(operation.batch.exchange);
   const std::lock_guard lock(mutex_);
   ++counters_.exchanges;
   counters_.collectives += operation.batch.segments.size();

@@ -41,7 +41,6 @@ struct CommCounters {
 
 class Communicator {
  public:
-  /// The group's members must all have joined.
   Communicator(std::unique_ptr<Group> group, const CommOptions& options);
   /// Leaves the group. Operations that are under way fail.
   ~Communicator();
@@ -101,6 +100,7 @@ class Communicator {
   void failAll(const Failure& failure);
   void release(Operation& operation);
   void progressLoop();
+  void linger() noexcept;
   void throwIfUnusable() const;
 
   const CommOptions options_;
@@ -108,6 +108,7 @@ class Communicator {
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<TraceBuffer> trace_;
   Planner planner_;
+  const int nthreads_;  ///< that run kernels
   Executor executor_;
 
   std::mutex driver_;       ///< held by the thread that uses executor_ and planner_

@@ -11,23 +11,14 @@
 #include <vector>
 
 #include "base/error.h"
-#include "comm/signature.h"
+#include "base/failure.h"
+#include "control/shared_settings.h"
+#include "control/signature.h"
 #include "schedule/cost.h"
 #include "topology/topology.h"
 #include "transport/transport.h"
 
 namespace signccl {
-
-using Deadline = std::chrono::steady_clock::time_point;
-
-/// Why a group cannot go on; the same on every rank.
-struct Failure {
-  signcclResult_t code = signcclSuccess;
-  std::string message;
-};
-
-/// Settings that decide who sends what to whom, so that all ranks must have the same: name and value.
-using SharedSettings = std::vector<std::pair<std::string, std::string>>;
 
 class Group {
  public:
@@ -41,20 +32,22 @@ class Group {
   /// What messages cost here, for the choice of algorithms; the same on every rank.
   [[nodiscard]] virtual CostModel costModel() const = 0;
 
-  /// Waits until all ranks have joined. Throws Error: signcclTimeout naming those that have not, or the failure.
-  virtual void awaitMembers(Deadline deadline) = 0;
-
-  /// The transport of this rank. Called once, after awaitMembers().
+  /// The transport of this rank. Called once.
   virtual std::unique_ptr<Transport> makeTransport() = 0;
 
-  /// Says what this rank is about to exchange. Ranks that disagree make the group fail with signcclInvalidUsage.
-  virtual void announce(std::uint64_t exchange, const ExchangeSignature& signature) = 0;
+  /// Says what this rank is about to exchange; `is_empty`: without any data, so that nothing but allAnnounced() says
+  /// when it ends. Ranks that disagree make the group fail with signcclInvalidUsage, at the latest when their exchange
+  /// has not ended for a while.
+  virtual void announce(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) = 0;
 
-  /// True once every rank has announced `exchange`, which this rank has.
+  /// Says that this rank has ended an exchange. Cheap.
+  virtual void end(std::uint64_t exchange) noexcept = 0;
+
+  /// True once every rank has announced `exchange`, which this rank has, as empty.
   virtual bool allAnnounced(std::uint64_t exchange) = 0;
 
-  /// Ranks that have not announced `exchange`, ascending; for error messages.
-  [[nodiscard]] virtual std::vector<Rank> notAnnounced(std::uint64_t exchange) = 0;
+  /// Ranks that have not announced `exchange`, ascending; for error messages. May block for a second.
+  virtual std::vector<Rank> notAnnounced(std::uint64_t exchange) = 0;
 
   /// True once the group has failed. Cheap; any thread.
   [[nodiscard]] virtual bool failed() const noexcept = 0;
@@ -62,11 +55,15 @@ class Group {
   /// The first failure. Any thread.
   [[nodiscard]] virtual Failure failure() const = 0;
 
-  /// Makes the group fail and wakes every rank; only the first failure counts. Any thread; does not block.
+  /// Makes the group fail on this rank at once and on the others as soon as they hear of it; only the first failure
+  /// that a rank hears of counts. Any thread; does not block.
   virtual void fail(const Failure& failure) noexcept = 0;
 
   /// This rank takes part no more; if others wait for it, the group fails with signcclRemoteError.
   virtual void leave() noexcept = 0;
+
+  /// True if no rank is left that may still need the transport of this one, or nobody can say so.
+  virtual bool allLeft() = 0;
 
   /// Takes part in a split; the ranks' n-th splits belong together. Ranks of one color must have the same settings, or
   /// the group fails with signcclInvalidUsage.
@@ -75,9 +72,6 @@ class Group {
   /// Waits for the other ranks' postSplit() and gives the new group, null for a negative color.
   virtual std::unique_ptr<Group> awaitSplit(Deadline deadline) = 0;
 };
-
-/// "2", "2 and 3", "2, 3, 5 and 12 more"
-std::string rankList(const std::vector<Rank>& ranks);
 
 }  // namespace signccl
 

@@ -1,18 +1,14 @@
 #include "comm/loopback_group.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <condition_variable>
-#include <cstring>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <unistd.h>
-
-#include <sys/random.h>
 
 #include "comm/announcements.h"
+#include "control/failures.h"
 #include "transport/loopback.h"
 
 namespace signccl {
@@ -31,7 +27,6 @@ class LoopbackRecord {
   explicit LoopbackRecord(Topology topology)
       : topology_(std::move(topology)),
         fabric_(std::make_shared<LoopbackFabric>(topology_.nranks())),
-        joined_(static_cast<std::size_t>(topology_.nranks()), 0),
         announcements_(topology_.nranks()) {}
 
   [[nodiscard]] int nranks() const { return topology_.nranks(); }
@@ -39,9 +34,6 @@ class LoopbackRecord {
   [[nodiscard]] const std::shared_ptr<LoopbackFabric>& fabric() const { return fabric_; }
   [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
 
-  void join(Rank rank, int nranks, const SharedSettings& settings);
-  void joinAll();
-  void awaitMembers(Rank rank, Deadline deadline);
   void announce(Rank rank, std::uint64_t exchange, const ExchangeSignature& signature);
   bool allAnnounced(std::uint64_t exchange);
   std::vector<Rank> notAnnounced(std::uint64_t exchange);
@@ -69,10 +61,6 @@ class LoopbackRecord {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<std::uint8_t> joined_;  ///< [rank]
-  int njoined_ = 0;
-  Rank first_rank_ = -1;     ///< that joined
-  SharedSettings settings_;  ///< its settings
   Announcements announcements_;
   std::map<std::uint64_t, Split> splits_;
   Failure failure_;
@@ -81,20 +69,14 @@ class LoopbackRecord {
 
 namespace {
 
-constexpr std::array<char, 8> kIdMagic = {'S', 'I', 'G', 'N', 'C', 'C', 'L', '1'};
-
-/// What a unique id of this transport holds.
-struct IdBody {
-  std::array<char, 8> magic;
-  std::int64_t process;
-  std::array<std::uint8_t, 16> secret;
-};
-static_assert(sizeof(IdBody) <= sizeof(signcclUniqueId));
-
-/// Groups that ranks are joining, by the secret of their id.
+/// Groups that not all of their ranks have entered, by name.
 struct Registry {
+  struct Entry {
+    std::shared_ptr<LoopbackRecord> record;
+    int entered = 0;
+  };
   std::mutex mutex;
-  std::map<std::array<std::uint8_t, 16>, std::weak_ptr<LoopbackRecord>> groups;
+  std::map<Secret, Entry> groups;
 };
 
 Registry& registry() {
@@ -102,73 +84,11 @@ Registry& registry() {
   return instance;
 }
 
-/// Says which setting differs, if one does.
-std::optional<std::string> describeDifference(const SharedSettings& a, Rank rank_a, const SharedSettings& b,
-                                              Rank rank_b) {
-  for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    if (a[i] == b[i]) continue;
-    return "the ranks have different settings: " + a[i].first + " is " + a[i].second + " on rank " +
-           std::to_string(rank_a) + " and " + b[i].second + " on rank " + std::to_string(rank_b);
-  }
-  return std::nullopt;
-}
-
 Topology nodesOf(int nranks, int ranks_per_node) {
   return ranks_per_node > 0 ? Topology::uniform(nranks, ranks_per_node) : Topology::singleNode(nranks);
 }
 
 }  // namespace
-
-std::string rankList(const std::vector<Rank>& ranks) {
-  constexpr std::size_t kShown = 8;
-  std::string list;
-  const std::size_t shown = ranks.size() <= kShown + 1 ? ranks.size() : kShown;
-  for (std::size_t i = 0; i < shown; ++i) {
-    if (i > 0) list += i + 1 == ranks.size() ? " and " : ", ";
-    list += std::to_string(ranks[i]);
-  }
-  if (shown < ranks.size()) list += " and " + std::to_string(ranks.size() - shown) + " more";
-  return list;
-}
-
-void LoopbackRecord::join(Rank rank, int nranks, const SharedSettings& settings) {
-  const std::lock_guard lock(mutex_);
-  throwIfFailedLocked();
-  const std::string me = "rank " + std::to_string(rank);
-  if (nranks != this->nranks()) {
-    failLocked({signcclInvalidUsage, me + " joins a communicator of " + std::to_string(nranks) +
-                                         " ranks, an earlier rank one of " + std::to_string(this->nranks())});
-    throwIfFailedLocked();
-  }
-  if (first_rank_ < 0) {
-    first_rank_ = rank;
-    settings_ = settings;
-  } else if (const auto difference = describeDifference(settings_, first_rank_, settings, rank)) {
-    failLocked({signcclInvalidUsage, *difference});
-    throwIfFailedLocked();
-  }
-  std::uint8_t& place = joined_[static_cast<std::size_t>(rank)];
-  if (place != 0) throw Error(signcclInvalidUsage, me + " has joined this communicator already");
-  place = 1;
-  ++njoined_;
-  changed_.notify_all();
-}
-
-void LoopbackRecord::joinAll() {
-  const std::lock_guard lock(mutex_);
-  std::fill(joined_.begin(), joined_.end(), std::uint8_t{1});
-  njoined_ = nranks();
-}
-
-void LoopbackRecord::awaitMembers(Rank rank, Deadline deadline) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_until(lock, deadline, [&] { return failed() || njoined_ == nranks(); });
-  throwIfFailedLocked();
-  if (njoined_ == nranks()) return;
-  failLocked({signcclTimeout, "rank " + std::to_string(rank) + " waited in vain for rank " +
-                                  rankList(missing(joined_)) + " of " + std::to_string(nranks()) + " to join"});
-  throwIfFailedLocked();
-}
 
 std::vector<Rank> LoopbackRecord::missing(const std::vector<std::uint8_t>& present) const {
   std::vector<Rank> ranks;
@@ -206,9 +126,7 @@ void LoopbackRecord::failIfLeftLocked(const Split& split) {
   for (const Choice& choice : split.choices) present[static_cast<std::size_t>(choice.rank)] = 1;
   for (const Rank rank : missing(present)) {
     if (!announcements_.hasLeft(rank)) continue;
-    failLocked({signcclRemoteError, "rank " + std::to_string(rank) +
-                                        " destroyed its communicator and takes no part in the split that rank " +
-                                        std::to_string(split.choices.front().rank) + " has called"});
+    failLocked(leftBeforeSplit(rank, split.choices.front().rank));
     return;
   }
 }
@@ -263,7 +181,6 @@ void LoopbackRecord::makeSplitGroups(Split& split) {
   for (const auto& [color, nodes] : node_of) {
     if (color < 0) continue;
     split.groups[color] = std::make_shared<LoopbackRecord>(Topology(nodes));
-    split.groups[color]->joinAll();
   }
 }
 
@@ -276,8 +193,7 @@ std::unique_ptr<LoopbackGroup> LoopbackRecord::awaitSplit(Rank rank, std::uint64
   if (joint.choices.size() < all) {
     std::vector<std::uint8_t> present(all, 0);
     for (const Choice& choice : joint.choices) present[static_cast<std::size_t>(choice.rank)] = 1;
-    failLocked({signcclTimeout, "rank " + std::to_string(rank) + " waited in vain for rank " +
-                                    rankList(missing(present)) + " to split the communicator"});
+    failLocked(neverSplit(rank, missing(present)));
     throwIfFailedLocked();
   }
   const auto mine = std::find_if(joint.choices.begin(), joint.choices.end(),
@@ -291,47 +207,18 @@ std::unique_ptr<LoopbackGroup> LoopbackRecord::awaitSplit(Rank rank, std::uint64
   return record ? std::make_unique<LoopbackGroup>(std::move(record), new_rank) : nullptr;
 }
 
-signcclUniqueId LoopbackGroup::makeUniqueId() {
-  IdBody body{kIdMagic, getpid(), {}};
-  if (getentropy(body.secret.data(), body.secret.size()) != 0) {
-    throw Error(signcclSystemError, std::string("no random bytes for a unique id: ") + std::strerror(errno));
-  }
-  signcclUniqueId id{};
-  std::memcpy(id.internal, &body, sizeof body);
-  return id;
-}
-
-std::unique_ptr<LoopbackGroup> LoopbackGroup::join(const signcclUniqueId& id, int nranks, Rank rank,
-                                                   const SharedSettings& settings, int ranks_per_node) {
-  IdBody body;
-  std::memcpy(&body, id.internal, sizeof body);
-  if (body.magic != kIdMagic) {
-    throw Error(signcclInvalidArgument, "commId was not made by signcclGetUniqueId()");
-  }
-  if (body.process != getpid()) {
-    throw Error(signcclInvalidUsage, "commId was made by process " + std::to_string(body.process) +
-                                         " and is used in process " + std::to_string(getpid()) +
-                                         "; the ranks of a communicator must be threads of one process");
-  }
+std::unique_ptr<LoopbackGroup> LoopbackGroup::enter(const Secret& name, int nranks, Rank rank, int ranks_per_node) {
   Registry& all = registry();
-  std::shared_ptr<LoopbackRecord> record;
-  {
-    const std::lock_guard lock(all.mutex);
-    std::erase_if(all.groups, [](const auto& entry) { return entry.second.expired(); });
-    std::weak_ptr<LoopbackRecord>& known = all.groups[body.secret];
-    record = known.lock();
-    if (!record) {
-      record = std::make_shared<LoopbackRecord>(nodesOf(nranks, ranks_per_node));
-      known = record;
-    }
-  }
-  record->join(rank, nranks, settings);
-  return std::make_unique<LoopbackGroup>(std::move(record), rank);
+  const std::lock_guard lock(all.mutex);
+  Registry::Entry& entry = all.groups[name];
+  if (!entry.record) entry.record = std::make_shared<LoopbackRecord>(nodesOf(nranks, ranks_per_node));
+  auto group = std::make_unique<LoopbackGroup>(entry.record, rank);
+  if (++entry.entered == nranks) all.groups.erase(name);
+  return group;
 }
 
 std::vector<std::unique_ptr<LoopbackGroup>> LoopbackGroup::makeAll(int nranks, int ranks_per_node) {
   const auto record = std::make_shared<LoopbackRecord>(nodesOf(nranks, ranks_per_node));
-  record->joinAll();
   std::vector<std::unique_ptr<LoopbackGroup>> groups;
   for (Rank rank = 0; rank < nranks; ++rank) groups.push_back(std::make_unique<LoopbackGroup>(record, rank));
   return groups;
@@ -344,13 +231,11 @@ const Topology& LoopbackGroup::topology() const { return record_->topology(); }
 int LoopbackGroup::ranksOnThisMachine() const { return record_->nranks(); }
 CostModel LoopbackGroup::costModel() const { return {kLoopbackLink, kLoopbackLink, kCountNsPerPlaneWord}; }
 
-void LoopbackGroup::awaitMembers(Deadline deadline) { record_->awaitMembers(rank_, deadline); }
-
 std::unique_ptr<Transport> LoopbackGroup::makeTransport() {
   return std::make_unique<LoopbackTransport>(record_->fabric(), rank_);
 }
 
-void LoopbackGroup::announce(std::uint64_t exchange, const ExchangeSignature& signature) {
+void LoopbackGroup::announce(std::uint64_t exchange, const ExchangeSignature& signature, bool /*is_empty*/) {
   record_->announce(rank_, exchange, signature);
 }
 

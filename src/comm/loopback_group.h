@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "comm/group.h"
-#include "signccl/signccl.h"
+#include "control/messages.h"
 
 namespace signccl {
 
@@ -14,14 +14,9 @@ class LoopbackRecord;
 
 class LoopbackGroup final : public Group {
  public:
-  /// A new id, which only ranks of this process can use.
-  static signcclUniqueId makeUniqueId();
-
-  /// Takes place `rank` of the group that `id` names; does not wait for the others.
-  /// Throws signcclInvalidArgument if no makeUniqueId() made the id; signcclInvalidUsage if another process did, if the
-  /// rank is taken, or if an earlier rank came with another nranks or other settings (the whole group fails then).
-  static std::unique_ptr<LoopbackGroup> join(const signcclUniqueId& id, int nranks, Rank rank,
-                                             const SharedSettings& settings, int ranks_per_node);
+  /// Takes place `rank` of the group that `name` names; does not wait for the others. Whoever gave out the name has seen
+  /// to it that all of the `nranks` ranks are of this process, agree, and enter once each.
+  static std::unique_ptr<LoopbackGroup> enter(const Secret& name, int nranks, Rank rank, int ranks_per_node);
 
   /// All places of a new group.
   static std::vector<std::unique_ptr<LoopbackGroup>> makeAll(int nranks, int ranks_per_node);
@@ -32,15 +27,16 @@ class LoopbackGroup final : public Group {
   [[nodiscard]] const Topology& topology() const override;
   [[nodiscard]] int ranksOnThisMachine() const override;
   [[nodiscard]] CostModel costModel() const override;
-  void awaitMembers(Deadline deadline) override;
   std::unique_ptr<Transport> makeTransport() override;
-  void announce(std::uint64_t exchange, const ExchangeSignature& signature) override;
+  void announce(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) override;
+  void end(std::uint64_t /*exchange*/) noexcept override {}
   bool allAnnounced(std::uint64_t exchange) override;
-  [[nodiscard]] std::vector<Rank> notAnnounced(std::uint64_t exchange) override;
+  std::vector<Rank> notAnnounced(std::uint64_t exchange) override;
   [[nodiscard]] bool failed() const noexcept override;
   [[nodiscard]] Failure failure() const override;
   void fail(const Failure& failure) noexcept override;
   void leave() noexcept override;
+  bool allLeft() override { return true; }
   void postSplit(int color, int key, const SharedSettings& settings) override;
   std::unique_ptr<Group> awaitSplit(Deadline deadline) override;
 

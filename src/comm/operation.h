@@ -5,7 +5,7 @@
 #include <atomic>
 
 #include "comm/group.h"
-#include "comm/signature.h"
+#include "control/signature.h"
 #include "exec/batch.h"
 
 namespace signccl {

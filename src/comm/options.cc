@@ -67,6 +67,7 @@ void takeSettings(CommOptions& options, const Settings& settings) {
       "SIGNCCL_SLICE_BYTES", static_cast<std::int64_t>(options.slice_bytes), kMinSliceBytes, kMaxSliceBytes));
   options.ranks_per_node =
       static_cast<int>(settings.integer("SIGNCCL_RANKS_PER_NODE", options.ranks_per_node, 1, kMaxRanks));
+  options.network = {settings.text("SIGNCCL_SOCKET_IFNAME"), settings.text("SIGNCCL_HOSTID")};
   const auto kernels = settings.text("SIGNCCL_KERNELS");
   options.kernels = selectKernels(kernels ? kernels->c_str() : nullptr);
   if (options.kernels == nullptr) {

@@ -9,6 +9,7 @@
 #include "base/settings.h"
 #include "base/trace.h"
 #include "comm/group.h"
+#include "comm/network_options.h"
 #include "kernels/kernels.h"
 #include "schedule/algorithm.h"
 #include "signccl/signccl.h"
@@ -22,6 +23,7 @@ struct CommOptions {
   std::string name;
   std::size_t slice_bytes = std::size_t{128} * 1024;
   int ranks_per_node = 0;  ///< 0: all ranks on one node
+  NetworkOptions network;
   const Kernels* kernels = nullptr;
   TraceWriter* trace = nullptr;  ///< null: no trace
 

@@ -5,13 +5,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/types.h"
 #include "kernels/kernels.h"
 #include "schedule/width.h"
 
 namespace signccl {
-
-/// What a vote gives where positive and negative signs balance. docs/semantics.md.
-enum class TieRule : std::uint8_t { kZero, kPositive, kNegative, kAlternate };
 
 /// The buffers of one call. Its signs are words [word_begin, word_begin + nwords) of the batch, so buffers never
 /// share a word.
@@ -28,6 +26,7 @@ struct Segment {
 
 struct Batch {
   std::uint64_t exchange = 0;
+  std::uint64_t digest = 0;  ///< of what this rank takes the exchange to be; goes into the tags
   CountRules rules;
   TieRule tie = TieRule::kAlternate;
   std::size_t nwords = 0;

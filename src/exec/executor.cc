@@ -145,7 +145,8 @@ void Executor::startStep(Lane& lane, std::int32_t number) {
 
 void Executor::startMessage(Lane& lane, std::int32_t number, const PlanStep& step) {
   const std::span<Word> words = messageWords(exchange_, lane.slice, step);
-  const Tag tag{exchange_.batch->exchange, static_cast<std::uint32_t>(lane.slice.number), step.ordinal};
+  const Tag tag{exchange_.batch->exchange, static_cast<std::uint32_t>(lane.slice.number), step.ordinal,
+                exchange_.batch->digest};
   Request& request = lane.requests[static_cast<std::size_t>(number)];
   request.user = lane.requestId(number);
   lane.awaited[static_cast<std::size_t>(number)] = 1;

@@ -5,11 +5,21 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/types.h"
 
 namespace signccl {
+
+/// The connection to a peer is lost.
+class PeerError : public Error {
+ public:
+  PeerError(Rank rank, Rank peer, const std::string& cause)
+      : Error(signcclRemoteError,
+              "rank " + std::to_string(rank) + " lost its connection to rank " + std::to_string(peer) + ": " + cause) {}
+};
 
 /// Names one message between an ordered pair of ranks. Both sides derive it from the schedule, so it is never
 /// negotiated.
@@ -17,6 +27,7 @@ struct Tag {
   std::uint64_t exchange = 0;  ///< number of the exchange in its communicator
   std::uint32_t slice = 0;
   std::uint32_t ordinal = 0;  ///< n-th message of the schedule from this sender to this receiver
+  std::uint64_t digest = 0;   ///< of what the sender takes the exchange to be; ranks that disagree do not match
 
   friend bool operator==(const Tag&, const Tag&) = default;
 };
@@ -61,8 +72,9 @@ class Transport {
   /// Gives back the memory of a completed receive with Landing::kBorrow.
   virtual void release(Request& request) = 0;
 
-  /// Moves on and appends the requests that are now complete. Throws Error if a message does not fit its receive; then
-  /// only keepAlive(), wake() and counters() may still be called. recv() may throw the same.
+  /// Moves on and appends the requests that are now complete. Throws Error if a message does not fit its receive, and
+  /// PeerError if a connection broke that something is outstanding on; then only keepAlive(), wake() and counters() may
+  /// still be called. send() and recv() may throw the same.
   virtual void progress(std::vector<Request*>& completed) = 0;
 
   /// Blocks until progress() may have something to do, wake() is called, or `longest` has passed.

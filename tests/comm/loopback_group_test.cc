@@ -21,126 +21,6 @@ Deadline in(std::chrono::milliseconds time) { return std::chrono::steady_clock::
 
 const SharedSettings kSettings = {{"SIGNCCL_ALGO", "ring"}, {"SIGNCCL_SLICE_BYTES", "64"}};
 
-std::unique_ptr<LoopbackGroup> join(const signcclUniqueId& id, int nranks, Rank rank,
-                                    const SharedSettings& settings = kSettings) {
-  return LoopbackGroup::join(id, nranks, rank, settings, /*ranks_per_node=*/0);
-}
-
-/// Joins and waits for the others.
-Caught joinFully(const signcclUniqueId& id, int nranks, Rank rank, const SharedSettings& settings = kSettings) {
-  return caught([&] { join(id, nranks, rank, settings)->awaitMembers(in(2min)); });
-}
-
-TEST(JoinTest, GroupIsCompleteWhenEveryRankHasJoined) {
-  const signcclUniqueId id = LoopbackGroup::makeUniqueId();
-  runAsRanks(4, [&](Rank rank) {
-    const auto group = join(id, 4, rank);
-    group->awaitMembers(in(2min));
-    EXPECT_EQ(group->rank(), rank);
-    EXPECT_EQ(group->topology().nranks(), 4);
-    EXPECT_EQ(group->topology().nnodes(), 1);
-    EXPECT_EQ(group->ranksOnThisMachine(), 4);
-    EXPECT_FALSE(group->failed());
-  });
-}
-
-TEST(JoinTest, GroupsOfDifferentIdsDoNotMix) {
-  const signcclUniqueId ids[] = {LoopbackGroup::makeUniqueId(), LoopbackGroup::makeUniqueId()};
-  const auto first = join(ids[0], 2, 0);
-  const auto second = join(ids[1], 2, 1);
-  EXPECT_EQ(caught([&] { first->awaitMembers(in(10ms)); }).code, signcclTimeout);
-  EXPECT_FALSE(second->failed());
-}
-
-TEST(JoinTest, RanksPerNodeDivideTheRanksIntoNodes) {
-  const signcclUniqueId id = LoopbackGroup::makeUniqueId();
-  const auto group = LoopbackGroup::join(id, 5, 4, kSettings, /*ranks_per_node=*/2);
-  EXPECT_EQ(group->topology().nnodes(), 3);
-  EXPECT_EQ(group->ranksOnThisMachine(), 5);
-}
-
-TEST(JoinTest, RankThatIsTakenIsRefusedAndTheOthersGoOn) {
-  const signcclUniqueId id = LoopbackGroup::makeUniqueId();
-  const auto first = join(id, 2, 0);
-  EXPECT_EQ(caught([&] { join(id, 2, 0); }),
-            (Caught{signcclInvalidUsage, "rank 0 has joined this communicator already"}));
-  const auto second = join(id, 2, 1);
-  first->awaitMembers(in(2min));
-  second->awaitMembers(in(2min));
-}
-
-TEST(JoinTest, DifferentNumbersOfRanksFailOnEveryRank) {
-  const signcclUniqueId id = LoopbackGroup::makeUniqueId();
-  const auto first = join(id, 3, 0);
-  const Caught expected{signcclInvalidUsage, "rank 1 joins a communicator of 4 ranks, an earlier rank one of 3"};
-  EXPECT_EQ(joinFully(id, 4, 1), expected);
-  EXPECT_EQ(caught([&] { first->awaitMembers(in(2min)); }), expected);
-  EXPECT_EQ(joinFully(id, 3, 2), expected);
-}
-
-TEST(JoinTest, DifferentSettingsFailOnEveryRankWithBothValues) {
-  const signcclUniqueId id = LoopbackGroup::makeUniqueId();
-  const auto first = join(id, 2, 1);
-  SharedSettings other = kSettings;
-  other[1].second = "128";
-  const Caught expected{signcclInvalidUsage,
-                        "the ranks have different settings: SIGNCCL_SLICE_BYTES is 64 on rank 1 and 128 on rank 0"};
-  EXPECT_EQ(joinFully(id, 2, 0, other), expected);
-  EXPECT_EQ(caught([&] { first->awaitMembers(in(2min)); }), expected);
-}
-
-TEST(JoinTest, DeadlineNamesTheMissingRanksOnEveryRank) {
-  const signcclUniqueId id = LoopbackGroup::makeUniqueId();
-  const auto first = join(id, 4, 1);
-  const auto second = join(id, 4, 2);
-  const Caught expected{signcclTimeout, "rank 1 waited in vain for rank 0 and 3 of 4 to join"};
-  EXPECT_EQ(caught([&] { first->awaitMembers(in(10ms)); }), expected);
-  EXPECT_EQ(caught([&] { second->awaitMembers(in(2min)); }), expected);
-  EXPECT_EQ(joinFully(id, 4, 0), expected) << "too late";
-}
-
-TEST(JoinTest, IdThatNobodyMadeIsAnError) {
-  EXPECT_EQ(joinFully(signcclUniqueId{}, 2, 0),
-            (Caught{signcclInvalidArgument, "commId was not made by signcclGetUniqueId()"}));
-}
-
-TEST(JoinTest, IdOfAnotherProcessIsAnErrorThatNamesBoth) {
-  int ends[2];
-  ASSERT_EQ(pipe(ends), 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    const signcclUniqueId made = LoopbackGroup::makeUniqueId();
-    _exit(write(ends[1], &made, sizeof made) == sizeof made ? 0 : 1);
-  }
-  signcclUniqueId id;
-  ASSERT_EQ(read(ends[0], &id, sizeof id), static_cast<ssize_t>(sizeof id));
-  waitpid(child, nullptr, 0);
-  close(ends[0]);
-  close(ends[1]);
-  EXPECT_EQ(joinFully(id, 2, 0),
-            (Caught{signcclInvalidUsage, "commId was made by process " + std::to_string(child) +
-                                             " and is used in process " + std::to_string(getpid()) +
-                                             "; the ranks of a communicator must be threads of one process"}));
-}
-
-TEST(JoinTest, IdsAreAllDifferent) {
-  const signcclUniqueId a = LoopbackGroup::makeUniqueId();
-  const signcclUniqueId b = LoopbackGroup::makeUniqueId();
-  EXPECT_NE(std::string(a.internal, sizeof a.internal), std::string(b.internal, sizeof b.internal));
-}
-
-TEST(JoinTest, ManyThreadsMayJoinManyGroups) {
-  constexpr int kGroups = 20;
-  std::vector<signcclUniqueId> ids(kGroups);
-  for (signcclUniqueId& id : ids) id = LoopbackGroup::makeUniqueId();
-  runAsRanks(4, [&](Rank rank) {
-    for (const signcclUniqueId& id : ids) {
-      const auto group = join(id, 4, rank);
-      group->awaitMembers(in(2min));
-    }
-  });
-}
-
 TEST(FailTest, OnlyTheFirstFailureCounts) {
   const auto groups = LoopbackGroup::makeAll(2, 0);
   EXPECT_FALSE(groups[0]->failed());
@@ -164,33 +44,27 @@ TEST(FailTest, FailureWakesEveryRank) {
   });
 }
 
-TEST(FailTest, FailureEndsTheWaitForMembersAndForASplit) {
-  const signcclUniqueId id = LoopbackGroup::makeUniqueId();
-  const auto joining = join(id, 2, 0);
+TEST(FailTest, FailureEndsTheWaitForASplit) {
   const auto splitting = LoopbackGroup::makeAll(2, 0);
   splitting[0]->postSplit(0, 0, kSettings);
-  std::jthread failing([&] {
-    joining->fail({signcclRemoteError, "no"});
-    splitting[1]->fail({signcclRemoteError, "no"});
-  });
-  EXPECT_EQ(caught([&] { joining->awaitMembers(in(2min)); }), (Caught{signcclRemoteError, "no"}));
+  std::jthread failing([&] { splitting[1]->fail({signcclRemoteError, "no"}); });
   EXPECT_EQ(caught([&] { splitting[0]->awaitSplit(in(2min)); }), (Caught{signcclRemoteError, "no"}));
 }
 
 TEST(AnnounceTest, DisagreementFailsTheGroup) {
   const auto groups = LoopbackGroup::makeAll(2, 0);
-  groups[1]->announce(0, {.calls = {{5}}});
+  groups[1]->announce(0, {.calls = {{5}}}, false);
   EXPECT_FALSE(groups[1]->allAnnounced(0));
   EXPECT_EQ(groups[1]->notAnnounced(0), std::vector<Rank>{0});
   const Caught expected{signcclInvalidUsage,
                         "the ranks disagree in exchange number 0: count is 5 on rank 1 and 6 on rank 0"};
-  EXPECT_EQ(caught([&] { groups[0]->announce(0, {.calls = {{6}}}); }), expected);
+  EXPECT_EQ(caught([&] { groups[0]->announce(0, {.calls = {{6}}}, false); }), expected);
   EXPECT_EQ(groups[1]->failure().message, expected.message);
 }
 
 TEST(AnnounceTest, ExchangeThatEveryRankAnnouncedAlikeIsComplete) {
   const auto groups = LoopbackGroup::makeAll(2, 0);
-  for (const auto& group : groups) group->announce(0, {.calls = {{5}}});
+  for (const auto& group : groups) group->announce(0, {.calls = {{5}}}, false);
   EXPECT_TRUE(groups[0]->allAnnounced(0));
   EXPECT_TRUE(groups[1]->notAnnounced(0).empty());
 }
@@ -200,7 +74,7 @@ TEST(LeaveGroupTest, LeavingFailsTheGroupOnlyIfOthersWait) {
   idle[0]->leave();
   EXPECT_FALSE(idle[1]->failed());
   const auto busy = LoopbackGroup::makeAll(2, 0);
-  busy[1]->announce(0, {});
+  busy[1]->announce(0, {}, false);
   busy[0]->leave();
   EXPECT_EQ(busy[1]->failure().code, signcclRemoteError);
 }
@@ -254,7 +128,7 @@ TEST(SplitTest, NodesOfRanksStayWhatTheyWere) {
 TEST(SplitTest, NewGroupsExchangeAndFailOnTheirOwn) {
   const auto groups = LoopbackGroup::makeAll(4, 0);
   const auto parts = split(groups, {{0, 0}, {0, 0}, {1, 0}, {1, 0}});
-  for (const auto& part : parts) part->announce(0, {.calls = {{part->rank() < 2 ? 5U : 6U}}});
+  for (const auto& part : parts) part->announce(0, {.calls = {{part->rank() < 2 ? 5U : 6U}}}, false);
   EXPECT_TRUE(parts[0]->allAnnounced(0));
   parts[0]->fail({signcclRemoteError, "gone"});
   EXPECT_TRUE(parts[1]->failed());

@@ -1,13 +1,12 @@
 // What a rank is about to exchange, in a form that ranks compare.
-#ifndef SIGNCCL_COMM_SIGNATURE_H_
-#define SIGNCCL_COMM_SIGNATURE_H_
+#ifndef SIGNCCL_CONTROL_SIGNATURE_H_
+#define SIGNCCL_CONTROL_SIGNATURE_H_
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/types.h"
-#include "exec/batch.h"
 #include "kernels/kernels.h"
 
 namespace signccl {
@@ -28,6 +27,9 @@ struct ExchangeSignature {
   std::vector<CallSignature> calls;
 
   friend bool operator==(const ExchangeSignature&, const ExchangeSignature&) = default;
+
+  /// A number that differs where signatures differ, but for one case in 2^64. The same on all machines.
+  [[nodiscard]] std::uint64_t digest() const;
 };
 
 /// Names as in the public header, for messages: "float32", "alternate".
@@ -39,4 +41,4 @@ std::string describeDifference(const ExchangeSignature& a, Rank rank_a, const Ex
 
 }  // namespace signccl
 
-#endif  // SIGNCCL_COMM_SIGNATURE_H_
+#endif  // SIGNCCL_CONTROL_SIGNATURE_H_

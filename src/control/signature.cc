@@ -1,4 +1,4 @@
-#include "comm/signature.h"
+#include "control/signature.h"
 
 namespace signccl {
 namespace {
@@ -7,12 +7,30 @@ const char* opName(SignOp op) { return op == SignOp::kVote ? "AllReduceVote" : "
 
 const char* zeroRuleName(int votes_per_rank) { return votes_per_rank == 1 ? "binary" : "ternary"; }
 
+/// Takes one more number into a digest: xor, then the mixing steps of splitmix64, each of which is a bijection.
+std::uint64_t mix(std::uint64_t digest, std::uint64_t value) {
+  std::uint64_t mixed = (digest ^ value) + 0x9e3779b97f4a7c15U;
+  mixed = (mixed ^ (mixed >> 30U)) * 0xbf58476d1ce4e5b9U;
+  mixed = (mixed ^ (mixed >> 27U)) * 0x94d049bb133111ebU;
+  return mixed ^ (mixed >> 31U);
+}
+
 /// "what is X on rank a and Y on rank b"
 std::string difference(const std::string& what, const std::string& on_a, Rank a, const std::string& on_b, Rank b) {
   return what + " is " + on_a + " on rank " + std::to_string(a) + " and " + on_b + " on rank " + std::to_string(b);
 }
 
 }  // namespace
+
+std::uint64_t ExchangeSignature::digest() const {
+  std::uint64_t digest = mix(static_cast<std::uint64_t>(op), static_cast<std::uint64_t>(votes_per_rank));
+  digest = mix(digest, static_cast<std::uint64_t>(tie));
+  for (const CallSignature& call : calls) {
+    digest = mix(digest, call.count);
+    digest = mix(digest, (static_cast<std::uint64_t>(call.sendtype) << 8U) | static_cast<std::uint64_t>(call.recvtype));
+  }
+  return digest;
+}
 
 const char* elementTypeName(ElementType type) {
   switch (type) {

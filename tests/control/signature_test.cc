@@ -1,4 +1,4 @@
-#include "comm/signature.h"
+#include "control/signature.h"
 
 #include <gtest/gtest.h>
 

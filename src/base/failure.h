@@ -1,0 +1,26 @@
+// Why something shared by ranks cannot go on, and until when to wait for it.
+#ifndef SIGNCCL_BASE_FAILURE_H_
+#define SIGNCCL_BASE_FAILURE_H_
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "base/types.h"
+#include "signccl/signccl.h"
+
+namespace signccl {
+
+using Deadline = std::chrono::steady_clock::time_point;
+
+struct Failure {
+  signcclResult_t code = signcclSuccess;
+  std::string message;
+};
+
+/// "2", "2 and 3", "2, 3, 5 and 12 more"
+std::string rankList(const std::vector<Rank>& ranks);
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_BASE_FAILURE_H_

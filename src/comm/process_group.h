@@ -1,0 +1,54 @@
+// Groups of ranks that are processes, on one host or several.
+#ifndef SIGNCCL_COMM_PROCESS_GROUP_H_
+#define SIGNCCL_COMM_PROCESS_GROUP_H_
+
+#include <memory>
+
+#include "comm/group.h"
+#include "comm/network_options.h"
+#include "control/hub.h"
+#include "control/member.h"
+#include "transport/process_transport.h"
+
+namespace signccl {
+
+class ProcessGroup final : public Group {
+ public:
+  /// `member` is ready, and `transport` the one whose address it told. `net` is for the groups of splits.
+  ProcessGroup(std::shared_ptr<Member> member, std::unique_ptr<ProcessTransport> transport, const Topology& topology,
+               NetworkOptions network);
+  ~ProcessGroup() override;
+  ProcessGroup(const ProcessGroup&) = delete;
+  ProcessGroup& operator=(const ProcessGroup&) = delete;
+
+  [[nodiscard]] Rank rank() const override { return member_->rank(); }
+  [[nodiscard]] const Topology& topology() const override { return topology_; }
+  [[nodiscard]] int ranksOnThisMachine() const override;
+  [[nodiscard]] CostModel costModel() const override;
+  std::unique_ptr<Transport> makeTransport() override { return std::move(transport_); }
+  void announce(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) override;
+  void end(std::uint64_t exchange) noexcept override { member_->end(exchange); }
+  bool allAnnounced(std::uint64_t exchange) override { return member_->allAnnounced(exchange); }
+  std::vector<Rank> notAnnounced(std::uint64_t exchange) override { return member_->missing(exchange); }
+  [[nodiscard]] bool failed() const noexcept override { return member_->failed(); }
+  [[nodiscard]] Failure failure() const override { return member_->failure(); }
+  void fail(const Failure& failure) noexcept override { member_->fail(failure); }
+  void leave() noexcept override { member_->leave(); }
+  bool allLeft() override { return member_->allLeft(); }
+  void postSplit(int color, int key, const SharedSettings& settings) override;
+  std::unique_ptr<Group> awaitSplit(Deadline deadline) override;
+
+ private:
+  std::shared_ptr<Member> member_;
+  std::unique_ptr<ProcessTransport> transport_;
+  const Topology topology_;
+  const NetworkOptions network_;
+
+  std::uint64_t splits_ = 0;            ///< postSplit() calls so far
+  std::shared_ptr<Hub> split_hub_;      ///< of the group to come, if this rank turns out to be its first
+  SharedSettings split_settings_;
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_COMM_PROCESS_GROUP_H_

@@ -1,0 +1,83 @@
+// A TCP connection of the control plane: frames with a type and a payload.
+#ifndef SIGNCCL_CONTROL_CONNECTION_H_
+#define SIGNCCL_CONTROL_CONNECTION_H_
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <asio/ip/tcp.hpp>
+
+#include "control/messages.h"
+
+namespace signccl {
+
+/// How long the kernel of a peer may leave bytes unacknowledged before the connection counts as broken. A process that
+/// is merely stopped still acknowledges.
+inline constexpr std::chrono::milliseconds kSilenceLimit{3500};
+/// How often each side says something, so that there is always something to acknowledge.
+inline constexpr std::chrono::milliseconds kHeartbeatInterval{500};
+
+/// Frame sizes that are accepted: from anybody, and from those who have proved that they belong to the job.
+inline constexpr std::size_t kMaxStrangerFrame = std::size_t{64} << 10;
+inline constexpr std::size_t kMaxFrame = std::size_t{64} << 20;
+
+/// Used in the control thread only. Handlers are called there, and not after close().
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  using FrameHandler = std::function<void(MessageType, std::string_view payload)>;
+  using CloseHandler = std::function<void(const std::string& reason)>;
+
+  explicit Connection(asio::ip::tcp::socket socket);
+
+  /// Starts reading. `on_frame` may throw Error, which closes the connection like a fault of the network:
+  /// `on_close` is called once with the reason, unless close() came before.
+  void start(FrameHandler on_frame, CloseHandler on_close);
+
+  /// Queues a frame.
+  void send(MessageType type, std::string_view payload);
+
+  /// True if nothing is queued.
+  [[nodiscard]] bool idle() const { return queue_.empty(); }
+
+  /// Accepts larger frames from now on.
+  void trust() { max_frame_ = kMaxFrame; }
+
+  /// Closes once everything that is queued has been sent. No handler is called any more.
+  void closeWhenSent();
+  void close();
+
+  /// "host:port" of the other end, as known when the connection was made.
+  [[nodiscard]] const std::string& peer() const { return peer_; }
+
+ private:
+  void readHeader();
+  void readPayload(std::size_t size);
+  void writeNext();
+  void fail(const std::string& reason);
+
+  asio::ip::tcp::socket socket_;
+  std::string peer_;
+  FrameHandler on_frame_;
+  CloseHandler on_close_;
+  std::array<char, 5> header_{};
+  std::string payload_;
+  std::deque<std::string> queue_;
+  std::size_t max_frame_ = kMaxStrangerFrame;
+  bool closing_ = false;
+};
+
+/// Sets what all sockets of the control plane have: no delay, and the silence limit.
+void setSocketOptions(asio::ip::tcp::socket& socket);
+
+/// "10.0.0.1:4711"
+std::string toText(const asio::ip::tcp::endpoint& endpoint);
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_CONTROL_CONNECTION_H_

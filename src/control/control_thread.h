@@ -1,0 +1,15 @@
+// The thread of a process that serves its control sockets.
+#ifndef SIGNCCL_CONTROL_CONTROL_THREAD_H_
+#define SIGNCCL_CONTROL_CONTROL_THREAD_H_
+
+#include <asio/io_context.hpp>
+
+namespace signccl {
+
+/// The context that the thread runs, started at the first call. It runs until the process ends: whoever is done closes
+/// its sockets. A child after fork() gets a thread of its own. Throws std::system_error if there can be no thread.
+asio::io_context& controlContext();
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_CONTROL_CONTROL_THREAD_H_

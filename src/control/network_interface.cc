@@ -1,0 +1,128 @@
+#include "control/network_interface.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <ifaddrs.h>
+#include <memory>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace signccl {
+namespace {
+
+std::uint32_t speedOf(const std::string& name) {
+  std::ifstream file("/sys/class/net/" + name + "/speed");
+  long mbit = 0;
+  return file >> mbit && mbit > 0 ? static_cast<std::uint32_t>(mbit) : 0;
+}
+
+std::optional<asio::ip::address> addressOf(const sockaddr* address) {
+  if (address == nullptr) return std::nullopt;
+  if (address->sa_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, address, sizeof v4);
+    return asio::ip::address_v4(ntohl(v4.sin_addr.s_addr));
+  }
+  if (address->sa_family == AF_INET6) {
+    sockaddr_in6 v6{};
+    std::memcpy(&v6, address, sizeof v6);
+    asio::ip::address_v6::bytes_type bytes{};
+    std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
+    const asio::ip::address_v6 result(bytes);
+    if (!result.is_link_local()) return result;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> splitAtCommas(std::string_view list) {
+  std::vector<std::string> parts;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    if (comma > 0) parts.emplace_back(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return parts;
+}
+
+bool startsWithOne(const std::string& name, const std::vector<std::string>& prefixes) {
+  return std::ranges::any_of(prefixes, [&](const std::string& prefix) { return name.starts_with(prefix); });
+}
+
+template <typename Allows>
+std::vector<NetworkInterface> those(const std::vector<NetworkInterface>& all, const Allows& allows) {
+  std::vector<NetworkInterface> chosen;
+  std::ranges::copy_if(all, std::back_inserter(chosen), allows);
+  return chosen;
+}
+
+std::vector<NetworkInterface> chooseUnasked(const std::vector<NetworkInterface>& all) {
+  const std::vector<std::string> unlikely = {"lo", "docker", "virbr", "br-", "veth"};
+  std::vector<NetworkInterface> chosen =
+      those(all, [&](const NetworkInterface& one) { return !startsWithOne(one.name, unlikely); });
+  if (chosen.empty()) chosen = those(all, [](const NetworkInterface& one) { return one.name != "lo"; });
+  return chosen.empty() ? all : chosen;
+}
+
+std::string namesOf(const std::vector<NetworkInterface>& interfaces) {
+  std::vector<std::string> names;
+  for (const NetworkInterface& one : interfaces) {
+    if (std::ranges::find(names, one.name) == names.end()) names.push_back(one.name);
+  }
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ",") + name;
+  return list;
+}
+
+}  // namespace
+
+std::vector<NetworkInterface> networkInterfaces() {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) {
+    throw Error(signcclSystemError, std::string("cannot list the network interfaces: ") + std::strerror(errno));
+  }
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, freeifaddrs);
+  std::vector<NetworkInterface> interfaces;
+  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+    const auto address = addressOf(one->ifa_addr);
+    if ((one->ifa_flags & IFF_UP) == 0 || !address) continue;
+    interfaces.push_back({one->ifa_name, *address, speedOf(one->ifa_name)});
+  }
+  std::ranges::stable_sort(interfaces, {}, [](const NetworkInterface& one) { return one.address.is_v6(); });
+  return interfaces;
+}
+
+std::vector<NetworkInterface> chooseInterfaces(const std::vector<NetworkInterface>& all,
+                                               const std::optional<std::string>& filter) {
+  if (!filter) return chooseUnasked(all);
+  const bool is_exact = filter->starts_with('=');
+  const bool is_inverted = filter->starts_with('^');
+  const std::vector<std::string> names = splitAtCommas(std::string_view(*filter).substr(is_exact || is_inverted ? 1 : 0));
+  std::vector<NetworkInterface> chosen = those(all, [&](const NetworkInterface& one) {
+    if (is_exact) return std::ranges::find(names, one.name) != names.end();
+    return startsWithOne(one.name, names) != is_inverted;
+  });
+  if (chosen.empty()) {
+    throw Error(signcclInvalidUsage, "SIGNCCL_SOCKET_IFNAME is '" + *filter +
+                                         "', which allows none of the interfaces of this machine: " + namesOf(all));
+  }
+  return chosen;
+}
+
+std::string ucxDevices(const std::vector<NetworkInterface>& interfaces) {
+  std::string devices = namesOf(interfaces);
+  std::error_code no_rdma;
+  for (const auto& device : std::filesystem::directory_iterator("/sys/class/infiniband", no_rdma)) {
+    for (const auto& port : std::filesystem::directory_iterator(device.path() / "ports", no_rdma)) {
+      devices += (devices.empty() ? "" : ",") + device.path().filename().string() + ":" + port.path().filename().string();
+    }
+  }
+  return devices;
+}
+
+}  // namespace signccl

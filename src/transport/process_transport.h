@@ -1,0 +1,30 @@
+// A transport between processes: one whose ranks have to tell each other their addresses.
+#ifndef SIGNCCL_TRANSPORT_PROCESS_TRANSPORT_H_
+#define SIGNCCL_TRANSPORT_PROCESS_TRANSPORT_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "transport/transport.h"
+
+namespace signccl {
+
+class ProcessTransport : public Transport {
+ public:
+  /// What peers need to reach this rank: opaque bytes, some hundred.
+  [[nodiscard]] virtual const std::string& address() const = 0;
+
+  /// Tells the addresses of all ranks, [rank]; before the first send.
+  virtual void setAddresses(std::vector<std::string> addresses) = 0;
+};
+
+/// Version of the library behind the transport, e.g. "1.13.1"; empty if SignCCL was built without one.
+std::string processTransportVersion();
+
+/// Makes the transport of one rank. `net_devices`: a list as in UCX_NET_DEVICES; empty: as UCX chooses. Throws Error.
+std::unique_ptr<ProcessTransport> makeProcessTransport(const std::string& net_devices, Rank rank, int nranks);
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_TRANSPORT_PROCESS_TRANSPORT_H_

@@ -1,0 +1,134 @@
+// Transport over UCX active messages: between processes and hosts, through shared memory, tcp or verbs as UCX chooses.
+//
+// A message up to one segment of the transport arrives in memory of UCX and is handed on as it lies there; a larger one
+// is announced, and moves into the memory of its receive once that is posted (UCX's rendezvous). No credits are needed:
+// every schedule has all ranks wait for votes of all others before a slice ends, so a rank is ahead of another by at
+// most the lanes of one exchange, which bounds what arrives unasked (docs/architecture.md).
+#ifndef SIGNCCL_TRANSPORT_UCX_UCX_TRANSPORT_H_
+#define SIGNCCL_TRANSPORT_UCX_UCX_TRANSPORT_H_
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "transport/process_transport.h"
+#include "transport/ucx/ucx_context.h"
+
+namespace signccl {
+
+/// One worker of UCX, for one rank of one communicator.
+class UcxTransport final : public ProcessTransport {
+ public:
+  /// Makes the worker, which peers can reach at address() from now on.
+  UcxTransport(std::shared_ptr<UcxContext> context, Rank rank, int nranks);
+  ~UcxTransport() override;
+  UcxTransport(const UcxTransport&) = delete;
+  UcxTransport& operator=(const UcxTransport&) = delete;
+
+  [[nodiscard]] const std::string& address() const override { return address_; }
+  /// A connection is made at the first send to a peer.
+  void setAddresses(std::vector<std::string> addresses) override;
+  void send(Rank peer, Tag tag, ConstBytes bytes, Request& request) override;
+  void recv(Rank peer, Tag tag, Bytes memory, Landing landing, Request& request) override;
+  void release(Request& request) override;
+  void progress(std::vector<Request*>& completed) override;
+  void wait(std::chrono::microseconds longest) override;
+  void wake() override;
+  void keepAlive(std::shared_ptr<const void> memory) override;
+  [[nodiscard]] TransportCounters counters() const override { return counters_; }
+
+ private:
+  /// What goes before each message, in the byte order of the machine, which UCX requires to be the same on all.
+  struct Header {
+    Tag tag;
+    Rank source;
+    std::uint32_t reserved;
+  };
+
+  struct Peer {
+    UcxTransport* owner = nullptr;
+    ucp_ep_h endpoint = nullptr;
+    ucs_status_t status = UCS_OK;  ///< why the endpoint is broken
+    int outstanding = 0;           ///< sends under way and receives posted
+  };
+
+  /// A send or a rendezvous that UCX has not completed.
+  struct Transfer {
+    UcxTransport* owner = nullptr;
+    Header header{};
+    Request* request = nullptr;
+    std::size_t size = 0;
+  };
+
+  enum class Form : std::uint8_t {
+    kCopied,      ///< in `copy`
+    kHeld,        ///< at `data`, in memory of UCX
+    kRendezvous,  ///< still at its sender; `data` is what UCX announced it with
+  };
+
+  /// A message that has not met its receive.
+  struct Arrival {
+    Rank source = 0;
+    Form form = Form::kCopied;
+    Tag tag;
+    void* data = nullptr;
+    std::size_t size = 0;
+    std::vector<std::byte> copy;
+  };
+
+  struct Posted {
+    Rank source = 0;
+    Landing landing = Landing::kCopy;
+    Tag tag;
+    Bytes memory;
+    Request* request = nullptr;
+  };
+
+  static ucs_status_t onMessage(void* self, const void* header, std::size_t header_size, void* data, std::size_t size,
+                                const ucp_am_recv_param_t* param);
+  static void onSent(void* operation, ucs_status_t status, void* transfer);
+  static void onReceived(void* operation, ucs_status_t status, std::size_t size, void* transfer);
+  static void onBroken(void* peer, ucp_ep_h endpoint, ucs_status_t status);
+
+  void makeWorker();
+  Peer& connectedPeer(Rank rank);
+  ucs_status_t take(const Header& header, void* data, std::size_t size, std::uint64_t attributes);
+  void accept(const Posted& posted, Arrival& arrival);
+  void startRendezvous(const Posted& posted, const Arrival& arrival);
+  void checkSize(const Posted& posted, std::size_t size) const;
+  void finishReceive(Request& request, ConstBytes data);
+  void transferDone(Transfer& transfer, ucs_status_t status);
+  void matchArrivals();
+  void throwIfBroken();
+  Transfer& takeTransfer(Request& request, std::size_t size);
+  void breakPeer(Peer& peer, ucs_status_t status);
+  void close() noexcept;
+
+  std::shared_ptr<UcxContext> context_;
+  const Rank rank_;
+  ucp_worker_h worker_ = nullptr;
+  int event_fd_ = -1;  ///< of UCX: readable when there is something to progress
+  int wake_fd_ = -1;   ///< an eventfd, for wake()
+  std::string address_;
+  std::vector<std::string> addresses_;
+  std::vector<Peer> peers_;
+
+  std::vector<Posted> posted_;
+  std::vector<Arrival> unexpected_;
+  std::vector<Arrival> arrivals_;              ///< of the last turn of the worker
+  std::vector<Request*> completed_;            ///< not yet given to the caller
+  std::vector<void*> held_;                    ///< messages in memory of UCX that the caller has
+  std::deque<Transfer> transfers_;             ///< all that were ever needed at once
+  std::vector<Transfer*> unused_transfers_;    ///< of transfers_
+  std::vector<std::vector<std::byte>> spare_;  ///< memory for copies
+  std::vector<std::shared_ptr<const void>> kept_;
+  int under_way_ = 0;  ///< transfers that UCX has not completed
+  std::optional<std::chrono::steady_clock::time_point> broken_since_;
+  TransportCounters counters_;
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_TRANSPORT_UCX_UCX_TRANSPORT_H_
