@@ -78,7 +78,8 @@ void Connection::send(MessageType type, std::string_view payload) {
 void Connection::writeNext() {
   asio::async_write(socket_, asio::buffer(queue_.front()),
                     [self = shared_from_this()](asio::error_code error, std::size_t) {
-                      if (error) return self->fail(error.message());
+                      // What the peer sent before it closed the connection is still to be read; then reading fails too.
+                      if (error) return self->queue_.clear();
                       self->queue_.pop_front();
                       if (!self->queue_.empty()) {
                         self->writeNext();

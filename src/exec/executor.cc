@@ -196,10 +196,8 @@ void Executor::startStation(Lane& lane, std::int32_t station) {
 void Executor::runStation(Lane& lane, std::int32_t station) noexcept {
   const std::int64_t begin_ns = trace_ != nullptr ? nowNs() : 0;
   const PlanStep* step = station < 0 ? nullptr : &exchange_.plan->steps[static_cast<std::size_t>(station)];
-  if (station == kEncodeStation) {
-    encodeSlice(exchange_, lane.slice);
-  } else if (station == kDecodeStation) {
-    decodeSlice(exchange_, lane.slice);
+  if (step == nullptr) {
+    station == kEncodeStation ? encodeSlice(exchange_, lane.slice) : decodeSlice(exchange_, lane.slice);
   } else if (step->kind == StepKind::kCount) {
     countVotes(exchange_, lane.slice, *step);
   } else {

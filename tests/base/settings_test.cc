@@ -104,7 +104,7 @@ TEST_F(SettingsTest, MalformedLineIsAnErrorWithFileAndLine) {
 TEST_F(SettingsTest, UnknownNameInAFileIsAnErrorThatListsTheNames) {
   set("SIGNCCL_CONF_FILE", write("bad.conf", "SIGNCCL_ALGORITHM=ring\n"));
   EXPECT_THAT(usageErrorOf([&] { load(); }),
-              AllOf(HasSubstr(":1"), HasSubstr("SIGNCCL_ALGORITHM"), HasSubstr("SIGNCCL_ALGO, SIGNCCL_CONF_FILE")));
+              AllOf(HasSubstr(":1"), HasSubstr("SIGNCCL_ALGORITHM"), HasSubstr("SIGNCCL_ALGO, SIGNCCL_COMM_ID")));
 }
 
 TEST_F(SettingsTest, ConfFileInAFileIsAnError) {

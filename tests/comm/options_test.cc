@@ -132,7 +132,9 @@ TEST_F(OptionsTest, UnknownAlgorithmIsAnErrorThatListsThem) {
   for (const std::string bad : {"Ring", "", "butterfly"}) {
     signcclConfig_t config = defaultConfig();
     config.algorithm = bad.c_str();
-    EXPECT_EQ(errorOf(config), (Caught{signcclInvalidArgument, "config.algorithm is '" + bad + "', " + expected}));
+    std::string message = "config.algorithm is '";
+    message.append(bad).append("', ").append(expected);
+    EXPECT_EQ(errorOf(config), (Caught{signcclInvalidArgument, message}));
   }
   EXPECT_EQ(errorWith("SIGNCCL_ALGO", "butterfly"),
             (Caught{signcclInvalidUsage, "SIGNCCL_ALGO=butterfly (from the environment): " + expected}));
