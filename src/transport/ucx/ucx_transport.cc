@@ -220,6 +220,7 @@ UcxTransport::Transfer& UcxTransport::takeTransfer(Request& request, std::size_t
 /// A send is complete. One that failed stays outstanding, so that its peer is reported.
 void UcxTransport::transferDone(Transfer& transfer, ucs_status_t status) {
   --under_way_;
+  if (closing_) return;  // the caller's requests are gone
   unused_transfers_.push_back(&transfer);
   Peer& peer = peers_[static_cast<std::size_t>(transfer.request->peer)];
   if (status != UCS_OK) {
@@ -240,6 +241,7 @@ void UcxTransport::onReceived(void* operation, ucs_status_t status, std::size_t 
   auto& done = *static_cast<Transfer*>(transfer);
   UcxTransport& self = *done.owner;
   --self.under_way_;
+  if (self.closing_) return ucp_request_free(operation);  // the caller's requests are gone
   self.unused_transfers_.push_back(&done);
   if (status == UCS_OK) {
     self.finishReceive(*done.request, done.request->data);
@@ -356,6 +358,7 @@ void UcxTransport::wake() {
 void UcxTransport::keepAlive(std::shared_ptr<const void> memory) { kept_.push_back(std::move(memory)); }
 
 void UcxTransport::close() noexcept {
+  closing_ = true;
   const auto progressUntil = [this](const auto& done) {
     const auto deadline = steady_clock::now() + kFlushTime;
     while (!done() && steady_clock::now() < deadline) {

@@ -124,6 +124,7 @@ class UcxTransport final : public ProcessTransport {
   std::vector<Transfer*> unused_transfers_;    ///< of transfers_
   std::vector<std::vector<std::byte>> spare_;  ///< memory for copies
   std::vector<std::shared_ptr<const void>> kept_;
+  bool closing_ = false;
   int under_way_ = 0;  ///< transfers that UCX has not completed
   std::optional<std::chrono::steady_clock::time_point> broken_since_;
   TransportCounters counters_;
