@@ -33,7 +33,8 @@ std::optional<Failure> Announcements::leave(Rank rank) {
   left_[static_cast<std::size_t>(rank)] = 1;
   const std::int64_t mine = last_[static_cast<std::size_t>(rank)];
   for (std::size_t other = 0; other < last_.size(); ++other) {
-    if (last_[other] > mine) return leftBeforeExchange(rank, static_cast<std::uint64_t>(mine + 1), static_cast<Rank>(other));
+    if (last_[other] > mine)
+      return leftBeforeExchange(rank, static_cast<std::uint64_t>(mine + 1), static_cast<Rank>(other));
   }
   return std::nullopt;
 }

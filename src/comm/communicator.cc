@@ -32,10 +32,10 @@ Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& opti
       trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
       planner_(group_->rank(), group_->topology(), group_->costModel(), options.algorithm),
       nthreads_(threadsOf(options, *group_)),
-      executor_(*options.kernels, *transport_, {.nthreads = nthreads_, .slice_bytes = options.slice_bytes}, trace_.get()) {
+      executor_(*options.kernels, *transport_, {.nthreads = nthreads_, .slice_bytes = options.slice_bytes},
+                trace_.get()) {
   log(LogLevel::kInfo, Subsystem::kInit, rank(), "communicator '", options.name, "' of ", nranks(), " ranks on ",
-      group_->topology().nnodes(), " node(s), kernels ", options.kernels->name, ", ",
-      nthreads_, " thread(s)");
+      group_->topology().nnodes(), " node(s), kernels ", options.kernels->name, ", ", nthreads_, " thread(s)");
 }
 
 Communicator::~Communicator() {

@@ -14,8 +14,8 @@ class LoopbackRecord;
 
 class LoopbackGroup final : public Group {
  public:
-  /// Takes place `rank` of the group that `name` names; does not wait for the others. Whoever gave out the name has seen
-  /// to it that all of the `nranks` ranks are of this process, agree, and enter once each.
+  /// Takes place `rank` of the group that `name` names; does not wait for the others. Whoever gave out the name has
+  /// seen to it that all of the `nranks` ranks are of this process, agree, and enter once each.
   static std::unique_ptr<LoopbackGroup> enter(const Secret& name, int nranks, Rank rank, int ranks_per_node);
 
   /// All places of a new group.

@@ -61,10 +61,7 @@ std::vector<Choice> choicesOfColor(int color, const std::vector<std::string>& pa
 
 ProcessGroup::ProcessGroup(std::shared_ptr<Member> member, std::unique_ptr<ProcessTransport> transport,
                            const Topology& topology, NetworkOptions network)
-    : member_(std::move(member)),
-      transport_(std::move(transport)),
-      topology_(topology),
-      network_(std::move(network)) {}
+    : member_(std::move(member)), transport_(std::move(transport)), topology_(topology), network_(std::move(network)) {}
 
 ProcessGroup::~ProcessGroup() {
   member_->leave();

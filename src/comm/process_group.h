@@ -44,8 +44,8 @@ class ProcessGroup final : public Group {
   const Topology topology_;
   const NetworkOptions network_;
 
-  std::uint64_t splits_ = 0;            ///< postSplit() calls so far
-  std::shared_ptr<Hub> split_hub_;      ///< of the group to come, if this rank turns out to be its first
+  std::uint64_t splits_ = 0;        ///< postSplit() calls so far
+  std::shared_ptr<Hub> split_hub_;  ///< of the group to come, if this rank turns out to be its first
   SharedSettings split_settings_;
 };
 

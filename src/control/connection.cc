@@ -1,11 +1,11 @@
 #include "control/connection.h"
 
-#include <netinet/tcp.h>
 #include <utility>
 
 #include <asio/buffer.hpp>
 #include <asio/read.hpp>
 #include <asio/write.hpp>
+#include <netinet/tcp.h>
 
 #include "base/error.h"
 #include "control/wire.h"

@@ -35,8 +35,7 @@ std::string_view minorVersion(std::string_view version) { return version.substr(
 
 }  // namespace
 
-Hub::Hub(asio::io_context& context)
-    : context_(context), acceptor_(context), timer_(context), accept_timer_(context) {}
+Hub::Hub(asio::io_context& context) : context_(context), acceptor_(context), timer_(context), accept_timer_(context) {}
 
 std::shared_ptr<Hub> Hub::open(const asio::ip::tcp::endpoint& address, const Secret& secret) {
   auto hub = std::make_shared<Hub>(controlContext());
@@ -188,8 +187,9 @@ std::optional<Failure> Hub::objectionTo(const HelloMessage& hello) const {
                                             " on rank " + std::to_string(hello.rank)};
   }
   if (earlier.ucx_version != hello.ucx_version) {
-    log(LogLevel::kWarn, Subsystem::kBootstrap, kNoRank, "the ranks have different versions of UCX, which may not understand each other: '",
-        earlier.ucx_version, "' on rank ", earlier.rank, " and '", hello.ucx_version, "' on rank ", hello.rank);
+    log(LogLevel::kWarn, Subsystem::kBootstrap, kNoRank,
+        "the ranks have different versions of UCX, which may not understand each other: '", earlier.ucx_version,
+        "' on rank ", earlier.rank, " and '", hello.ucx_version, "' on rank ", hello.rank);
   }
   if (const auto difference = describeDifference(earlier.settings, earlier.rank, hello.settings, hello.rank)) {
     return Failure{signcclInvalidUsage, *difference};

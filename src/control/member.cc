@@ -66,10 +66,11 @@ void Member::connect() {
     if (!error) return self->greet(std::move(self->socket_));
     if (error == asio::error::connection_refused && !self->options_.may_be_early &&
         self->attempts_ >= kAttemptsIfListening) {
-      return self->setFailure({signcclRemoteError, "rank " + std::to_string(self->rank()) + " found nobody at " +
-                                                       toText(self->options_.point.address) +
-                                                       ", where the ranks meet: the process that made commId is gone, or "
-                                                       "all ranks had joined already"});
+      return self->setFailure(
+          {signcclRemoteError, "rank " + std::to_string(self->rank()) + " found nobody at " +
+                                   toText(self->options_.point.address) +
+                                   ", where the ranks meet: the process that made commId is gone, or "
+                                   "all ranks had joined already"});
     }
     self->retry(error.message());
   });
@@ -88,9 +89,9 @@ void Member::retry(const std::string& reason) {
 void Member::greet(asio::ip::tcp::socket socket) {
   connection_ = std::make_shared<Connection>(std::move(socket));
   connection_->trust();
-  connection_->start([self = shared_from_this()](MessageType type,
-                                                 std::string_view payload) { self->onFrame(type, payload); },
-                     [self = shared_from_this()](const std::string& reason) { self->onClose(reason); });
+  connection_->start(
+      [self = shared_from_this()](MessageType type, std::string_view payload) { self->onFrame(type, payload); },
+      [self = shared_from_this()](const std::string& reason) { self->onClose(reason); });
   HelloMessage hello;
   hello.secret = options_.point.secret;
   hello.rank = options_.rank;
@@ -195,9 +196,8 @@ void Member::onClose(const std::string& reason) {
   const std::vector<Rank> hub_ranks = ranksOfHub();
   {
     const std::lock_guard lock(mutex_);
-    const bool hub_is_done = std::ranges::any_of(hub_ranks, [&](Rank one) {
-      return left_[static_cast<std::size_t>(one)].has_value();
-    });
+    const bool hub_is_done =
+        std::ranges::any_of(hub_ranks, [&](Rank one) { return left_[static_cast<std::size_t>(one)].has_value(); });
     if (all_left_ || has_left_ || hub_is_done) {
       all_left_ = true;  // as far as anybody can still find out
       changed_.notify_all();
@@ -275,9 +275,8 @@ std::vector<Rank> Member::missing(std::uint64_t exchange) {
   std::unique_lock lock(mutex_);
   missing_.reset();
   send(MessageType::kQuery, encodeNumber(exchange));
-  const bool answered = changed_.wait_for(lock, kAnswerTime, [&] {
-    return failed() || (missing_ && missing_->exchange == exchange);
-  });
+  const bool answered =
+      changed_.wait_for(lock, kAnswerTime, [&] { return failed() || (missing_ && missing_->exchange == exchange); });
   if (answered && missing_) return missing_->ranks;
   lock.unlock();
   return answered ? std::vector<Rank>{} : ranksOfHub();

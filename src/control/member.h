@@ -57,8 +57,8 @@ class Member : public std::enable_shared_from_this<Member> {
   [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
 
   /// Notes that this rank begins `exchange`. The hub is only told if it does not end soon, or if `at_once`: ranks that
-  /// disagree do not understand each other's messages, so their exchange never ends. Throws the failure of the group, or
-  /// of this exchange if a rank has left before.
+  /// disagree do not understand each other's messages, so their exchange never ends. Throws the failure of the group,
+  /// or of this exchange if a rank has left before.
   void begin(std::uint64_t exchange, const ExchangeSignature& signature, bool at_once);
   /// Notes that this rank has ended all exchanges up to this one.
   void end(std::uint64_t exchange) noexcept { ended_.store(exchange + 1, std::memory_order_relaxed); }

@@ -41,9 +41,9 @@ inline constexpr auto kLastMessageType = MessageType::kOverdue;
 
 /// Who a rank is.
 struct RankInfo {
-  std::string host;           ///< ranks with the same text share a node
-  std::string machine;        ///< ranks with the same text share processor cores
-  std::uint64_t process = 0;  ///< ranks with the same number are threads of one process
+  std::string host;             ///< ranks with the same text share a node
+  std::string machine;          ///< ranks with the same text share processor cores
+  std::uint64_t process = 0;    ///< ranks with the same number are threads of one process
   std::uint32_t link_mbit = 0;  ///< speed of its network interface, 0: unknown
 
   friend bool operator==(const RankInfo&, const RankInfo&) = default;

@@ -7,9 +7,10 @@
 #include <fstream>
 #include <ifaddrs.h>
 #include <memory>
+#include <string_view>
+
 #include <net/if.h>
 #include <netinet/in.h>
-#include <string_view>
 
 #include "base/error.h"
 
@@ -102,7 +103,8 @@ std::vector<NetworkInterface> chooseInterfaces(const std::vector<NetworkInterfac
   if (!filter) return chooseUnasked(all);
   const bool is_exact = filter->starts_with('=');
   const bool is_inverted = filter->starts_with('^');
-  const std::vector<std::string> names = splitAtCommas(std::string_view(*filter).substr(is_exact || is_inverted ? 1 : 0));
+  const std::vector<std::string> names =
+      splitAtCommas(std::string_view(*filter).substr(is_exact || is_inverted ? 1 : 0));
   std::vector<NetworkInterface> chosen = those(all, [&](const NetworkInterface& one) {
     if (is_exact) return std::ranges::find(names, one.name) != names.end();
     return startsWithOne(one.name, names) != is_inverted;
@@ -119,7 +121,8 @@ std::string ucxDevices(const std::vector<NetworkInterface>& interfaces) {
   std::error_code no_rdma;
   for (const auto& device : std::filesystem::directory_iterator("/sys/class/infiniband", no_rdma)) {
     for (const auto& port : std::filesystem::directory_iterator(device.path() / "ports", no_rdma)) {
-      devices += (devices.empty() ? "" : ",") + device.path().filename().string() + ":" + port.path().filename().string();
+      devices +=
+          (devices.empty() ? "" : ",") + device.path().filename().string() + ":" + port.path().filename().string();
     }
   }
   return devices;

@@ -2,8 +2,9 @@
 #ifndef SIGNCCL_CONTROL_UNIQUE_ID_H_
 #define SIGNCCL_CONTROL_UNIQUE_ID_H_
 
-#include <asio/ip/tcp.hpp>
 #include <string_view>
+
+#include <asio/ip/tcp.hpp>
 
 #include "control/messages.h"
 #include "signccl/signccl.h"

@@ -147,12 +147,13 @@ std::vector<Case> someCases() {
 /// The first result that is not the reference's, in words; nothing if all are right.
 std::string firstWrong(signcclComm_t comm, int rank, int nranks) {
   std::uint64_t call_number = 0;
-  for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{65}, std::size_t{1000}, std::size_t{100003},
-                                  std::size_t{3'000'001}}) {
+  for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{65}, std::size_t{1000},
+                                  std::size_t{100003}, std::size_t{3'000'001}}) {
     for (const Case& tested : someCases()) {
       if (count > 1'000'000 && (tested.sendtype != signcclInt8 || nranks > 3)) continue;
       std::vector<std::vector<std::byte>> inputs;
-      for (int r = 0; r < nranks; ++r) inputs.push_back(makeInput(tested.sendtype, count, static_cast<unsigned>(r) + 1));
+      for (int r = 0; r < nranks; ++r)
+        inputs.push_back(makeInput(tested.sendtype, count, static_cast<unsigned>(r) + 1));
       std::vector<std::byte> result(bufferBytes(tested.recvtype, count));
       const auto& mine = inputs[static_cast<std::size_t>(rank)];
       if (call(tested, mine.data(), result.data(), count, comm) != signcclSuccess) return signcclGetLastError(nullptr);

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+
 #include <ucp/api/ucp.h>
 
 namespace signccl {

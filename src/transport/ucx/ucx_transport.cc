@@ -100,8 +100,8 @@ UcxTransport::Peer& UcxTransport::connectedPeer(Rank rank) {
   Peer& peer = peers_[static_cast<std::size_t>(rank)];
   if (peer.endpoint != nullptr) return peer;
   ucp_ep_params_t params{};
-  params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
-                      UCP_EP_PARAM_FIELD_ERR_HANDLER;
+  params.field_mask =
+      UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER;
   params.address = reinterpret_cast<const ucp_address_t*>(addresses_[static_cast<std::size_t>(rank)].data());
   params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
   params.err_handler = {onBroken, &peer};
@@ -347,7 +347,8 @@ void UcxTransport::wait(std::chrono::microseconds longest) {
   const timespec timeout{seconds.count(), std::chrono::nanoseconds(longest - seconds).count()};
   ppoll(sources.data(), sources.size(), &timeout, nullptr);
   std::uint64_t wakes = 0;
-  if ((sources[1].revents & POLLIN) != 0) [[maybe_unused]] const ssize_t got = read(wake_fd_, &wakes, sizeof wakes);
+  if ((sources[1].revents & POLLIN) != 0) [[maybe_unused]]
+    const ssize_t got = read(wake_fd_, &wakes, sizeof wakes);
 }
 
 void UcxTransport::wake() {
