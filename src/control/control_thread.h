@@ -6,8 +6,9 @@
 
 namespace signccl {
 
-/// The context that the thread runs, started at the first call. It runs until the process ends: whoever is done closes
-/// its sockets. A child after fork() gets a thread of its own. Throws std::system_error if there can be no thread.
+/// The context that the thread runs, started at the first call. It runs until the process ends or the library
+/// is unloaded: whoever is done closes its sockets. What is posted later than that never runs. A child after fork()
+/// gets a thread of its own. Throws std::system_error if there can be no thread.
 asio::io_context& controlContext();
 
 }  // namespace signccl

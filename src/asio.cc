@@ -1,0 +1,2 @@
+// All of Asio that is not a template.
+#include <asio/impl/src.hpp>
