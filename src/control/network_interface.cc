@@ -101,13 +101,16 @@ std::vector<NetworkInterface> networkInterfaces() {
 std::vector<NetworkInterface> chooseInterfaces(const std::vector<NetworkInterface>& all,
                                                const std::optional<std::string>& filter) {
   if (!filter) return chooseUnasked(all);
-  const bool is_exact = filter->starts_with('=');
-  const bool is_inverted = filter->starts_with('^');
-  const std::vector<std::string> names =
-      splitAtCommas(std::string_view(*filter).substr(is_exact || is_inverted ? 1 : 0));
+  std::string_view list = *filter;
+  const bool is_inverted = list.starts_with('^');
+  if (is_inverted) list.remove_prefix(1);
+  const bool is_exact = list.starts_with('=');
+  if (is_exact) list.remove_prefix(1);
+  const std::vector<std::string> names = splitAtCommas(list);
   std::vector<NetworkInterface> chosen = those(all, [&](const NetworkInterface& one) {
-    if (is_exact) return std::ranges::find(names, one.name) != names.end();
-    return startsWithOne(one.name, names) != is_inverted;
+    const bool is_listed =
+        is_exact ? std::ranges::find(names, one.name) != names.end() : startsWithOne(one.name, names);
+    return is_listed != is_inverted;
   });
   if (chosen.empty()) {
     throw Error(signcclInvalidUsage, "SIGNCCL_SOCKET_IFNAME is '" + *filter +
