@@ -76,7 +76,11 @@ std::optional<SentFrame> RawPeer::receiveFrame() const {
 
 std::optional<SentFrame> RawPeer::receiveMessage() const {
   std::optional<SentFrame> frame = receiveFrame();
-  while (frame && frame->type == MessageType::kHeartbeat) frame = receiveFrame();
+  const Deadline deadline = in(kPatience);
+  while (frame && frame->type == MessageType::kHeartbeat) {
+    if (std::chrono::steady_clock::now() > deadline) return std::nullopt;
+    frame = receiveFrame();
+  }
   return frame;
 }
 
