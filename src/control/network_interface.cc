@@ -35,7 +35,7 @@ std::optional<asio::ip::address> addressOf(const sockaddr* address) {
     std::memcpy(&v6, address, sizeof v6);
     asio::ip::address_v6::bytes_type bytes{};
     std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
-    const asio::ip::address_v6 result(bytes);
+    asio::ip::address_v6 result(bytes);
     if (!result.is_link_local()) return result;
   }
   return std::nullopt;
@@ -89,12 +89,13 @@ std::vector<NetworkInterface> networkInterfaces() {
   }
   const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, freeifaddrs);
   std::vector<NetworkInterface> interfaces;
-  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
-    const auto address = addressOf(one->ifa_addr);
-    if ((one->ifa_flags & IFF_UP) == 0 || !address) continue;
-    interfaces.push_back({one->ifa_name, *address, speedOf(one->ifa_name)});
+  for (const bool wants_v6 : {false, true}) {
+    for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+      const auto address = addressOf(one->ifa_addr);
+      if ((one->ifa_flags & IFF_UP) == 0 || !address || address->is_v6() != wants_v6) continue;
+      interfaces.push_back({one->ifa_name, *address, speedOf(one->ifa_name)});
+    }
   }
-  std::ranges::stable_sort(interfaces, {}, [](const NetworkInterface& one) { return one.address.is_v6(); });
   return interfaces;
 }
 
