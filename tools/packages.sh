@@ -10,6 +10,9 @@ test_packages=(libgmock-dev libgtest-dev qemu-user)
 # Tests under preset neon: cross compiler, and the sources of GoogleTest to build for Arm.
 neon_packages=(g++-aarch64-linux-gnu googletest)
 
+# What tools/fuzz needs beside those to build and to test: a compiler with libFuzzer, and its sanitizers.
+fuzz_packages=(clang libclang-rt-14-dev)
+
 # What perf/baselines measures for comparison; without it, it is left out.
 baseline_packages=(openmpi-bin libopenmpi-dev)
 

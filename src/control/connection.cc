@@ -1,14 +1,12 @@
 #include "control/connection.h"
 
+#include <exception>
 #include <utility>
 
 #include <asio/buffer.hpp>
 #include <asio/read.hpp>
 #include <asio/write.hpp>
 #include <netinet/tcp.h>
-
-#include "base/error.h"
-#include "control/wire.h"
 
 namespace signccl {
 
@@ -35,43 +33,32 @@ Connection::Connection(asio::ip::tcp::socket socket) : socket_(std::move(socket)
 void Connection::start(FrameHandler on_frame, CloseHandler on_close) {
   on_frame_ = std::move(on_frame);
   on_close_ = std::move(on_close);
-  readHeader();
+  readNext();
 }
 
-void Connection::readHeader() {
-  asio::async_read(socket_, asio::buffer(header_), [self = shared_from_this()](asio::error_code error, std::size_t) {
-    if (!self->on_frame_) return;
-    if (error) return self->fail(error == asio::error::eof ? "it was closed" : error.message());
-    WireReader reader({self->header_.data(), self->header_.size()});
-    const auto size = reader.number<std::uint32_t>();
-    if (size > self->max_frame_) return self->fail("it announced a message of " + std::to_string(size) + " bytes");
-    self->readPayload(size);
-  });
-}
-
-void Connection::readPayload(std::size_t size) {
-  payload_.resize(size);
-  asio::async_read(socket_, asio::buffer(payload_), [self = shared_from_this()](asio::error_code error, std::size_t) {
-    if (!self->on_frame_) return;
-    if (error) return self->fail(error == asio::error::eof ? "it was closed" : error.message());
-    const auto type = static_cast<std::uint8_t>(self->header_[4]);
-    try {
-      if (type == 0 || type > static_cast<std::uint8_t>(kLastMessageType)) WireReader::fail("its type is unknown");
-      // A copy, since the handler may close the connection, which drops on_frame_.
-      const FrameHandler handler = self->on_frame_;
-      handler(static_cast<MessageType>(type), self->payload_);
-    } catch (const Error& malformed) {
-      return self->fail(malformed.what());
-    }
-    if (self->on_frame_) self->readHeader();
-  });
+void Connection::readNext() {
+  const std::span<char> wanted = parser_.wanted();
+  asio::async_read(socket_, asio::buffer(wanted.data(), wanted.size()),
+                   [self = shared_from_this()](asio::error_code error, std::size_t) {
+                     if (!self->on_frame_) return;
+                     if (error) return self->fail(error == asio::error::eof ? "it was closed" : error.message());
+                     try {
+                       if (const auto frame = self->parser_.advance()) {
+                         // A copy, since the handler may close the connection, which drops on_frame_.
+                         const FrameHandler handler = self->on_frame_;
+                         handler(frame->type, frame->payload);
+                       }
+                     } catch (const std::exception& fault) {
+                       // Also when memory runs out: a connection that nobody reads would pass for a silent rank.
+                       return self->fail(fault.what());
+                     }
+                     if (self->on_frame_) self->readNext();
+                   });
 }
 
 void Connection::send(MessageType type, std::string_view payload) {
   if (closing_ || !socket_.is_open()) return;
-  WireWriter writer;
-  writer.number(static_cast<std::uint32_t>(payload.size())).number(static_cast<std::uint8_t>(type)).raw(payload);
-  queue_.push_back(writer.take());
+  queue_.push_back(encodeFrame({type, payload}));
   if (queue_.size() == 1) writeNext();
 }
 
@@ -80,6 +67,7 @@ void Connection::writeNext() {
                     [self = shared_from_this()](asio::error_code error, std::size_t) {
                       // What the peer sent before it closed the connection is still to be read; then reading fails too.
                       if (error) return self->queue_.clear();
+                      if (self->queue_.empty()) return;  // closed since the last byte left
                       self->queue_.pop_front();
                       if (!self->queue_.empty()) {
                         self->writeNext();

@@ -2,9 +2,7 @@
 #ifndef SIGNCCL_CONTROL_CONNECTION_H_
 #define SIGNCCL_CONTROL_CONNECTION_H_
 
-#include <array>
 #include <chrono>
-#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -13,7 +11,7 @@
 
 #include <asio/ip/tcp.hpp>
 
-#include "control/messages.h"
+#include "control/frame.h"
 
 namespace signccl {
 
@@ -23,10 +21,6 @@ inline constexpr std::chrono::milliseconds kSilenceLimit{3500};
 /// How often each side says something, so that there is always something to acknowledge.
 inline constexpr std::chrono::milliseconds kHeartbeatInterval{500};
 
-/// Frame sizes that are accepted: from anybody, and from those who have proved that they belong to the job.
-inline constexpr std::size_t kMaxStrangerFrame = std::size_t{64} << 10;
-inline constexpr std::size_t kMaxFrame = std::size_t{64} << 20;
-
 /// Used in the control thread only. Handlers are called there, and not after close().
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
@@ -35,8 +29,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   explicit Connection(asio::ip::tcp::socket socket);
 
-  /// Starts reading. `on_frame` may throw Error, which closes the connection like a fault of the network:
-  /// `on_close` is called once with the reason, unless close() came before.
+  /// Starts reading. What `on_frame` throws closes the connection like a fault of the network: `on_close` is called
+  /// once with the reason, unless close() came before.
   void start(FrameHandler on_frame, CloseHandler on_close);
 
   /// Queues a frame.
@@ -46,7 +40,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] bool idle() const { return queue_.empty(); }
 
   /// Accepts larger frames from now on.
-  void trust() { max_frame_ = kMaxFrame; }
+  void trust() { parser_.trust(); }
 
   /// Closes once everything that is queued has been sent. No handler is called any more.
   void closeWhenSent();
@@ -56,8 +50,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] const std::string& peer() const { return peer_; }
 
  private:
-  void readHeader();
-  void readPayload(std::size_t size);
+  void readNext();
   void writeNext();
   void fail(const std::string& reason);
 
@@ -65,10 +58,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string peer_;
   FrameHandler on_frame_;
   CloseHandler on_close_;
-  std::array<char, 5> header_{};
-  std::string payload_;
+  FrameParser parser_;
   std::deque<std::string> queue_;
-  std::size_t max_frame_ = kMaxStrangerFrame;
   bool closing_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <asio/post.hpp>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -17,10 +18,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-/// How long a connection may take to say who it is, and how many may be about to.
-constexpr std::chrono::seconds kGreetingTime{10};
-constexpr std::size_t kMaxStrangers = 1024;
-
 /// How long ranks that come after a failure are told about it.
 constexpr std::chrono::seconds kObituaryTime{60};
 
@@ -33,14 +30,30 @@ constexpr std::chrono::milliseconds kSilence = 4 * kHeartbeatInterval;
 /// "0.1" of "0.1.3"
 std::string_view minorVersion(std::string_view version) { return version.substr(0, version.rfind('.')); }
 
+/// The descriptors belong to the user's program: strangers must not take all of them.
+StrangerLimits limited(StrangerLimits limits) {
+  rlimit descriptors{};
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+    limits.most = std::min(limits.most, static_cast<std::size_t>(descriptors.rlim_cur / 2));
+  }
+  return limits;
+}
+
 }  // namespace
 
-Hub::Hub(asio::io_context& context) : context_(context), acceptor_(context), timer_(context), accept_timer_(context) {}
+Hub::Hub(asio::io_context& context, const Secret& secret, const StrangerLimits& limits)
+    : context_(context),
+      acceptor_(context),
+      timer_(context),
+      accept_timer_(context),
+      limits_(limited(limits)),
+      point_{{}, secret} {}
 
-std::shared_ptr<Hub> Hub::open(const asio::ip::tcp::endpoint& address, const Secret& secret) {
-  auto hub = std::make_shared<Hub>(controlContext());
+std::shared_ptr<Hub> Hub::open(const asio::ip::tcp::endpoint& address, const Secret& secret,
+                               const StrangerLimits& limits) {
+  auto hub = std::make_shared<Hub>(controlContext(), secret, limits);
   try {
-    hub->listen(address, secret);
+    hub->listen(address);
   } catch (const std::system_error& error) {
     throw Error(signcclSystemError, "cannot listen at " + toText(address) + ": " + error.what());
   }
@@ -52,12 +65,12 @@ std::shared_ptr<Hub> Hub::open(const asio::ip::tcp::endpoint& address, const Sec
   return hub;
 }
 
-void Hub::listen(const asio::ip::tcp::endpoint& address, const Secret& secret) {
+void Hub::listen(const asio::ip::tcp::endpoint& address) {
   acceptor_.open(address.protocol());
   acceptor_.set_option(asio::ip::tcp::acceptor::reuse_address(true));
   acceptor_.bind(address);
   acceptor_.listen();
-  point_ = {{address.address(), acceptor_.local_endpoint().port()}, secret};
+  point_.address = {address.address(), acceptor_.local_endpoint().port()};
 }
 
 void Hub::close() {
@@ -84,9 +97,9 @@ void Hub::acceptNext() {
 }
 
 void Hub::greet(asio::ip::tcp::socket socket) {
-  dropSlowStrangers();
   const auto link = std::make_shared<Link>(std::make_shared<Connection>(std::move(socket)));
-  strangers_.insert(link);
+  strangers_.push_back(link);
+  dropStrangers();
   link->connection->start(
       [self = shared_from_this(), link](MessageType type, std::string_view payload) {
         self->onFrame(link, type, payload);
@@ -94,15 +107,19 @@ void Hub::greet(asio::ip::tcp::socket socket) {
       [self = shared_from_this(), link](const std::string& reason) { self->onClose(link, reason); });
 }
 
-void Hub::dropSlowStrangers() {
+/// Drops strangers that were silent for too long and, if there are too many, those that have been so for longest: a
+/// rank greets as soon as it is connected.
+void Hub::dropStrangers() {
   const auto now = steady_clock::now();
-  std::erase_if(strangers_, [&](const LinkPointer& link) {
-    if (now - link->since < kGreetingTime && strangers_.size() < kMaxStrangers) return false;
-    log(LogLevel::kWarn, Subsystem::kBootstrap, kNoRank, "dropped a connection from ", link->connection->peer(),
-        ": it did not say who it is");
-    link->connection->close();
-    return true;
-  });
+  while (!strangers_.empty()) {
+    const LinkPointer oldest = strangers_.front();
+    const bool is_late = now - oldest->since >= limits_.greeting_time;
+    if (!is_late && strangers_.size() <= limits_.most) return;
+    log(LogLevel::kWarn, Subsystem::kBootstrap, kNoRank, "dropped a connection from ", oldest->connection->peer(),
+        is_late ? ": it did not say who it is" : ": too many others do not say who they are either");
+    oldest->connection->close();
+    strangers_.pop_front();
+  }
 }
 
 void Hub::onFrame(const LinkPointer& link, MessageType type, std::string_view payload) {
@@ -136,7 +153,7 @@ void Hub::onFrame(const LinkPointer& link, MessageType type, std::string_view pa
 
 void Hub::onClose(const LinkPointer& link, const std::string& reason) {
   if (link->rank < 0) {
-    strangers_.erase(link);
+    std::erase(strangers_, link);
     log(LogLevel::kWarn, Subsystem::kBootstrap, kNoRank, "dropped a connection from ", link->connection->peer(), ": ",
         reason);
     return;
@@ -199,7 +216,7 @@ std::optional<Failure> Hub::objectionTo(const HelloMessage& hello) const {
 
 void Hub::welcome(const LinkPointer& link, HelloMessage hello) {
   const Rank rank = hello.rank;
-  strangers_.erase(link);
+  std::erase(strangers_, link);
   link->rank = rank;
   link->connection->trust();
   Member& joined = member(rank);
@@ -225,7 +242,7 @@ void Hub::refuse(const LinkPointer& link, const Failure& failure, bool only_this
   log(LogLevel::kWarn, Subsystem::kBootstrap, kNoRank, "refused ", link->connection->peer(), ": ", failure.message);
   link->connection->send(MessageType::kFailure, encode(failure));
   link->connection->closeWhenSent();
-  strangers_.erase(link);
+  std::erase(strangers_, link);
   if (!only_this_one) fail(failure);
 }
 
@@ -328,7 +345,7 @@ void Hub::broadcast(MessageType type, std::string_view payload) {
 }
 
 void Hub::tick() {
-  dropSlowStrangers();
+  dropStrangers();
   if (failure_ && steady_clock::now() - failed_at_ > kObituaryTime) {
     asio::error_code ignored;
     acceptor_.close(ignored);

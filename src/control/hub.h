@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,12 +26,19 @@ inline constexpr std::uint64_t kAddressGathering = 0;
 /// In kOverdue, instead of a gathering: that all ranks join.
 inline constexpr std::uint64_t kJoining = ~std::uint64_t{0};
 
+/// What connections may do that have not said who they are.
+struct StrangerLimits {
+  std::chrono::milliseconds greeting_time{10'000};  ///< how long one may take to say it
+  std::size_t most = 1024;                          ///< at once, and at most half of the descriptors of the process
+};
+
 /// Everything but open() and close() happens in the control thread, so that nothing here is locked. The hub keeps
 /// itself alive while it listens or has connections.
 class Hub : public std::enable_shared_from_this<Hub> {
  public:
   /// Starts to listen at `address`, whose port may be 0 for any. Throws signcclSystemError if that is impossible.
-  static std::shared_ptr<Hub> open(const asio::ip::tcp::endpoint& address, const Secret& secret);
+  static std::shared_ptr<Hub> open(const asio::ip::tcp::endpoint& address, const Secret& secret,
+                                   const StrangerLimits& limits = {});
 
   /// Where ranks find it.
   [[nodiscard]] const MeetingPoint& meetingPoint() const { return point_; }
@@ -38,7 +46,12 @@ class Hub : public std::enable_shared_from_this<Hub> {
   /// Listens no more, for a hub that turned out not to be needed. Any thread.
   void close();
 
-  explicit Hub(asio::io_context& context);
+  /// A hub that does not listen.
+  Hub(asio::io_context& context, const Secret& secret, const StrangerLimits& limits);
+
+  /// Serves a connection, which may be anybody's. In the control thread, as what the listener accepts; tests and
+  /// fuzzers bring connections of their own.
+  void greet(asio::ip::tcp::socket socket);
 
  private:
   /// A connection, and the rank behind it once that is known.
@@ -71,9 +84,8 @@ class Hub : public std::enable_shared_from_this<Hub> {
     std::size_t present = 0;
   };
 
-  void listen(const asio::ip::tcp::endpoint& address, const Secret& secret);
+  void listen(const asio::ip::tcp::endpoint& address);
   void acceptNext();
-  void greet(asio::ip::tcp::socket socket);
   void onFrame(const LinkPointer& link, MessageType type, std::string_view payload);
   void onClose(const LinkPointer& link, const std::string& reason);
   void onHello(const LinkPointer& link, std::string_view payload);
@@ -90,7 +102,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   void broadcast(MessageType type, std::string_view payload);
   void tick();
   void scheduleTick();
-  void dropSlowStrangers();
+  void dropStrangers();
   [[nodiscard]] std::vector<Rank> notJoined() const;
   [[nodiscard]] bool isComplete() const { return nranks_ > 0 && njoined_ == nranks_; }
   [[nodiscard]] Member& member(Rank rank) { return members_[static_cast<std::size_t>(rank)]; }
@@ -99,13 +111,14 @@ class Hub : public std::enable_shared_from_this<Hub> {
   asio::ip::tcp::acceptor acceptor_;
   asio::steady_timer timer_;
   asio::steady_timer accept_timer_;
+  const StrangerLimits limits_;
   MeetingPoint point_;
 
   int nranks_ = 0;  ///< 0 until the first rank has come
   int njoined_ = 0;
   int nleft_ = 0;
   std::vector<Member> members_;
-  std::set<LinkPointer> strangers_;  ///< connections that have not said who they are
+  std::deque<LinkPointer> strangers_;  ///< connections that have not said who they are, the oldest first
   std::map<std::uint64_t, Announced> announced_;
   std::map<std::uint64_t, Gathering> gatherings_;
   std::optional<Failure> failure_;

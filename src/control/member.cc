@@ -143,6 +143,7 @@ void Member::onRoster(std::string_view payload) {
   bool is_ready = false;
   {
     const std::lock_guard lock(mutex_);
+    if (!ranks_.empty()) WireReader::fail("the roster comes a second time");
     ranks_ = std::move(roster.ranks);
     group_ = roster.group;
     hub_process_ = roster.hub_process;
@@ -169,7 +170,9 @@ void Member::onGathered(std::string_view payload) {
   GatheredMessage gathered = decodeGathered(payload);
   if (gathered.parts.size() != left_.size()) WireReader::fail("it has parts of another number of ranks");
   const std::lock_guard lock(mutex_);
+  if (ranks_.empty()) WireReader::fail("it comes before the roster");
   if (gathered.number == kAddressGathering) {
+    if (ready_) WireReader::fail("the addresses come a second time");
     addresses_ = std::move(gathered.parts);
     ready_ = true;
   } else {

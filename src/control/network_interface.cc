@@ -35,7 +35,7 @@ std::optional<asio::ip::address> addressOf(const sockaddr* address) {
     std::memcpy(&v6, address, sizeof v6);
     asio::ip::address_v6::bytes_type bytes{};
     std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
-    const asio::ip::address_v6 result(bytes);
+    asio::ip::address_v6 result(bytes);
     if (!result.is_link_local()) return result;
   }
   return std::nullopt;
@@ -89,25 +89,29 @@ std::vector<NetworkInterface> networkInterfaces() {
   }
   const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, freeifaddrs);
   std::vector<NetworkInterface> interfaces;
-  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
-    const auto address = addressOf(one->ifa_addr);
-    if ((one->ifa_flags & IFF_UP) == 0 || !address) continue;
-    interfaces.push_back({one->ifa_name, *address, speedOf(one->ifa_name)});
+  for (const bool wants_v6 : {false, true}) {
+    for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+      const auto address = addressOf(one->ifa_addr);
+      if ((one->ifa_flags & IFF_UP) == 0 || !address || address->is_v6() != wants_v6) continue;
+      interfaces.push_back({one->ifa_name, *address, speedOf(one->ifa_name)});
+    }
   }
-  std::ranges::stable_sort(interfaces, {}, [](const NetworkInterface& one) { return one.address.is_v6(); });
   return interfaces;
 }
 
 std::vector<NetworkInterface> chooseInterfaces(const std::vector<NetworkInterface>& all,
                                                const std::optional<std::string>& filter) {
   if (!filter) return chooseUnasked(all);
-  const bool is_exact = filter->starts_with('=');
-  const bool is_inverted = filter->starts_with('^');
-  const std::vector<std::string> names =
-      splitAtCommas(std::string_view(*filter).substr(is_exact || is_inverted ? 1 : 0));
+  std::string_view list = *filter;
+  const bool is_inverted = list.starts_with('^');
+  if (is_inverted) list.remove_prefix(1);
+  const bool is_exact = list.starts_with('=');
+  if (is_exact) list.remove_prefix(1);
+  const std::vector<std::string> names = splitAtCommas(list);
   std::vector<NetworkInterface> chosen = those(all, [&](const NetworkInterface& one) {
-    if (is_exact) return std::ranges::find(names, one.name) != names.end();
-    return startsWithOne(one.name, names) != is_inverted;
+    const bool is_listed =
+        is_exact ? std::ranges::find(names, one.name) != names.end() : startsWithOne(one.name, names);
+    return is_listed != is_inverted;
   });
   if (chosen.empty()) {
     throw Error(signcclInvalidUsage, "SIGNCCL_SOCKET_IFNAME is '" + *filter +

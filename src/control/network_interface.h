@@ -23,9 +23,9 @@ struct NetworkInterface {
 std::vector<NetworkInterface> networkInterfaces();
 
 /// Those of `all` that `filter` allows, in order. The grammar is NCCL's: a comma list of prefixes of names; = before
-/// it: whole names; ^ before it: all but these. Nothing: all but lo and the bridges of containers and virtual machines
-/// (docker, virbr, br-, veth); if that leaves none, all but lo; if that leaves none, lo. Throws signcclInvalidUsage if
-/// a filter allows none.
+/// it: whole names; ^ before it, or ^= for whole names: all but these. Nothing: all but lo and the bridges of
+/// containers and virtual machines (docker, virbr, br-, veth); if that leaves none, all but lo; if that leaves none,
+/// lo. Throws signcclInvalidUsage if a filter allows none.
 std::vector<NetworkInterface> chooseInterfaces(const std::vector<NetworkInterface>& all,
                                                const std::optional<std::string>& filter);
 

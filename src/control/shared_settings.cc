@@ -1,13 +1,28 @@
 #include "control/shared_settings.h"
 
+#include <algorithm>
+
 namespace signccl {
+namespace {
+
+std::string valueOf(const SharedSettings& settings, const std::string& name) {
+  const auto found = std::ranges::find(settings, name, [](const auto& one) { return one.first; });
+  return found == settings.end() ? "unknown" : found->second;
+}
+
+}  // namespace
 
 std::optional<std::string> describeDifference(const SharedSettings& a, Rank rank_a, const SharedSettings& b,
                                               Rank rank_b) {
-  for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    if (a[i] == b[i]) continue;
-    return "the ranks have different settings: " + a[i].first + " is " + a[i].second + " on rank " +
-           std::to_string(rank_a) + " and " + b[i].second + " on rank " + std::to_string(rank_b);
+  if (a == b) return std::nullopt;
+  for (const SharedSettings* const some : {&a, &b}) {
+    for (const auto& [name, value] : *some) {
+      const std::string on_a = valueOf(a, name);
+      const std::string on_b = valueOf(b, name);
+      if (on_a == on_b) continue;
+      return "the ranks have different settings: " + name + " is " + on_a + " on rank " + std::to_string(rank_a) +
+             " and " + on_b + " on rank " + std::to_string(rank_b);
+    }
   }
   return std::nullopt;
 }

@@ -2,6 +2,8 @@
 #ifndef SIGNCCL_CONTROL_UNIQUE_ID_H_
 #define SIGNCCL_CONTROL_UNIQUE_ID_H_
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include <asio/ip/tcp.hpp>
@@ -24,8 +26,15 @@ signcclUniqueId toUniqueId(const MeetingPoint& point);
 /// Throws signcclInvalidArgument if toUniqueId() did not make the id.
 MeetingPoint fromUniqueId(const signcclUniqueId& id);
 
-/// The address in a setting, "host:port" or "[IPv6 address]:port", of which the first that the name resolves to is
-/// taken. Throws signcclInvalidUsage.
+struct HostAndPort {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+/// The parts of an address in a setting, "host:port" or "[IPv6 address]:port". Throws signcclInvalidUsage.
+HostAndPort parseAddress(std::string_view setting, std::string_view value);
+
+/// The same, of which the first address that the name resolves to is taken. Throws signcclInvalidUsage.
 asio::ip::tcp::endpoint resolveAddress(std::string_view setting, std::string_view value);
 
 }  // namespace signccl

@@ -239,9 +239,9 @@ TEST_P(TransportContractTest, MessageThatDoesNotFitAPostedReceiveIsAnErrorWithBo
   connect(2);
   const std::string sent = "12345";
   Room room(4);
-  at(1).recv(0, {}, room.bytes());
+  const Request& receive = at(1).recv(0, {}, room.bytes());
   at(0).send(1, {}, bytesOf(sent));
-  EXPECT_EQ(caught([&] { settle(); }), kMisfit);
+  EXPECT_EQ(caught([&] { finish({&receive}); }), kMisfit);
   EXPECT_EQ(room.text(), "????");
 }
 
@@ -251,10 +251,7 @@ TEST_P(TransportContractTest, EarlyMessageThatDoesNotFitItsReceiveIsAnErrorWithB
   Room room(4);
   at(0).send(1, {}, bytesOf(sent));
   settle();
-  const Caught error = caught([&] {
-    at(1).recv(0, {}, room.bytes());
-    settle();
-  });
+  const Caught error = caught([&] { finish({&at(1).recv(0, {}, room.bytes())}); });
   EXPECT_EQ(error, kMisfit);
   EXPECT_EQ(room.text(), "????");
 }

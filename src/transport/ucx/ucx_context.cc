@@ -1,5 +1,6 @@
 #include "transport/ucx/ucx_context.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <map>
@@ -42,6 +43,15 @@ bool hasPlainKeys() {
   return major == 1 && minor < 17;
 }
 
+/// UCX warns, for each worker, of settings that no transport of UCX_TLS reads.
+bool allowsSharedMemory() {
+  const char* const allowed = std::getenv("UCX_TLS");
+  if (allowed == nullptr || *allowed == '^') return true;
+  constexpr std::string_view kNames[] = {"all", "sm", "shm", "mm", "posix", "sysv", "xpmem"};
+  return std::ranges::any_of(
+      kNames, [&](std::string_view name) { return std::string_view(allowed).find(name) != std::string_view::npos; });
+}
+
 void set(ucp_config_t* config, const char* key, const char* value) {
   const ucs_status_t status = ucp_config_modify(config, key, value);
   if (status == UCS_OK) return;
@@ -52,6 +62,7 @@ void set(ucp_config_t* config, const char* key, const char* value) {
 void applySettings(ucp_config_t* config, const std::string& net_devices) {
   for (const UcxSetting& setting : kSettings) {
     if (std::getenv(setting.variable) != nullptr) continue;
+    if (setting.old_key == std::string_view("MM_ERROR_HANDLING") && !allowsSharedMemory()) continue;
     const std::string_view variable = setting.variable;
     const char* const new_key = variable.substr(std::string_view("UCX_").size()).data();
     set(config, hasPlainKeys() ? setting.old_key : new_key, setting.value);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <poll.h>
 #include <unistd.h>
+#include <utility>
 
 #include <sys/eventfd.h>
 
@@ -151,16 +152,21 @@ void UcxTransport::recv(Rank peer, Tag tag, Bytes memory, Landing landing, Reque
   accept(posted, arrival);
 }
 
-void UcxTransport::checkSize(const Posted& posted, std::size_t size) const {
-  if (size == posted.memory.size()) return;
+void UcxTransport::drop(const Arrival& arrival) {
+  if (arrival.form != Form::kCopied) ucp_am_data_release(worker_, arrival.data);
+}
+
+void UcxTransport::checkSize(const Posted& posted, const Arrival& arrival) {
+  if (arrival.size == posted.memory.size()) return;
+  drop(arrival);
   throw Error(signcclInternalError, "rank " + std::to_string(rank_) + " expected " +
                                         std::to_string(posted.memory.size()) + " bytes from rank " +
-                                        std::to_string(posted.source) + " and got " + std::to_string(size));
+                                        std::to_string(posted.source) + " and got " + std::to_string(arrival.size));
 }
 
 /// Brings a message and its receive together.
 void UcxTransport::accept(const Posted& posted, Arrival& arrival) {
-  checkSize(posted, arrival.size);
+  checkSize(posted, arrival);
   if (arrival.form == Form::kRendezvous) {
     startRendezvous(posted, arrival);
     return;
@@ -264,6 +270,7 @@ void UcxTransport::breakPeer(Peer& peer, ucs_status_t status) {
 ucs_status_t UcxTransport::onMessage(void* self, const void* header, std::size_t header_size, void* data,
                                      std::size_t size, const ucp_am_recv_param_t* param) {
   auto& transport = *static_cast<UcxTransport*>(self);
+  if (transport.closing_) return UCS_OK;  // the memory of posted receives may be gone
   Header read{};
   if (header_size == sizeof read) std::memcpy(&read, header, sizeof read);
   const auto nranks = static_cast<Rank>(transport.peers_.size());
@@ -302,7 +309,9 @@ ucs_status_t UcxTransport::take(const Header& header, void* data, std::size_t si
 }
 
 void UcxTransport::matchArrivals() {
-  for (Arrival& arrival : arrivals_) {
+  for (Arrival& arrived : arrivals_) {
+    // Taken out of the list, since accept() may throw, and the end releases what is still in the list.
+    Arrival arrival = std::exchange(arrived, {});
     const auto match = findTag(posted_, arrival.source, arrival.tag);
     if (match == posted_.end()) {
       unexpected_.push_back(std::move(arrival));
@@ -360,7 +369,7 @@ void UcxTransport::keepAlive(std::shared_ptr<const void> memory) { kept_.push_ba
 
 void UcxTransport::close() noexcept {
   closing_ = true;
-  const auto progressUntil = [this](const auto& done) {
+  const auto progress_until = [this](const auto& done) {
     const auto deadline = steady_clock::now() + kFlushTime;
     while (!done() && steady_clock::now() < deadline) {
       if (ucp_worker_progress(worker_) == 0) usleep(50);
@@ -369,33 +378,32 @@ void UcxTransport::close() noexcept {
   };
   const bool failed = !kept_.empty() || broken_since_.has_value();
   ucp_request_param_t param{};
-  if (!failed) {
-    const ucs_status_ptr_t flush = ucp_worker_flush_nbx(worker_, &param);
-    progressUntil([&] { return !UCS_PTR_IS_PTR(flush) || ucp_request_check_status(flush) != UCS_INPROGRESS; });
-    if (UCS_PTR_IS_PTR(flush)) ucp_request_free(flush);
-  }
-  for (void* const data : held_) ucp_am_data_release(worker_, data);
-  for (const std::vector<Arrival>* const list : {&arrivals_, &unexpected_}) {
-    for (const Arrival& arrival : *list) {
-      if (arrival.form != Form::kCopied) ucp_am_data_release(worker_, arrival.data);
-    }
-  }
-  param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
-  param.flags = UCP_EP_CLOSE_FLAG_FORCE;
-  std::vector<void*> closing;
-  for (Peer& peer : peers_) {
-    if (peer.endpoint == nullptr) continue;
-    const ucs_status_ptr_t operation = ucp_ep_close_nbx(peer.endpoint, &param);
-    if (UCS_PTR_IS_PTR(operation)) closing.push_back(operation);
-  }
-  const bool quiet = progressUntil([&] {
+  std::vector<void*> closing;  // operations of UCX that the end waits for
+  const auto are_closed = [&closing] {
     std::erase_if(closing, [](void* operation) {
       if (ucp_request_check_status(operation) == UCS_INPROGRESS) return false;
       ucp_request_free(operation);
       return true;
     });
-    return closing.empty() && under_way_ == 0;
-  });
+    return closing.empty();
+  };
+  if (!failed) {
+    const ucs_status_ptr_t flush = ucp_worker_flush_nbx(worker_, &param);
+    if (UCS_PTR_IS_PTR(flush)) closing.push_back(flush);
+    progress_until(are_closed);
+  }
+  for (void* const data : held_) ucp_am_data_release(worker_, data);
+  for (const std::vector<Arrival>* const list : {&arrivals_, &unexpected_}) {
+    for (const Arrival& arrival : *list) drop(arrival);
+  }
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+  param.flags = UCP_EP_CLOSE_FLAG_FORCE;
+  for (Peer& peer : peers_) {
+    if (peer.endpoint == nullptr) continue;
+    const ucs_status_ptr_t operation = ucp_ep_close_nbx(peer.endpoint, &param);
+    if (UCS_PTR_IS_PTR(operation)) closing.push_back(operation);
+  }
+  const bool quiet = progress_until([&] { return are_closed() && under_way_ == 0; });
   if (quiet) {
     ucp_worker_destroy(worker_);
     return;
@@ -403,9 +411,11 @@ void UcxTransport::close() noexcept {
   // UCX ends the process if a worker with transfers under way is destroyed, and the transfers may still read our
   // memory, so both stay.
   log(LogLevel::kWarn, Subsystem::kNet, rank_, under_way_, " transfers did not end; their memory is not freed");
+  // NOLINTBEGIN(bugprone-unhandled-exception-at-new): running out of memory here may end the program
   new auto(std::move(context_));
   new auto(std::move(kept_));
   new auto(std::move(transfers_));
+  // NOLINTEND(bugprone-unhandled-exception-at-new)
 }
 
 std::string processTransportVersion() { return ucxVersion(); }

@@ -97,7 +97,8 @@ class UcxTransport final : public ProcessTransport {
   ucs_status_t take(const Header& header, void* data, std::size_t size, std::uint64_t attributes);
   void accept(const Posted& posted, Arrival& arrival);
   void startRendezvous(const Posted& posted, const Arrival& arrival);
-  void checkSize(const Posted& posted, std::size_t size) const;
+  void drop(const Arrival& arrival);
+  void checkSize(const Posted& posted, const Arrival& arrival);
   void finishReceive(Request& request, ConstBytes data);
   void transferDone(Transfer& transfer, ucs_status_t status);
   void matchArrivals();

@@ -1,0 +1,46 @@
+// One message of each type, with something in every field.
+#ifndef SIGNCCL_TESTS_CONTROL_EXAMPLE_MESSAGES_H_
+#define SIGNCCL_TESTS_CONTROL_EXAMPLE_MESSAGES_H_
+
+#include "control/messages.h"
+
+namespace signccl {
+
+inline constexpr Secret kExampleSecret{0xf0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xff};
+
+inline HelloMessage exampleHello(Rank rank = 1, int nranks = 3) {
+  HelloMessage hello;
+  hello.secret = kExampleSecret;
+  hello.rank = rank;
+  hello.nranks = nranks;
+  hello.version = "0.1.0";
+  hello.ucx_version = "1.13.1";
+  hello.info = {"host", "machine", static_cast<std::uint64_t>(rank) + 1, 10'000};
+  hello.settings = {{"SIGNCCL_ALGO", "ring"}, {"SIGNCCL_SLICE_BYTES", "64"}};
+  return hello;
+}
+
+inline RosterMessage exampleRoster(int nranks = 3) {
+  RosterMessage roster{kExampleSecret, 1, {}};
+  for (Rank rank = 0; rank < nranks; ++rank) roster.ranks.push_back(exampleHello(rank, nranks).info);
+  return roster;
+}
+
+inline AnnounceMessage exampleAnnounce(std::uint64_t exchange = 7) {
+  return {exchange,
+          {.op = SignOp::kAvg,
+           .votes_per_rank = 2,
+           .tie = TieRule::kNegative,
+           .calls = {{std::uint64_t{1} << 40, ElementType::kBFloat16, ElementType::kBits},
+                     {0, ElementType::kFloat64, ElementType::kInt32}}}};
+}
+
+inline Failure exampleFailure() { return {signcclTimeout, "rank 1 waited in vain"}; }
+inline LeftMessage exampleLeft() { return {2, std::uint64_t{1} << 33}; }
+inline GatherMessage exampleGather() { return {5, std::string("\0bytes\xff", 7)}; }
+inline GatheredMessage exampleGathered() { return {5, {"", "part", std::string(300, 'p')}}; }
+inline MissingMessage exampleMissing() { return {9, {0, 2, 32'000}}; }
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_TESTS_CONTROL_EXAMPLE_MESSAGES_H_

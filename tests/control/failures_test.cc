@@ -1,0 +1,39 @@
+#include "control/failures.h"
+
+#include <gtest/gtest.h>
+
+namespace signccl {
+namespace {
+
+TEST(FailuresTest, MissingRanksAreListed) {
+  EXPECT_EQ(neverJoined(1, {0}, 4).message, "rank 1 waited in vain for rank 0 of 4 to join");
+  EXPECT_EQ(neverJoined(1, {0, 2, 3}, 4).message, "rank 1 waited in vain for rank 0, 2 and 3 of 4 to join");
+  EXPECT_EQ(neverSplit(1, {0}).message, "rank 1 waited in vain for rank 0 to split the communicator");
+  EXPECT_EQ(neverJoined(1, {0}, 4).code, signcclTimeout);
+  EXPECT_EQ(neverSplit(1, {0}).code, signcclTimeout);
+}
+
+TEST(FailuresTest, LongListsOfRanksAreCut) {
+  std::vector<Rank> ranks(9);
+  for (Rank rank = 0; rank < 9; ++rank) ranks[static_cast<std::size_t>(rank)] = rank;
+  EXPECT_EQ(rankList(ranks), "0, 1, 2, 3, 4, 5, 6, 7 and 8");
+  ranks.push_back(9);
+  EXPECT_EQ(rankList(ranks), "0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
+  EXPECT_EQ(rankList({}), "");
+}
+
+TEST(FailuresTest, RankThatLeftIsNamedWithTheOneThatWaits) {
+  EXPECT_EQ(leftBeforeExchange(2, 7, 0).message,
+            "rank 2 destroyed its communicator and takes no part in exchange number 7, which rank 0 has called");
+  EXPECT_EQ(leftBeforeSplit(2, 0).message,
+            "rank 2 destroyed its communicator and takes no part in the split that rank 0 has called");
+}
+
+TEST(FailuresTest, DisagreementNamesBothRanksAndValues) {
+  const Failure failure = disagreement(3, {.calls = {{10}}}, 0, {.calls = {{11}}}, 2);
+  EXPECT_EQ(failure.code, signcclInvalidUsage);
+  EXPECT_EQ(failure.message, "the ranks disagree in exchange number 3: count is 10 on rank 0 and 11 on rank 2");
+}
+
+}  // namespace
+}  // namespace signccl

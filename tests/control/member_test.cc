@@ -1,0 +1,335 @@
+#include "control/member.h"
+
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "control/hub_test_support.h"
+#include "control/job.h"
+#include "support/caught.h"
+
+namespace signccl {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+Caught failureOf(const JobRank& rank, std::chrono::milliseconds longest = kPatience) {
+  return caught([&] { rank->awaitReady(in(longest)); });
+}
+
+/// A member whose hub is the test.
+class FakeHubTest : public testing::Test {
+ protected:
+  /// Rank 0 of 2 joins and has greeted.
+  void join() {
+    member_.emplace(MeetingPoint{listener_.address(), kExampleSecret}, 0, 2);
+    hub_.emplace(listener_.accept());
+    const auto hello = hub_->receiveMessage();
+    ASSERT_TRUE(hello && hello->type == MessageType::kHello);
+    EXPECT_EQ(encode(decodeHello(hello->payload)).size(), encode(exampleHello(0, 2)).size());
+  }
+  /// Rank 0 is ready.
+  void makeReady() {
+    join();
+    hub_->send(MessageType::kRoster, encode(exampleRoster(2)));
+    EXPECT_EQ(hub_->receiveMessage(),
+              (SentFrame{MessageType::kGather, encode(GatherMessage{kAddressGathering, exampleAddress(0)})}));
+    hub_->send(MessageType::kGathered, encode(addresses()));
+    member()->awaitReady(in(kPatience));
+  }
+  static GatheredMessage addresses() { return {kAddressGathering, {exampleAddress(0), exampleAddress(1)}}; }
+
+  JobRank& member() { return *member_; }
+
+  /// What a message of the hub to a member that is not ready leads to.
+  Caught failureAfter(MessageType type, const std::string& payload) {
+    join();
+    hub_->send(type, payload);
+    return failureOf(member());
+  }
+  /// The same for one that is ready.
+  std::string failureWhenReady(MessageType type, const std::string& payload) {
+    makeReady();
+    hub_->send(type, payload);
+    EXPECT_TRUE(eventually([&] { return member()->failed(); }));
+    return member()->failure().message;
+  }
+
+  RawListener listener_;
+  std::optional<JobRank> member_;
+  std::optional<RawPeer> hub_;
+};
+
+TEST_F(FakeHubTest, RankBecomesReadyByRosterAndAddresses) {
+  makeReady();
+  EXPECT_EQ(member()->ranks(), exampleRoster(2).ranks);
+  EXPECT_EQ(member()->addresses(), addresses().parts);
+  EXPECT_EQ(member()->group(), kExampleSecret);
+  EXPECT_FALSE(member()->inOneProcess());
+}
+
+TEST_F(FakeHubTest, GarbageInsteadOfTheRosterIsAnErrorThatNamesTheAddress) {
+  join();
+  hub_->send("HTTP/1.1 400 Bad Request\r\n\r\n");
+  const Caught error = failureOf(member());
+  EXPECT_EQ(error.code, signcclRemoteError);
+  EXPECT_THAT(error.message, HasSubstr("the process at " + toText(listener_.address()) + " died or cannot be reached"));
+  EXPECT_THAT(error.message, HasSubstr("malformed control message"));
+}
+
+TEST_F(FakeHubTest, RosterThatEndsMidwayIsAnError) {
+  join();
+  hub_->send(encodeFrame({MessageType::kRoster, encode(exampleRoster(2))}).substr(0, 40));
+  hub_->close();
+  EXPECT_THAT(failureOf(member()).message, HasSubstr("the control connection of rank 0: it was closed"));
+}
+
+TEST_F(FakeHubTest, RosterOfAnotherNumberOfRanksIsAnError) {
+  EXPECT_THAT(failureAfter(MessageType::kRoster, encode(exampleRoster(3))).message,
+              HasSubstr("it names another number of ranks"));
+}
+
+TEST_F(FakeHubTest, AddressesBeforeTheRosterAreAnError) {
+  EXPECT_THAT(failureAfter(MessageType::kGathered, encode(addresses())).message,
+              HasSubstr("it comes before the roster"));
+}
+
+TEST_F(FakeHubTest, PartsOfAnotherNumberOfRanksAreAnError) {
+  EXPECT_THAT(failureAfter(MessageType::kGathered, encode(GatheredMessage{0, {"one"}})).message,
+              HasSubstr("it has parts of another number of ranks"));
+}
+
+TEST_F(FakeHubTest, MessageThatOnlyARankSendsIsAnError) {
+  EXPECT_THAT(failureAfter(MessageType::kHello, encode(exampleHello())).message,
+              HasSubstr("its type is none that a hub sends"));
+}
+
+TEST_F(FakeHubTest, FailureOfTheHubIsThatOfTheRank) {
+  EXPECT_EQ(failureAfter(MessageType::kFailure, encode(exampleFailure())),
+            (Caught{exampleFailure().code, exampleFailure().message}));
+}
+
+TEST_F(FakeHubTest, SilentHubIsAnErrorAfterTheDeadline) {
+  join();
+  EXPECT_EQ(failureOf(member(), 10ms),
+            (Caught{signcclTimeout, "rank 0 waited in vain for an answer of the process at " +
+                                        toText(listener_.address()) + ", where the ranks meet"}));
+}
+
+TEST_F(FakeHubTest, SecondRosterIsAnError) {
+  EXPECT_THAT(failureWhenReady(MessageType::kRoster, encode(exampleRoster(2))),
+              HasSubstr("the roster comes a second time"));
+  EXPECT_EQ(member()->ranks().size(), 2U);
+}
+
+TEST_F(FakeHubTest, SecondAddressesAreAnError) {
+  EXPECT_THAT(failureWhenReady(MessageType::kGathered, encode(addresses())),
+              HasSubstr("the addresses come a second time"));
+}
+
+TEST_F(FakeHubTest, RankOutOfRangeThatLeftIsAnError) {
+  for (const Rank rank : {-1, 2, 1 << 30}) {
+    EXPECT_THAT(failureWhenReady(MessageType::kLeft, encode(LeftMessage{rank, 0})),
+                HasSubstr("a rank is out of range"));
+    hub_.reset();
+    member_.reset();
+  }
+}
+
+TEST_F(FakeHubTest, HubThatGoesIsNamedByTheRankInWhoseProcessItWas) {
+  makeReady();
+  hub_->close();
+  EXPECT_TRUE(eventually([&] { return member()->failed(); }));
+  EXPECT_EQ(member()->failure().message,
+            "rank 0, in whose process the ranks meet, died or cannot be reached: "
+            "the control connection of rank 0: it was closed");
+}
+
+TEST_F(FakeHubTest, HubThatGoesAfterItsRanksLeftIsNoFailure) {
+  makeReady();
+  hub_->send(MessageType::kLeft, encode(LeftMessage{0, 0}));
+  hub_->close();
+  EXPECT_TRUE(eventually([&] { return member()->allLeft(); }));
+  EXPECT_FALSE(member()->failed());
+}
+
+TEST_F(FakeHubTest, HubThatDoesNotAnswerAQueryLeavesItsOwnRanksMissing) {
+  makeReady();
+  EXPECT_EQ(member()->missing(0), (std::vector<Rank>{0}));
+}
+
+class MemberTest : public HubTest {};
+
+TEST_F(MemberTest, NobodyAtTheMeetingPointIsAnErrorWithItsAddress) {
+  asio::ip::tcp::endpoint nobody;
+  {
+    nobody = RawListener().address();
+  }
+  const JobRank member(MeetingPoint{nobody, kExampleSecret}, 0, 2);
+  const Caught error = failureOf(member);
+  EXPECT_EQ(error.code, signcclRemoteError);
+  EXPECT_THAT(error.message, HasSubstr("rank 0 found nobody at " + toText(nobody)));
+}
+
+TEST_F(MemberTest, RankThatMayBeEarlyWaitsForItsHub) {
+  asio::ip::tcp::endpoint address;
+  {
+    address = RawListener().address();
+  }
+  std::vector<JobRank> ranks;
+  for (const Rank rank : {0, 1}) {
+    MemberOptions options = memberOptions({address, kExampleSecret}, rank, 2);
+    options.may_be_early = true;
+    ranks.emplace_back(options);
+  }
+  EXPECT_EQ(isLogged("tries again"), true);
+  Hub::open(address, kExampleSecret);
+  expectReady(ranks, 2);
+}
+
+TEST_F(MemberTest, RankThatMayBeEarlyStillHasADeadline) {
+  asio::ip::tcp::endpoint nobody;
+  {
+    nobody = RawListener().address();
+  }
+  MemberOptions options = memberOptions({nobody, kExampleSecret}, 1, 2);
+  options.may_be_early = true;
+  EXPECT_EQ(failureOf(JobRank(options), 10ms).code, signcclTimeout);
+}
+
+TEST_F(MemberTest, DeadlineNamesTheMissingRanksOnEveryRank) {
+  const MeetingPoint point = openHub();
+  const JobRank first(point, 1, 4);
+  const JobRank second(point, 2, 4);
+  EXPECT_TRUE(eventually([&] { return read("log").find("2 of 4 are there") != std::string::npos; }));
+  const Caught expected{signcclTimeout, "rank 1 waited in vain for rank 0 and 3 of 4 to join"};
+  EXPECT_EQ(failureOf(first, 10ms), expected);
+  EXPECT_EQ(failureOf(second), expected);
+}
+
+TEST_F(MemberTest, RankWithoutAnAddressFailsAll) {
+  const MeetingPoint point = openHub();
+  MemberOptions options = memberOptions(point, 0, 2);
+  options.make_address = []() -> std::string { throw Error(signcclSystemError, "no device"); };
+  const JobRank first(options);
+  const JobRank second(point, 1, 2);
+  const Caught expected{signcclSystemError, "rank 0: no device"};
+  EXPECT_EQ(failureOf(first), expected);
+  EXPECT_EQ(failureOf(second), expected);
+}
+
+TEST_F(MemberTest, RankWithoutUcxFailsAllIfThereAreSeveralProcesses) {
+  const MeetingPoint point = openHub();
+  MemberOptions options = memberOptions(point, 0, 2);
+  options.ucx_version = "";
+  const JobRank first(options);
+  const JobRank second(point, 1, 2);
+  EXPECT_THAT(failureOf(second).message, HasSubstr("SignCCL was built without UCX on rank 0"));
+}
+
+TEST_F(MemberTest, RanksOfOneProcessNeedNoAddresses) {
+  const MeetingPoint point = openHub();
+  std::vector<JobRank> ranks;
+  for (const Rank rank : {0, 1}) {
+    MemberOptions options = memberOptions(point, rank, 2);
+    options.info.process = 5;
+    options.ucx_version = "";
+    ranks.emplace_back(options);
+  }
+  for (const JobRank& rank : ranks) {
+    rank->awaitReady(in(kPatience));
+    EXPECT_TRUE(rank->inOneProcess());
+  }
+}
+
+/// Three ranks that are ready.
+class ReadyMemberTest : public HubTest {
+ protected:
+  ReadyMemberTest() { expectReady(ranks_, 3); }
+
+  std::vector<JobRank> ranks_ = joinAll(openHub(), 3);
+};
+
+TEST_F(ReadyMemberTest, GatheredPartsAreInTheOrderOfTheRanks) {
+  for (const std::uint64_t number : {1U, 2U}) {
+    for (const int rank : {2, 0, 1}) ranks_[static_cast<std::size_t>(rank)]->gather(number, std::to_string(rank));
+    for (const JobRank& rank : ranks_) {
+      EXPECT_EQ(rank->awaitGathered(number, in(kPatience)), (std::vector<std::string>{"0", "1", "2"}));
+    }
+  }
+}
+
+TEST_F(ReadyMemberTest, GatheringThatIsLateNamesTheMissingRanksOnAll) {
+  ranks_[1]->gather(1, "part");
+  EXPECT_EQ(caught([&] { ranks_[1]->awaitGathered(1, in(10ms)); }),
+            (Caught{signcclTimeout, "rank 1 waited in vain for rank 0 and 2 to split the communicator"}));
+  EXPECT_EQ(caught([&] { ranks_[0]->awaitGathered(1, in(kPatience)); }).code, signcclTimeout);
+}
+
+TEST_F(ReadyMemberTest, FirstFailureReachesAllRanks) {
+  ranks_[2]->fail({signcclRemoteError, "rank 2 aborted"});
+  for (const JobRank& rank : ranks_) {
+    EXPECT_TRUE(eventually([&] { return rank->failed(); }));
+    EXPECT_EQ(rank->failure().message, "rank 2 aborted");
+    EXPECT_EQ(caught([&] { rank->begin(0, exampleAnnounce().signature, false); }).message, "rank 2 aborted");
+  }
+}
+
+TEST_F(ReadyMemberTest, ExchangeThatIsAnnouncedAtOnceIsConfirmed) {
+  for (const JobRank& rank : ranks_) rank->begin(0, exampleAnnounce().signature, true);
+  for (const JobRank& rank : ranks_) EXPECT_TRUE(eventually([&] { return rank->allAnnounced(0); }));
+  EXPECT_FALSE(ranks_[0]->allAnnounced(1));
+}
+
+TEST_F(ReadyMemberTest, ExchangeThatDoesNotEndIsComparedByItself) {
+  ExchangeSignature other = exampleAnnounce().signature;
+  other.calls[1].count = 9;
+  ranks_[0]->begin(0, exampleAnnounce().signature, false);
+  ranks_[2]->begin(0, other, false);
+  for (const JobRank& rank : ranks_) {
+    EXPECT_TRUE(eventually([&] { return rank->failed(); }));
+    EXPECT_THAT(rank->failure().message, HasSubstr("the ranks disagree in exchange number 0: count of call 1"));
+  }
+}
+
+TEST_F(ReadyMemberTest, RanksThatHaveNotBegunAreMissing) {
+  ranks_[0]->begin(0, exampleAnnounce().signature, false);
+  ranks_[1]->begin(0, exampleAnnounce().signature, false);
+  // The hub learns by a heartbeat that rank 1 has begun.
+  EXPECT_TRUE(eventually([&] { return ranks_[0]->missing(0) == std::vector<Rank>{2}; }));
+}
+
+TEST_F(ReadyMemberTest, ExchangeAfterARankLeftIsRefused) {
+  ranks_[1]->leave();
+  EXPECT_TRUE(eventually([&] {
+    return caught([&] { ranks_[0]->begin(0, exampleAnnounce().signature, false); }).message ==
+           "rank 1 destroyed its communicator and takes no part in exchange number 0, which rank 0 has called";
+  }));
+}
+
+TEST_F(ReadyMemberTest, RankThatLeavesDuringAnExchangeOfTheOthersFailsThem) {
+  ranks_[0]->begin(0, exampleAnnounce().signature, false);
+  ranks_[1]->leave();
+  EXPECT_TRUE(eventually([&] { return ranks_[0]->failed() && ranks_[2]->failed(); }));
+  EXPECT_THAT(ranks_[2]->failure().message, HasSubstr("rank 1 destroyed its communicator"));
+}
+
+TEST_F(ReadyMemberTest, AllHaveLeftOnceEachHas) {
+  for (const JobRank& rank : ranks_) EXPECT_FALSE(rank->allLeft());
+  for (const JobRank& rank : ranks_) rank->leave();
+  for (const JobRank& rank : ranks_) EXPECT_TRUE(eventually([&] { return rank->allLeft(); }));
+  for (const JobRank& rank : ranks_) EXPECT_FALSE(rank->failed());
+}
+
+TEST_F(ReadyMemberTest, RankThatClosesWithoutLeavingFailsTheOthers) {
+  ranks_[1]->close();
+  EXPECT_TRUE(eventually([&] { return ranks_[0]->failed(); }));
+  EXPECT_THAT(ranks_[0]->failure().message, HasSubstr("rank 1 died or cannot be reached"));
+}
+
+}  // namespace
+}  // namespace signccl

@@ -1,0 +1,152 @@
+// Active messages that no rank of the communicator sent: dropped or left alone, and the ranks go on.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "control/wire.h"
+#include "transport/ucx/ucx_transport.h"
+
+namespace signccl {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+/// A worker of UCX that sends whatever header a test wants.
+class RawSender {
+ public:
+  explicit RawSender(const std::string& address) : context_(UcxContext::open("")) {
+    ucp_worker_params_t params{};
+    checkUcx(ucp_worker_create(context_->get(), &params, &worker_), "ucp_worker_create");
+    ucp_ep_params_t to{};
+    to.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE;
+    to.address = reinterpret_cast<const ucp_address_t*>(address.data());
+    to.err_mode = UCP_ERR_HANDLING_MODE_PEER;
+    checkUcx(ucp_ep_create(worker_, &to, &endpoint_), "ucp_ep_create");
+  }
+  ~RawSender() {
+    ucp_request_param_t param{};
+    param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+    param.flags = UCP_EP_CLOSE_FLAG_FORCE;
+    finish(ucp_ep_close_nbx(endpoint_, &param), [] {});
+    ucp_worker_destroy(worker_);
+  }
+  RawSender(const RawSender&) = delete;
+  RawSender& operator=(const RawSender&) = delete;
+
+  /// Sends a message and has `progressPeer` called until it has arrived.
+  template <typename ProgressPeer>
+  void send(const std::string& header, const std::string& payload, const ProgressPeer& progress_peer) {
+    ucp_request_param_t param{};
+    finish(ucp_am_send_nbx(endpoint_, 0, header.data(), header.size(), payload.data(), payload.size(), &param),
+           progress_peer);
+    finish(ucp_ep_flush_nbx(endpoint_, &param), progress_peer);
+  }
+
+ private:
+  template <typename ProgressPeer>
+  void finish(ucs_status_ptr_t operation, const ProgressPeer& progress_peer) {
+    if (!UCS_PTR_IS_PTR(operation)) return;
+    const auto deadline = steady_clock::now() + 60s;
+    while (ucp_request_check_status(operation) == UCS_INPROGRESS) {
+      ASSERT_LT(steady_clock::now(), deadline) << "a message is never sent";
+      ucp_worker_progress(worker_);
+      progress_peer();
+    }
+    ucp_request_free(operation);
+  }
+
+  std::shared_ptr<UcxContext> context_;
+  ucp_worker_h worker_ = nullptr;
+  ucp_ep_h endpoint_ = nullptr;
+};
+
+/// The header of a message as docs/wire_format.md has it.
+std::string header(const Tag& tag, Rank source) {
+  return WireWriter()
+      .number(tag.exchange)
+      .number(tag.slice)
+      .number(tag.ordinal)
+      .number(tag.digest)
+      .number(source)
+      .number(std::uint32_t{0})
+      .take();
+}
+
+class UcxStrangersTest : public testing::Test {
+ protected:
+  UcxStrangersTest() : rank_(UcxContext::open(""), 0, 2), sender_(rank_.address()) {
+    rank_.setAddresses({rank_.address(), rank_.address()});
+    rank_.recv(1, kExpected, memory_, Landing::kCopy, receive_);
+  }
+
+  void send(const std::string& header, const std::string& payload) {
+    sender_.send(header, payload, [this] { rank_.progress(completed_); });
+    const auto end = steady_clock::now() + 20ms;
+    while (steady_clock::now() < end) rank_.progress(completed_);
+  }
+
+  /// Whether the message that the rank waits for still arrives as it was sent.
+  void expectGoesOn() {
+    EXPECT_TRUE(completed_.empty());
+    send(header(kExpected, 1), std::string(memory_.size(), 'm'));
+    const auto deadline = steady_clock::now() + 60s;
+    while (completed_.empty()) {
+      ASSERT_LT(steady_clock::now(), deadline) << "the message never arrives";
+      rank_.progress(completed_);
+    }
+    EXPECT_EQ(completed_, std::vector<Request*>{&receive_});
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(memory_.data()), memory_.size()), std::string(8, 'm'));
+    EXPECT_EQ(rank_.counters().messages_received, 1U);
+  }
+
+  const Tag kExpected{.exchange = 3, .slice = 1, .ordinal = 2, .digest = 77};
+  std::vector<std::byte> memory_ = std::vector<std::byte>(8);
+  Request receive_;
+  std::vector<Request*> completed_;
+  UcxTransport rank_;
+  RawSender sender_;
+};
+
+TEST_F(UcxStrangersTest, HeaderOfAnotherSizeIsDropped) {
+  const std::string whole = header(kExpected, 1);
+  for (const std::size_t size : {0U, 1U, 8U, 31U}) send(whole.substr(0, size), "12345678");
+  send(whole + '\0', "12345678");
+  send(std::string(500, 'h'), "12345678");
+  expectGoesOn();
+}
+
+TEST_F(UcxStrangersTest, SourceOutOfRangeIsDropped) {
+  for (const Rank source : {-1, 2, 1 << 30, -(1 << 30)}) send(header(kExpected, source), "12345678");
+  expectGoesOn();
+}
+
+TEST_F(UcxStrangersTest, LargeMessagesWithBadHeadersAreDropped) {
+  const std::string large(std::size_t{4} << 20, 'l');
+  send("short", large);
+  send(header(kExpected, 2), large);
+  expectGoesOn();
+}
+
+TEST_F(UcxStrangersTest, OtherTagsAreLeftAlone) {
+  Tag other = kExpected;
+  ++other.digest;
+  send(header(other, 1), "12345678");
+  send(header(kExpected, 0), "12345678");
+  other.exchange = ~std::uint64_t{0};
+  send(header(other, 1), std::string(5000, 'x'));
+  expectGoesOn();
+}
+
+TEST_F(UcxStrangersTest, EndWithMessagesOfStrangersReleasesThem) {
+  Tag other = kExpected;
+  for (const std::size_t size : {0U, 10U, 1000U, 5000U}) {
+    ++other.digest;
+    send(header(other, 1), std::string(size, 'x'));
+  }
+}
+
+}  // namespace
+}  // namespace signccl
