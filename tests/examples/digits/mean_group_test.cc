@@ -12,7 +12,8 @@ TEST(MeanGroupTest, GivesEveryWorkerTheMeanInEveryStep) {
   constexpr int kWorkers = 5;
   constexpr std::size_t kCount = 13;
   constexpr int kSteps = 50;
-  MeanGroup group(kWorkers, kCount);
+  launch::Exchange alone;
+  MeanGroup group(kWorkers, kCount, alone);
   std::vector<int> wrong(kWorkers, 0);
   {
     std::vector<std::jthread> threads;
@@ -36,7 +37,8 @@ TEST(MeanGroupTest, GivesEveryWorkerTheMeanInEveryStep) {
 }
 
 TEST(MeanGroupTest, AWorkerThatLeavesHoldsNobodyUp) {
-  MeanGroup group(2, 1);
+  launch::Exchange alone;
+  MeanGroup group(2, 1, alone);
   std::vector<float> value = {4};
   group.leave();
   group.average(1, value);
