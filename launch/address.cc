@@ -74,10 +74,11 @@ Address parseAddress(const std::string& name, const std::string& value) {
   const std::size_t colon = value.rfind(':');
   const auto port = colon == std::string::npos ? std::nullopt : parsePort(std::string_view(value).substr(colon + 1));
   std::string host = value.substr(0, std::min(colon, value.size()));
-  const bool has_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  const bool has_brackets = host.size() >= 2 && host.front() == '[' && host.back() == ']';
   if (has_brackets) host = host.substr(1, host.size() - 2);
   if (!port || host.empty() || (!has_brackets && host.find(':') != std::string::npos)) {
-    throw LaunchError(name + " is '" + value + "', expected host:port or [IPv6 address]:port with a port of 1 to 65535");
+    throw LaunchError(name + " is '" + value +
+                      "', expected host:port or [IPv6 address]:port with a port of 1 to 65535");
   }
   return {host, static_cast<std::uint16_t>(*port)};
 }

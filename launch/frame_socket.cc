@@ -31,12 +31,11 @@ void FrameSocket::send(Frame frame, SendHandler done) {
   out_header_ = {out_.type, 0, out_.payload.size()};
   const std::array<asio::const_buffer, 2> buffers = {asio::buffer(&out_header_, sizeof out_header_),
                                                      asio::buffer(out_.payload)};
-  asio::async_write(
-      socket_, buffers,
-      [self = shared_from_this(), done = std::move(done)](asio::error_code error, std::size_t) {
-        self->is_sending_ = false;
-        done(error);
-      });
+  asio::async_write(socket_, buffers,
+                    [self = shared_from_this(), done = std::move(done)](asio::error_code error, std::size_t) {
+                      self->is_sending_ = false;
+                      done(error);
+                    });
 }
 
 void FrameSocket::receive(std::size_t max_bytes, ReceiveHandler done) {
@@ -45,9 +44,9 @@ void FrameSocket::receive(std::size_t max_bytes, ReceiveHandler done) {
     if (error) return done(error, {});
     self->in_.type = self->in_header_.type;
     self->in_.payload.resize(self->in_header_.bytes);
-    asio::async_read(
-        self->socket_, asio::buffer(self->in_.payload),
-        [self, done](asio::error_code inner, std::size_t) { done(inner, inner ? Frame{} : std::move(self->in_)); });
+    asio::async_read(self->socket_, asio::buffer(self->in_.payload), [self, done](asio::error_code inner, std::size_t) {
+      done(inner, inner ? Frame{} : std::move(self->in_));
+    });
   };
   asio::async_read(socket_, asio::buffer(&in_header_, sizeof in_header_), read_payload);
 }

@@ -33,7 +33,9 @@ int runForked(int nprocesses, const std::string& name, const std::function<int(E
   Party party{.place = {0, nprocesses, "-p"}, .secret = makeSecret()};
   LocalProcesses processes(nprocesses);
   if (!processes.child()) {
-    { const ListeningSocket closed_here = std::move(socket); }
+    {
+      const ListeningSocket closed_here = std::move(socket);
+    }
     return processes.wait(kGrace, [&](const std::string& line) { std::cerr << name << ": " << line << '\n'; });
   }
   party.place.process = *processes.child();

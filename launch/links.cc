@@ -54,9 +54,7 @@ struct Links::Attempt {
 };
 
 Links::Links(ListeningSocket socket, const Party& party)
-    : party_(party),
-      nonce_(randomNumber()),
-      links_(static_cast<std::size_t>(party.place.nprocesses)) {
+    : party_(party), nonce_(randomNumber()), links_(static_cast<std::size_t>(party.place.nprocesses)) {
   // The family matters when a socket is opened only.
   acceptor_.assign(tcp::v4(), socket.release());
   for (std::size_t process = 1; process < links_.size(); ++process) links_[process].is_waited_for = true;

@@ -1,9 +1,10 @@
 #include "launch/listening_socket.h"
 
+#include <unistd.h>
+
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/ip/v6_only.hpp>
-#include <unistd.h>
 
 #include "launch/error.h"
 

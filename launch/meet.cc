@@ -49,7 +49,8 @@ std::unique_ptr<Exchange> meet(const Party& party, const Environment& environmen
   if (is_under_pmix && hasPmix()) return meetThroughPmix(party);
   throw LaunchError(
       "process " + std::to_string(party.place.process) + " of " + std::to_string(party.place.nprocesses) + " (from " +
-      party.place.origin + ") does not know where to meet the others: set SIGNCCL_COMM_ID=host:port, or MASTER_ADDR and "
+      party.place.origin +
+      ") does not know where to meet the others: set SIGNCCL_COMM_ID=host:port, or MASTER_ADDR and "
       "MASTER_PORT, to the host of process 0 and a free port there, the same on all processes" +
       (is_under_pmix ? "; this build has no PMIx (Debian package libpmix-dev), which would do without" : ""));
 }

@@ -1,5 +1,5 @@
-// The baselines' exchange: the exact fp32 mean of the workers' gradients, through shared memory within a process and over
-// TCP between processes.
+// The baselines' exchange: the exact fp32 mean of the workers' gradients, through shared memory within a process and
+// over TCP between processes.
 #ifndef DIGITS_MEAN_GROUP_H_
 #define DIGITS_MEAN_GROUP_H_
 

@@ -19,7 +19,8 @@ Host thisHost() {
 std::vector<Host> gatherHosts(launch::Exchange& exchange) {
   const Host mine = thisHost();
   std::vector<Host> hosts;
-  for (const std::string& part : exchange.allGather(mine.name + "\n" + std::to_string(mine.pid) + "\n" + mine.machine)) {
+  for (const std::string& part :
+       exchange.allGather(mine.name + "\n" + std::to_string(mine.pid) + "\n" + mine.machine)) {
     std::istringstream lines(part);
     Host& host = hosts.emplace_back();
     std::getline(lines, host.name);

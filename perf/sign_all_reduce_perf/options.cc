@@ -298,8 +298,10 @@ ParsedOptions parseOptions(int argc, const char* const* argv) {
   const Choices choices;
   CLI::App app(
       "Measures sign-allreduce-vote and sign-allreduce-avg, with the options, columns and JSON of nccl-tests.\n"
-      "Ranks are threads (-t) of this process, of processes that it starts (-p), or of those of mpirun, srun, torchrun.\n"
-      "SIGNCCL_KERNELS selects the kernels; SIGNCCL_TESTS_MIN_BW makes the run fail if the average bus bandwidth (GB/s)\n"
+      "Ranks are threads (-t) of this process, of processes that it starts (-p), or of those of mpirun, srun, "
+      "torchrun.\n"
+      "SIGNCCL_KERNELS selects the kernels; SIGNCCL_TESTS_MIN_BW makes the run fail if the average bus bandwidth "
+      "(GB/s)\n"
       "is below 90 % of it.",
       "sign_all_reduce_perf");
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);

@@ -23,7 +23,7 @@ enum class Average : std::uint8_t { kRank0 = 0, kMean = 1, kMin = 2, kMax = 3 };
 enum class CallForm : std::uint8_t { kBlocking, kAsync };
 
 struct Options {
-  int nthreads = 2;    ///< ranks of each process
+  int nthreads = 2;  ///< ranks of each process
   int nprocesses = 1;
   int nranks = 2;  ///< of all processes; rank r is thread r % nthreads of process r / nthreads
   std::size_t min_bytes = std::size_t{32} << 20;
@@ -66,7 +66,7 @@ class OptionError : public std::runtime_error {
 
 struct ParsedOptions {
   Options options;
-  launch::Job job;  ///< options.nprocesses processes
+  launch::Job job;   ///< options.nprocesses processes
   std::string help;  ///< not empty: print this and exit
 };
 

@@ -82,8 +82,8 @@ void fitIntoMemory(Options& options, int nranks, std::size_t available_bytes) {
   options.max_bytes = fits;
   if (bytesOfRanks(nranks, options) > available_bytes) {
     throw OptionError("--minbytes " + std::to_string(options.min_bytes) + " needs " +
-                      std::to_string(bytesOfRanks(nranks, options)) + " bytes of memory for " +
-                      std::to_string(nranks) + " ranks; available: " + std::to_string(available_bytes));
+                      std::to_string(bytesOfRanks(nranks, options)) + " bytes of memory for " + std::to_string(nranks) +
+                      " ranks; available: " + std::to_string(available_bytes));
   }
   // Only the smallest and the largest size matter, so the search plans two sizes instead of all of them.
   Options probe = options;
