@@ -17,6 +17,8 @@ namespace signccl::launch {
 namespace {
 
 constexpr int kLastPort = 65535;
+/// What unlikeliness() gives for lo.
+constexpr int kLoopback = 3;
 
 std::optional<int> parsePort(std::string_view text) {
   int port = 0;
@@ -45,7 +47,7 @@ Address masterAddress(const std::string& host, const std::string& port_text, con
 /// Lower is more likely to be reachable: IPv4, then IPv6, then bridges of containers and virtual machines, then lo.
 int unlikeliness(const ifaddrs& one) {
   const std::string_view name = one.ifa_name;
-  if ((one.ifa_flags & IFF_LOOPBACK) != 0) return 3;
+  if ((one.ifa_flags & IFF_LOOPBACK) != 0) return kLoopback;
   for (const char* bridge : {"docker", "virbr", "br-", "veth"}) {
     if (name.starts_with(bridge)) return 2;
   }
@@ -104,10 +106,12 @@ std::vector<std::string> hostAddresses() {
     if (one->ifa_addr == nullptr || (one->ifa_flags & IFF_UP) == 0) continue;
     if (const auto host = numericHost(*one->ifa_addr)) found.emplace_back(unlikeliness(*one), *host);
   }
-  std::ranges::stable_sort(found, {}, &std::pair<int, std::string>::first);
   std::vector<std::string> addresses;
-  for (const auto& [rating, host] : found) {
-    if (rating < 3 || found.front().first == 3) addresses.push_back(host);
+  for (int wanted = 0; wanted <= kLoopback; ++wanted) {
+    if (wanted == kLoopback && !addresses.empty()) break;
+    for (const auto& [rating, host] : found) {
+      if (rating == wanted) addresses.push_back(host);
+    }
   }
   if (addresses.empty()) throw LaunchError("this host has no network interface that is up, not even lo");
   return addresses;

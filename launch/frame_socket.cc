@@ -1,5 +1,7 @@
 #include "launch/frame_socket.h"
 
+#include <cerrno>
+
 #include <asio/buffer.hpp>
 #include <asio/read.hpp>
 #include <asio/write.hpp>
@@ -7,6 +9,9 @@
 
 namespace signccl::launch {
 namespace {
+
+/// "SCL1", which strangers and processes of another byte order do not send.
+constexpr std::uint32_t kMagic = 0x314c4353;
 
 /// Lets a connection break within about a quarter of a minute after the other host is gone without a word.
 void noticeSilence(asio::ip::tcp::socket& socket) {
@@ -28,7 +33,7 @@ FrameSocket::FrameSocket(asio::ip::tcp::socket socket) : socket_(std::move(socke
 void FrameSocket::send(Frame frame, SendHandler done) {
   is_sending_ = true;
   out_ = std::move(frame);
-  out_header_ = {out_.type, 0, out_.payload.size()};
+  out_header_ = {kMagic, out_.type, out_.payload.size()};
   const std::array<asio::const_buffer, 2> buffers = {asio::buffer(&out_header_, sizeof out_header_),
                                                      asio::buffer(out_.payload)};
   asio::async_write(socket_, buffers,
@@ -38,8 +43,9 @@ void FrameSocket::send(Frame frame, SendHandler done) {
                     });
 }
 
-void FrameSocket::receive(std::size_t max_bytes, ReceiveHandler done) {
+void FrameSocket::receive(std::size_t max_bytes, const ReceiveHandler& done) {
   const auto read_payload = [self = shared_from_this(), max_bytes, done](asio::error_code error, std::size_t) {
+    if (!error && self->in_header_.magic != kMagic) error = asio::error_code(EPROTO, asio::system_category());
     if (!error && self->in_header_.bytes > max_bytes) error = asio::error::message_size;
     if (error) return done(error, {});
     self->in_.type = self->in_header_.type;

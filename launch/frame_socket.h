@@ -13,8 +13,8 @@
 namespace signccl::launch {
 
 enum class FrameType : std::uint32_t {
-  kHello = 0x53434c31,  ///< the first of whoever connects, "1LCS": tells that both speak the same language
-  kWelcome,             ///< the answer
+  kHello,    ///< the first of whoever connects
+  kWelcome,  ///< the answer
   kData,
   kAbort,  ///< the sender has failed; the payload says why
 };
@@ -34,8 +34,8 @@ class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
 
   void send(Frame frame, SendHandler done);
 
-  /// Gives asio::error::message_size for a frame of more than `max_bytes`.
-  void receive(std::size_t max_bytes, ReceiveHandler done);
+  /// Gives asio::error::message_size for a frame of more than `max_bytes`, and a protocol error for what is no frame.
+  void receive(std::size_t max_bytes, const ReceiveHandler& done);
 
   [[nodiscard]] bool isSending() const { return is_sending_; }
 
@@ -43,8 +43,8 @@ class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
 
  private:
   struct Header {
+    std::uint32_t magic;
     FrameType type;
-    std::uint32_t reserved;
     std::uint64_t bytes;
   };
 
