@@ -214,7 +214,8 @@ void Links::abort(const std::string& reason) noexcept {
     failure_ = "process " + std::to_string(party_.place.process) + " failed: " + reason;
     tellAndClose(*failure_);
   } catch (const std::exception&) {
-    // The others still see that the connection closes.
+    // The others still see that the connections close.
+    links_.clear();
   }
 }
 

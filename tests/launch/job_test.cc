@@ -62,11 +62,11 @@ TEST(PlanJobTest, ProcessesOfALauncherStartNoOthers) {
 /// Runs a forked job of three. A child that comes back from it ends here, as a program would.
 int runForkedJob(const std::function<int(Exchange&)>& body) {
   const pid_t parent = getpid();
-  int status = 1;
+  int status = 0;
   try {
     status = runJob({JobKind::kForked, {0, 3, "-p"}}, "job_test", body);
   } catch (const std::exception&) {
-    // The status says it.
+    status = 1;
   }
   if (getpid() != parent) _exit(status);
   return status;

@@ -46,7 +46,8 @@ TEST(ProcessesTest, EveryTypeAndOperationIsRight) {
   const ProgramResult result = run(
       {"-p", "3", "-o", "all", "-d", "all", "-b", "8", "-e", "40009", "-f", "23", "-n", "3", "-c", "2", "-J", file});
   EXPECT_EQ(result.exit_code, 0) << result.output;
-  expectRight(read(file), 2 * 6 * 3, 3, 3);
+  constexpr std::size_t kRows = std::size_t{2} * 6 * 3;  // operations, types, sizes
+  expectRight(read(file), kRows, 3, 3);
 }
 
 TEST(ProcessesTest, ProcessesMayHaveThreads) {

@@ -59,7 +59,8 @@ std::vector<std::vector<float>> meansOver(int nprocesses) {
         for (int step = 0; step < kSteps; ++step) {
           std::vector<float> values(kCount);
           // No sum of these is exact, so that its order shows.
-          for (std::size_t i = 0; i < kCount; ++i) values[i] = 1e3F / static_cast<float>((rank + 3) * (step + 7) + i);
+          for (std::size_t i = 0; i < kCount; ++i)
+            values[i] = 1e3F / static_cast<float>((rank + 3) * (step + 7) + static_cast<int>(i));
           group.average(rank, values);
           auto& mine = means[static_cast<std::size_t>(rank)];
           mine.insert(mine.end(), values.begin(), values.end());
