@@ -2,6 +2,7 @@
 //
 // Exit codes: 0 all well; 1 wrong results, a rank that failed, or less bandwidth than SIGNCCL_TESTS_MIN_BW demands; 2
 // options that cannot be run.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -9,6 +10,8 @@
 #include <string>
 #include <unistd.h>
 
+#include "launch/job.h"
+#include "sign_all_reduce_perf/host.h"
 #include "sign_all_reduce_perf/json_report.h"
 #include "sign_all_reduce_perf/options.h"
 #include "sign_all_reduce_perf/plan.h"
@@ -28,39 +31,74 @@ std::size_t countCases(const std::vector<Sweep>& sweeps, const Options& options)
   return ncases * static_cast<std::size_t>(options.run_cycles);
 }
 
-/// Runs all cases and prints them as they end. Returns the exit code.
-int measure(const Options& options) {
-  const std::vector<Sweep> sweeps = planSweeps(options);
-  std::optional<JsonReport> json;
-  if (!options.output_file.empty()) {
-    json.emplace(options);
-    std::cout << "# Writing JSON output to " << json->path() << '\n';
+/// What process 0 prints and writes while the cases run.
+class Reporter {
+ public:
+  Reporter(const Options& options, const std::vector<Sweep>& sweeps, const std::vector<Host>& hosts)
+      : options_(options),
+        hosts_(hosts),
+        progress_(std::cerr, isatty(STDERR_FILENO) != 0 ? Terminal::kYes : Terminal::kNo, countCases(sweeps, options)) {
+    if (options.output_file.empty()) return;
+    json_.emplace(options);
+    std::cout << "# Writing JSON output to " << json_->path() << '\n';
   }
-  Progress progress(std::cerr, isatty(STDERR_FILENO) != 0 ? Terminal::kYes : Terminal::kNo,
-                    countCases(sweeps, options));
-  Summary summary;
-  RunObserver observer;
-  observer.started = [&](const RunInfo& info) {
-    const Host host = thisHost();
-    std::cout << formatHeader(options, info, host) << std::flush;
-    if (json) json->start(options, info, host);
-  };
-  observer.row = [&](const Row& row) {
-    progress.erase();
-    progress.advance();
-    summary.add(row);
-    std::cout << formatRow(row, options) << std::flush;
-    if (json) json->add(row);
-  };
-  observer.phase = [&](const std::string& phase) { progress.show(phase); };
 
-  const RunResult result = runRanks(options, sweeps, observer);
-  progress.erase();
-  std::cout << formatFooter(summary, result, options) << std::flush;
+  RunObserver observer() {
+    RunObserver observer;
+    observer.started = [this](const RunInfo& info) {
+      std::cout << formatHeader(options_, info, hosts_) << std::flush;
+      if (json_) json_->start(options_, info, hosts_);
+    };
+    observer.row = [this](const Row& row) {
+      progress_.erase();
+      progress_.advance();
+      summary_.add(row);
+      std::cout << formatRow(row, options_) << std::flush;
+      if (json_) json_->add(row);
+    };
+    observer.phase = [this](const std::string& phase) { progress_.show(phase); };
+    return observer;
+  }
+
+  /// Returns whether the results are right and fast enough.
+  bool finish(const RunResult& result) {
+    progress_.erase();
+    std::cout << formatFooter(summary_, result, options_) << std::flush;
+    if (json_) json_->finish(summary_, result, options_);
+    return summary_.nwrong() == 0 && summary_.bandwidthOkay(options_);
+  }
+
+ private:
+  const Options& options_;
+  const std::vector<Host>& hosts_;
+  std::optional<JsonReport> json_;
+  Progress progress_;
+  Summary summary_;
+};
+
+/// Runs all cases in this process. Returns its exit code.
+int measure(const Options& options, const std::vector<Host>& hosts, launch::Exchange& exchange) {
+  const std::vector<Sweep> sweeps = planSweeps(options);
+  std::optional<Reporter> reporter;
+  if (exchange.isFirst()) reporter.emplace(options, sweeps, hosts);
+  const RunResult result = runRanks(options, sweeps, reporter ? reporter->observer() : RunObserver{}, exchange);
+  const bool okay = (!reporter || reporter->finish(result)) && result.errors.empty();
   for (const std::string& error : result.errors) std::cerr << "sign_all_reduce_perf: " << error << '\n';
-  if (json) json->finish(summary, result, options);
-  const bool okay = result.errors.empty() && summary.nwrong() == 0 && summary.bandwidthOkay(options);
   return okay ? 0 : kExitFailed;
+}
+
+/// Lowers options.max_bytes on all processes to what fits into the memory of each.
+void agreeOnSizes(Options& options, const std::vector<Host>& hosts, launch::Exchange& exchange) {
+  const std::size_t wanted_bytes = options.max_bytes;
+  const std::string& machine = hosts[static_cast<std::size_t>(exchange.process())].machine;
+  const auto nprocesses = std::ranges::count(hosts, machine, &Host::machine);
+  fitIntoMemory(options, static_cast<int>(nprocesses) * options.nthreads, availableMemory());
+  for (const std::string& fitting : exchange.allGather(std::to_string(options.max_bytes))) {
+    options.max_bytes = std::min(options.max_bytes, std::size_t{std::stoull(fitting)});
+  }
+  if (exchange.isFirst() && options.max_bytes < wanted_bytes) {
+    std::cout << "# Reducing maxBytes to " << options.max_bytes << " due to memory limitation\n";
+  }
 }
 
 int run(int argc, const char* const* argv) {
@@ -69,12 +107,11 @@ int run(int argc, const char* const* argv) {
     std::cout << parsed.help;
     return 0;
   }
-  const std::size_t wanted_bytes = parsed.options.max_bytes;
-  fitIntoMemory(parsed.options, availableMemory());
-  if (parsed.options.max_bytes < wanted_bytes) {
-    std::cout << "# Reducing maxBytes to " << parsed.options.max_bytes << " due to memory limitation\n";
-  }
-  return measure(parsed.options);
+  return launch::runJob(parsed.job, "sign_all_reduce_perf", [&](launch::Exchange& exchange) {
+    const std::vector<Host> hosts = gatherHosts(exchange);
+    agreeOnSizes(parsed.options, hosts, exchange);
+    return measure(parsed.options, hosts, exchange);
+  });
 }
 
 }  // namespace

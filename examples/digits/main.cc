@@ -3,9 +3,11 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <string>
 #include <vector>
 
 #include "data.h"
+#include "launch/job.h"
 #include "options.h"
 #include "plot.h"
 #include "report.h"
@@ -14,7 +16,10 @@
 namespace digits {
 namespace {
 
-Entry trainEntry(const Options& options, const Method& method, Sharding sharding, int workers, const Split& data) {
+using signccl::launch::Exchange;
+
+Entry trainEntry(const Options& options, const Method& method, Sharding sharding, int workers, const Split& data,
+                 Exchange& exchange) {
   Entry entry{.sharding = sharding, .method = method, .workers = workers, .seeds = options.seeds, .runs = {}};
   for (const std::uint64_t seed : options.seeds) {
     entry.runs.push_back(train({.method = method,
@@ -25,20 +30,20 @@ Entry trainEntry(const Options& options, const Method& method, Sharding sharding
                                 .batch = options.batch,
                                 .eval_every = options.eval_every,
                                 .seed = seed},
-                               data));
+                               data, exchange));
   }
   return entry;
 }
 
-/// Trains everything that the options ask for and prints a row as soon as its runs have ended.
-std::vector<Entry> trainAll(const Options& options, const Split& data) {
+/// Trains everything that the options ask for; process 0 prints a row as soon as its runs have ended.
+std::vector<Entry> trainAll(const Options& options, const Split& data, Exchange& exchange) {
   std::vector<Entry> entries;
   for (const Sharding sharding : options.shardings) {
-    printHead(std::cout, sharding);
+    if (exchange.isFirst()) printHead(std::cout, sharding);
     for (const int workers : options.workers) {
       for (const Method& method : options.methods) {
-        entries.push_back(trainEntry(options, method, sharding, workers, data));
-        printRow(std::cout, entries.back());
+        entries.push_back(trainEntry(options, method, sharding, workers, data, exchange));
+        if (exchange.isFirst()) printRow(std::cout, entries.back());
       }
     }
   }
@@ -53,18 +58,28 @@ void writeFiles(const std::filesystem::path& directory, const std::vector<Entry>
   std::cout << '\n';
 }
 
-/// Gives the exit code: 0 if the workers of every run ended with the same parameters.
-int compare(const Options& options) {
-  const Split data = splitDigits(readDigits(options.data_file), options.held_out);
+void printTask(const Options& options, const Split& data, int nprocesses) {
   std::cout << data.training.size() << " digits to train on, " << data.held_out.size() << " held out; "
             << Mlp().parameterCount() << " parameters; " << options.steps << " steps, " << options.batch
-            << " digits per worker and step; " << options.seeds.size() << " seed(s)\n";
-  const auto entries = trainAll(options, data);
-  printFoot(std::cout, entries);
-  if (!options.out.empty()) writeFiles(options.out, entries);
-  const bool replicas_agree =
-      std::ranges::all_of(entries, [](const Entry& entry) { return summarise(entry).replicas_agree; });
-  return replicas_agree ? 0 : 1;
+            << " digits per worker and step; " << options.seeds.size() << " seed(s); workers are threads of "
+            << (nprocesses == 1 ? "one process" : std::to_string(nprocesses) + " processes") << '\n';
+}
+
+bool replicasAgree(const std::vector<Entry>& entries) {
+  return std::ranges::all_of(
+      entries, [](const Entry& entry) { return std::ranges::all_of(entry.runs, &RunResult::replicas_agree); });
+}
+
+/// Gives the exit code: 0 if the workers of every run ended with the same parameters.
+int compare(const Options& options, Exchange& exchange) {
+  const Split data = splitDigits(readDigits(options.data_file), options.held_out);
+  if (exchange.isFirst()) printTask(options, data, exchange.nprocesses());
+  const auto entries = trainAll(options, data, exchange);
+  if (exchange.isFirst()) {
+    printFoot(std::cout, entries);
+    if (!options.out.empty()) writeFiles(options.out, entries);
+  }
+  return replicasAgree(entries) ? 0 : 1;
 }
 
 }  // namespace
@@ -74,7 +89,9 @@ int main(int argc, char** argv) {
   try {
     int exit_code = 0;
     const auto options = digits::parseOptions(argc, argv, exit_code);
-    return options ? digits::compare(*options) : exit_code;
+    if (!options) return exit_code;
+    return signccl::launch::runJob(options->job, "digits",
+                                   [&](auto& exchange) { return digits::compare(*options, exchange); });
   } catch (const std::exception& error) {
     std::cerr << "digits: " << error.what() << '\n';
     return 1;

@@ -1,4 +1,5 @@
-// The baselines' exchange: the exact fp32 mean of the workers' gradients, through shared memory.
+// The baselines' exchange: the exact fp32 mean of the workers' gradients, through shared memory within a process and
+// over TCP between processes.
 #ifndef DIGITS_MEAN_GROUP_H_
 #define DIGITS_MEAN_GROUP_H_
 
@@ -7,22 +8,31 @@
 #include <span>
 #include <vector>
 
+#include "launch/exchange.h"
+
 namespace digits {
 
-/// Shared by the threads of one run.
+namespace launch = signccl::launch;
+
+/// Shared by the threads of one process in one run.
 class MeanGroup {
  public:
-  MeanGroup(int nranks, std::size_t count);
+  /// Each process of `exchange`, which must outlive the group, has `nlocal` workers.
+  MeanGroup(int nlocal, std::size_t count, launch::Exchange& exchange);
 
-  /// Replaces `values` ([count]) by their mean over the workers, summed in rank order: the same bits on every worker.
-  /// Each worker calls it once per step and waits for the others.
+  /// Replaces `values` ([count]) by their mean over the workers, summed in rank order: the same bits on every worker,
+  /// however the workers are spread over processes. Each worker calls it once per step and waits for the others.
   void average(int rank, std::span<float> values);
 
   /// Lets the other workers go on without this one, which has failed.
   void leave() noexcept;
 
  private:
-  std::vector<std::vector<float>> inputs_;  ///< [nranks][count]
+  void averageHere(std::size_t local);
+  void averageOverProcesses();
+
+  launch::Exchange& exchange_;
+  std::vector<std::vector<float>> inputs_;  ///< [nlocal][count]
   std::vector<float> mean_;                 ///< [count]
   std::barrier<> barrier_;
 };

@@ -9,6 +9,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "launch/command_line.h"
+#include "launch/error.h"
+
 namespace digits {
 namespace {
 
@@ -89,7 +92,7 @@ void addMethodOptions(CLI::App& app, MethodChoice& choice) {
 
 void addRunOptions(CLI::App& app, Options& options) {
   constexpr int kMany = 1'000'000;
-  app.add_option("--workers", options.workers, "Numbers of workers, each a thread")
+  app.add_option("--workers", options.workers, "Numbers of workers, each a thread of one of the processes")
       ->delimiter(',')
       ->capture_default_str()
       ->check(CLI::Range(1, kMostWorkers));
@@ -118,6 +121,21 @@ void addRunOptions(CLI::App& app, Options& options) {
   app.add_option("--out", options.out, "Folder for curves.csv, summary.csv and digits.svg");
 }
 
+signccl::launch::Job planJob(const signccl::launch::LaunchOptions& asked, const std::vector<int>& workers) {
+  try {
+    const signccl::launch::Job job = signccl::launch::planJob(asked);
+    for (const int number : workers) {
+      if (number % job.place.nprocesses == 0) continue;
+      throw CLI::ValidationError("--workers", std::to_string(number) + " cannot be shared out to " +
+                                                  std::to_string(job.place.nprocesses) +
+                                                  " processes, expected a multiple of that");
+    }
+    return job;
+  } catch (const signccl::launch::LaunchError& error) {
+    throw CLI::ValidationError(error.what());
+  }
+}
+
 }  // namespace
 
 std::optional<Options> parseOptions(int argc, const char* const* argv, int& exit_code) {
@@ -128,8 +146,11 @@ std::optional<Options> parseOptions(int argc, const char* const* argv, int& exit
   MethodChoice choice;
   addRunOptions(app, options);
   addMethodOptions(app, choice);
+  signccl::launch::LaunchOptions launch;
+  signccl::launch::addLaunchOptions(app, launch);
   try {
     app.parse(argc, argv);
+    options.job = planJob(launch, options.workers);
   } catch (const CLI::ParseError& error) {
     exit_code = app.exit(error);
     return std::nullopt;

@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "data.h"
+#include "launch/job.h"
 #include "method.h"
 
 namespace digits {
 
 struct Options {
+  signccl::launch::Job job;  ///< the processes that share the workers out
   std::vector<int> workers = {4, 8};
   std::vector<std::uint64_t> seeds = {1, 2, 3};
   std::vector<Method> methods;  ///< with their settings

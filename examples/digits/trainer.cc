@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <numbers>
 #include <span>
+#include <stdexcept>
 #include <thread>
 
 #include "optimizer.h"
@@ -111,23 +113,35 @@ WorkerResult runWorker(Worker& worker, const RunSettings& settings, int rank, co
   }
 }
 
-std::vector<WorkerResult> runWorkers(const RunSettings& settings, const Split& data) {
-  const auto shards = shardDigits(data.training, settings.sharding, settings.workers, mixSeed(settings.seed, kShards));
-  MeanGroup mean(settings.workers, Mlp().parameterCount());
-  Rendezvous rendezvous{.id = {}, .algorithm = settings.algorithm, .mean = &mean};
-  if (settings.method.sendsSigns()) rendezvous.id = SignGroup::makeId();
+/// Made by process 0, for the workers of all.
+signcclUniqueId shareId(launch::Exchange& exchange) {
+  signcclUniqueId id{};
+  if (exchange.isFirst()) id = SignGroup::makeId();
+  const std::string text = exchange.broadcast({id.internal, sizeof id.internal});
+  if (text.size() != sizeof id.internal) throw std::runtime_error("process 0 sent no unique id");
+  std::memcpy(id.internal, text.data(), text.size());
+  return id;
+}
 
-  std::vector<WorkerResult> results(shards.size());
+/// The workers of this process.
+std::vector<WorkerResult> runWorkers(const RunSettings& settings, const Split& data, launch::Exchange& exchange) {
+  const auto shards = shardDigits(data.training, settings.sharding, settings.workers, mixSeed(settings.seed, kShards));
+  const int nlocal = settings.workers / exchange.nprocesses();
+  MeanGroup mean(nlocal, Mlp().parameterCount(), exchange);
+  Rendezvous rendezvous{.id = {}, .algorithm = settings.algorithm, .mean = &mean};
+  if (settings.method.sendsSigns()) rendezvous.id = shareId(exchange);
+
+  std::vector<WorkerResult> results(static_cast<std::size_t>(nlocal));
   FirstError error;
   {
     std::vector<std::jthread> threads;
-    threads.reserve(shards.size());
-    for (int rank = 0; rank < settings.workers; ++rank) {
-      threads.emplace_back([&, rank] {
-        const auto me = static_cast<std::size_t>(rank);
+    threads.reserve(results.size());
+    for (int local = 0; local < nlocal; ++local) {
+      threads.emplace_back([&, local] {
+        const int rank = exchange.process() * nlocal + local;
         try {
-          Worker worker(settings, data, shards[me], rank);
-          results[me] = runWorker(worker, settings, rank, rendezvous);
+          Worker worker(settings, data, shards[static_cast<std::size_t>(rank)], rank);
+          results[static_cast<std::size_t>(local)] = runWorker(worker, settings, rank, rendezvous);
         } catch (...) {
           error.set(std::current_exception());
         }
@@ -138,17 +152,39 @@ std::vector<WorkerResult> runWorkers(const RunSettings& settings, const Split& d
   return results;
 }
 
+/// What all workers have to say in the end: bytes sent and the hash of the parameters of each.
+struct Ending {
+  std::uint64_t bytes_sent;
+  std::uint64_t parameters_hash;
+};
+
+std::vector<Ending> shareEndings(const std::vector<WorkerResult>& workers, launch::Exchange& exchange) {
+  std::string mine;
+  for (const WorkerResult& worker : workers) {
+    const Ending ending{worker.bytes_sent, worker.parameters_hash};
+    mine.append(reinterpret_cast<const char*>(&ending), sizeof ending);
+  }
+  std::vector<Ending> endings;
+  for (const std::string& part : exchange.allGather(mine)) {
+    for (std::size_t offset = 0; offset + sizeof(Ending) <= part.size(); offset += sizeof(Ending)) {
+      std::memcpy(&endings.emplace_back(), &part[offset], sizeof(Ending));
+    }
+  }
+  return endings;
+}
+
 }  // namespace
 
-RunResult train(const RunSettings& settings, const Split& data) {
+RunResult train(const RunSettings& settings, const Split& data, launch::Exchange& exchange) {
   const auto start = std::chrono::steady_clock::now();
-  const auto workers = runWorkers(settings, data);
+  auto workers = runWorkers(settings, data, exchange);
+  const std::vector<Ending> endings = shareEndings(workers, exchange);
   RunResult result;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  result.curve = workers[0].curve;
+  result.curve = std::move(workers[0].curve);
   result.replicas_agree = std::ranges::all_of(
-      workers, [&](const WorkerResult& worker) { return worker.parameters_hash == workers[0].parameters_hash; });
-  for (const WorkerResult& worker : workers) {
+      endings, [&](const Ending& worker) { return worker.parameters_hash == endings[0].parameters_hash; });
+  for (const Ending& worker : endings) {
     result.bytes_per_step += static_cast<double>(worker.bytes_sent) / settings.steps / settings.workers;
   }
   return result;

@@ -1,4 +1,5 @@
-// One run: workers as threads, each with its shard, its optimizer and its own copy of the parameters.
+// One run: workers as threads of one process or of several, each with its shard, its optimizer and its own copy of the
+// parameters.
 #ifndef DIGITS_TRAINER_H_
 #define DIGITS_TRAINER_H_
 
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "data.h"
+#include "launch/exchange.h"
 #include "method.h"
 #include "model.h"
 
@@ -15,7 +17,7 @@ namespace digits {
 struct RunSettings {
   Method method;
   Sharding sharding = Sharding::kOwn;
-  int workers = 4;
+  int workers = 4;        ///< a multiple of the number of processes
   std::string algorithm;  ///< by which signs travel; empty: the library chooses
   int steps = 1000;
   int batch = 8;           ///< digits per worker and step
@@ -31,14 +33,15 @@ struct CurvePoint {
 };
 
 struct RunResult {
-  std::vector<CurvePoint> curve;  ///< in order; the last point is the end of the run
+  std::vector<CurvePoint> curve;  ///< in order; the last point is the end of the run. On process 0 only
   double bytes_per_step = 0;      ///< sent by a worker, mean over the workers; 0 where no signs travel
   double seconds = 0;
   bool replicas_agree = false;  ///< whether all workers ended with the same bits
 };
 
-/// Trains and returns when all workers have ended. Throws what the first failing worker threw.
-RunResult train(const RunSettings& settings, const Split& data);
+/// Trains and returns when all workers have ended. Every process of `exchange` calls it, and has as many of the workers
+/// as the others. Throws what the first failing worker of this process threw.
+RunResult train(const RunSettings& settings, const Split& data, signccl::launch::Exchange& exchange);
 
 }  // namespace digits
 

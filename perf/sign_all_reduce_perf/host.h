@@ -3,14 +3,21 @@
 #define SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_HOST_H_
 
 #include <string>
+#include <vector>
+
+#include "launch/exchange.h"
 
 namespace signccl::perf {
 
 struct Host {
   std::string name;
   int pid = 0;
+  std::string machine;  ///< the same for all that share memory, whatever they call themselves
 };
 Host thisHost();
+
+/// Those of all processes, [process]. Every process calls it.
+std::vector<Host> gatherHosts(launch::Exchange& exchange);
 
 /// "2026-03-01 12:00:00", local time: the form of nccl-tests.
 std::string timeOfDay();

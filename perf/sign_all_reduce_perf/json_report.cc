@@ -50,9 +50,10 @@ Json environment() {
   return variables;
 }
 
-Json devices(const Options& options, const RunInfo& info, const Host& host) {
+Json devices(const Options& options, const RunInfo& info, const std::vector<Host>& hosts) {
   Json list = Json::array();
   for (int rank = 0; rank < options.nranks; ++rank) {
+    const Host& host = hosts[static_cast<std::size_t>(rank / options.nthreads)];
     list.push_back({{"rank", rank},
                     {"group", 0},
                     {"pid", host.pid},
@@ -64,8 +65,9 @@ Json devices(const Options& options, const RunInfo& info, const Host& host) {
   return list;
 }
 
-Json configuration(const Options& options, const RunInfo& info, const Host& host) {
-  Json config = {{"nthreads", options.nranks},
+Json configuration(const Options& options, const RunInfo& info, const std::vector<Host>& hosts) {
+  Json config = {{"nprocesses", options.nprocesses},
+                 {"nthreads", options.nthreads},
                  {"ngpus", 1},
                  {"minimum_bytes", options.min_bytes},
                  {"maximum_bytes", options.max_bytes}};
@@ -90,7 +92,7 @@ Json configuration(const Options& options, const RunInfo& info, const Host& host
                  {"tie_rule", tieRuleName(options.tie_rule)},
                  {"kernels", info.kernels}});
   config["kernel_threads"] = options.kernel_threads > 0 ? Json(options.kernel_threads) : Json(nullptr);
-  config["devices"] = devices(options, info, host);
+  config["devices"] = devices(options, info, hosts);
   return config;
 }
 
@@ -109,9 +111,9 @@ JsonReport::JsonReport(const Options& options) : path_(createFreshFile(options.o
                {"config", nullptr},       {"results", Json::array()}};
 }
 
-void JsonReport::start(const Options& options, const RunInfo& info, const Host& host) {
+void JsonReport::start(const Options& options, const RunInfo& info, const std::vector<Host>& hosts) {
   document_["signccl_version"] = info.library_version;
-  document_["config"] = configuration(options, info, host);
+  document_["config"] = configuration(options, info, hosts);
 }
 
 void JsonReport::add(const Row& row) {

@@ -20,7 +20,7 @@ class JsonReport {
 
   [[nodiscard]] const std::string& path() const { return path_; }
 
-  void start(const Options& options, const RunInfo& info, const Host& host);
+  void start(const Options& options, const RunInfo& info, const std::vector<Host>& hosts);
   void add(const Row& row);
 
   /// Writes the file.

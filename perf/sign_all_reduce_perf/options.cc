@@ -8,6 +8,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "launch/command_line.h"
+#include "launch/error.h"
 #include "sign_all_reduce_perf/element_types.h"
 
 namespace signccl::perf {
@@ -23,8 +25,8 @@ struct ForeignOption {
 
 const std::vector<ForeignOption>& foreignOptions() {
   static const std::vector<ForeignOption> options = {
-      {"-g,--ngpus", {"1"}, "a rank is a thread here; give the number of ranks with -t"},
-      {"-p,--parallel_init", {"1"}, "each rank always joins in its own thread"},
+      {"-g,--ngpus", {"1"}, "there are no GPUs here; give the ranks of a process with -t, processes with -p"},
+      {"--parallel_init", {"1"}, "each rank always joins in its own thread"},
       {"-r,--root", {"0", "-1"}, "the collectives have no root"},
       {"-z,--blocking", {"0"}, "calls block by themselves; --async measures the other form"},
       {"-y,--stream_null", {"0"}, "there are no streams on the CPU"},
@@ -129,8 +131,20 @@ CLI::Option* addInt(CLI::App& app, const std::string& names, int& target, const 
   return app.add_option(names, target, description)->check(range);
 }
 
+/// What the command line says about ranks.
+struct RankOptions {
+  std::optional<int> nthreads;
+  launch::LaunchOptions launch;
+};
+
+void addRankOptions(CLI::App& app, RankOptions& options) {
+  app.add_option("-t,--nthreads", options.nthreads,
+                 "ranks of each process, each a thread (default 2, with several processes 1)")
+      ->check(CLI::Range(1, 1024));
+  launch::addLaunchOptions(app, options.launch);
+}
+
 void addOptionsOfNcclTests(CLI::App& app, const Choices& choices, Options& options) {
-  addInt(app, "-t,--nthreads", options.nranks, CLI::Range(1, 1024), "ranks, each a thread (default 2)");
   addSize(app, "-b,--minbytes", options.min_bytes, "smallest size, with suffix K, M or G (default 32M)");
   addSize(app, "-e,--maxbytes", options.max_bytes, "largest size (default 32M)");
   addSize(app, "-i,--stepbytes", options.step_bytes, "step between sizes (default 1M)");
@@ -213,6 +227,19 @@ void requireThatOptionsFit(const Options& options) {
   }
 }
 
+launch::Job resolveRanks(const RankOptions& asked, Options& options) {
+  try {
+    launch::Job job = launch::planJob(asked.launch);
+    // Nobody who asks for processes, be it one, expects two ranks in each.
+    options.nthreads = asked.nthreads.value_or(job.place.origin.empty() ? 2 : 1);
+    options.nprocesses = job.place.nprocesses;
+    options.nranks = options.nprocesses * options.nthreads;
+    return job;
+  } catch (const launch::LaunchError& error) {
+    throw OptionError(error.what());
+  }
+}
+
 /// The power of two that a suffix of a size stands for.
 std::optional<int> suffixExponent(std::string_view suffix) {
   if (suffix.empty()) return 0;
@@ -271,11 +298,15 @@ ParsedOptions parseOptions(int argc, const char* const* argv) {
   const Choices choices;
   CLI::App app(
       "Measures sign-allreduce-vote and sign-allreduce-avg, with the options, columns and JSON of nccl-tests.\n"
-      "Ranks are threads of this process. SIGNCCL_KERNELS selects the kernels; SIGNCCL_TESTS_MIN_BW makes the run "
-      "fail\n"
-      "if the average bus bandwidth (GB/s) is below 90 % of it.",
+      "Ranks are threads (-t) of this process, of processes that it starts (-p), or of those of mpirun, srun, "
+      "torchrun.\n"
+      "SIGNCCL_KERNELS selects the kernels; SIGNCCL_TESTS_MIN_BW makes the run fail if the average bus bandwidth "
+      "(GB/s)\n"
+      "is below 90 % of it.",
       "sign_all_reduce_perf");
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  RankOptions ranks;
+  addRankOptions(app, ranks);
   addOptionsOfNcclTests(app, choices, options);
   addOwnOptions(app, choices, options);
   addForeignOptions(app);
@@ -289,6 +320,7 @@ ParsedOptions parseOptions(int argc, const char* const* argv) {
   }
   options.arguments.assign(argv, argv + argc);
   options.min_bus_bandwidth = minBusBandwidth();
+  parsed.job = resolveRanks(ranks, options);
   requireThatOptionsFit(options);
   return parsed;
 }

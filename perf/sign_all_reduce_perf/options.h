@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/job.h"
 #include "signccl/signccl.h"
 
 namespace signccl::perf {
@@ -22,7 +23,9 @@ enum class Average : std::uint8_t { kRank0 = 0, kMean = 1, kMin = 2, kMax = 3 };
 enum class CallForm : std::uint8_t { kBlocking, kAsync };
 
 struct Options {
-  int nranks = 2;
+  int nthreads = 2;  ///< ranks of each process
+  int nprocesses = 1;
+  int nranks = 2;  ///< of all processes; rank r is thread r % nthreads of process r / nthreads
   std::size_t min_bytes = std::size_t{32} << 20;
   std::size_t max_bytes = std::size_t{32} << 20;
   std::size_t step_bytes = std::size_t{1} << 20;
@@ -63,10 +66,11 @@ class OptionError : public std::runtime_error {
 
 struct ParsedOptions {
   Options options;
+  launch::Job job;   ///< options.nprocesses processes
   std::string help;  ///< not empty: print this and exit
 };
 
-/// Reads the command line and SIGNCCL_TESTS_MIN_BW. Throws OptionError.
+/// Reads the command line, the variables of launchers, and SIGNCCL_TESTS_MIN_BW. Throws OptionError.
 ParsedOptions parseOptions(int argc, const char* const* argv);
 
 /// "32M" -> 33554432. A number, a fraction too, and one of the suffixes K, M, G and T in either case (powers of 1024).

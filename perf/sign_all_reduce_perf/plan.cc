@@ -28,9 +28,9 @@ std::vector<std::size_t> timedSizes(const Options& options) {
   return sizes;
 }
 
-std::size_t bytesOfAllRanks(const Options& options) {
+std::size_t bytesOfRanks(int nranks, const Options& options) {
   const BufferSizes sizes = bufferSizes(planSweeps(options), callsInFlight(options));
-  return (sizes.send_bytes + sizes.recv_bytes) * static_cast<std::size_t>(options.nranks);
+  return (sizes.send_bytes + sizes.recv_bytes) * static_cast<std::size_t>(nranks);
 }
 
 }  // namespace
@@ -74,22 +74,22 @@ BufferSizes bufferSizes(const std::vector<Sweep>& sweeps, std::size_t slots) {
   return sizes;
 }
 
-void fitIntoMemory(Options& options, std::size_t available_bytes) {
-  if (bytesOfAllRanks(options) <= available_bytes) return;
+void fitIntoMemory(Options& options, int nranks, std::size_t available_bytes) {
+  if (bytesOfRanks(nranks, options) <= available_bytes) return;
   const std::size_t wanted_bytes = options.max_bytes;
   std::size_t fits = options.min_bytes;
   std::size_t too_large = options.max_bytes;
   options.max_bytes = fits;
-  if (bytesOfAllRanks(options) > available_bytes) {
+  if (bytesOfRanks(nranks, options) > available_bytes) {
     throw OptionError("--minbytes " + std::to_string(options.min_bytes) + " needs " +
-                      std::to_string(bytesOfAllRanks(options)) + " bytes of memory for " +
-                      std::to_string(options.nranks) + " ranks; available: " + std::to_string(available_bytes));
+                      std::to_string(bytesOfRanks(nranks, options)) + " bytes of memory for " + std::to_string(nranks) +
+                      " ranks; available: " + std::to_string(available_bytes));
   }
   // Only the smallest and the largest size matter, so the search plans two sizes instead of all of them.
   Options probe = options;
   while (too_large - fits > 1) {
     probe.min_bytes = probe.max_bytes = fits + (too_large - fits) / 2;
-    (bytesOfAllRanks(probe) <= available_bytes ? fits : too_large) = probe.max_bytes;
+    (bytesOfRanks(nranks, probe) <= available_bytes ? fits : too_large) = probe.max_bytes;
   }
   options.max_bytes = std::min(fits, wanted_bytes);
 }

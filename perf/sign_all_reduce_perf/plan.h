@@ -42,9 +42,9 @@ BufferSizes bufferSizes(const std::vector<Sweep>& sweeps, std::size_t slots);
 /// Bytes from one slot to the next in a buffer of elements of `type`: whole cache lines.
 std::size_t slotBytes(signcclDataType_t type, std::size_t count);
 
-/// Lowers options.max_bytes so that the buffers of all ranks fit into `available_bytes`. Throws OptionError if not even
-/// min_bytes fits.
-void fitIntoMemory(Options& options, std::size_t available_bytes);
+/// Lowers options.max_bytes so that the buffers of the `nranks` ranks of a machine fit into its `available_bytes`.
+/// Throws OptionError if not even min_bytes fits.
+void fitIntoMemory(Options& options, int nranks, std::size_t available_bytes);
 
 /// Memory that can be had without swapping, as the system estimates it, less a fifth for the library's scratch.
 std::size_t availableMemory();

@@ -77,6 +77,13 @@ void RankComm::wait() {
   while (!requests_.empty()) waitForOldest();
 }
 
+void RankComm::meet() {
+  ++sequence_;
+  std::uint64_t bits = 0;
+  checkResult(signcclAllReduceVote(&bits, &bits, 64, signcclBits, signcclBits, nullptr, comm_, nullptr),
+              "signcclAllReduceVote", comm_);
+}
+
 void RankComm::finalize() { checkResult(signcclCommFinalize(comm_), "signcclCommFinalize", comm_); }
 
 void RankComm::abort() noexcept { signcclCommAbort(comm_); }

@@ -46,6 +46,9 @@ class RankComm {
   /// Waits for all queued calls.
   void wait();
 
+  /// A collective of a few elements: ranks leave it within microseconds of each other, be they processes or threads.
+  void meet();
+
   /// Ends the life of the communicator in an orderly way.
   void finalize();
 

@@ -20,10 +20,18 @@ class RankGroup {
 
   /// Returns once all ranks have called it. What a rank wrote before is visible to all of them after.
   void barrier() {
+    barrier([] {});
+  }
+
+  /// The same; the last rank to come calls `last()` before any returns. If that throws, this rank gets the exception,
+  /// and the others wait for abort().
+  template <typename Last>
+  void barrier(const Last& last) {
     const unsigned round = round_.load();
     if (broken_.load()) throw GroupBroken();
     if (arrived_.fetch_add(1) + 1 == nranks_) {
       arrived_.store(0);
+      last();
       round_.fetch_add(1);
       round_.notify_all();
     } else {

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <thread>
 
+#include "launch/error.h"
 #include "sign_all_reduce_perf/buffers.h"
 #include "sign_all_reduce_perf/element_types.h"
 #include "sign_all_reduce_perf/host.h"
@@ -20,13 +21,18 @@
 namespace signccl::perf {
 namespace {
 
-/// What one rank tells the others; read by them after a barrier.
-struct Share {
-  std::unique_ptr<Buffers> buffers;  // lives until all ranks have ended
+/// What one rank tells all others, as it travels between processes.
+struct Figures {
   double seconds = 0;
   std::uint64_t nwrong = 0;
   double sent_bytes = 0;
   std::uint64_t scratch_bytes = 0;
+};
+
+/// What one rank tells the others of its process; read by them after a barrier.
+struct Share {
+  std::unique_ptr<Buffers> buffers;  // lives until all ranks have ended
+  Figures figures;
   std::string error;
 };
 
@@ -34,25 +40,54 @@ struct Session {
   const Options& options;
   const std::vector<Sweep>& sweeps;
   const RunObserver& observer;
+  launch::Exchange& exchange;
   signcclUniqueId id;
   BufferSizes buffer_sizes;
   RankGroup group;
-  std::vector<Share> shares;
+  std::vector<Share> shares;     ///< of the ranks of this process
+  std::vector<Figures> figures;  ///< [rank] of all processes
+
+  /// A barrier of the ranks of all processes.
+  void barrierOfAll() {
+    group.barrier([this] { exchange.barrier(); });
+  }
+
+  /// The same; then `figures` are those of all ranks.
+  void shareFigures() {
+    group.barrier([this] { gatherFigures(); });
+  }
+
+ private:
+  void gatherFigures() {
+    std::string mine(shares.size() * sizeof(Figures), '\0');
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      std::memcpy(&mine[i * sizeof(Figures)], &shares[i].figures, sizeof(Figures));
+    }
+    const std::vector<std::string> parts = exchange.allGather(mine);
+    for (std::size_t process = 0; process < parts.size(); ++process) {
+      if (parts[process].size() != mine.size()) {
+        throw launch::LaunchError("process " + std::to_string(process) + " has figures of " +
+                                  std::to_string(parts[process].size() / sizeof(Figures)) + " ranks, expected " +
+                                  std::to_string(shares.size()) + "; is -t the same everywhere?");
+      }
+      std::memcpy(&figures[process * shares.size()], parts[process].data(), mine.size());
+    }
+  }
 };
 
-double average(const std::vector<Share>& shares, Average how) {
-  const auto less = [](const Share& a, const Share& b) { return a.seconds < b.seconds; };
+double average(const std::vector<Figures>& figures, Average how) {
+  const auto less = [](const Figures& a, const Figures& b) { return a.seconds < b.seconds; };
   switch (how) {
     case Average::kRank0:
-      return shares.front().seconds;
+      return figures.front().seconds;
     case Average::kMean:
-      return std::accumulate(shares.begin(), shares.end(), 0.0,
-                             [](double sum, const Share& share) { return sum + share.seconds; }) /
-             static_cast<double>(shares.size());
+      return std::accumulate(figures.begin(), figures.end(), 0.0,
+                             [](double sum, const Figures& rank) { return sum + rank.seconds; }) /
+             static_cast<double>(figures.size());
     case Average::kMin:
-      return std::min_element(shares.begin(), shares.end(), less)->seconds;
+      return std::min_element(figures.begin(), figures.end(), less)->seconds;
     case Average::kMax:
-      return std::max_element(shares.begin(), shares.end(), less)->seconds;
+      return std::max_element(figures.begin(), figures.end(), less)->seconds;
   }
   return 0;
 }
@@ -60,11 +95,13 @@ double average(const std::vector<Share>& shares, Average how) {
 /// The life of one rank, in a thread of its own.
 class RankRunner {
  public:
-  RankRunner(Session& session, int rank)
+  /// `local` is the number of the rank in its process.
+  RankRunner(Session& session, int local)
       : session_(session),
         options_(session.options),
-        rank_(rank),
-        comm_(session.options, session.id, rank),
+        local_(local),
+        rank_(session.exchange.process() * session.options.nthreads + local),
+        comm_(session.options, session.id, rank_),
         buffers_(*(share().buffers = std::make_unique<Buffers>(session.buffer_sizes))),
         calls_(static_cast<std::size_t>(session.options.agg_iters)) {}
 
@@ -73,14 +110,15 @@ class RankRunner {
     for (int cycle = 0; options_.run_cycles == 0 || cycle < options_.run_cycles; ++cycle) {
       for (const Sweep& sweep : session_.sweeps) runSweep(sweep);
     }
-    share().scratch_bytes = comm_.stats().scratchBytes;
+    share().figures.scratch_bytes = comm_.stats().scratchBytes;
+    session_.shareFigures();
     comm_.finalize();
   }
 
   RankComm& comm() { return comm_; }
 
  private:
-  Share& share() { return session_.shares[static_cast<std::size_t>(rank_)]; }
+  Share& share() { return session_.shares[static_cast<std::size_t>(local_)]; }
 
   void reportStart() {
     if (rank_ != 0) return;
@@ -139,40 +177,41 @@ class RankRunner {
     timeIterations(c, placement);
     reportPhase(c, placement == Placement::kOutOfPlace ? "checking out of place" : "checking in place");
     checkIterations(c, placement);
-    session_.group.barrier();
+    session_.shareFigures();
     Measurement result;
-    const double seconds = average(session_.shares, options_.average);
+    const double seconds = average(session_.figures, options_.average);
     const int nranks = options_.nranks;
     result.time_us = seconds * 1e6;
     result.algbw = static_cast<double>(payloadBytes(c.sendtype, c.count)) / seconds / 1e9;
     result.busbw = result.algbw * 2 * (nranks - 1) / nranks;
     if (options_.check_iters > 0) result.nwrong = wrongOfAllRanks();
-    session_.group.barrier();
     return result;
   }
 
   [[nodiscard]] std::uint64_t wrongOfAllRanks() const {
-    return std::accumulate(session_.shares.begin(), session_.shares.end(), std::uint64_t{0},
-                           [](std::uint64_t sum, const Share& share) { return sum + share.nwrong; });
+    return std::accumulate(session_.figures.begin(), session_.figures.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, const Figures& rank) { return sum + rank.nwrong; });
   }
 
   void timeIterations(const Case& c, Placement placement) {
     issue(c, placement, 0);
     comm_.wait();
-    const std::uint64_t sent_before = comm_.stats().bytesSent;
     const auto iterations = static_cast<std::size_t>(options_.iters);
-    session_.group.barrier();
+    session_.barrierOfAll();
+    // The exchange wakes one process after the other, which a few short iterations would show.
+    if (options_.nprocesses > 1) comm_.meet();
+    const std::uint64_t sent_before = comm_.stats().bytesSent;
     const auto start = std::chrono::steady_clock::now();
     for (std::size_t i = 0; i < iterations; ++i) issue(c, placement, i);
     comm_.wait();
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     const auto ncalls = static_cast<double>(iterations * calls_.size());
-    share().seconds = elapsed.count() / ncalls;
-    share().sent_bytes = static_cast<double>(comm_.stats().bytesSent - sent_before) / ncalls;
+    share().figures.seconds = elapsed.count() / ncalls;
+    share().figures.sent_bytes = static_cast<double>(comm_.stats().bytesSent - sent_before) / ncalls;
   }
 
   void checkIterations(const Case& c, Placement placement) {
-    share().nwrong = 0;
+    share().figures.nwrong = 0;
     for (int i = 0; i < options_.check_iters; ++i) {
       const std::uint32_t seed = next_seed_;
       next_seed_ += static_cast<std::uint32_t>(calls_.size());
@@ -182,7 +221,7 @@ class RankRunner {
       comm_.wait();
       if (rank_ == options_.corrupt_rank && c.count > 0) *buffers_.output(c, 0) ^= std::byte{1};
       session_.group.barrier();
-      share().nwrong += countWrong(c, seed, sequence);
+      share().figures.nwrong += countWrong(c, seed, sequence);
       session_.group.barrier();
     }
   }
@@ -195,13 +234,14 @@ class RankRunner {
     }
   }
 
-  /// Checks this rank's share of the elements in the results of all ranks: signs are summed once, not once per rank.
+  /// Checks this rank's share of the elements in the results of all ranks of its process: signs are summed once per
+  /// process, not once per rank.
   std::size_t countWrong(const Case& c, std::uint32_t seed, std::uint64_t sequence) {
-    const auto rank = static_cast<std::size_t>(rank_);
-    const auto nranks = static_cast<std::size_t>(options_.nranks);
+    const auto local = static_cast<std::size_t>(local_);
+    const std::size_t nlocal = session_.shares.size();
     const std::size_t nwords = (c.count + 63) / 64;
-    const std::size_t first = nwords * rank / nranks * 64;
-    const std::size_t last = std::min(c.count, nwords * (rank + 1) / nranks * 64);
+    const std::size_t first = nwords * local / nlocal * 64;
+    const std::size_t last = std::min(c.count, nwords * (local + 1) / nlocal * 64);
     std::size_t nwrong = 0;
     for (std::size_t i = 0; i < calls_.size(); ++i) {
       const Reference reference({c.op, c.sendtype, c.recvtype, options_.zero_rule, options_.tie_rule, options_.nranks,
@@ -215,7 +255,7 @@ class RankRunner {
   }
 
   void reportRow(Row& row) {
-    for (const Share& other : session_.shares) row.sent_bytes = std::max(row.sent_bytes, other.sent_bytes);
+    for (const Figures& other : session_.figures) row.sent_bytes = std::max(row.sent_bytes, other.sent_bytes);
     if (row.c.count > 0) row.bits_per_element = 8 * row.sent_bytes / static_cast<double>(row.c.count);
     row.algorithm = comm_.stats().algorithm;
     row.iterations = options_.iters;
@@ -225,6 +265,7 @@ class RankRunner {
 
   Session& session_;
   const Options& options_;
+  const int local_;
   const int rank_;
   RankComm comm_;
   const Buffers& buffers_;
@@ -233,11 +274,11 @@ class RankRunner {
 };
 
 /// Start of a rank's thread. Whatever fails is kept as the rank's error, and stops the others.
-void runRank(Session& session, int rank) {
-  Share& share = session.shares[static_cast<std::size_t>(rank)];
+void runRank(Session& session, int local) {
+  Share& share = session.shares[static_cast<std::size_t>(local)];
   try {
     session.group.barrier();
-    RankRunner runner(session, rank);
+    RankRunner runner(session, local);
     try {
       session.group.barrier();
       runner.run();
@@ -253,37 +294,59 @@ void runRank(Session& session, int rank) {
   }
 }
 
-}  // namespace
-
-RunResult runRanks(const Options& options, const std::vector<Sweep>& sweeps, const RunObserver& observer) {
-  RunResult result;
-  const auto nranks = static_cast<std::size_t>(options.nranks);
-  Session session{options,
-                  sweeps,
-                  observer,
-                  {},
-                  bufferSizes(sweeps, callsInFlight(options)),
-                  RankGroup(options.nranks),
-                  std::vector<Share>(nranks)};
-  try {
-    checkResult(signcclGetUniqueId(&session.id), "signcclGetUniqueId", nullptr);
-  } catch (const CallFailed& error) {
-    return {{error.what()}, 0};
+/// Made by process 0, for all.
+signcclUniqueId shareUniqueId(launch::Exchange& exchange) {
+  signcclUniqueId id{};
+  if (exchange.isFirst()) checkResult(signcclGetUniqueId(&id), "signcclGetUniqueId", nullptr);
+  const std::string text = exchange.broadcast({id.internal, sizeof id.internal});
+  if (text.size() != sizeof id.internal) {
+    throw launch::LaunchError("process 0 sent a unique id of " + std::to_string(text.size()) + " bytes, expected " +
+                              std::to_string(sizeof id.internal));
   }
+  std::memcpy(id.internal, text.data(), text.size());
+  return id;
+}
+
+void runThreads(Session& session, std::vector<std::string>& errors) {
   std::vector<std::thread> threads;
   try {
-    for (int rank = 0; rank < options.nranks; ++rank) threads.emplace_back(runRank, std::ref(session), rank);
+    for (int local = 0; local < session.options.nthreads; ++local) {
+      threads.emplace_back(runRank, std::ref(session), local);
+    }
   } catch (const std::system_error& error) {
-    result.errors.push_back("starting a thread for rank " + std::to_string(threads.size()) +
-                            " failed: " + error.what());
+    errors.push_back("starting thread " + std::to_string(threads.size()) + " failed: " + error.what());
     session.group.abort();
   }
   for (std::thread& thread : threads) thread.join();
-  for (std::size_t rank = 0; rank < nranks; ++rank) {
-    const Share& share = session.shares[rank];
-    if (!share.error.empty()) result.errors.push_back("rank " + std::to_string(rank) + ": " + share.error);
-    result.scratch_bytes = std::max(result.scratch_bytes, share.scratch_bytes);
+}
+
+}  // namespace
+
+RunResult runRanks(const Options& options, const std::vector<Sweep>& sweeps, const RunObserver& observer,
+                   launch::Exchange& exchange) {
+  RunResult result;
+  Session session{options,
+                  sweeps,
+                  observer,
+                  exchange,
+                  {},
+                  bufferSizes(sweeps, callsInFlight(options)),
+                  RankGroup(options.nthreads),
+                  std::vector<Share>(static_cast<std::size_t>(options.nthreads)),
+                  std::vector<Figures>(static_cast<std::size_t>(options.nranks))};
+  try {
+    session.id = shareUniqueId(exchange);
+    runThreads(session, result.errors);
+  } catch (const std::runtime_error& error) {
+    result.errors.emplace_back(error.what());
   }
+  for (std::size_t local = 0; local < session.shares.size(); ++local) {
+    const std::string& error = session.shares[local].error;
+    const std::size_t rank = static_cast<std::size_t>(exchange.process()) * session.shares.size() + local;
+    if (!error.empty()) result.errors.push_back("rank " + std::to_string(rank) + ": " + error);
+  }
+  if (!result.errors.empty()) exchange.abort(result.errors.front());
+  for (const Figures& rank : session.figures) result.scratch_bytes = std::max(result.scratch_bytes, rank.scratch_bytes);
   return result;
 }
 

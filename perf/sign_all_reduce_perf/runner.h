@@ -1,4 +1,4 @@
-// Runs the ranks: every rank is a thread that times and checks each case; rank 0 reports the rows.
+// Runs the ranks of this process: every rank is a thread that times and checks each case; rank 0 reports the rows.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_RUNNER_H_
 #define SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_RUNNER_H_
 
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/exchange.h"
 #include "sign_all_reduce_perf/options.h"
 #include "sign_all_reduce_perf/plan.h"
 
@@ -48,13 +49,14 @@ struct RunObserver {
 };
 
 struct RunResult {
-  std::vector<std::string> errors;  ///< "rank 2: ..." for each rank that failed; empty if all went well
+  std::vector<std::string> errors;  ///< "rank 2: ..." for each rank of this process that failed
   std::uint64_t scratch_bytes = 0;  ///< most that a rank holds for exchanges at the end
 };
 
-/// Runs all sweeps, options.run_cycles times. Never throws for a rank that failed: the others are stopped, and the
-/// errors of all are returned.
-RunResult runRanks(const Options& options, const std::vector<Sweep>& sweeps, const RunObserver& observer);
+/// Runs all sweeps, options.run_cycles times. Every process of `exchange` calls it. Never throws for a rank that
+/// failed: the others are stopped, and the errors of all are returned in their processes.
+RunResult runRanks(const Options& options, const std::vector<Sweep>& sweeps, const RunObserver& observer,
+                   launch::Exchange& exchange);
 
 }  // namespace signccl::perf
 

@@ -73,7 +73,7 @@ void Summary::add(const Row& row) {
 
 std::string versionText(int code) { return format("%d.%d.%d", code / 10000, code / 100 % 100, code % 100); }
 
-std::string formatHeader(const Options& options, const RunInfo& info, const Host& host) {
+std::string formatHeader(const Options& options, const RunInfo& info, const std::vector<Host>& hosts) {
   std::string text = "# sign_all_reduce_perf version " + versionText(SIGNCCL_VERSION_CODE) +
                      " signccl-library=" + versionText(info.library_version) + " kernels=" + info.kernels + "\n" +
                      "# Collective test starting: sign_all_reduce_perf\n";
@@ -81,10 +81,11 @@ std::string formatHeader(const Options& options, const RunInfo& info, const Host
   text += format(
       "# nThread %d nGpus 1 minBytes %zu maxBytes %zu step: %zu(%s) warmup iters: %d iters: %d agg iters: %d "
       "validation: %d graph: 0\n",
-      options.nranks, options.min_bytes, options.max_bytes, by_factor ? options.step_factor : options.step_bytes,
+      options.nthreads, options.min_bytes, options.max_bytes, by_factor ? options.step_factor : options.step_bytes,
       by_factor ? "factor" : "bytes", options.warmup_iters, options.iters, options.agg_iters, options.check_iters);
   text += formatRules(options) + "#\n# Using devices\n";
   for (int rank = 0; rank < options.nranks; ++rank) {
+    const Host& host = hosts[static_cast<std::size_t>(rank / options.nthreads)];
     text += format("#  Rank %2d Group  0 Pid %6d on %10s device cpu [%s]\n", rank, host.pid, host.name.c_str(),
                    info.kernels.c_str());
   }
@@ -110,7 +111,8 @@ std::string formatFooter(const Summary& summary, const RunResult& result, const 
         format("# %-20s : %llu B per rank\n", "Exchange memory", static_cast<unsigned long long>(result.scratch_bytes));
   }
   if (!result.errors.empty()) {
-    text += format("# Collective test failed: %zu of %d ranks report an error\n", result.errors.size(), options.nranks);
+    text += format("# Collective test failed: %zu of %d ranks%s report an error\n", result.errors.size(),
+                   options.nthreads, options.nprocesses > 1 ? " of process 0" : "");
   }
   return text + "#\n# Collective test concluded: sign_all_reduce_perf\n#\n";
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "sign_all_reduce_perf/host.h"
 #include "sign_all_reduce_perf/options.h"
@@ -33,7 +34,8 @@ class Summary {
   int nmeasurements_ = 0;
 };
 
-std::string formatHeader(const Options& options, const RunInfo& info, const Host& host);
+/// `hosts` are those of the processes.
+std::string formatHeader(const Options& options, const RunInfo& info, const std::vector<Host>& hosts);
 std::string formatRow(const Row& row, const Options& options);
 std::string formatFooter(const Summary& summary, const RunResult& result, const Options& options);
 

@@ -24,7 +24,7 @@ class JsonReportTest : public testing::Test {
 
   nlohmann::json written() {
     JsonReport report(options_);
-    report.start(options_, {100, "avx2"}, {"somewhere", 42});
+    report.start(options_, {100, "avx2"}, {{"somewhere", 42, {}}});
     report.add({});
     report.finish({}, {}, options_);
     return nlohmann::json::parse(std::ifstream(report.path()));
@@ -46,6 +46,21 @@ TEST_F(JsonReportTest, HasTheKeysOfNcclTests) {
   EXPECT_EQ(document["out_of_bounds"]["okay"], "true");
   EXPECT_EQ(document["average_bus_bandwidth"]["okay"], "unchecked");
   EXPECT_EQ(document["results"][0]["root"], "    -1");
+}
+
+TEST_F(JsonReportTest, DevicesAreThoseOfAllProcesses) {
+  options_.nprocesses = 2;
+  options_.nranks = 4;
+  JsonReport report(options_);
+  report.start(options_, {100, "avx2"}, {{"here", 1, {}}, {"there", 2, {}}});
+  report.finish({}, {}, options_);
+  const auto config = nlohmann::json::parse(std::ifstream(report.path()))["config"];
+  EXPECT_EQ(config["nprocesses"], 2);
+  EXPECT_EQ(config["nthreads"], 2);
+  ASSERT_EQ(config["devices"].size(), 4U);
+  EXPECT_EQ(config["devices"][1]["hostname"], "here");
+  EXPECT_EQ(config["devices"][2]["hostname"], "there");
+  EXPECT_EQ(config["devices"][3]["pid"], 2);
 }
 
 TEST_F(JsonReportTest, NeverOverwritesAFile) {

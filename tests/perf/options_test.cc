@@ -76,6 +76,20 @@ TEST(OptionsTest, ReadsOwnOptions) {
   EXPECT_EQ(options.recvtype, signcclFloat16);
 }
 
+TEST(OptionsTest, RanksAreProcessesTimesThreads) {
+  const Options alone = parse({});
+  EXPECT_EQ(alone.nranks, 2);
+  const Options processes = parse({"-p", "3"});
+  EXPECT_EQ(processes.nprocesses, 3);
+  EXPECT_EQ(processes.nthreads, 1);
+  EXPECT_EQ(processes.nranks, 3);
+  EXPECT_EQ(parse({"-p", "1"}).nranks, 1);
+  EXPECT_EQ(parse({"-p", "3", "-t", "4"}).nranks, 12);
+  const ParsedOptions numbered = parseAll({"--rank", "1", "--nranks", "5", "-t", "2"});
+  EXPECT_EQ(numbered.options.nranks, 10);
+  EXPECT_EQ(numbered.job.place.process, 1);
+}
+
 TEST(OptionsTest, TheLastOfRepeatedOptionsCounts) { EXPECT_EQ(parse({"-n", "5", "-n", "6"}).iters, 6); }
 
 TEST(OptionsTest, HelpIsATextAndNotAnError) {
@@ -93,7 +107,9 @@ TEST(OptionsTest, SizesHaveBinarySuffixes) {
 }
 
 TEST(OptionsTest, NeutralValuesOfForeignOptionsAreAccepted) {
-  EXPECT_EQ(refusal({"-g", "1", "-z", "0", "-G", "0", "-r", "0", "-y", "0", "-C", "0", "-R", "0", "-p", "1"}), "");
+  EXPECT_EQ(
+      refusal({"-g", "1", "-z", "0", "-G", "0", "-r", "0", "-y", "0", "-C", "0", "-R", "0", "--parallel_init", "1"}),
+      "");
   EXPECT_EQ(refusal({"-r", "-1"}), "");
 }
 
@@ -105,6 +121,10 @@ struct BadOptions {
 TEST(OptionsTest, RefusalsNameTheValueAndWhatIsAllowed) {
   const std::vector<BadOptions> table = {
       {{"-t", "0"}, {"--nthreads", "0", "1"}},
+      {{"-p", "0"}, {"--processes", "0", "1"}},
+      {{"--rank", "2", "--nranks", "2"}, {"--rank is 2", "0 to 1"}},
+      {{"--rank", "0"}, {"--rank", "--nranks"}},
+      {{"-p", "2", "--rank", "0", "--nranks", "2"}, {"-p", "--rank", "one of the two"}},
       {{"-t", "four"}, {"--nthreads", "four"}},
       {{"-b", "12Q"}, {"--minbytes", "12Q", "K, M, G"}},
       {{"-e", "-4"}, {"--maxbytes", "-4", "negative"}},

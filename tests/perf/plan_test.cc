@@ -92,7 +92,7 @@ TEST(PlanTest, SlotsDoNotOverlapAndLieWithinTheBuffers) {
 
 TEST(PlanTest, TheLargestSizeIsCutToMemory) {
   Options options = sizes(1 << 10, 1 << 30);
-  fitIntoMemory(options, 64 << 20);
+  fitIntoMemory(options, options.nranks, 64 << 20);
   EXPECT_LT(options.max_bytes, std::size_t{1} << 30);
   // Two ranks with a send and a receive buffer each.
   EXPECT_NEAR(static_cast<double>(options.max_bytes), 16 << 20, 64);
@@ -100,13 +100,13 @@ TEST(PlanTest, TheLargestSizeIsCutToMemory) {
 
 TEST(PlanTest, SizesThatFitAreLeftAlone) {
   Options options = sizes(1 << 10, 1 << 20);
-  fitIntoMemory(options, 64 << 20);
+  fitIntoMemory(options, options.nranks, 64 << 20);
   EXPECT_EQ(options.max_bytes, std::size_t{1} << 20);
 }
 
 TEST(PlanTest, ASmallestSizeThatDoesNotFitIsRefused) {
   Options options = sizes(1 << 30, 1 << 30);
-  EXPECT_THROW(fitIntoMemory(options, 64 << 20), OptionError);
+  EXPECT_THROW(fitIntoMemory(options, options.nranks, 64 << 20), OptionError);
 }
 
 }  // namespace

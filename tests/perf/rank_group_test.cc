@@ -33,6 +33,21 @@ TEST(RankGroupTest, ABarrierShowsWhatAllRanksWroteBefore) {
   EXPECT_EQ(late.load(), 0);
 }
 
+TEST(RankGroupTest, TheLastRankDoesWhatAllSee) {
+  constexpr int kRanks = 3;
+  RankGroup group(kRanks);
+  int ncalls = 0;
+  std::atomic<int> wrong = 0;
+  runRanks(kRanks, [&](int) {
+    for (int round = 1; round <= 100; ++round) {
+      group.barrier([&] { ++ncalls; });
+      wrong += ncalls != round ? 1 : 0;
+      group.barrier();
+    }
+  });
+  EXPECT_EQ(wrong.load(), 0);
+}
+
 TEST(RankGroupTest, AnAbortReleasesRanksThatWait) {
   RankGroup group(3);
   std::atomic<int> released = 0;

@@ -41,7 +41,7 @@ TEST(TableTest, TimestampsEndTheRowIfAskedFor) {
 }
 
 TEST(TableTest, HeaderLinesBeginWithAHash) {
-  std::istringstream header(formatHeader({}, {100, "avx2"}, {"somewhere", 42}));
+  std::istringstream header(formatHeader({}, {100, "avx2"}, {{"somewhere", 42, {}}}));
   std::string line;
   int nlines = 0;
   while (std::getline(header, line)) {

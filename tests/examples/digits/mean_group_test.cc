@@ -1,5 +1,6 @@
 #include "mean_group.h"
 
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -12,7 +13,8 @@ TEST(MeanGroupTest, GivesEveryWorkerTheMeanInEveryStep) {
   constexpr int kWorkers = 5;
   constexpr std::size_t kCount = 13;
   constexpr int kSteps = 50;
-  MeanGroup group(kWorkers, kCount);
+  launch::Exchange alone;
+  MeanGroup group(kWorkers, kCount, alone);
   std::vector<int> wrong(kWorkers, 0);
   {
     std::vector<std::jthread> threads;
@@ -35,8 +37,51 @@ TEST(MeanGroupTest, GivesEveryWorkerTheMeanInEveryStep) {
   EXPECT_EQ(wrong, std::vector<int>(kWorkers, 0));
 }
 
+/// The means that workers get in a few steps, [worker][step * kCount + i], if they are spread over processes, which are
+/// threads here.
+std::vector<std::vector<float>> meansOver(int nprocesses) {
+  constexpr int kWorkers = 6;
+  constexpr std::size_t kCount = 29;
+  constexpr int kSteps = 10;
+  launch::ListeningSocket socket(launch::Address{"127.0.0.1", 0});
+  const std::vector<launch::Address> address = {{"127.0.0.1", socket.port()}};
+  const int nlocal = kWorkers / nprocesses;
+  std::vector<std::vector<float>> means(kWorkers);
+  const auto work = [&](int process) {
+    const launch::Party party{.place = {process, nprocesses, "test"}, .secret = {}};
+    const auto exchange = nprocesses == 1 ? std::make_unique<launch::Exchange>()
+                          : process == 0  ? std::make_unique<launch::Exchange>(std::move(socket), party)
+                                          : std::make_unique<launch::Exchange>(address, party);
+    MeanGroup group(nlocal, kCount, *exchange);
+    std::vector<std::jthread> workers;
+    for (int rank = process * nlocal; rank < (process + 1) * nlocal; ++rank) {
+      workers.emplace_back([&, rank] {
+        for (int step = 0; step < kSteps; ++step) {
+          std::vector<float> values(kCount);
+          // No sum of these is exact, so that its order shows.
+          for (std::size_t i = 0; i < kCount; ++i)
+            values[i] = 1e3F / static_cast<float>((rank + 3) * (step + 7) + static_cast<int>(i));
+          group.average(rank, values);
+          auto& mine = means[static_cast<std::size_t>(rank)];
+          mine.insert(mine.end(), values.begin(), values.end());
+        }
+      });
+    }
+  };
+  std::vector<std::jthread> processes;
+  for (int process = 0; process < nprocesses; ++process) processes.emplace_back(work, process);
+  processes.clear();
+  return means;
+}
+
+TEST(MeanGroupTest, ProcessesGiveTheBitsOfThreads) {
+  const auto expected = meansOver(1);
+  for (const int nprocesses : {2, 3, 6}) EXPECT_EQ(meansOver(nprocesses), expected) << nprocesses;
+}
+
 TEST(MeanGroupTest, AWorkerThatLeavesHoldsNobodyUp) {
-  MeanGroup group(2, 1);
+  launch::Exchange alone;
+  MeanGroup group(2, 1, alone);
   std::vector<float> value = {4};
   group.leave();
   group.average(1, value);

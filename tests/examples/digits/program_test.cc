@@ -1,4 +1,5 @@
 // The program as a user runs it.
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
@@ -66,6 +67,36 @@ TEST(DigitsProgramTest, TrainsReportsAndWritesItsFiles) {
     ASSERT_EQ(summary[i].size(), summary[0].size());
     EXPECT_GT(std::stod(summary[i][6]), 0.6) << summary[i][1] << ' ' << summary[i][2];
   }
+}
+
+/// Lines without the column of times.
+std::vector<std::vector<std::string>> readTimeless(const std::filesystem::path& path) {
+  auto rows = readCsv(path);
+  const auto column = std::ranges::find(rows.at(0), "seconds") - rows[0].begin();
+  for (auto& row : rows) row.erase(row.begin() + column);
+  return rows;
+}
+
+TEST(DigitsProgramTest, ProcessesGiveTheNumbersOfThreads) {
+  if (!SIGNCCL_HAS_UCX) GTEST_SKIP() << "built without UCX";
+  const digits::Scratch scratch;
+  const std::string work = "--workers 4 --seeds 1 --steps 60 --eval-every 20 --zero binary,ternary --out '";
+  const Outcome threads = runDigits(work + (scratch / "threads").string() + "'");
+  ASSERT_EQ(threads.exit_code, 0) << threads.output;
+  for (const char* processes : {"2", "4"}) {
+    const Outcome outcome =
+        runDigits("-p " + std::string(processes) + " " + work + (scratch / processes).string() + "'");
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+    EXPECT_THAT(outcome.output, HasSubstr("threads of " + std::string(processes) + " processes"));
+    EXPECT_EQ(readCsv(scratch / processes / "curves.csv"), readCsv(scratch / "threads" / "curves.csv"));
+    EXPECT_EQ(readTimeless(scratch / processes / "summary.csv"), readTimeless(scratch / "threads" / "summary.csv"));
+  }
+}
+
+TEST(DigitsProgramTest, RefusesWorkersThatCannotBeSharedOut) {
+  const Outcome outcome = runDigits("-p 3 --workers 3,4");
+  EXPECT_NE(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.output, HasSubstr("4 cannot be shared out to 3 processes, expected a multiple of that"));
 }
 
 TEST(DigitsProgramTest, RefusesABadOption) {

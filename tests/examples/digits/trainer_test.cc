@@ -10,6 +10,12 @@
 namespace digits {
 namespace {
 
+/// In this process alone.
+RunResult trainHere(const RunSettings& settings, const Split& data) {
+  signccl::launch::Exchange alone;
+  return train(settings, data, alone);
+}
+
 const Split& splitData() {
   static const Split kSplit = splitDigits(readDigits(SIGNCCL_DIGITS_DATA), HeldOut::kTest);
   return kSplit;
@@ -27,7 +33,7 @@ std::vector<Method> everyMethod() {
 
 TEST(TrainTest, EveryMethodLearnsAndKeepsReplicasEqual) {
   for (const Method& method : everyMethod()) {
-    const RunResult result = train(shortRun(method, 3), splitData());
+    const RunResult result = trainHere(shortRun(method, 3), splitData());
     EXPECT_TRUE(result.replicas_agree) << method.id();
     EXPECT_GT(result.curve.back().held_out.accuracy, 0.7) << method.id();
     EXPECT_LT(result.curve.front().held_out.accuracy, 0.4) << method.id();
@@ -35,7 +41,7 @@ TEST(TrainTest, EveryMethodLearnsAndKeepsReplicasEqual) {
 }
 
 TEST(TrainTest, CurveHasItsPointsAndTheEnd) {
-  const RunResult result = train(shortRun(everyMethod()[0], 2), splitData());
+  const RunResult result = trainHere(shortRun(everyMethod()[0], 2), splitData());
   std::vector<int> steps;
   for (const CurvePoint& point : result.curve) steps.push_back(point.step);
   EXPECT_EQ(steps, (std::vector<int>{0, 60, 120, 150}));
@@ -43,20 +49,20 @@ TEST(TrainTest, CurveHasItsPointsAndTheEnd) {
 
 TEST(TrainTest, DependsOnTheSeedAlone) {
   RunSettings settings = shortRun(everyMethod()[0], 4);
-  const double loss = train(settings, splitData()).curve.back().held_out.loss;
-  EXPECT_EQ(train(settings, splitData()).curve.back().held_out.loss, loss);
+  const double loss = trainHere(settings, splitData()).curve.back().held_out.loss;
+  EXPECT_EQ(trainHere(settings, splitData()).curve.back().held_out.loss, loss);
   settings.seed = 2;
-  EXPECT_NE(train(settings, splitData()).curve.back().held_out.loss, loss);
+  EXPECT_NE(trainHere(settings, splitData()).curve.back().held_out.loss, loss);
 }
 
 TEST(TrainTest, OneWorkerSendsNothing) {
-  EXPECT_EQ(train(shortRun(everyMethod()[0], 1), splitData()).bytes_per_step, 0);
+  EXPECT_EQ(trainHere(shortRun(everyMethod()[0], 1), splitData()).bytes_per_step, 0);
 }
 
 TEST(TrainTest, VotesSendAThirtiethOfAnFp32RingOrLess) {
   Method vote = everyMethod()[1];
   ASSERT_EQ(vote.id(), "vote-positive");
-  const double sent = train(shortRun(vote, 4), splitData()).bytes_per_step;
+  const double sent = trainHere(shortRun(vote, 4), splitData()).bytes_per_step;
   const double ring = fp32RingBytes(4, Mlp().parameterCount());
   EXPECT_GT(ring / sent, 28);
   EXPECT_LE(ring / sent, 32);
@@ -69,7 +75,7 @@ TEST(TrainTest, AWorkerThatFailsEndsTheRunWithItsError) {
     starved.training.pixels.resize(starved.training.pixels.size() - kPixels);
   }
   for (const Method& method : {everyMethod().front(), everyMethod().back()}) {
-    EXPECT_THROW(train(shortRun(method, 3), starved), std::exception) << method.id();
+    EXPECT_THROW(trainHere(shortRun(method, 3), starved), std::exception) << method.id();
   }
 }
 
