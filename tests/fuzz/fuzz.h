@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-/// Tries one input. Named by libFuzzer.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
-                                      std::size_t size);  // NOLINT(readability-identifier-naming)
+/// Tries one input.
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 namespace signccl {
 
