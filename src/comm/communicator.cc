@@ -9,9 +9,13 @@
 namespace signccl {
 namespace {
 
-/// Empty turns with a yield in between before a waiting thread goes to sleep. Yielding keeps ranks that share a core
-/// going; sleeping costs tens of microseconds at the next message.
-constexpr int kTurnsBeforeSleep = 2000;
+/// A thread that waits turns without a pause first, which takes about 20 us, unless ranks share cores: then the one it
+/// waits for may need this one. Then it yields between turns, which costs up to a microsecond at the next message, and
+/// at last it sleeps, which costs tens of them.
+constexpr int kTurnsBeforeYield = 200;
+constexpr int kTurnsBeforeSleep = kTurnsBeforeYield + 2000;
+/// Turns of the executor for one look at what else may end the wait, where the thread need not yield.
+constexpr int kTurnsPerLook = 8;
 /// Longest sleep: how late a deadline or a failure may be noticed.
 constexpr std::chrono::microseconds kLongestSleep{1000};
 /// How long the end of a rank waits for the end of the others.
@@ -23,6 +27,10 @@ int threadsOf(const CommOptions& options, const Group& group) {
   return static_cast<int>(std::max(1U, cores / static_cast<unsigned>(group.ranksOnThisMachine())));
 }
 
+bool hasOwnCore(const Group& group) {
+  return static_cast<unsigned>(group.ranksOnThisMachine()) <= std::thread::hardware_concurrency();
+}
+
 }  // namespace
 
 Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& options)
@@ -32,6 +40,7 @@ Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& opti
       trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
       planner_(group_->rank(), group_->topology(), group_->costModel(), options.algorithm),
       nthreads_(threadsOf(options, *group_)),
+      has_own_core_(hasOwnCore(*group_)),
       executor_(*options.kernels, *transport_, {.nthreads = nthreads_, .slice_bytes = options.slice_bytes},
                 trace_.get()) {
   log(LogLevel::kInfo, Subsystem::kInit, rank(), "communicator '", options.name, "' of ", nranks(), " ranks on ",
@@ -143,14 +152,15 @@ bool Communicator::step() {
 }
 
 void Communicator::driveUntil(const Operation& operation) {
-  int idle_turns = 0;
+  const int first_turn = has_own_core_ ? 0 : kTurnsBeforeYield;
+  int idle_turns = first_turn;
   while (!operation.done.load(std::memory_order_acquire)) {
     if (driveOnce()) {
-      idle_turns = 0;
-    } else if (++idle_turns < kTurnsBeforeSleep) {
-      std::this_thread::yield();
-    } else {
+      idle_turns = first_turn;
+    } else if (++idle_turns >= kTurnsBeforeSleep) {
       transport_->wait(kLongestSleep);
+    } else if (idle_turns >= kTurnsBeforeYield) {
+      std::this_thread::yield();
     }
   }
 }
@@ -193,7 +203,9 @@ void Communicator::begin(Operation& operation) {
 /// True if anything moved.
 bool Communicator::advance(Operation& operation) {
   const bool is_empty = operation.batch.nwords == 0;
-  const bool moved = !is_empty && executor_.progress();
+  const int turns = is_empty ? 0 : has_own_core_ ? kTurnsPerLook : 1;
+  bool moved = false;
+  for (int turn = 0; turn < turns && !moved; ++turn) moved = executor_.progress();
   if (!executor_.finished()) return moved;
   // No votes come with an empty exchange, so it is the announcements that say that all ranks agree.
   if (is_empty && !group_->allAnnounced(operation.batch.exchange)) return false;

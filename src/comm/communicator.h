@@ -108,7 +108,8 @@ class Communicator {
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<TraceBuffer> trace_;
   Planner planner_;
-  const int nthreads_;  ///< that run kernels
+  const int nthreads_;       ///< that run kernels
+  const bool has_own_core_;  ///< the cores suffice for the ranks of this machine, so that waiting need not yield
   Executor executor_;
 
   std::mutex driver_;       ///< held by the thread that uses executor_ and planner_
