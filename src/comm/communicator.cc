@@ -14,8 +14,10 @@ namespace {
 /// at last it sleeps, which costs tens of them.
 constexpr int kTurnsBeforeYield = 200;
 constexpr int kTurnsBeforeSleep = kTurnsBeforeYield + 2000;
-/// Turns of the executor for one look at what else may end the wait, where the thread need not yield.
-constexpr int kTurnsPerLook = 8;
+/// Turns of the executor for one look at what else may end the wait: at most so many, and so many of them in vain. A
+/// thread that is to yield does so after the first in vain.
+constexpr int kTurnsPerLook = 64;
+constexpr int kIdleTurnsPerLook = 8;
 /// Longest sleep: how late a deadline or a failure may be noticed.
 constexpr std::chrono::microseconds kLongestSleep{1000};
 /// How long the end of a rank waits for the end of the others.
@@ -201,11 +203,23 @@ void Communicator::begin(Operation& operation) {
 }
 
 /// True if anything moved.
+bool Communicator::turnExecutor() {
+  int idle_turns = has_own_core_ ? kIdleTurnsPerLook : 1;
+  bool moved = false;
+  for (int turn = 0; turn < kTurnsPerLook && idle_turns > 0 && !executor_.finished(); ++turn) {
+    if (executor_.progress()) {
+      moved = true;
+    } else {
+      --idle_turns;
+    }
+  }
+  return moved;
+}
+
+/// True if anything moved.
 bool Communicator::advance(Operation& operation) {
   const bool is_empty = operation.batch.nwords == 0;
-  const int turns = is_empty ? 0 : has_own_core_ ? kTurnsPerLook : 1;
-  bool moved = false;
-  for (int turn = 0; turn < turns && !moved; ++turn) moved = executor_.progress();
+  const bool moved = !is_empty && turnExecutor();
   if (!executor_.finished()) return moved;
   // No votes come with an empty exchange, so it is the announcements that say that all ranks agree.
   if (is_empty && !group_->allAnnounced(operation.batch.exchange)) return false;

@@ -94,6 +94,7 @@ class Communicator {
   void driveUntil(const Operation& operation);
   void begin(Operation& operation);
   bool advance(Operation& operation);
+  bool turnExecutor();
   void checkDeadline(const Operation& operation) const;
   Operation* front() const;
   void complete(Operation& operation);
