@@ -70,6 +70,7 @@ bool equalWithoutCase(std::string_view a, std::string_view b) {
 std::optional<std::int64_t> parseInteger(std::string_view text) {
   const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
   if (hexadecimal) text.remove_prefix(2);
+  if (hexadecimal && text.starts_with('-')) return std::nullopt;
   std::int64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value, hexadecimal ? 16 : 10);

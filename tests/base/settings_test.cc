@@ -126,6 +126,11 @@ TEST_F(SettingsTest, IntegersAreDecimalOrHexadecimal) {
   }
 }
 
+TEST_F(SettingsTest, SignBehindTheHexadecimalPrefixIsAnError) {
+  set("SIGNCCL_NTHREADS", "0x-5");
+  EXPECT_THAT(usageErrorOf([&] { (void)load().integer("SIGNCCL_NTHREADS", 1, -100, 300); }), HasSubstr("0x-5"));
+}
+
 TEST_F(SettingsTest, AnythingElseThanAnIntegerInRangeIsAnErrorThatNamesTheRange) {
   for (const std::string text : {"0", "1025", "four", "4x", "4.0", "0x", "--4", "99999999999999999999"}) {
     set("SIGNCCL_NTHREADS", text);
