@@ -36,7 +36,8 @@ Values startOf() {
 /// Runs `nranks` workers as threads; gives each one's parameters.
 std::vector<Values> runWorkers(Method method, int nranks) {
   method.settings = {.learning_rate = kRate, .weight_decay = kDecay};
-  MeanGroup mean(nranks, kCount);
+  launch::Exchange alone;
+  MeanGroup mean(nranks, kCount, alone);
   Rendezvous rendezvous{.id = SignGroup::makeId(), .algorithm = {}, .mean = &mean};
   std::vector<Values> parameters(static_cast<std::size_t>(nranks), startOf());
   {
@@ -121,7 +122,8 @@ TEST(LionTest, AllWorkersKeepTheSameParameters) {
 }
 
 TEST(AdamWTest, FirstStepMovesByTheLearningRateAgainstTheMeanGradient) {
-  MeanGroup mean(1, 2);
+  launch::Exchange alone;
+  MeanGroup mean(1, 2, alone);
   const Method method{.kind = MethodKind::kAdamW, .settings = {.learning_rate = kRate, .weight_decay = 0}};
   const auto adamw = makeOptimizer(method, 0, 1, 2, {.id = {}, .algorithm = {}, .mean = &mean});
   Values parameters = {1, 1};
