@@ -18,6 +18,7 @@
 #include "sign_all_reduce_perf/progress.h"
 #include "sign_all_reduce_perf/runner.h"
 #include "sign_all_reduce_perf/table.h"
+#include "sign_all_reduce_perf/tuning.h"
 
 namespace signccl::perf {
 namespace {
@@ -34,9 +35,12 @@ std::size_t countCases(const std::vector<Sweep>& sweeps, const Options& options)
 /// What process 0 prints and writes while the cases run.
 class Reporter {
  public:
-  Reporter(const Options& options, const std::vector<Sweep>& sweeps, const std::vector<Host>& hosts)
+  /// `record`: gets the rows too, unless it is null.
+  Reporter(const Options& options, const std::vector<Sweep>& sweeps, const std::vector<Host>& hosts,
+           TuningRecord* record)
       : options_(options),
         hosts_(hosts),
+        record_(record),
         progress_(std::cerr, isatty(STDERR_FILENO) != 0 ? Terminal::kYes : Terminal::kNo, countCases(sweeps, options)) {
     if (options.output_file.empty()) return;
     json_.emplace(options);
@@ -53,6 +57,7 @@ class Reporter {
       progress_.erase();
       progress_.advance();
       summary_.add(row);
+      if (record_ != nullptr) record_->add(row);
       std::cout << formatRow(row, options_) << std::flush;
       if (json_) json_->add(row);
     };
@@ -71,20 +76,38 @@ class Reporter {
  private:
   const Options& options_;
   const std::vector<Host>& hosts_;
+  TuningRecord* record_;
   std::optional<JsonReport> json_;
   Progress progress_;
   Summary summary_;
 };
 
 /// Runs all cases in this process. Returns its exit code.
-int measure(const Options& options, const std::vector<Host>& hosts, launch::Exchange& exchange) {
+int measure(const Options& options, const std::vector<Host>& hosts, launch::Exchange& exchange,
+            TuningRecord* record = nullptr) {
   const std::vector<Sweep> sweeps = planSweeps(options);
   std::optional<Reporter> reporter;
-  if (exchange.isFirst()) reporter.emplace(options, sweeps, hosts);
+  if (exchange.isFirst()) reporter.emplace(options, sweeps, hosts, record);
   const RunResult result = runRanks(options, sweeps, reporter ? reporter->observer() : RunObserver{}, exchange);
   const bool okay = (!reporter || reporter->finish(result)) && result.errors.empty();
   for (const std::string& error : result.errors) std::cerr << "sign_all_reduce_perf: " << error << '\n';
   return okay ? 0 : kExitFailed;
+}
+
+/// Runs all cases with every algorithm, and writes the fastest ones into the tuning file. Returns the exit code.
+int tune(const Options& options, const std::vector<Host>& hosts, launch::Exchange& exchange) {
+  const int nnodes = countNodes(hosts);
+  TuningRecord record(options.nranks, nnodes);
+  for (const std::string& algorithm : algorithmsToTune(options.nranks, nnodes)) {
+    Options one = options;
+    one.algorithm = algorithm;
+    if (const int exit_code = measure(one, hosts, exchange, &record); exit_code != 0) return exit_code;
+  }
+  if (!exchange.isFirst()) return 0;
+  writeTuningFile(record, options.tuning_file);
+  std::cout << "# Fastest algorithms of " << options.nranks << " ranks on " << nnodes << " node(s) written to "
+            << options.tuning_file << "; to use them: SIGNCCL_TUNING_FILE=" << options.tuning_file << '\n';
+  return 0;
 }
 
 /// Lowers options.max_bytes on all processes to what fits into the memory of each.
@@ -110,7 +133,8 @@ int run(int argc, const char* const* argv) {
   return launch::runJob(parsed.job, "sign_all_reduce_perf", [&](launch::Exchange& exchange) {
     const std::vector<Host> hosts = gatherHosts(exchange);
     agreeOnSizes(parsed.options, hosts, exchange);
-    return measure(parsed.options, hosts, exchange);
+    return parsed.options.tuning_file.empty() ? measure(parsed.options, hosts, exchange)
+                                              : tune(parsed.options, hosts, exchange);
   });
 }
 

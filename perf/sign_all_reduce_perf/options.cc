@@ -192,6 +192,10 @@ void addOwnOptions(CLI::App& app, const Choices& choices, Options& options) {
   choices.recvtype.addTo(app, "--recvtype", options.recvtype,
                          "type of the result (default: that of the input where it can hold the result)");
   choices.algorithm.addTo(app, "--algo", options.algorithm, "algorithm (default auto)");
+  app.add_option("--tune", options.tuning_file,
+                 "measure every algorithm, and write the fastest for each size into this file for SIGNCCL_TUNING_FILE; "
+                 "what it says of other numbers of ranks stays")
+      ->check([](const std::string& text) { return text.empty() ? std::string("the file name is empty") : ""; });
   choices.zero.addTo(app, "--zero", options.zero_rule, "sign of zero (default binary)");
   choices.tie.addTo(app, "--tie", options.tie_rule, "result of a tied vote (default alternate)");
   addInt(app, "--kernel-threads", options.kernel_threads, CLI::Range(1, 1024),
@@ -200,6 +204,13 @@ void addOwnOptions(CLI::App& app, const Choices& choices, Options& options) {
       "--async", [&options](std::int64_t) { options.form = CallForm::kAsync; }, "time the non-blocking calls");
   addInt(app, "--corrupt", options.corrupt_rank, CLI::Range(0, 1023), "damage a result of this rank")->group("");
   addInt(app, "--disagree", options.disagree_rank, CLI::Range(0, 1023), "give this rank another count")->group("");
+}
+
+void requireThatTuningFits(const Options& options) {
+  if (!options.algorithm.empty()) throw OptionError("--tune tries every algorithm, so it takes no --algo");
+  if (options.sendtypes.size() != 1) throw OptionError("--tune compares times of one type, so it takes no -d all");
+  if (options.run_cycles == 0) throw OptionError("--tune has to end, so it takes no --run_cycles 0");
+  if (options.min_bytes == 0) throw OptionError("--tune needs elements: --minbytes 0 is less than 1");
 }
 
 void requireThatOptionsFit(const Options& options) {
@@ -217,6 +228,7 @@ void requireThatOptionsFit(const Options& options) {
   for (const int rank : {options.corrupt_rank, options.disagree_rank}) {
     if (rank >= options.nranks) throw OptionError("there is no rank " + std::to_string(rank));
   }
+  if (!options.tuning_file.empty()) requireThatTuningFits(options);
   if (!options.recvtype) return;
   for (const SignOp op : options.ops) {
     const std::string reason = whyNotRecvType(op, *options.recvtype, options.tie_rule, options.nranks);

@@ -44,6 +44,7 @@ struct Options {
   std::string output_file;  ///< empty: no JSON
   int timeout_s = 0;        ///< 0: the library's default
   std::string algorithm;    ///< empty: the library chooses
+  std::string tuning_file;  ///< not empty: measures every algorithm, and writes the fastest ones there
   signcclZeroRule_t zero_rule = signcclZeroBinary;
   signcclTieRule_t tie_rule = signcclTieAlternate;
   int kernel_threads = 0;  ///< 0: the library's default

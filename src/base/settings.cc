@@ -43,6 +43,8 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
     {"SIGNCCL_TIMEOUT", "1 to 2147483, in seconds", "longest time of one operation; unset: 600"},
     {"SIGNCCL_TRACE", "a path; %h is the host, %p the process id",
      "file of a timeline in Chrome's trace event format, which Perfetto opens; unset: none"},
+    {"SIGNCCL_TUNING_FILE", "a path",
+     "file of sign_all_reduce_perf --tune that chooses algorithms, the same on every rank; unset: the cost model"},
 });
 
 bool isKnown(std::string_view name) {

@@ -40,7 +40,7 @@ Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& opti
       group_(std::move(group)),
       transport_(group_->makeTransport()),
       trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
-      planner_(group_->rank(), group_->topology(), group_->costModel(), options.algorithm),
+      planner_(group_->rank(), group_->topology(), group_->costModel(), options.algorithm, options.tuning),
       nthreads_(threadsOf(options, *group_)),
       has_own_core_(hasOwnCore(*group_)),
       executor_(*options.kernels, *transport_, {.nthreads = nthreads_, .slice_bytes = options.slice_bytes},

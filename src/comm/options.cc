@@ -12,14 +12,6 @@ constexpr std::int64_t kMaxTimeoutSeconds = 2'147'483;
 constexpr std::int64_t kMinSliceBytes = 64;
 constexpr std::int64_t kMaxSliceBytes = std::int64_t{1} << 30;
 
-std::string algorithmNames() {
-  std::string names;
-  for (const Algorithm algorithm : allAlgorithms()) {
-    names += (names.empty() ? "" : ", ") + std::string(algorithmName(algorithm));
-  }
-  return names;
-}
-
 void checkHeader(const signcclConfig_t& config) {
   if (config.magic != SIGNCCL_CONFIG_MAGIC || config.size != sizeof(signcclConfig_t)) {
     throw Error(signcclInvalidArgument, "config was not initialised with SIGNCCL_CONFIG_INITIALIZER (size " +
@@ -63,6 +55,7 @@ void takeSettings(CommOptions& options, const Settings& settings) {
     options.algorithm = parseAlgorithm(*name);
     if (!options.algorithm) settings.reject("SIGNCCL_ALGO", "one of " + algorithmNames());
   }
+  if (const auto path = settings.text("SIGNCCL_TUNING_FILE")) options.tuning = TuningTable::read(*path);
   options.slice_bytes = static_cast<std::size_t>(settings.integer(
       "SIGNCCL_SLICE_BYTES", static_cast<std::int64_t>(options.slice_bytes), kMinSliceBytes, kMaxSliceBytes));
   options.ranks_per_node =
@@ -85,7 +78,8 @@ void takeSettings(CommOptions& options, const Settings& settings) {
 SharedSettings CommOptions::shared() const {
   return {{"SIGNCCL_ALGO", algorithm ? std::string(algorithmName(*algorithm)) : "unset"},
           {"SIGNCCL_SLICE_BYTES", std::to_string(slice_bytes)},
-          {"SIGNCCL_RANKS_PER_NODE", ranks_per_node == 0 ? "unset" : std::to_string(ranks_per_node)}};
+          {"SIGNCCL_RANKS_PER_NODE", ranks_per_node == 0 ? "unset" : std::to_string(ranks_per_node)},
+          {"SIGNCCL_TUNING_FILE", tuning ? "a file with digest " + tuning->digest() : "unset"}};
 }
 
 CommOptions makeOptions(const CommOptions& base, const signcclConfig_t* config, const Settings& settings) {

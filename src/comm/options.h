@@ -3,6 +3,7 @@
 #define SIGNCCL_COMM_OPTIONS_H_
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "base/trace.h"
 #include "comm/group.h"
 #include "comm/network_options.h"
+#include "comm/tuning_table.h"
 #include "kernels/kernels.h"
 #include "schedule/algorithm.h"
 #include "signccl/signccl.h"
@@ -19,7 +21,8 @@ namespace signccl {
 struct CommOptions {
   int nthreads = 0;  ///< 0: the cores of the machine shared among its ranks
   std::chrono::milliseconds timeout{600'000};
-  std::optional<Algorithm> algorithm;  ///< nothing: the cost model chooses
+  std::optional<Algorithm> algorithm;         ///< nothing: the tuning table or the cost model chooses
+  std::shared_ptr<const TuningTable> tuning;  ///< null: none
   std::string name;
   std::size_t slice_bytes = std::size_t{128} * 1024;
   int ranks_per_node = 0;  ///< 0: all ranks on one node

@@ -1,13 +1,23 @@
 #include "comm/planner.h"
 
+#include <utility>
+
 #include "base/log.h"
 #include "kernels/kernels.h"
 #include "schedule/choose.h"
 
 namespace signccl {
 
-Planner::Planner(Rank rank, const Topology& topology, const CostModel& model, std::optional<Algorithm> forced)
-    : rank_(rank), topology_(topology), model_(model), forced_(forced) {}
+Planner::Planner(Rank rank, const Topology& topology, const CostModel& model, std::optional<Algorithm> forced,
+                 std::shared_ptr<const TuningTable> tuning)
+    : rank_(rank), topology_(topology), model_(model), forced_(forced), tuning_(std::move(tuning)) {}
+
+Algorithm Planner::fastest(const CountRules& rules, std::size_t count) const {
+  if (tuning_) {
+    if (const auto measured = tuning_->choose(rules.op, topology_, count)) return *measured;
+  }
+  return chooseAlgorithm(topology_, rules, count, model_);
+}
 
 Algorithm Planner::choose(const CountRules& rules, std::size_t nwords) {
   if (forced_) return *forced_;
@@ -16,7 +26,7 @@ Algorithm Planner::choose(const CountRules& rules, std::size_t nwords) {
                            static_cast<std::size_t>(rules.votes_per_rank) * 2 + (rules.ternary_result ? 1 : 0);
   Choice& choice = recent_[(hash ^ (hash >> 17)) % recent_.size()];
   if (!choice.is_set || choice.nwords != nwords || choice.key != key) {
-    choice = {nwords, key, chooseAlgorithm(topology_, rules, nwords * kWordBits, model_), true};
+    choice = {nwords, key, fastest(rules, nwords * kWordBits), true};
     log(LogLevel::kInfo, Subsystem::kTuning, rank_, rules.op == SignOp::kVote ? "vote" : "avg", " of ",
         nwords * kWordBits, " elements: ", algorithmName(choice.algorithm));
   }

@@ -5,9 +5,11 @@
 #include <array>
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <optional>
 #include <tuple>
 
+#include "comm/tuning_table.h"
 #include "exec/plan.h"
 #include "schedule/algorithm.h"
 #include "schedule/cost.h"
@@ -17,8 +19,10 @@ namespace signccl {
 
 class Planner {
  public:
-  /// `forced`: the algorithm for everything; nothing: the cost model chooses.
-  Planner(Rank rank, const Topology& topology, const CostModel& model, std::optional<Algorithm> forced);
+  /// `forced`: the algorithm for everything; nothing: the tuning table chooses, and the cost model if there is no table
+  /// or it says nothing of this topology.
+  Planner(Rank rank, const Topology& topology, const CostModel& model, std::optional<Algorithm> forced,
+          std::shared_ptr<const TuningTable> tuning = nullptr);
 
   /// The algorithm for `nwords` words of signs; the same on every rank.
   Algorithm choose(const CountRules& rules, std::size_t nwords);
@@ -29,6 +33,8 @@ class Planner {
  private:
   using RulesKey = std::tuple<SignOp, int, bool>;
   static RulesKey keyOf(const CountRules& rules) { return {rules.op, rules.votes_per_rank, rules.ternary_result}; }
+
+  [[nodiscard]] Algorithm fastest(const CountRules& rules, std::size_t count) const;
 
   struct Choice {
     std::size_t nwords = 0;
@@ -41,6 +47,7 @@ class Planner {
   const Topology topology_;
   const CostModel model_;
   const std::optional<Algorithm> forced_;
+  const std::shared_ptr<const TuningTable> tuning_;
   std::array<Choice, 64> recent_;  ///< by a hash of size and rules
   std::map<std::pair<Algorithm, RulesKey>, Plan> plans_;
 };

@@ -34,6 +34,14 @@ std::string_view algorithmName(Algorithm algorithm) {
   return "unknown";
 }
 
+std::string algorithmNames() {
+  std::string names;
+  for (const Algorithm algorithm : kAll) {
+    names += (names.empty() ? "" : ", ") + std::string(algorithmName(algorithm));
+  }
+  return names;
+}
+
 std::optional<Algorithm> parseAlgorithm(std::string_view name) {
   for (const Algorithm algorithm : kAll) {
     if (algorithmName(algorithm) == name) return algorithm;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/types.h"
@@ -28,6 +29,9 @@ std::span<const Algorithm> allAlgorithms();
 
 /// oneshot, direct, ring, tree, knomial or hierarchical.
 std::string_view algorithmName(Algorithm algorithm);
+
+/// All of those, for messages: "oneshot, direct, ...".
+std::string algorithmNames();
 
 /// The algorithm of that name, which is case-sensitive; nothing if there is none.
 std::optional<Algorithm> parseAlgorithm(std::string_view name);

@@ -47,6 +47,21 @@ TEST(PlannerTest, ChoiceIsThatOfTheCostModelHoweverManySizesAlternate) {
       << "only one algorithm was chosen";
 }
 
+TEST(PlannerTest, TuningTableGoesBeforeTheCostModelWhereItSaysAnything) {
+  const auto table = TuningTable::parse(
+      R"({"format": "signccl-tuning", "version": 1, "groups": [{"collective": "vote", "nranks": 4, "nnodes": 1,)"
+      R"( "choices": [{"from_count": 0, "algorithm": "ring"}, {"from_count": 6400, "algorithm": "tree"}]}]})",
+      "t.json");
+  const Topology topology = Topology::singleNode(4);
+  Planner planner(0, topology, kModel, std::nullopt, table);
+  EXPECT_EQ(planner.choose(rulesOf(SignOp::kVote, 4), 99), Algorithm::kRing);
+  EXPECT_EQ(planner.choose(rulesOf(SignOp::kVote, 4), 100), Algorithm::kTree);
+  EXPECT_EQ(planner.choose(rulesOf(SignOp::kAvg, 4), 100),
+            chooseAlgorithm(topology, rulesOf(SignOp::kAvg, 4), 100 * kWordBits, kModel));
+  Planner forced(0, topology, kModel, Algorithm::kDirect, table);
+  EXPECT_EQ(forced.choose(rulesOf(SignOp::kVote, 4), 99), Algorithm::kDirect);
+}
+
 TEST(PlannerTest, PlansAreBuiltOnceForEachAlgorithmAndRules) {
   Planner planner(1, Topology::singleNode(4), kModel, std::nullopt);
   const Plan& vote = planner.plan(Algorithm::kDirect, rulesOf(SignOp::kVote, 4));
