@@ -68,7 +68,7 @@ TEST(TuningTest, OtherFilesAreNotOverwritten) {
   record.add(rowOf("ring", 10, 1));
   for (const char* file : {"notes", "{}", "[1]", R"({"format": "signccl-tuning", "version": 2, "groups": []})"}) {
     try {
-      record.mergedInto(file);
+      (void)record.mergedInto(file);
       FAIL() << file;
     } catch (const OptionError& error) {
       EXPECT_THAT(error.what(), HasSubstr("no tuning file"));
