@@ -47,9 +47,11 @@ Joining::Joining(const JoinOptions& options) : options_(options) {
     return made->transport->address();
   };
   member_ = Member::join(std::move(member));
+  if (options.parent) options.parent->passFailuresTo(member_);
 }
 
 Joining::~Joining() {
+  if (options_.parent) options_.parent->passFailuresTo(nullptr);
   if (!member_) return;
   member_->fail({signcclRemoteError, "rank " + std::to_string(options_.rank) + " gave up joining the communicator"});
   member_->close();

@@ -22,6 +22,7 @@ struct JoinOptions {
   SharedSettings settings;
   int ranks_per_node = 0;  ///< 0: ranks of one host share a node
   NetworkOptions network;
+  std::shared_ptr<Member> parent;  ///< of a split: in the group that is split, whose failure ends the joining; or null
 };
 
 /// Opens a hub at an address of this host that `network` allows. Throws Error.

@@ -120,6 +120,7 @@ std::unique_ptr<Group> ProcessGroup::awaitSplit(Deadline deadline) {
   options.settings = split_settings_;
   options.network = network_;
   options.network.host_id = "node " + std::to_string(topology_.nodeOf(rank()));
+  options.parent = member_;
   return Joining(options).finish(deadline);
 }
 

@@ -324,11 +324,24 @@ Failure Member::failure() const {
 }
 
 void Member::setFailure(const Failure& failure) {
-  const std::lock_guard lock(mutex_);
-  if (failed()) return;
-  failure_ = failure;
-  failed_.store(true, std::memory_order_release);
-  changed_.notify_all();
+  std::shared_ptr<Member> other;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failed()) return;
+    failure_ = failure;
+    failed_.store(true, std::memory_order_release);
+    changed_.notify_all();
+    other = passes_failures_to_.lock();
+  }
+  if (other) other->fail(failure);
+}
+
+void Member::passFailuresTo(const std::shared_ptr<Member>& other) {
+  {
+    const std::lock_guard lock(mutex_);
+    passes_failures_to_ = other;
+  }
+  if (other && failed()) other->fail(failure());
 }
 
 void Member::fail(const Failure& failure) noexcept {

@@ -78,6 +78,8 @@ class Member : public std::enable_shared_from_this<Member> {
   [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
   [[nodiscard]] Failure failure() const;
   void fail(const Failure& failure) noexcept;
+  /// From now on, what fails this group fails that of `other` too, at once if it happened already; null: no other.
+  void passFailuresTo(const std::shared_ptr<Member>& other);
 
   /// Tells the others that this rank takes part no more.
   void leave() noexcept;
@@ -136,6 +138,7 @@ class Member : public std::enable_shared_from_this<Member> {
   std::optional<MissingMessage> missing_;
   std::vector<std::optional<std::uint64_t>> left_;  ///< [rank] exchanges that it took part in, if it has left
   Failure failure_;
+  std::weak_ptr<Member> passes_failures_to_;
   std::uint64_t begun_ = 0;  ///< exchanges
   std::chrono::steady_clock::time_point begun_at_;
   ExchangeSignature current_;  ///< of the last exchange begun

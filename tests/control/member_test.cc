@@ -279,6 +279,18 @@ TEST_F(ReadyMemberTest, FirstFailureReachesAllRanks) {
   }
 }
 
+TEST_F(ReadyMemberTest, FailureIsPassedToAGroupThatIsBeingJoined) {
+  const auto before = Member::join(memberOptions(openHub(), 0, 2));
+  const auto after = Member::join(memberOptions(openHub(), 0, 2));
+  ranks_[1]->passFailuresTo(before);
+  ranks_[2]->fail({signcclRemoteError, "rank 2 aborted"});
+  EXPECT_EQ(caught([&] { before->awaitReady(in(kPatience)); }).message, "rank 2 aborted");
+  ranks_[2]->passFailuresTo(after);
+  EXPECT_EQ(caught([&] { after->awaitReady(in(kPatience)); }).message, "rank 2 aborted");
+  before->close();
+  after->close();
+}
+
 TEST_F(ReadyMemberTest, ExchangeThatIsAnnouncedAtOnceIsConfirmed) {
   for (const JobRank& rank : ranks_) rank->begin(0, exampleAnnounce().signature, true);
   for (const JobRank& rank : ranks_) EXPECT_TRUE(eventually([&] { return rank->allAnnounced(0); }));

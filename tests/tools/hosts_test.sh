@@ -3,44 +3,10 @@
 # Single quotes are meant: what they hold is expanded in the hosts.
 # shellcheck disable=SC2016
 set -uo pipefail
-readonly tool=$1
-readonly setup=t$$
 readonly nap=7$$ # seconds that nobody waits; names our processes
 readonly helper=${0%/*}/hosts_test_peer.py
-nfailed=0
-
-hosts() { timeout 60 "$tool" --name "$setup" "$@"; }
-
-work=$(mktemp -d)
-# shellcheck disable=SC2317 # called by the trap
-remove_all() {
-  hosts down
-  rm -rf "$work"
-}
-trap remove_all EXIT
-
-# expect <sentence> <what should be> <what is>
-expect() {
-  if [[ $2 != "$3" ]]; then
-    printf 'FAILED: %s\n  expected: %s\n  is:       %s\n' "$1" "${2@Q}" "${3@Q}"
-    ((++nfailed))
-  fi
-}
-
-# expect_match <sentence> <regular expression> <text>
-expect_match() {
-  if [[ ! $3 =~ $2 ]]; then
-    printf 'FAILED: %s\n  expected: /%s/\n  is:       %s\n' "$1" "$2" "${3@Q}"
-    ((++nfailed))
-  fi
-}
-
-# status_of <command>...: its exit status; its output is in $work/out and $work/err.
-status_of() {
-  local status=0
-  "$@" >"$work/out" 2>"$work/err" || status=$?
-  echo "$status"
-}
+# shellcheck source=tests/tools/hosts_expectations.sh
+source "${0%/*}/hosts_expectations.sh"
 
 wrong_arguments_say_what_is_expected() {
   local words
@@ -213,5 +179,4 @@ nothing_survives_its_run
 links_carry_bytes_and_can_be_pulled
 racks_are_joined
 down_removes_everything
-if ((nfailed)); then echo "$nfailed expectations failed" && exit 1; fi
-echo "all well"
+finish
