@@ -8,8 +8,8 @@ function(signccl_add_test)
   endif()
   add_executable(${arg_NAME} ${arg_SOURCES})
   target_link_libraries(${arg_NAME} PRIVATE ${arg_LIBRARIES} GTest::gmock GTest::gtest_main signccl_options)
-  # Most of the time of a build goes into the tests, which need no speed.
-  target_compile_options(${arg_NAME} PRIVATE -O0)
+  # Most of the time of a build goes into the tests, which need little speed.
+  target_compile_options(${arg_NAME} PRIVATE -O1)
   gtest_discover_tests(${arg_NAME} TEST_PREFIX ${arg_NAME}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT ${arg_TIMEOUT})
 endfunction()
