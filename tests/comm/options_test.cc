@@ -179,10 +179,18 @@ TEST_F(OptionsTest, SharedSettingsAreThoseThatDecideWhoSendsWhat) {
   options.algorithm = Algorithm::kRing;
   options.slice_bytes = 64;
   options.ranks_per_node = 3;
-  EXPECT_EQ(options.shared(),
-            (SharedSettings{{"SIGNCCL_ALGO", "ring"}, {"SIGNCCL_SLICE_BYTES", "64"}, {"SIGNCCL_RANKS_PER_NODE", "3"}}));
+  EXPECT_EQ(options.shared(), (SharedSettings{{"SIGNCCL_ALGO", "ring"},
+                                              {"SIGNCCL_SLICE_BYTES", "64"},
+                                              {"SIGNCCL_RANKS_PER_NODE", "3"},
+                                              {"SIGNCCL_TUNING_FILE", "unset"}}));
   EXPECT_EQ(CommOptions{}.shared()[0].second, "unset");
   EXPECT_EQ(CommOptions{}.shared()[2].second, "unset");
+  CommOptions tuned = options;
+  tuned.tuning = TuningTable::parse(
+      R"({"format": "signccl-tuning", "version": 1, "groups": [{"collective": "vote", "nranks": 1, "nnodes": 1,)"
+      R"( "choices": [{"from_count": 0, "algorithm": "ring"}]}]})",
+      "t.json");
+  EXPECT_EQ(tuned.shared()[3].second, "a file with digest " + tuned.tuning->digest());
   CommOptions other = options;
   other.nthreads = 9;
   other.timeout = std::chrono::milliseconds(1);
