@@ -53,7 +53,7 @@ std::vector<Choice> choicesOfColor(int color, const std::vector<std::string>& pa
     Choice choice = decodeChoice(static_cast<Rank>(rank), parts[rank]);
     if (choice.color == color) choices.push_back(std::move(choice));
   }
-  std::ranges::stable_sort(choices, {}, [](const Choice& one) { return std::tuple(one.key, one.rank); });
+  std::ranges::sort(choices, {}, [](const Choice& one) { return std::tuple(one.key, one.rank); });
   return choices;
 }
 

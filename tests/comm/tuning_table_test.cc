@@ -46,12 +46,12 @@ TEST(TuningTableTest, SaysNothingOfOtherGroups) {
 
 TEST(TuningTableTest, DigestIsThatOfWhatTheTableSays) {
   const std::string other = groupOf(kChoices, R"("nnodes": 1, "nranks": 3)");
-  const auto digestOf = [](const std::string& groups) {
+  const auto digest_of = [](const std::string& groups) {
     return TuningTable::parse(fileOf(groups), "t.json")->digest();
   };
-  EXPECT_EQ(digestOf(groupOf(kChoices) + "," + other), digestOf(other + ", " + groupOf(kChoices)));
-  EXPECT_NE(digestOf(groupOf(kChoices)), digestOf(other));
-  EXPECT_NE(digestOf(groupOf(kChoices)), digestOf(groupOf(R"({"from_count": 0, "algorithm": "tree"})")));
+  EXPECT_EQ(digest_of(groupOf(kChoices) + "," + other), digest_of(other + ", " + groupOf(kChoices)));
+  EXPECT_NE(digest_of(groupOf(kChoices)), digest_of(other));
+  EXPECT_NE(digest_of(groupOf(kChoices)), digest_of(groupOf(R"({"from_count": 0, "algorithm": "tree"})")));
 }
 
 TEST(TuningTableTest, FileThatIsNotThereIsAnErrorWithItsName) {
