@@ -98,6 +98,12 @@ Choice<std::optional<signcclDataType_t>> recvTypeChoice() {
   return Choice(std::move(values));
 }
 
+Choice<std::string> algorithmChoice() {
+  std::vector<std::pair<std::string, std::string>> values = {{"auto", ""}};
+  for (const std::string& name : algorithmNames()) values.emplace_back(name, name);
+  return Choice(std::move(values));
+}
+
 /// The choices live as long as the parser that refers to them.
 struct Choices {
   Choice<std::vector<SignOp>> op{
@@ -106,13 +112,7 @@ struct Choices {
   Choice<std::optional<signcclDataType_t>> recvtype = recvTypeChoice();
   Choice<Average> average{{{"0", Average::kRank0}, {"1", Average::kMean}, {"2", Average::kMin}, {"3", Average::kMax}}};
   Choice<bool> off_or_on{{{"0", false}, {"1", true}}};
-  Choice<std::string> algorithm{{{"auto", ""},
-                                 {"oneshot", "oneshot"},
-                                 {"direct", "direct"},
-                                 {"ring", "ring"},
-                                 {"tree", "tree"},
-                                 {"knomial", "knomial"},
-                                 {"hierarchical", "hierarchical"}}};
+  Choice<std::string> algorithm = algorithmChoice();
   Choice<signcclZeroRule_t> zero{{{"binary", signcclZeroBinary}, {"ternary", signcclZeroTernary}}};
   Choice<signcclTieRule_t> tie{{{"zero", signcclTieZero},
                                 {"positive", signcclTiePositive},
@@ -287,6 +287,11 @@ double minBusBandwidth() {
 }
 
 }  // namespace
+
+const std::vector<std::string>& algorithmNames() {
+  static const std::vector<std::string> kNames = {"oneshot", "direct", "ring", "tree", "knomial", "hierarchical"};
+  return kNames;
+}
 
 std::size_t parseSize(const std::string& text) {
   const auto refuse = [&text](const char* why) {

@@ -74,6 +74,9 @@ struct ParsedOptions {
 /// Reads the command line, the variables of launchers, and SIGNCCL_TESTS_MIN_BW. Throws OptionError.
 ParsedOptions parseOptions(int argc, const char* const* argv);
 
+/// What --algo takes beside auto.
+const std::vector<std::string>& algorithmNames();
+
 /// "32M" -> 33554432. A number, a fraction too, and one of the suffixes K, M, G and T in either case (powers of 1024).
 /// Throws OptionError.
 std::size_t parseSize(const std::string& text);

@@ -37,8 +37,8 @@ bool describesSame(const Json& a, const Json& b) {
 }  // namespace
 
 std::vector<std::string> algorithmsToTune(int nranks, int nnodes) {
-  std::vector<std::string> names{"oneshot", "direct", "ring", "tree", "knomial"};
-  if (nnodes > 1 && nnodes < nranks) names.emplace_back("hierarchical");
+  std::vector<std::string> names = algorithmNames();
+  if (nnodes == 1 || nnodes == nranks) std::erase(names, "hierarchical");
   return names;
 }
 

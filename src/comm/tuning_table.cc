@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/digest.h"
 #include "base/error.h"
 
 namespace signccl {
@@ -148,22 +149,19 @@ std::optional<Algorithm> TuningTable::choose(SignOp op, const Topology& topology
 }
 
 std::string TuningTable::digest() const {
-  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a
-  const auto take = [&hash](std::uint64_t value) {
-    for (int byte = 0; byte < 8; ++byte) hash = (hash ^ ((value >> (8 * byte)) & 0xffU)) * 0x100000001b3U;
-  };
+  std::uint64_t digest = 0;
   for (const auto& [group, choices] : groups_) {
-    take(static_cast<std::uint64_t>(std::get<0>(group)));
-    take(static_cast<std::uint64_t>(std::get<1>(group)));
-    take(static_cast<std::uint64_t>(std::get<2>(group)));
-    take(choices.size());
+    digest = mix(digest, static_cast<std::uint64_t>(std::get<0>(group)));
+    digest = mix(digest, static_cast<std::uint64_t>(std::get<1>(group)));
+    digest = mix(digest, static_cast<std::uint64_t>(std::get<2>(group)));
+    digest = mix(digest, choices.size());
     for (const auto& [count, algorithm] : choices) {
-      take(count);
-      take(static_cast<std::uint64_t>(algorithm));
+      digest = mix(digest, count);
+      digest = mix(digest, static_cast<std::uint64_t>(algorithm));
     }
   }
   std::array<char, 17> digits{};
-  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(hash));
+  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(digest));
   return digits.data();
 }
 

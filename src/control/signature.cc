@@ -1,19 +1,13 @@
 #include "control/signature.h"
 
+#include "base/digest.h"
+
 namespace signccl {
 namespace {
 
 const char* opName(SignOp op) { return op == SignOp::kVote ? "AllReduceVote" : "AllReduceAvg"; }
 
 const char* zeroRuleName(int votes_per_rank) { return votes_per_rank == 1 ? "binary" : "ternary"; }
-
-/// Takes one more number into a digest: xor, then the mixing steps of splitmix64, each of which is a bijection.
-std::uint64_t mix(std::uint64_t digest, std::uint64_t value) {
-  std::uint64_t mixed = (digest ^ value) + 0x9e3779b97f4a7c15U;
-  mixed = (mixed ^ (mixed >> 30U)) * 0xbf58476d1ce4e5b9U;
-  mixed = (mixed ^ (mixed >> 27U)) * 0x94d049bb133111ebU;
-  return mixed ^ (mixed >> 31U);
-}
 
 /// "what is X on rank a and Y on rank b"
 std::string difference(const std::string& what, const std::string& on_a, Rank a, const std::string& on_b, Rank b) {

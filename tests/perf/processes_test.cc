@@ -1,5 +1,4 @@
 // sign_all_reduce_perf with ranks in several processes, as launchers start it.
-#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,16 +15,10 @@ namespace {
 using testing::HasSubstr;
 using Arguments = std::vector<std::string>;
 
-ProgramResult run(const Arguments& arguments, const Arguments& variables = {}) {
-  return runProgram(SIGNCCL_SIGN_ALL_REDUCE_PERF, arguments, variables);
-}
-
 /// Runs a script of the shell, in which $0 is the program and $1 a file for JSON.
 ProgramResult runScript(const std::string& script, const std::string& json_file = {}) {
   return runProgram("/bin/bash", {"-c", script, SIGNCCL_SIGN_ALL_REDUCE_PERF, json_file});
 }
-
-nlohmann::json read(const std::string& file) { return nlohmann::json::parse(std::ifstream(file), nullptr, false); }
 
 void expectRight(const nlohmann::json& document, std::size_t nrows, std::size_t nranks, std::size_t nprocesses) {
   ASSERT_TRUE(document.is_object());
@@ -43,33 +36,33 @@ void expectRight(const nlohmann::json& document, std::size_t nrows, std::size_t 
 TEST(ProcessesTest, EveryTypeAndOperationIsRight) {
   const TemporaryDirectory directory;
   const std::string file = directory.file("report.json");
-  const ProgramResult result = run(
+  const ProgramResult result = runPerf(
       {"-p", "3", "-o", "all", "-d", "all", "-b", "8", "-e", "40009", "-f", "23", "-n", "3", "-c", "2", "-J", file});
   EXPECT_EQ(result.exit_code, 0) << result.output;
   constexpr std::size_t kRows = std::size_t{2} * 6 * 3;  // operations, types, sizes
-  expectRight(read(file), kRows, 3, 3);
+  expectRight(readJson(file), kRows, 3, 3);
 }
 
 TEST(ProcessesTest, ProcessesMayHaveThreads) {
   const TemporaryDirectory directory;
   const std::string file = directory.file("report.json");
   const ProgramResult result =
-      run({"-p", "2", "-t", "2", "-o", "all", "-b", "4M", "-e", "4M", "-n", "2", "--algo", "direct", "-J", file});
+      runPerf({"-p", "2", "-t", "2", "-o", "all", "-b", "4M", "-e", "4M", "-n", "2", "--algo", "direct", "-J", file});
   EXPECT_EQ(result.exit_code, 0) << result.output;
-  const auto document = read(file);
+  const auto document = readJson(file);
   expectRight(document, 2, 4, 2);
   EXPECT_NEAR(document["results"][0]["bits_per_element"].get<double>(), 1.5, 0.015);
 }
 
 TEST(ProcessesTest, OnlyTheFirstPrints) {
-  const ProgramResult result = run({"-p", "3", "-b", "64", "-e", "64", "-n", "1"});
+  const ProgramResult result = runPerf({"-p", "3", "-b", "64", "-e", "64", "-n", "1"});
   const std::string first_line = "# sign_all_reduce_perf version";
   EXPECT_EQ(result.output.find(first_line), result.output.rfind(first_line));
 }
 
 TEST(ProcessesTest, WrongElementsOfAllProcessesAreCounted) {
   for (const char* rank : {"0", "2"}) {
-    const ProgramResult result = run({"-p", "3", "-b", "1K", "-e", "1K", "-n", "1", "-c", "2", "--corrupt", rank});
+    const ProgramResult result = runPerf({"-p", "3", "-b", "1K", "-e", "1K", "-n", "1", "-c", "2", "--corrupt", rank});
     EXPECT_EQ(result.exit_code, 1) << result.output;
     // One element in each of two checked iterations, out of place and in place.
     EXPECT_THAT(result.output, HasSubstr("# Out of bounds values : 4 FAILED"));
@@ -77,14 +70,14 @@ TEST(ProcessesTest, WrongElementsOfAllProcessesAreCounted) {
 }
 
 TEST(ProcessesTest, RanksThatDisagreeAreAllReported) {
-  const ProgramResult result = run({"-p", "3", "-b", "4K", "-e", "4K", "-n", "1", "--disagree", "1"});
+  const ProgramResult result = runPerf({"-p", "3", "-b", "4K", "-e", "4K", "-n", "1", "--disagree", "1"});
   EXPECT_EQ(result.exit_code, 1) << result.output;
   for (const char* rank : {"rank 0: ", "rank 1: ", "rank 2: "}) EXPECT_THAT(result.output, HasSubstr(rank));
   EXPECT_THAT(result.output, HasSubstr("1023"));
 }
 
 TEST(ProcessesTest, AFileThatCannotBeWrittenEndsAll) {
-  const ProgramResult result = run({"-p", "2", "-b", "64", "-e", "64", "-J", "/no/such/directory/file"});
+  const ProgramResult result = runPerf({"-p", "2", "-b", "64", "-e", "64", "-J", "/no/such/directory/file"});
   EXPECT_EQ(result.exit_code, 2) << result.output;
   EXPECT_THAT(result.output, HasSubstr("process 0 failed: --output_file: cannot create '/no/such/directory/file'"));
 }
@@ -119,7 +112,7 @@ TEST(ProcessesTest, VariablesOfTorchrunAreUnderstood) {
     RANK=0 "$0" -b 1K -e 1K -J "$1" && wait $first && wait $second)",
                                          file);
   EXPECT_EQ(result.exit_code, 0) << result.output;
-  expectRight(read(file), 1, 3, 3);
+  expectRight(readJson(file), 1, 3, 3);
 }
 
 TEST(ProcessesTest, ProcessesMayBeNumberedByHand) {
@@ -131,11 +124,11 @@ TEST(ProcessesTest, ProcessesMayBeNumberedByHand) {
     "$0" -b 1K -e 1K --rank 0 --nranks 2 -J "$1" && wait $other)",
                                          file);
   EXPECT_EQ(result.exit_code, 0) << result.output;
-  expectRight(read(file), 1, 2, 2);
+  expectRight(readJson(file), 1, 2, 2);
 }
 
 TEST(ProcessesTest, ALauncherWithoutAMeetingPointIsToldWhatToSet) {
-  const ProgramResult result = run({"-b", "64", "-e", "64"}, {"RANK=0", "WORLD_SIZE=2"});
+  const ProgramResult result = runPerf({"-b", "64", "-e", "64"}, {"RANK=0", "WORLD_SIZE=2"});
   EXPECT_EQ(result.exit_code, 1) << result.output;
   EXPECT_THAT(result.output, HasSubstr("set SIGNCCL_COMM_ID=host:port, or MASTER_ADDR and MASTER_PORT"));
 }
@@ -149,7 +142,7 @@ TEST(ProcessesTest, MpirunNeedsNothingElse) {
       // PMIx does not free everything.
       {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "ASAN_OPTIONS=detect_leaks=0"});
   EXPECT_EQ(result.exit_code, 0) << result.output;
-  expectRight(read(file), 1, 3, 3);
+  expectRight(readJson(file), 1, 3, 3);
 }
 #endif
 

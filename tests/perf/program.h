@@ -3,8 +3,11 @@
 #define SIGNCCL_TESTS_PERF_PROGRAM_H_
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 namespace signccl::perf {
 
@@ -16,6 +19,17 @@ struct ProgramResult {
 /// Variables are "NAME=value", added to the environment.
 ProgramResult runProgram(const std::string& path, const std::vector<std::string>& arguments,
                          const std::vector<std::string>& variables = {});
+
+/// Runs sign_all_reduce_perf.
+inline ProgramResult runPerf(const std::vector<std::string>& arguments,
+                             const std::vector<std::string>& variables = {}) {
+  return runProgram(SIGNCCL_SIGN_ALL_REDUCE_PERF, arguments, variables);
+}
+
+/// A value that is_discarded() if the file holds no JSON.
+inline nlohmann::json readJson(const std::string& file) {
+  return nlohmann::json::parse(std::ifstream(file), nullptr, false);
+}
 
 /// A directory that is removed with the object.
 class TemporaryDirectory {

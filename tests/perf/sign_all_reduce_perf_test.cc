@@ -1,4 +1,3 @@
-#include <fstream>
 #include <set>
 #include <sstream>
 #include <string>
@@ -16,18 +15,14 @@ namespace {
 using testing::HasSubstr;
 using Arguments = std::vector<std::string>;
 
-ProgramResult run(const Arguments& arguments, const Arguments& variables = {}) {
-  return runProgram(SIGNCCL_SIGN_ALL_REDUCE_PERF, arguments, variables);
-}
-
 /// Runs with -J and returns the file; the run has to end well.
 nlohmann::json runForJson(Arguments arguments) {
   const TemporaryDirectory directory;
   const std::string file = directory.file("report.json");
   arguments.insert(arguments.end(), {"-J", file});
-  const ProgramResult result = run(arguments);
+  const ProgramResult result = runPerf(arguments);
   EXPECT_EQ(result.exit_code, 0) << result.output;
-  return nlohmann::json::parse(std::ifstream(file), nullptr, false);
+  return readJson(file);
 }
 
 void expectNothingWrong(const nlohmann::json& document, std::size_t nrows) {
@@ -124,13 +119,13 @@ TEST(SignAllReducePerfTest, BandwidthsFollowFromTimeAndSize) {
 }
 
 TEST(SignAllReducePerfTest, UncheckedResultsAreNotCalledRight) {
-  const ProgramResult result = run({"-b", "64", "-e", "64", "-n", "1", "-c", "0"});
+  const ProgramResult result = runPerf({"-b", "64", "-e", "64", "-n", "1", "-c", "0"});
   EXPECT_EQ(result.exit_code, 0) << result.output;
   EXPECT_THAT(result.output, HasSubstr("N/A"));
 }
 
 TEST(SignAllReducePerfTest, RowsHaveTheColumnsOfNcclTests) {
-  const ProgramResult result = run(smallWith({"-t", "2"}));
+  const ProgramResult result = runPerf(smallWith({"-t", "2"}));
   std::istringstream lines(result.output);
   std::string line;
   std::size_t nrows = 0;
@@ -160,7 +155,7 @@ TEST(SignAllReducePerfTest, RowsHaveTheColumnsOfNcclTests) {
 TEST(SignAllReducePerfTest, ADamagedElementIsCountedAndFailsTheRun) {
   for (const char* type : {"float", "half", "bfloat16", "double", "int8", "bits"}) {
     const ProgramResult result =
-        run({"-t", "3", "-b", "1K", "-e", "1K", "-n", "1", "-c", "2", "-d", type, "--corrupt", "1"});
+        runPerf({"-t", "3", "-b", "1K", "-e", "1K", "-n", "1", "-c", "2", "-d", type, "--corrupt", "1"});
     EXPECT_EQ(result.exit_code, 1) << result.output;
     // One element in each of two checked iterations, out of place and in place.
     EXPECT_THAT(result.output, HasSubstr("# Out of bounds values : 4 FAILED")) << type;
@@ -168,7 +163,7 @@ TEST(SignAllReducePerfTest, ADamagedElementIsCountedAndFailsTheRun) {
 }
 
 TEST(SignAllReducePerfTest, RanksThatDisagreeAreAllReported) {
-  const ProgramResult result = run({"-t", "3", "-b", "4K", "-e", "4K", "-n", "1", "--disagree", "1"});
+  const ProgramResult result = runPerf({"-t", "3", "-b", "4K", "-e", "4K", "-n", "1", "--disagree", "1"});
   EXPECT_EQ(result.exit_code, 1) << result.output;
   for (const char* rank : {"rank 0: ", "rank 1: ", "rank 2: "}) EXPECT_THAT(result.output, HasSubstr(rank));
   EXPECT_THAT(result.output, HasSubstr("1024"));
@@ -176,13 +171,13 @@ TEST(SignAllReducePerfTest, RanksThatDisagreeAreAllReported) {
 }
 
 TEST(SignAllReducePerfTest, AnUnknownKernelSettingIsReportedByEveryRank) {
-  const ProgramResult result = run({"-t", "2", "-b", "64", "-e", "64"}, {"SIGNCCL_KERNELS=abacus"});
+  const ProgramResult result = runPerf({"-t", "2", "-b", "64", "-e", "64"}, {"SIGNCCL_KERNELS=abacus"});
   EXPECT_EQ(result.exit_code, 1) << result.output;
   EXPECT_THAT(result.output, HasSubstr("abacus"));
 }
 
 TEST(SignAllReducePerfTest, TooLittleBandwidthFailsTheRun) {
-  const ProgramResult result = run({"-b", "64", "-e", "64", "-n", "1"}, {"SIGNCCL_TESTS_MIN_BW=1e9"});
+  const ProgramResult result = runPerf({"-b", "64", "-e", "64", "-n", "1"}, {"SIGNCCL_TESTS_MIN_BW=1e9"});
   EXPECT_EQ(result.exit_code, 1) << result.output;
   EXPECT_THAT(result.output, HasSubstr("FAILED"));
 }
@@ -200,14 +195,14 @@ TEST(SignAllReducePerfTest, BadOptionsEndWithCodeTwoAndNameTheValue) {
       {{"-b", "500T", "-e", "500T"}, "549755813888000"},
   };
   for (const auto& [arguments, value] : table) {
-    const ProgramResult result = run(arguments);
+    const ProgramResult result = runPerf(arguments);
     EXPECT_EQ(result.exit_code, 2) << result.output;
     EXPECT_THAT(result.output, HasSubstr(value));
   }
 }
 
 TEST(SignAllReducePerfTest, NoProgressLineWithoutATerminal) {
-  const ProgramResult result = run({"-b", "64", "-e", "64", "-n", "1"});
+  const ProgramResult result = runPerf({"-b", "64", "-e", "64", "-n", "1"});
   EXPECT_THAT(result.output, testing::Not(HasSubstr("\x1b")));
 }
 

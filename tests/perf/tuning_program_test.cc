@@ -16,13 +16,7 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-ProgramResult run(const std::vector<std::string>& arguments, const std::vector<std::string>& variables = {}) {
-  return runProgram(SIGNCCL_SIGN_ALL_REDUCE_PERF, arguments, variables);
-}
-
 void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
-
-json read(const std::string& path) { return json::parse(std::ifstream(path), nullptr, false); }
 
 TEST(TuningProgramTest, LibraryTakesTheAlgorithmsOfTheFile) {
   const TemporaryDirectory directory;
@@ -31,10 +25,10 @@ TEST(TuningProgramTest, LibraryTakesTheAlgorithmsOfTheFile) {
   write(table, R"({"format": "signccl-tuning", "version": 1, "groups": [{"collective": "vote", "nranks": 3,)"
                R"( "nnodes": 1, "choices": [{"from_count": 0, "algorithm": "ring"},)"
                R"( {"from_count": 5000, "algorithm": "tree"}]}]})");
-  const ProgramResult result =
-      run({"-t", "3", "-b", "4K", "-e", "64K", "-f", "16", "-n", "2", "-J", report}, {"SIGNCCL_TUNING_FILE=" + table});
+  const ProgramResult result = runPerf({"-t", "3", "-b", "4K", "-e", "64K", "-f", "16", "-n", "2", "-J", report},
+                                       {"SIGNCCL_TUNING_FILE=" + table});
   ASSERT_EQ(result.exit_code, 0) << result.output;
-  const json results = read(report)["results"];
+  const json results = readJson(report)["results"];
   ASSERT_EQ(results.size(), 2U);
   EXPECT_EQ(results[0]["algorithm"], "ring");
   EXPECT_EQ(results[1]["algorithm"], "tree");
@@ -46,15 +40,15 @@ TEST(TuningProgramTest, TuneWritesAFileThatTheLibraryReads) {
   const std::vector<std::string> sizes = {"-t", "3", "-b", "64", "-e", "64K", "-f", "32", "-n", "2"};
   std::vector<std::string> tune = sizes;
   tune.insert(tune.end(), {"-o", "all", "--tune", table});
-  const ProgramResult tuned = run(tune);
+  const ProgramResult tuned = runPerf(tune);
   ASSERT_EQ(tuned.exit_code, 0) << tuned.output;
   EXPECT_THAT(tuned.output, HasSubstr("SIGNCCL_TUNING_FILE=" + table));
-  const json groups = read(table)["groups"];
+  const json groups = readJson(table)["groups"];
   ASSERT_EQ(groups.size(), 2U);
   EXPECT_EQ(groups[0]["collective"], "vote");
   EXPECT_EQ(groups[1]["collective"], "avg");
   EXPECT_EQ(groups[0]["nranks"], 3);
-  const ProgramResult used = run(sizes, {"SIGNCCL_TUNING_FILE=" + table});
+  const ProgramResult used = runPerf(sizes, {"SIGNCCL_TUNING_FILE=" + table});
   EXPECT_EQ(used.exit_code, 0) << used.output;
 }
 
@@ -62,17 +56,17 @@ TEST(TuningProgramTest, WrongFilesAndOptionsAreErrorsThatSayWhatIsWrong) {
   const TemporaryDirectory directory;
   const std::string table = directory.file("tuning.json");
   write(table, R"({"format": "signccl-tuning", "version": 1, "groups": 5})");
-  const ProgramResult unusable = run({"-t", "2", "-b", "64", "-e", "64"}, {"SIGNCCL_TUNING_FILE=" + table});
+  const ProgramResult unusable = runPerf({"-t", "2", "-b", "64", "-e", "64"}, {"SIGNCCL_TUNING_FILE=" + table});
   EXPECT_EQ(unusable.exit_code, 1);
   EXPECT_THAT(unusable.output, HasSubstr("file.groups is 5, expected a list"));
   write(table, "my notes");
-  EXPECT_THAT(run({"-t", "2", "-b", "64", "-e", "64", "-n", "1", "--tune", table}).output,
+  EXPECT_THAT(runPerf({"-t", "2", "-b", "64", "-e", "64", "-n", "1", "--tune", table}).output,
               HasSubstr("--tune " + table + ": the file exists and is no tuning file"));
   for (const std::vector<std::string>& more :
        {std::vector<std::string>{"--algo", "ring"}, {"-d", "all"}, {"-b", "0"}}) {
     std::vector<std::string> arguments = {"-t", "2", "-b", "64", "-e", "64", "--tune", table};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    const ProgramResult result = run(arguments);
+    const ProgramResult result = runPerf(arguments);
     EXPECT_EQ(result.exit_code, 2) << result.output;
     EXPECT_THAT(result.output, HasSubstr("--tune"));
   }

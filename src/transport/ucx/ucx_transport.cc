@@ -119,7 +119,7 @@ void UcxTransport::send(Rank peer, Tag tag, ConstBytes bytes, Request& request) 
   request.peer = peer;
   request.held = 0;
   Peer& target = connectedPeer(peer);
-  Transfer& transfer = takeTransfer(request, bytes.size());
+  Transfer& transfer = takeTransfer(request);
   transfer.header = {tag, rank_, 0};
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
@@ -189,7 +189,7 @@ void UcxTransport::accept(const Posted& posted, Arrival& arrival) {
 }
 
 void UcxTransport::startRendezvous(const Posted& posted, const Arrival& arrival) {
-  Transfer& transfer = takeTransfer(*posted.request, arrival.size);
+  Transfer& transfer = takeTransfer(*posted.request);
   posted.request->data = posted.memory;
   ++under_way_;
   ucp_request_param_t param{};
@@ -213,13 +213,12 @@ void UcxTransport::finishReceive(Request& request, ConstBytes data) {
   completed_.push_back(&request);
 }
 
-UcxTransport::Transfer& UcxTransport::takeTransfer(Request& request, std::size_t size) {
+UcxTransport::Transfer& UcxTransport::takeTransfer(Request& request) {
   if (unused_transfers_.empty()) unused_transfers_.push_back(&transfers_.emplace_back());
   Transfer& transfer = *unused_transfers_.back();
   unused_transfers_.pop_back();
   transfer.owner = this;
   transfer.request = &request;
-  transfer.size = size;
   return transfer;
 }
 

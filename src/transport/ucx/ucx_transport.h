@@ -59,7 +59,6 @@ class UcxTransport final : public ProcessTransport {
     UcxTransport* owner = nullptr;
     Header header{};
     Request* request = nullptr;
-    std::size_t size = 0;
   };
 
   enum class Form : std::uint8_t {
@@ -103,7 +102,7 @@ class UcxTransport final : public ProcessTransport {
   void transferDone(Transfer& transfer, ucs_status_t status);
   void matchArrivals();
   void throwIfBroken();
-  Transfer& takeTransfer(Request& request, std::size_t size);
+  Transfer& takeTransfer(Request& request);
   void breakPeer(Peer& peer, ucs_status_t status);
   void close() noexcept;
 
