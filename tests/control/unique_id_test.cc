@@ -72,7 +72,7 @@ TEST(UniqueIdTest, AddressIsResolved) {
 
 TEST(UniqueIdTest, NameThatDoesNotResolveIsRefused) {
   // A label of 64 characters cannot exist, so that no server is asked.
-  const std::string value = std::string(64, 'x') + ".invalid:80";
+  const std::string value = std::string(64, 'x').append(".invalid:80");
   const Caught error = caught([&] { resolveAddress("SIGNCCL_COMM_ID", value); });
   EXPECT_EQ(error.code, signcclInvalidUsage);
   EXPECT_THAT(error.message, HasSubstr(value));
