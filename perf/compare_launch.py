@@ -1,4 +1,4 @@
-"""Runs the programs that perf/compare.py measures, on this machine or on hosts of tools/hosts."""
+"""Runs the programs that perf/compare.py and perf/choices.py measure, on this machine or on hosts of tools/hosts."""
 
 import os
 import re
@@ -46,10 +46,10 @@ class Programs:
         self.mpi = build.resolve() / "perf/baselines/mpi_allreduce_perf"
 
 
-def ours_arguments(program, run):
-    """The last ones of every command that runs ours. -a 3 reports the slowest rank, as mpi_allreduce_perf does."""
+def ours_arguments(run):
+    """-a 3 reports the slowest rank, as mpi_allreduce_perf does."""
     size = str(4 * run.count)
-    return [str(program), "-o", run.contender.op, "-d", "float", "-b", size, "-e", size, "-w", str(run.warmup),
+    return ["-o", run.contender.op, "-d", "float", "-b", size, "-e", size, "-w", str(run.warmup),
             "-n", str(run.iters), "-a", "3", "-c", "1", "-J", str(run.output)]
 
 
@@ -111,13 +111,16 @@ class Shm:
         ranks_as = f", ours as {self._ranks_as}" if self._ranks_as != "auto" else ""
         return f"{self.nranks} ranks on one machine with {os.cpu_count()} cores{ranks_as}"
 
+    def run_ours(self, arguments):
+        if self._ranks_as == "auto":
+            text = execute([str(self.programs.ours), "--help"], self.timeout)
+            self._ranks_as = "processes" if has_processes(text) else "threads"
+        option = {"processes": "-p", "threads": "-t"}[self._ranks_as]
+        execute([str(self.programs.ours), *arguments, option, str(self.nranks)], self.timeout)
+
     def measure(self, run):
         if run.contender.ours:
-            if self._ranks_as == "auto":
-                text = execute([str(self.programs.ours), "--help"], self.timeout)
-                self._ranks_as = "processes" if has_processes(text) else "threads"
-            option = {"processes": "-p", "threads": "-t"}[self._ranks_as]
-            execute(ours_arguments(self.programs.ours, run) + [option, str(self.nranks)], self.timeout)
+            self.run_ours(ours_arguments(run))
         else:
             execute(["mpirun", "-np", str(self.nranks), "--oversubscribe", *run.contender.mpi_arguments,
                      *mpi_arguments(self.programs.mpi, run)], self.timeout)
@@ -177,10 +180,13 @@ class Hosts:
                             "--mca", "pml", "ob1", "--mca", "btl", "tcp,vader,self",
                             "--mca", "btl_tcp_if_include", "eth0", *idle, *run.contender.mpi_arguments]
 
+    def run_ours(self, arguments):
+        execute(self.tool + ["run", "--quiet", "--fail-fast", "--per-host", str(self.options.per_host), "--timeout",
+                             str(self.timeout), "--", str(self.programs.ours), *arguments], self.timeout + 10)
+
     def measure(self, run):
         if run.contender.ours:
-            execute(self.tool + ["run", "--quiet", "--fail-fast", "--per-host", str(self.options.per_host), "--timeout",
-                                 str(self.timeout), "--", *ours_arguments(self.programs.ours, run)], self.timeout + 10)
+            self.run_ours(ours_arguments(run))
         else:
             execute(self.mpirun(run) + mpi_arguments(self.programs.mpi, run), self.timeout)
         return read(run, self.nranks, self.nranks)

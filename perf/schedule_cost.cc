@@ -20,6 +20,7 @@ using namespace signccl;
 struct Options {
   std::vector<int> ranks = {2, 4, 8, 16, 32, 64};
   int ranks_per_node = 1;
+  double ranks_per_core = 1;
   std::vector<std::string> algorithms;
   std::vector<double> counts = {1e6};
   std::vector<std::string> ops = {"vote", "avg"};
@@ -50,6 +51,9 @@ void addOptions(CLI::App& app, Options& options) {
   app.add_option("-n,--ranks", options.ranks, "numbers of ranks")->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("-g,--ranks-per-node", options.ranks_per_node, "consecutive ranks that share a node and its NIC")
       ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  app.add_option("-k,--ranks-per-core", options.ranks_per_core, "ranks that share a core, for the modelled time")
+      ->check(CLI::Range(1.0, 4096.0))
       ->capture_default_str();
   app.add_option("-a,--algorithm", options.algorithms, "algorithms")
       ->check(CLI::IsMember(algorithms))
@@ -101,7 +105,8 @@ void printRow(const Options& options, const std::string& name, const Topology& t
               std::size_t count) {
   const Algorithm algorithm = algorithmOf(name);
   const CountRules rules = rulesOf(options, op, topology.nranks());
-  const CostModel& model = models().at(options.link);
+  CostModel model = models().at(options.link);
+  model.ranks_per_core = options.ranks_per_core;
   const Busiest most = busiest(algorithm, topology, rules, count);
   const bool is_chosen = chooseAlgorithm(topology, rules, count, model) == algorithm;
   std::printf("| %-12s | %-4s | %5d | %5d | %12zu | %7lld | %8lld | %14llu | %8.3f | %8.3f | %14.1f | %-6s |\n",

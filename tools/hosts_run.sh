@@ -55,11 +55,16 @@ stop_ranks() {
   signal_launchers TERM
 }
 
-# Ranks whose launcher is gone cannot report: somebody killed the host.
+# Ranks whose launcher is gone cannot report: somebody killed the host. Called whenever no event has come for a while; what
+# a launcher reported before it ended is read by the second time at the latest.
 bury_hosts() {
   local host rank
   for host in "${!launchers[@]}"; do
     ! kill -0 "${launchers[host]}" 2>/dev/null || continue
+    if [[ ! ${gone[host]:-} ]]; then
+      gone[host]=yes
+      continue
+    fi
     for ((rank = host * LOCAL_WORLD_SIZE; rank < (host + 1) * LOCAL_WORLD_SIZE; ++rank)); do
       [[ ${running[rank]:-} ]] || continue
       unset "running[$rank]"
@@ -103,11 +108,14 @@ run_ranks() {
   find_state && require_setup
   export LOCAL_WORLD_SIZE=$per_host WORLD_SIZE=$((nhosts * per_host)) MASTER_ADDR=$subnet.1 MASTER_PORT
   MASTER_PORT=$(free_port "$(<"$state/h0.pid")")
+  if [[ -e $state/link_mbit ]]; then
+    export SIGNCCL_LINK_MBIT=${SIGNCCL_LINK_MBIT:-$(<"$state/link_mbit")}
+  fi
   local stale
   for stale in "$state"/run.*; do
     kill -0 "${stale##*.}" 2>/dev/null || rm -rf "$stale"
   done
-  launchers=() running=() result=0 stopping=no deadline=0
+  launchers=() gone=() running=() result=0 stopping=no deadline=0
   run=$state/run.$$
   mkdir "$run"
   trap end_run EXIT

@@ -111,6 +111,8 @@ up() {
   make_switches "$nracks" "$trunk"
   for ((host = 0; host < hosts; ++host)); do make_host "$host" "br$((host * nracks / hosts))" "$rate"; done
   echo "$hosts" >"$state/nhosts"
+  # The interfaces claim 10 Gbit/s whatever their shapers let through; a real one would know.
+  [[ $rate == none ]] || echo $((($(kbits "$rate") + 999) / 1000)) >"$state/link_mbit"
   trap - EXIT
   echo "$hosts hosts, $name-h0 to $name-h$((hosts - 1)): $subnet.1 to $subnet.$hosts, links of $rate${option[--racks]:+, $nracks switches joined by $trunk}"
 }

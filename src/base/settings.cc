@@ -33,11 +33,18 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
     {"SIGNCCL_HOSTID", "any text",
      "ranks with the same text share a node; unset: the host's name and the boot id of its kernel"},
     {"SIGNCCL_KERNELS", "scalar, avx2, avx512, neon", "forces a kernel instruction set; unset: the best of the CPU"},
+    {"SIGNCCL_LINK_MBIT", "1 to 100000000, in Mbit/s",
+     "speed of this host's link to the others, for the cost model; unset: what the network interface says, 10000 if "
+     "that "
+     "is nothing"},
+    {"SIGNCCL_NCHANNELS", "1 to 16, the same on every rank",
+     "connections to each peer, which the slices of a large vector take in turn; unset: 1"},
     {"SIGNCCL_NTHREADS", "1 to 1024",
      "threads that run kernels for a rank, the caller's included; unset: the cores of the machine shared among its "
      "ranks"},
     {"SIGNCCL_RANKS_PER_NODE", "1 to 32767", "splits the ranks into nodes of this many, as if on several machines"},
-    {"SIGNCCL_SLICE_BYTES", "64 to 2^30", "bytes of signs in one slice of a chunk, the unit of overlap"},
+    {"SIGNCCL_SLICE_BYTES", "64 to 2^30",
+     "most bytes of signs in a slice, the unit of overlap; unset: 32768 per rank, from 131072 to 1048576"},
     {"SIGNCCL_SOCKET_IFNAME", "comma list of prefixes of names; = before it: whole names; ^ before it: all but these",
      "network interfaces to use; unset: all but lo, bridges of containers and virtual machines"},
     {"SIGNCCL_TIMEOUT", "1 to 2147483, in seconds", "longest time of one operation; unset: 600"},

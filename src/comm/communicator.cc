@@ -18,19 +18,17 @@ constexpr int kTurnsBeforeSleep = kTurnsBeforeYield + 2000;
 /// thread that is to yield does so after the first in vain.
 constexpr int kTurnsPerLook = 64;
 constexpr int kIdleTurnsPerLook = 8;
+/// Looks in vain for one at the clock, which takes as long as half a turn.
+constexpr int kLooksPerClock = 16;
 /// Longest sleep: how late a deadline or a failure may be noticed.
 constexpr std::chrono::microseconds kLongestSleep{1000};
 /// How long the end of a rank waits for the end of the others.
 constexpr std::chrono::milliseconds kLongestLinger{1000};
 
-int threadsOf(const CommOptions& options, const Group& group) {
-  if (options.nthreads > 0) return options.nthreads;
-  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  return static_cast<int>(std::max(1U, cores / static_cast<unsigned>(group.ranksOnThisMachine())));
-}
-
-bool hasOwnCore(const Group& group) {
-  return static_cast<unsigned>(group.ranksOnThisMachine()) <= std::thread::hardware_concurrency();
+CostModel costModel(const Group& group, const CommOptions& options) {
+  CostModel model = group.costModel();
+  model.slice_words = options.slice_bytes / sizeof(Word);
+  return model;
 }
 
 }  // namespace
@@ -40,9 +38,9 @@ Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& opti
       group_(std::move(group)),
       transport_(group_->makeTransport()),
       trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
-      planner_(group_->rank(), group_->topology(), group_->costModel(), options.algorithm, options.tuning),
-      nthreads_(threadsOf(options, *group_)),
-      has_own_core_(hasOwnCore(*group_)),
+      planner_(group_->rank(), group_->topology(), costModel(*group_, options), options.algorithm, options.tuning),
+      nthreads_(options.nthreads > 0 ? options.nthreads : group_->coreShare().threadsPerRank()),
+      has_own_core_(group_->coreShare().hasOwnCore()),
       executor_(*options.kernels, *transport_, {.nthreads = nthreads_, .slice_bytes = options.slice_bytes},
                 trace_.get()) {
   log(LogLevel::kInfo, Subsystem::kInit, rank(), "communicator '", options.name, "' of ", nranks(), " ranks on ",
@@ -116,9 +114,11 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
   operation.in_background = in_background;
   operation.holders = holders;
   operation.started = false;
+  operation.deadline.reset();
   operation.done.store(false, std::memory_order_relaxed);
   operation.outcome = {};
   queue_.push_back(&operation);
+  front_.store(queue_.front(), std::memory_order_release);
   if (in_background) changed_.notify_all();
   return operation;
 }
@@ -143,9 +143,8 @@ bool Communicator::test(Operation& operation) {
 
 void Communicator::release(Operation& operation) {
   const std::lock_guard lock(mutex_);
-  const Failure outcome = operation.outcome;
   if (--operation.holders == 0) unused_.push_back(&operation);
-  if (outcome.code != signcclSuccess) throw Error(outcome.code, outcome.message);
+  if (operation.outcome.code != signcclSuccess) throw Error(operation.outcome.code, operation.outcome.message);
 }
 
 bool Communicator::step() {
@@ -168,7 +167,7 @@ void Communicator::driveUntil(const Operation& operation) {
 }
 
 bool Communicator::driveOnce() {
-  Operation* const operation = front();
+  Operation* const operation = front_.load(std::memory_order_acquire);
   if (operation == nullptr) return false;
   try {
     if (group_->failed()) {
@@ -177,7 +176,7 @@ bool Communicator::driveOnce() {
     }
     if (!operation->started) begin(*operation);
     if (advance(*operation)) return true;
-    checkDeadline(*operation);
+    if (++idle_looks_ % kLooksPerClock == 0) checkDeadline(*operation);
     return false;
   } catch (const Error& error) {
     group_->fail({error.code(), error.what()});
@@ -190,7 +189,6 @@ bool Communicator::driveOnce() {
 
 void Communicator::begin(Operation& operation) {
   operation.started = true;
-  operation.deadline = deadline();
   const Batch& batch = operation.batch;
   log(LogLevel::kInfo, Subsystem::kColl, rank(), batch.rules.op == SignOp::kVote ? "vote" : "avg", " exchange ",
       batch.exchange, ": ", batch.segments.size(), " buffer(s), ", batch.nwords, " words");
@@ -198,8 +196,7 @@ void Communicator::begin(Operation& operation) {
   if (batch.nwords == 0) return;
   const Algorithm algorithm = planner_.choose(batch.rules, batch.nwords);
   executor_.start(planner_.plan(algorithm, batch.rules), batch);
-  const std::lock_guard lock(mutex_);
-  counters_.last_algorithm = algorithm;
+  last_algorithm_.store(algorithm, std::memory_order_relaxed);
 }
 
 /// True if anything moved.
@@ -227,8 +224,10 @@ bool Communicator::advance(Operation& operation) {
   return true;
 }
 
-void Communicator::checkDeadline(const Operation& operation) const {
-  if (std::chrono::steady_clock::now() < operation.deadline) return;
+void Communicator::checkDeadline(Operation& operation) const {
+  // Set at the first wait: an exchange that never waits needs no clock.
+  if (!operation.deadline) operation.deadline = deadline();
+  if (std::chrono::steady_clock::now() < *operation.deadline) return;
   // With most algorithms everybody waits for a message that depends on a rank that is late, so who did not even
   // announce the exchange says more than who owes a message.
   std::vector<Rank> awaited = group_->notAnnounced(operation.batch.exchange);
@@ -236,11 +235,6 @@ void Communicator::checkDeadline(const Operation& operation) const {
   throw Error(signcclTimeout, "rank " + std::to_string(rank()) + " waited " + std::to_string(options_.timeout.count()) +
                                   " ms for " + (awaited.empty() ? "the other ranks" : "rank " + rankList(awaited)) +
                                   " in exchange number " + std::to_string(operation.batch.exchange));
-}
-
-Operation* Communicator::front() const {
-  const std::lock_guard lock(mutex_);
-  return queue_.empty() ? nullptr : queue_.front();
 }
 
 void Communicator::complete(Operation& operation) {
@@ -251,6 +245,7 @@ void Communicator::complete(Operation& operation) {
   counters_.transport = transport_->counters();
   counters_.scratch_bytes = executor_.scratchBytes();
   queue_.erase(queue_.begin());
+  front_.store(queue_.empty() ? nullptr : queue_.front(), std::memory_order_release);
   operation.done.store(true, std::memory_order_release);
   changed_.notify_all();
 }
@@ -267,6 +262,7 @@ void Communicator::failAll(const Failure& failure) {
   }
   if (!queue_.empty()) log(LogLevel::kWarn, Subsystem::kColl, rank(), failure.message);
   queue_.clear();
+  front_.store(nullptr, std::memory_order_release);
   changed_.notify_all();
 }
 
@@ -283,7 +279,7 @@ void Communicator::progressLoop() {
     {
       const std::lock_guard driving(driver_);
       // Whoever drove meanwhile may have completed it and more, so it is only compared, not used.
-      if (front() == &oldest) driveUntil(oldest);
+      if (front_.load(std::memory_order_acquire) == &oldest) driveUntil(oldest);
     }
     lock.lock();
   }
@@ -332,7 +328,9 @@ std::unique_ptr<Communicator> Communicator::awaitSplit() {
 
 CommCounters Communicator::counters() const {
   const std::lock_guard lock(mutex_);
-  return counters_;
+  CommCounters counters = counters_;
+  counters.last_algorithm = last_algorithm_.load(std::memory_order_relaxed);
+  return counters;
 }
 
 void Communicator::throwIfUnusable() const {

@@ -5,6 +5,7 @@
 #ifndef SIGNCCL_COMM_COMMUNICATOR_H_
 #define SIGNCCL_COMM_COMMUNICATOR_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -95,8 +96,7 @@ class Communicator {
   void begin(Operation& operation);
   bool advance(Operation& operation);
   bool turnExecutor();
-  void checkDeadline(const Operation& operation) const;
-  Operation* front() const;
+  void checkDeadline(Operation& operation) const;
   void complete(Operation& operation);
   void failAll(const Failure& failure);
   void release(Operation& operation);
@@ -110,15 +110,19 @@ class Communicator {
   std::unique_ptr<TraceBuffer> trace_;
   Planner planner_;
   const int nthreads_;       ///< that run kernels
-  const bool has_own_core_;  ///< the cores suffice for the ranks of this machine, so that waiting need not yield
+  const bool has_own_core_;  ///< so that waiting need not yield
   Executor executor_;
 
-  std::mutex driver_;       ///< held by the thread that uses executor_ and planner_
-  bool abandoned_ = false;  ///< the executor was given up; driver only
+  std::mutex driver_;        ///< held by the thread that uses executor_ and planner_
+  bool abandoned_ = false;   ///< the executor was given up; driver only
+  unsigned idle_looks_ = 0;  ///< driver only
+
+  std::atomic<std::optional<Algorithm>> last_algorithm_;  ///< that an exchange was begun with
 
   mutable std::mutex mutex_;  ///< guards what follows
   std::condition_variable changed_;
-  std::vector<Operation*> queue_;  ///< oldest first; short
+  std::vector<Operation*> queue_;            ///< oldest first; short
+  std::atomic<Operation*> front_ = nullptr;  ///< of queue_, null if that is empty; to be read without the mutex
   std::vector<std::unique_ptr<Operation>> operations_;
   std::vector<Operation*> unused_;
   std::uint64_t next_exchange_ = 0;

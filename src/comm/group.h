@@ -15,6 +15,7 @@
 #include "control/shared_settings.h"
 #include "control/signature.h"
 #include "schedule/cost.h"
+#include "topology/core_share.h"
 #include "topology/topology.h"
 #include "transport/transport.h"
 
@@ -26,8 +27,8 @@ class Group {
 
   [[nodiscard]] virtual Rank rank() const = 0;
   [[nodiscard]] virtual const Topology& topology() const = 0;
-  /// Ranks of the group on this machine, whatever the topology says.
-  [[nodiscard]] virtual int ranksOnThisMachine() const = 0;
+  /// Ranks of the group that share the cores of this one, whatever the topology says.
+  [[nodiscard]] virtual CoreShare coreShare() const = 0;
 
   /// What messages cost here, for the choice of algorithms; the same on every rank.
   [[nodiscard]] virtual CostModel costModel() const = 0;

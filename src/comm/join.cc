@@ -6,6 +6,7 @@
 #include "comm/loopback_group.h"
 #include "comm/process_group.h"
 #include "control/network_interface.h"
+#include "topology/core_share.h"
 #include "topology/host_identity.h"
 
 namespace signccl {
@@ -39,11 +40,13 @@ Joining::Joining(const JoinOptions& options) : options_(options) {
   member.ucx_version = processTransportVersion();
   member.info.host = options.network.host_id ? *options.network.host_id : hostIdentity();
   member.info.machine = machineIdentity();
+  member.info.cores = usableCores();
   member.info.process = processIdentity();
-  member.info.link_mbit = usable.empty() ? 0 : usable.front().mbit;
+  member.info.link_mbit = options.network.link_mbit.value_or(usable.empty() ? 0 : usable.front().mbit);
   member.settings = options.settings;
-  member.make_address = [made = made_, devices = ucxDevices(usable), rank = options.rank, nranks = options.nranks] {
-    made->transport = makeProcessTransport(devices, rank, nranks);
+  const ProcessTransportOptions transport{ucxDevices(usable), options.network.nchannels};
+  member.make_address = [made = made_, transport, rank = options.rank, nranks = options.nranks] {
+    made->transport = makeProcessTransport(transport, rank, nranks);
     return made->transport->address();
   };
   member_ = Member::join(std::move(member));

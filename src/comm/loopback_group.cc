@@ -228,8 +228,12 @@ LoopbackGroup::LoopbackGroup(std::shared_ptr<LoopbackRecord> record, Rank rank)
     : record_(std::move(record)), rank_(rank) {}
 
 const Topology& LoopbackGroup::topology() const { return record_->topology(); }
-int LoopbackGroup::ranksOnThisMachine() const { return record_->nranks(); }
-CostModel LoopbackGroup::costModel() const { return {kLoopbackLink, kLoopbackLink, kCountNsPerPlaneWord}; }
+CoreShare LoopbackGroup::coreShare() const { return {record_->nranks(), usableCoreCount()}; }
+CostModel LoopbackGroup::costModel() const {
+  CostModel model{kLoopbackLink, kLoopbackLink, kCountNsPerPlaneWord};
+  model.ranks_per_core = coreShare().ranksPerCore();
+  return model;
+}
 
 std::unique_ptr<Transport> LoopbackGroup::makeTransport() {
   return std::make_unique<LoopbackTransport>(record_->fabric(), rank_);

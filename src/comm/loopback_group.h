@@ -25,7 +25,7 @@ class LoopbackGroup final : public Group {
 
   [[nodiscard]] Rank rank() const override { return rank_; }
   [[nodiscard]] const Topology& topology() const override;
-  [[nodiscard]] int ranksOnThisMachine() const override;
+  [[nodiscard]] CoreShare coreShare() const override;
   [[nodiscard]] CostModel costModel() const override;
   std::unique_ptr<Transport> makeTransport() override;
   void announce(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) override;

@@ -1,7 +1,8 @@
-// The user's say in where ranks meet and what counts as one host.
+// The user's say in where ranks meet, what counts as one host, and how fast its link is.
 #ifndef SIGNCCL_COMM_NETWORK_OPTIONS_H_
 #define SIGNCCL_COMM_NETWORK_OPTIONS_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -10,6 +11,8 @@ namespace signccl {
 struct NetworkOptions {
   std::optional<std::string> socket_ifname;  ///< SIGNCCL_SOCKET_IFNAME
   std::optional<std::string> host_id;        ///< SIGNCCL_HOSTID
+  std::optional<std::uint32_t> link_mbit;    ///< SIGNCCL_LINK_MBIT
+  int nchannels = 1;                         ///< SIGNCCL_NCHANNELS
 };
 
 }  // namespace signccl

@@ -3,6 +3,7 @@
 #define SIGNCCL_COMM_OPERATION_H_
 
 #include <atomic>
+#include <optional>
 
 #include "comm/group.h"
 #include "control/signature.h"
@@ -14,10 +15,10 @@ namespace signccl {
 struct Operation {
   Batch batch;
   ExchangeSignature signature;
-  bool in_background = false;  ///< the progress thread is to carry it out
-  int holders = 0;             ///< those that will ask for the outcome; guarded by the communicator
-  bool started = false;        ///< driver only
-  Deadline deadline;           ///< driver only; set when it starts
+  bool in_background = false;        ///< the progress thread is to carry it out
+  int holders = 0;                   ///< those that will ask for the outcome; guarded by the communicator
+  bool started = false;              ///< driver only
+  std::optional<Deadline> deadline;  ///< driver only; set when it waits
 
   std::atomic<bool> done = false;
   Failure outcome;  ///< code signcclSuccess if it went well; written before `done`

@@ -9,6 +9,8 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 constexpr std::int64_t kMaxTimeoutSeconds = 2'147'483;
+constexpr int kMaxChannels = 16;
+constexpr std::int64_t kMaxLinkMbit = 100'000'000;
 constexpr std::int64_t kMinSliceBytes = 64;
 constexpr std::int64_t kMaxSliceBytes = std::int64_t{1} << 30;
 
@@ -56,11 +58,18 @@ void takeSettings(CommOptions& options, const Settings& settings) {
     if (!options.algorithm) settings.reject("SIGNCCL_ALGO", "one of " + algorithmNames());
   }
   if (const auto path = settings.text("SIGNCCL_TUNING_FILE")) options.tuning = TuningTable::read(*path);
-  options.slice_bytes = static_cast<std::size_t>(settings.integer(
-      "SIGNCCL_SLICE_BYTES", static_cast<std::int64_t>(options.slice_bytes), kMinSliceBytes, kMaxSliceBytes));
+  if (settings.text("SIGNCCL_SLICE_BYTES")) {
+    options.slice_bytes =
+        static_cast<std::size_t>(settings.integer("SIGNCCL_SLICE_BYTES", 0, kMinSliceBytes, kMaxSliceBytes));
+  }
   options.ranks_per_node =
       static_cast<int>(settings.integer("SIGNCCL_RANKS_PER_NODE", options.ranks_per_node, 1, kMaxRanks));
-  options.network = {settings.text("SIGNCCL_SOCKET_IFNAME"), settings.text("SIGNCCL_HOSTID")};
+  options.network.socket_ifname = settings.text("SIGNCCL_SOCKET_IFNAME");
+  options.network.host_id = settings.text("SIGNCCL_HOSTID");
+  options.network.nchannels = static_cast<int>(settings.integer("SIGNCCL_NCHANNELS", 1, 1, kMaxChannels));
+  if (settings.text("SIGNCCL_LINK_MBIT")) {
+    options.network.link_mbit = static_cast<std::uint32_t>(settings.integer("SIGNCCL_LINK_MBIT", 0, 1, kMaxLinkMbit));
+  }
   const auto kernels = settings.text("SIGNCCL_KERNELS");
   options.kernels = selectKernels(kernels ? kernels->c_str() : nullptr);
   if (options.kernels == nullptr) {
@@ -77,7 +86,8 @@ void takeSettings(CommOptions& options, const Settings& settings) {
 
 SharedSettings CommOptions::shared() const {
   return {{"SIGNCCL_ALGO", algorithm ? std::string(algorithmName(*algorithm)) : "unset"},
-          {"SIGNCCL_SLICE_BYTES", std::to_string(slice_bytes)},
+          {"SIGNCCL_SLICE_BYTES", slice_bytes == 0 ? "unset" : std::to_string(slice_bytes)},
+          {"SIGNCCL_NCHANNELS", std::to_string(network.nchannels)},
           {"SIGNCCL_RANKS_PER_NODE", ranks_per_node == 0 ? "unset" : std::to_string(ranks_per_node)},
           {"SIGNCCL_TUNING_FILE", tuning ? "a file with digest " + tuning->digest() : "unset"}};
 }

@@ -24,8 +24,8 @@ struct CommOptions {
   std::optional<Algorithm> algorithm;         ///< nothing: the tuning table or the cost model chooses
   std::shared_ptr<const TuningTable> tuning;  ///< null: none
   std::string name;
-  std::size_t slice_bytes = std::size_t{128} * 1024;
-  int ranks_per_node = 0;  ///< 0: all ranks on one node
+  std::size_t slice_bytes = 0;  ///< most sign bytes of a slice; 0: by the number of ranks
+  int ranks_per_node = 0;       ///< 0: all ranks on one node
   NetworkOptions network;
   const Kernels* kernels = nullptr;
   TraceWriter* trace = nullptr;  ///< null: no trace

@@ -69,11 +69,14 @@ ProcessGroup::~ProcessGroup() {
   if (split_hub_) split_hub_->close();
 }
 
-int ProcessGroup::ranksOnThisMachine() const {
-  const std::vector<RankInfo>& ranks = member_->ranks();
-  const std::string& mine = ranks[static_cast<std::size_t>(rank())].machine;
-  return static_cast<int>(std::ranges::count(ranks, mine, &RankInfo::machine));
+/// Views of what the member has.
+std::vector<CoresOfRank> ProcessGroup::cores() const {
+  std::vector<CoresOfRank> ranks;
+  for (const RankInfo& one : member_->ranks()) ranks.push_back({one.machine, one.cores});
+  return ranks;
 }
+
+CoreShare ProcessGroup::coreShare() const { return signccl::coreShare(cores(), rank()); }
 
 CostModel ProcessGroup::costModel() const {
   std::uint32_t slowest = 0;
@@ -82,7 +85,7 @@ CostModel ProcessGroup::costModel() const {
   }
   LinkCost remote = kTcp10GbitLink;
   if (slowest != 0) remote.ns_per_byte = 8e3 / slowest;
-  return {kShmLink, remote, kCountNsPerPlaneWord};
+  return {kShmLink, remote, kCountNsPerPlaneWord, mostRanksPerCore(cores())};
 }
 
 void ProcessGroup::announce(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) {

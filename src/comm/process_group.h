@@ -23,7 +23,7 @@ class ProcessGroup final : public Group {
 
   [[nodiscard]] Rank rank() const override { return member_->rank(); }
   [[nodiscard]] const Topology& topology() const override { return topology_; }
-  [[nodiscard]] int ranksOnThisMachine() const override;
+  [[nodiscard]] CoreShare coreShare() const override;
   [[nodiscard]] CostModel costModel() const override;
   std::unique_ptr<Transport> makeTransport() override { return std::move(transport_); }
   void announce(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) override;
@@ -39,6 +39,8 @@ class ProcessGroup final : public Group {
   std::unique_ptr<Group> awaitSplit(Deadline deadline) override;
 
  private:
+  [[nodiscard]] std::vector<CoresOfRank> cores() const;
+
   std::shared_ptr<Member> member_;
   std::unique_ptr<ProcessTransport> transport_;
   const Topology topology_;

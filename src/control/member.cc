@@ -22,8 +22,8 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kTick{100};
 constexpr int kTicksPerHeartbeat = static_cast<int>(kHeartbeatInterval / kTick);
 
-/// An exchange that takes longer is announced, so that the hub can tell whether the ranks disagree.
-constexpr std::chrono::milliseconds kAnnounceAfter{200};
+/// An exchange under way at so many ticks in turn is announced, so that the hub can tell whether the ranks disagree.
+constexpr int kTicksBeforeAnnounce = 3;
 
 /// One attempt to connect, the pause after the first, and the longest pause.
 constexpr std::chrono::seconds kConnectTime{3};
@@ -248,7 +248,7 @@ void Member::scheduleTick() {
 void Member::announceIfLate() {
   const std::lock_guard lock(mutex_);
   if (announced_ || ended_.load(std::memory_order_relaxed) >= begun_) return;
-  if (steady_clock::now() - begun_at_ < kAnnounceAfter) return;
+  if (++ticks_under_way_ < kTicksBeforeAnnounce) return;
   announced_ = true;
   connection_->send(MessageType::kHeartbeat, encodeNumber(begun_));
   connection_->send(MessageType::kAnnounce, encode(AnnounceMessage{begun_ - 1, current_}));
@@ -258,7 +258,7 @@ void Member::begin(std::uint64_t exchange, const ExchangeSignature& signature, b
   const std::lock_guard lock(mutex_);
   throwIfFailedLocked();
   begun_ = exchange + 1;
-  begun_at_ = steady_clock::now();
+  ticks_under_way_ = 0;
   current_ = signature;
   announced_ = at_once;
   if (at_once) send(MessageType::kAnnounce, encode(AnnounceMessage{exchange, signature}));

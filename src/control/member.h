@@ -139,8 +139,8 @@ class Member : public std::enable_shared_from_this<Member> {
   std::vector<std::optional<std::uint64_t>> left_;  ///< [rank] exchanges that it took part in, if it has left
   Failure failure_;
   std::weak_ptr<Member> passes_failures_to_;
-  std::uint64_t begun_ = 0;  ///< exchanges
-  std::chrono::steady_clock::time_point begun_at_;
+  std::uint64_t begun_ = 0;    ///< exchanges
+  int ticks_under_way_ = 0;    ///< of the last exchange begun; begin() is no place to read a clock
   ExchangeSignature current_;  ///< of the last exchange begun
   bool announced_ = true;      ///< the hub has been told about it
 };

@@ -31,13 +31,14 @@ void readSecret(WireReader& reader, Secret& secret) {
 }
 
 void write(WireWriter& writer, const RankInfo& info) {
-  writer.text(info.host).text(info.machine).number(info.process).number(info.link_mbit);
+  writer.text(info.host).text(info.machine).text(info.cores).number(info.process).number(info.link_mbit);
 }
 
 RankInfo readRankInfo(WireReader& reader) {
   RankInfo info;
   info.host = reader.text();
   info.machine = reader.text();
+  info.cores = reader.text();
   info.process = reader.number<std::uint64_t>();
   info.link_mbit = reader.number<std::uint32_t>();
   return info;

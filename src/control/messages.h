@@ -42,7 +42,8 @@ inline constexpr auto kLastMessageType = MessageType::kOverdue;
 /// Who a rank is.
 struct RankInfo {
   std::string host;             ///< ranks with the same text share a node
-  std::string machine;          ///< ranks with the same text share processor cores
+  std::string machine;          ///< ranks with the same text share a kernel
+  std::string cores;            ///< cores of the machine that it may use, see usableCores()
   std::uint64_t process = 0;    ///< ranks with the same number are threads of one process
   std::uint32_t link_mbit = 0;  ///< speed of its network interface, 0: unknown
 

@@ -12,11 +12,6 @@ namespace {
 /// Lanes beyond one for each thread: enough for a slice that waits for messages at each end of one that computes.
 constexpr std::size_t kExtraLanes = 3;
 
-/// A vector is cut into at least this many slices, so that stations overlap and threads share the work, unless
-/// slices would become smaller than kSmallestSliceWords. Nothing here may depend on the rank: all cut alike.
-constexpr std::size_t kFewestSlices = 4;
-constexpr std::size_t kSmallestSliceWords = 4096;
-
 /// Stations with less work than this run in the driving thread: handing them over costs more.
 constexpr std::size_t kSmallestJobWords = 1024;
 
@@ -49,13 +44,11 @@ Executor::~Executor() = default;
 
 void Executor::start(const Plan& plan, const Batch& batch) {
   SIGNCCL_ASSERT(finished() && batch.nwords > 0);
-  const std::size_t slice_words = std::max<std::size_t>(1, options_.slice_bytes / sizeof(Word));
   exchange_.kernels = &kernels_;
   exchange_.plan = &plan;
   exchange_.batch = &batch;
   exchange_.layout = &layout_;
-  exchange_.nslices = std::max({std::size_t{1}, divideUp(batch.nwords, slice_words),
-                                std::min(kFewestSlices, batch.nwords / kSmallestSliceWords)});
+  exchange_.nslices = sliceCount(batch.nwords, options_.slice_bytes / sizeof(Word), batch.rules.nranks);
   exchange_.store = batch.userBytes() >= options_.streaming_bytes ? Store::kStreaming : Store::kCached;
   encode_first_ = batch.mustEncodeFirst();
   if (batch.rules.op == SignOp::kAvg) prepareMeans();
@@ -63,6 +56,7 @@ void Executor::start(const Plan& plan, const Batch& batch) {
   next_slice_ = 0;
   encodes_left_ = exchange_.nslices;
   lanes_left_ = nlanes_;
+  is_flushed_ = false;
   for (std::size_t i = 0; i < nlanes_; ++i) startSlice(*lanes_[i]);
 }
 
@@ -86,7 +80,10 @@ void Executor::prepareMeans() {
 void Executor::prepareLanes() {
   const std::size_t overlapping = static_cast<std::size_t>(options_.nthreads) + kExtraLanes;
   nlanes_ = encode_first_ ? exchange_.nslices : std::min(exchange_.nslices, overlapping);
-  layout_.build(*exchange_.plan, divideUp(exchange_.batch->nwords, exchange_.nslices));
+  const Shape shape{exchange_.plan, divideUp(exchange_.batch->nwords, exchange_.nslices), nlanes_};
+  if (shape == shape_) return;  // a small vector takes less time than this
+  shape_ = shape;
+  layout_.build(*exchange_.plan, shape.slice_words);
   growMemory(nlanes_ * layout_.totalWords());
   while (lanes_.size() < nlanes_) lanes_.push_back(std::make_unique<Lane>());
   for (std::size_t i = 0; i < nlanes_; ++i) {
@@ -121,6 +118,7 @@ bool Executor::progress() {
   startReady();
   if (runOneStation()) moved = true;
   startReady();
+  if (lanes_left_ == 0 && !is_flushed_ && transport_.flush()) moved = is_flushed_ = true;
   return moved;
 }
 
@@ -333,6 +331,7 @@ void Executor::abandon() {
   ready_.clear();
   if (memory_) transport_.keepAlive(memory_);
   lanes_left_ = 0;
+  is_flushed_ = true;
 }
 
 std::vector<Rank> Executor::awaitedPeers() const {

@@ -24,8 +24,8 @@ namespace signccl {
 
 /// How an executor cuts and overlaps; see docs/architecture.md for the figures behind the defaults.
 struct ExecutorOptions {
-  int nthreads = 1;                                     ///< threads that run kernels, the driving one included
-  std::size_t slice_bytes = std::size_t{128} * 1024;    ///< sign bytes of a slice, per vote of a rank
+  int nthreads = 1;             ///< threads that run kernels, the driving one included
+  std::size_t slice_bytes = 0;  ///< most sign bytes of a slice, per vote of a rank; 0: defaultSliceWords()
   std::size_t streaming_bytes = std::size_t{16} << 20;  ///< user memory from which on results bypass the cache
 };
 
@@ -38,15 +38,15 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// Begins an exchange; both arguments must stay until it is finished or abandoned. Not while another one is under
-  /// way.
+  /// Begins an exchange. `batch` must stay until it is finished or abandoned, and `plan` as long as the executor, which
+  /// keeps what it derived from the last one. Not while another exchange is under way.
   void start(const Plan& plan, const Batch& batch);
 
   /// Moves on without blocking. True if anything moved.
   bool progress();
 
-  /// True if no exchange is under way.
-  [[nodiscard]] bool finished() const { return lanes_left_ == 0; }
+  /// True if no exchange is under way: this rank has its results, and what it sent leaves by itself.
+  [[nodiscard]] bool finished() const { return lanes_left_ == 0 && is_flushed_; }
 
   /// Gives the exchange up after a failure: waits until no kernel touches user memory and leaves the memory that peers
   /// may still read to the transport. The executor cannot be used afterwards.
@@ -100,9 +100,19 @@ class Executor {
 
   std::shared_ptr<Word[]> memory_;
   std::size_t memory_words_ = 0;
+  /// What layout_ and the lanes are made for.
+  struct Shape {
+    const Plan* plan = nullptr;
+    std::size_t slice_words = 0;
+    std::size_t nlanes = 0;
+
+    friend bool operator==(const Shape&, const Shape&) = default;
+  };
+  Shape shape_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::size_t nlanes_ = 0;      ///< lanes in use by this exchange
   std::size_t lanes_left_ = 0;  ///< lanes with a slice under way
+  bool is_flushed_ = true;      ///< whether the others can end the exchange without this rank
   std::size_t next_slice_ = 0;
   std::size_t encodes_left_ = 0;  ///< slices not yet encoded
   bool encode_first_ = false;

@@ -37,7 +37,10 @@ struct Shape {
 struct Burst {
   int local = 0;
   int remote = 0;
-  int ranks_per_nic = 1;  ///< ranks of a node that send at the same time as this one
+  int ranks_per_nic = 1;     ///< ranks of a node that send at the same time as this one
+  bool is_by_chunk = false;  ///< each goes to or comes from the rank that owns its chunk
+  double on_path = 1;        ///< the part of the messages that the others wait for
+  double on_average = 1;     ///< messages of the average rank over those of this one
   std::size_t words = 0;
   int planes = 0;
 };
@@ -45,20 +48,24 @@ struct Burst {
 class Estimator {
  public:
   Estimator(const Shape& shape, const CountRules& rules, std::size_t count, const CostModel& model)
-      : shape_(shape), rules_(rules), nwords_(wordsFor(count)), model_(model) {}
+      : shape_(shape),
+        rules_(rules),
+        nwords_(wordsFor(count)),
+        nslices_(static_cast<double>(sliceCount(nwords_, model.slice_words, shape_.nranks))),
+        model_(model) {}
 
   CostEstimate oneShot() {
-    exchangeWithAll(nwords_, rules_.votes_per_rank);
+    exchangeWithAll(nwords_, rules_.votes_per_rank, false);
     count(nwords_, shape_.nranks * rules_.votes_per_rank);
-    return total_;
+    return result();
   }
 
   CostEstimate direct() {
     const std::size_t chunk = chunkWords(shape_.nranks);
-    exchangeWithAll(chunk, rules_.votes_per_rank);
+    exchangeWithAll(chunk, rules_.votes_per_rank, true);
     count(chunk, shape_.nranks * rules_.votes_per_rank);
-    exchangeWithAll(chunk, resultPlanes(rules_));
-    return total_;
+    exchangeWithAll(chunk, resultPlanes(rules_), true);
+    return result();
   }
 
   CostEstimate ring() {
@@ -69,21 +76,30 @@ class Estimator {
       count(chunk, planes + rules_.votes_per_rank);
     }
     for (int hop = 1; hop < shape_.nranks; ++hop) passOn(chunk, resultPlanes(rules_));
-    return total_;
+    return result();
   }
 
   CostEstimate tree() {
     const std::size_t half = chunkWords(2);
+    int levels = 0;
+    for (int subtree = 1; subtree < shape_.nranks; subtree = 2 * subtree + 1) ++levels;
     for (int subtree = 1; subtree < shape_.nranks; subtree = 2 * subtree + 1) {
       // Two children send to one parent; results go the other way. What these ranks send in all is counted below.
       const int planes = messagePlanes(rules_, std::min(subtree, shape_.nranks - 1));
       const bool is_local = 2 * subtree <= shape_.largest_node || shape_.nnodes == 1;
-      spend({.local = is_local ? 2 : 0, .remote = is_local ? 0 : 2, .words = half, .planes = planes});
-      spend({.local = is_local ? 2 : 0, .remote = is_local ? 0 : 2, .words = half, .planes = resultPlanes(rules_)});
+      Burst burst{.local = is_local ? 2 : 0,
+                  .remote = is_local ? 0 : 2,
+                  .on_path = 0.75,  // two received and one sent, or the other way around
+                  .on_average = (shape_.nranks - 1.0) / shape_.nranks / levels,
+                  .words = half,
+                  .planes = planes};
+      spend(burst);
+      burst.planes = resultPlanes(rules_);
+      spend(burst);
       count(half, 2 * planes + rules_.votes_per_rank);
     }
     addBusiestTreeRank(half);
-    return total_;
+    return result();
   }
 
   CostEstimate knomial() {
@@ -96,6 +112,7 @@ class Estimator {
       Burst burst{.local = is_local ? radix - 1 : 0,
                   .remote = is_local ? 0 : radix - 1,
                   .ranks_per_nic = shape_.largest_node,
+                  .is_by_chunk = true,
                   .words = chunkRange(nwords_, nranks, ChunkRun{0, part}).size,
                   .planes = messagePlanes(rules_, std::max(1, nranks / group))};
       send(burst);
@@ -104,7 +121,7 @@ class Estimator {
       send(burst);
       group = part;
     }
-    return total_;
+    return result();
   }
 
   /// For a rank of a node of `group` ranks.
@@ -124,10 +141,20 @@ class Estimator {
     between.planes = decided;
     send(between);
     send({.local = group - 1, .words = run, .planes = decided});
-    return total_;
+    return result();
   }
 
  private:
+  struct Time {
+    double latency_us = 0;    ///< of the phases, which those of all slices share
+    double path_us = 0;       ///< messages and counts of a slice that follow each other
+    double work_us = 0;       ///< messages and counts of a slice of all ranks that share the cores of one
+    double link_us = 0;       ///< bytes of all slices on the link
+    double processor_us = 0;  ///< what all slices' bytes cost the processor while they are on the link
+  };
+
+  [[nodiscard]] CostEstimate result() const { return {total_.messages, total_.bytes, total()}; }
+
   [[nodiscard]] std::size_t chunkWords(int nchunks) const {
     const auto n = static_cast<std::size_t>(nchunks);
     return nwords_ / n + (nwords_ % n == 0 ? 0 : 1);
@@ -150,21 +177,53 @@ class Estimator {
     const auto bytes = static_cast<double>(bytesOf(burst));
     const double local_ns = burst.local * bytes * model_.local.ns_per_byte;
     const double remote_ns = burst.remote * bytes * model_.remote.ns_per_byte * burst.ranks_per_nic;
-    total_.time_us += (burst.remote > 0 ? model_.remote : model_.local).latency_us;
-    total_.time_us += burst.local * model_.local.per_message_us + burst.remote * model_.remote.per_message_us;
-    total_.time_us += std::max(local_ns, remote_ns) / 1000;
+    const double processor_ns =
+        model_.ranks_per_core * bytes *
+        (burst.local * model_.local.processor_ns_per_byte + burst.remote * model_.remote.processor_ns_per_byte);
+    const double messages_us = burst.local * model_.local.per_message_us + burst.remote * model_.remote.per_message_us;
+    const Shares shares = sharesOf(burst);
+    time_.latency_us += (burst.remote > 0 ? model_.remote : model_.local).latency_us;
+    time_.path_us += shares.on_path * messages_us;
+    time_.work_us += model_.ranks_per_core * shares.on_average * messages_us;
+    time_.link_us += std::max(local_ns, remote_ns) / 1000;
+    time_.processor_us += processor_ns / 1000;
+  }
+
+  struct Shares {
+    double on_path;
+    double on_average;
+  };
+
+  /// Where there are fewer words than chunks, only the owners of some have work: each talks to all others, who talk to
+  /// it alone.
+  [[nodiscard]] Shares sharesOf(const Burst& burst) const {
+    const auto nchunks = static_cast<std::size_t>(shape_.nranks);
+    if (!burst.is_by_chunk || nwords_ >= nchunks) return {burst.on_path, burst.on_average};
+    const auto owners = static_cast<double>(std::max<std::size_t>(1, nwords_));
+    return {(1 + (owners - 1) / (shape_.nranks - 1)) / 2, owners / shape_.nranks};
+  }
+
+  /// Crowded cores hide the latency: there is always somebody with something to do. Messages and counts of a slice go
+  /// on while the link works for others, but for those of the first.
+  [[nodiscard]] double total() const {
+    const double first_us = std::max(time_.latency_us + time_.path_us, time_.work_us);
+    const double others_us = (nslices_ - 1) * std::max(time_.path_us, time_.work_us);
+    return first_us + std::max(time_.link_us, time_.processor_us + others_us);
   }
 
   void count(std::size_t words, int planes) {
-    total_.time_us += static_cast<double>(words) * planes * model_.ns_per_plane_word / 1000;
+    const double count_us = static_cast<double>(words) * planes * model_.ns_per_plane_word / 1000 / nslices_;
+    time_.path_us += count_us;
+    time_.work_us += model_.ranks_per_core * count_us;
   }
 
   /// One message to every other rank.
-  void exchangeWithAll(std::size_t words, int planes) {
+  void exchangeWithAll(std::size_t words, int planes, bool is_by_chunk) {
     const int group = shape_.largest_node;
     send({.local = group - 1,
           .remote = shape_.nranks - group,
           .ranks_per_nic = group,
+          .is_by_chunk = is_by_chunk,
           .words = words,
           .planes = planes});
   }
@@ -202,8 +261,10 @@ class Estimator {
   Shape shape_;
   CountRules rules_;
   std::size_t nwords_;
+  double nslices_;
   CostModel model_;
-  CostEstimate total_;
+  Time time_;
+  CostEstimate total_;  ///< but for the time
 };
 
 CostEstimate worse(const CostEstimate& a, const CostEstimate& b) {

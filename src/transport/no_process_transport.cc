@@ -6,7 +6,7 @@ namespace signccl {
 
 std::string processTransportVersion() { return {}; }
 
-std::unique_ptr<ProcessTransport> makeProcessTransport(const std::string& /*net_devices*/, Rank /*rank*/,
+std::unique_ptr<ProcessTransport> makeProcessTransport(const ProcessTransportOptions& /*options*/, Rank /*rank*/,
                                                        int /*nranks*/) {
   throw Error(signcclInvalidUsage, "SignCCL was built without UCX: ranks must be threads of one process");
 }

@@ -22,8 +22,13 @@ class ProcessTransport : public Transport {
 /// Version of the library behind the transport, e.g. "1.13.1"; empty if SignCCL was built without one.
 std::string processTransportVersion();
 
-/// Makes the transport of one rank. `net_devices`: a list as in UCX_NET_DEVICES; empty: as UCX chooses. Throws Error.
-std::unique_ptr<ProcessTransport> makeProcessTransport(const std::string& net_devices, Rank rank, int nranks);
+struct ProcessTransportOptions {
+  std::string net_devices;  ///< a list as in UCX_NET_DEVICES; empty: as UCX chooses
+  int nchannels = 1;        ///< connections to each peer; the same on every rank
+};
+
+/// Makes the transport of one rank. Throws Error.
+std::unique_ptr<ProcessTransport> makeProcessTransport(const ProcessTransportOptions& options, Rank rank, int nranks);
 
 }  // namespace signccl
 

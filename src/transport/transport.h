@@ -41,10 +41,11 @@ enum class Landing : std::uint8_t {
 /// One outstanding send or receive. Owned by the caller, who keeps it at its address until it is completed (and, for
 /// a receive with Landing::kBorrow, released).
 struct Request {
-  std::uint64_t user = 0;  ///< for the caller
-  ConstBytes data;         ///< a completed receive: where the message is
-  std::uint64_t held = 0;  ///< for the transport: what release() gives back, 0 for nothing
-  Rank peer = -1;          ///< set by send() and recv()
+  std::uint64_t user = 0;     ///< for the caller
+  ConstBytes data;            ///< a completed receive: where the message is
+  std::uint64_t held = 0;     ///< for the transport: what release() gives back, 0 for nothing
+  Rank peer = -1;             ///< set by send() and recv()
+  std::uint32_t channel = 0;  ///< for the transport, as `held`
 };
 
 /// Messages, as counted where they are handed over.
@@ -76,6 +77,11 @@ class Transport {
   /// PeerError if a connection broke that something is outstanding on; then only keepAlive(), wake() and counters() may
   /// still be called. send() and recv() may throw the same.
   virtual void progress(std::vector<Request*>& completed) = 0;
+
+  /// True once everything that was sent leaves without any further call: a send is complete when its memory may be used
+  /// again, but the message may then still lie in buffers that only progress() empties. To be called, like progress(),
+  /// until it says so, before the caller goes away to do something else.
+  virtual bool flush() = 0;
 
   /// Blocks until progress() may have something to do, wake() is called, or `longest` has passed.
   virtual void wait(std::chrono::microseconds longest) = 0;

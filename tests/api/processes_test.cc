@@ -67,6 +67,7 @@ struct Setting {
   int nranks;
   const char* tls;             ///< UCX_TLS; nullptr: as UCX chooses
   const char* ranks_per_node;  ///< nullptr: all on one node
+  const char* nchannels = nullptr;
 };
 
 class ProcessExactnessTest : public testing::TestWithParam<Setting> {};
@@ -78,6 +79,7 @@ TEST_P(ProcessExactnessTest, EveryAlgorithmGivesTheResultsOfTheReference) {
     const Processes processes(setting.nranks, [&](int rank, const signcclUniqueId& id) {
       if (setting.tls != nullptr) setenv("UCX_TLS", setting.tls, 1);
       if (setting.ranks_per_node != nullptr) setenv("SIGNCCL_RANKS_PER_NODE", setting.ranks_per_node, 1);
+      if (setting.nchannels != nullptr) setenv("SIGNCCL_NCHANNELS", setting.nchannels, 1);
       Said said = beExact(rank, setting.nranks, id, name.c_str(), countsFor(setting.nranks), someCases());
       said.text = name + ": " + said.text;
       return said;
@@ -89,7 +91,8 @@ TEST_P(ProcessExactnessTest, EveryAlgorithmGivesTheResultsOfTheReference) {
 INSTANTIATE_TEST_SUITE_P(Transports, ProcessExactnessTest,
                          testing::Values(Setting{2, nullptr, nullptr}, Setting{3, nullptr, nullptr},
                                          Setting{4, nullptr, "2"}, Setting{5, "tcp,self", nullptr},
-                                         Setting{8, "tcp,self", "2"}, Setting{16, nullptr, "4"}),
+                                         Setting{8, "tcp,self", "2"}, Setting{16, nullptr, "4"},
+                                         Setting{3, "tcp,self", nullptr, "2"}),
                          [](const auto& test) {
                            return std::string(test.param.tls == nullptr ? "any" : "tcp") +
                                   std::to_string(test.param.nranks);

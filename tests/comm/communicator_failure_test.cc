@@ -161,7 +161,7 @@ class RewiredGroup final : public Group {
 
   [[nodiscard]] Rank rank() const override { return inner_->rank(); }
   [[nodiscard]] const Topology& topology() const override { return inner_->topology(); }
-  [[nodiscard]] int ranksOnThisMachine() const override { return inner_->ranksOnThisMachine(); }
+  [[nodiscard]] CoreShare coreShare() const override { return inner_->coreShare(); }
   [[nodiscard]] CostModel costModel() const override { return inner_->costModel(); }
   std::unique_ptr<Transport> makeTransport() override { return rewire_(inner_->makeTransport(), rank()); }
   void end(std::uint64_t exchange) noexcept override { inner_->end(exchange); }
@@ -227,6 +227,7 @@ class BrokenTransport final : public Transport {
     if (++turns_ == 3) throw Error(signcclSystemError, "the cable is out");
     inner_->progress(completed);
   }
+  bool flush() override { return inner_->flush(); }
   void wait(std::chrono::microseconds longest) override { inner_->wait(longest); }
   void wake() override { inner_->wake(); }
   void keepAlive(std::shared_ptr<const void> memory) override { inner_->keepAlive(std::move(memory)); }

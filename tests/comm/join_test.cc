@@ -42,7 +42,7 @@ TEST(JoinTest, RanksOfOneProcessGetALoopbackGroup) {
     EXPECT_EQ(group->rank(), rank);
     EXPECT_EQ(group->topology().nranks(), 4);
     EXPECT_EQ(group->topology().nnodes(), 1);
-    EXPECT_EQ(group->ranksOnThisMachine(), 4);
+    EXPECT_EQ(group->coreShare().ranks, 4);
     EXPECT_FALSE(group->failed());
   });
 }

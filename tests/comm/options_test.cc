@@ -95,7 +95,11 @@ TEST_F(OptionsTest, SettingsWithoutAFieldComeFromTheEnvironment) {
   set("SIGNCCL_SLICE_BYTES", "64");
   set("SIGNCCL_RANKS_PER_NODE", "4");
   set("SIGNCCL_KERNELS", "scalar");
+  set("SIGNCCL_NCHANNELS", "16");
+  set("SIGNCCL_LINK_MBIT", "2500");
   const CommOptions options = make();
+  EXPECT_EQ(options.network.nchannels, 16);
+  EXPECT_EQ(options.network.link_mbit, 2500U);
   EXPECT_EQ(options.slice_bytes, 64U);
   EXPECT_EQ(options.ranks_per_node, 4);
   EXPECT_STREQ(options.kernels->name, "scalar");
@@ -152,10 +156,10 @@ TEST_F(OptionsTest, ConfigThatWasNotInitialisedIsAnError) {
 }
 
 TEST_F(OptionsTest, BadNumberInTheEnvironmentIsAnErrorWithItsRange) {
-  const std::pair<const char*, const char*> ranges[] = {{"SIGNCCL_NTHREADS", "1 to 1024"},
-                                                        {"SIGNCCL_TIMEOUT", "1 to 2147483"},
-                                                        {"SIGNCCL_SLICE_BYTES", "64 to 1073741824"},
-                                                        {"SIGNCCL_RANKS_PER_NODE", "1 to 32767"}};
+  const std::pair<const char*, const char*> ranges[] = {
+      {"SIGNCCL_NTHREADS", "1 to 1024"},           {"SIGNCCL_TIMEOUT", "1 to 2147483"},
+      {"SIGNCCL_SLICE_BYTES", "64 to 1073741824"}, {"SIGNCCL_NCHANNELS", "1 to 16"},
+      {"SIGNCCL_LINK_MBIT", "1 to 100000000"},     {"SIGNCCL_RANKS_PER_NODE", "1 to 32767"}};
   for (const auto& [name, range] : ranges) {
     for (const std::string bad : {"0", "-1", "many", "3x", "99999999999"}) {
       EXPECT_EQ(errorWith(name, bad),
@@ -179,18 +183,20 @@ TEST_F(OptionsTest, SharedSettingsAreThoseThatDecideWhoSendsWhat) {
   options.algorithm = Algorithm::kRing;
   options.slice_bytes = 64;
   options.ranks_per_node = 3;
+  options.network.nchannels = 2;
   EXPECT_EQ(options.shared(), (SharedSettings{{"SIGNCCL_ALGO", "ring"},
                                               {"SIGNCCL_SLICE_BYTES", "64"},
+                                              {"SIGNCCL_NCHANNELS", "2"},
                                               {"SIGNCCL_RANKS_PER_NODE", "3"},
                                               {"SIGNCCL_TUNING_FILE", "unset"}}));
   EXPECT_EQ(CommOptions{}.shared()[0].second, "unset");
-  EXPECT_EQ(CommOptions{}.shared()[2].second, "unset");
+  EXPECT_EQ(CommOptions{}.shared()[3].second, "unset");
   CommOptions tuned = options;
   tuned.tuning = TuningTable::parse(
       R"({"format": "signccl-tuning", "version": 1, "groups": [{"collective": "vote", "nranks": 1, "nnodes": 1,)"
       R"( "choices": [{"from_count": 0, "algorithm": "ring"}]}]})",
       "t.json");
-  EXPECT_EQ(tuned.shared()[3].second, "a file with digest " + tuned.tuning->digest());
+  EXPECT_EQ(tuned.shared()[4].second, "a file with digest " + tuned.tuning->digest());
   CommOptions other = options;
   other.nthreads = 9;
   other.timeout = std::chrono::milliseconds(1);

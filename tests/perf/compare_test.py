@@ -115,8 +115,8 @@ class CommandTest(unittest.TestCase):
         return launch.Run(contender, **values)
 
     def test_ours_gets_bytes_and_reports_the_slowest_rank(self):
-        command = launch.ours_arguments("p", self.run_of(contenders(["avg"], [])[0]))
-        self.assertEqual(" ".join(command), "p -o avg -d float -b 4096 -e 4096 -w 1 -n 2 -a 3 -c 1 -J /o.json")
+        command = launch.ours_arguments(self.run_of(contenders(["avg"], [])[0]))
+        self.assertEqual(" ".join(command), "-o avg -d float -b 4096 -e 4096 -w 1 -n 2 -a 3 -c 1 -J /o.json")
 
     def test_mpi_gets_elements(self):
         contender = contenders([], ["ompi-int8"])[1]

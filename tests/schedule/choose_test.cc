@@ -28,13 +28,23 @@ TEST(ChooseTest, SmallVectorsGoInOneShotAndLargeOnesDirect) {
 TEST(ChooseTest, MidSizesOnManyRanksAreKnomial) {
   EXPECT_EQ(chosen(Topology::uniform(64, 1), 100'000, kTcp10Gbit), "knomial");
   EXPECT_EQ(chosen(Topology::uniform(512, 1), 1'000'000, kTcp10Gbit), "knomial");
-  EXPECT_EQ(chosen(Topology::uniform(64, 1), 1'000'000'000, kTcp10Gbit), "direct");
+  EXPECT_EQ(chosen(Topology::uniform(64, 1), 1'000'000'000, kTcp1Gbit), "direct");
 }
 
 TEST(ChooseTest, ASlowerLinkMovesTheLimitToSmallerVectors) {
   const Topology hosts = Topology::uniform(8, 1);
   EXPECT_EQ(chosen(hosts, 60'000, kTcp10Gbit), "oneshot");
   EXPECT_EQ(chosen(hosts, 60'000, kTcp1Gbit), "direct");
+}
+
+TEST(ChooseTest, CrowdedCoresPreferTheAlgorithmWithTheFewestMessages) {
+  const Topology hosts = Topology::uniform(4, 1);
+  CostModel crowded = kTcp10Gbit;
+  crowded.ranks_per_core = 2;
+  // A single word has one owner, to whom three ranks send and who answers: six messages of all ranks. In one shot they
+  // are twelve, in the direct exchange of several words 24.
+  EXPECT_EQ(chosen(hosts, 8, crowded), "direct");
+  EXPECT_EQ(chosen(hosts, 1'000, crowded), "oneshot");
 }
 
 TEST(ChooseTest, SeveralRanksPerNicAreHierarchical) {

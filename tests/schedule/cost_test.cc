@@ -82,7 +82,63 @@ TEST(CostTest, LatencyIsPaidPerPhaseAndMessagesPerPeer) {
   EXPECT_DOUBLE_EQ(estimate(Algorithm::kOneShot, topology, kVoteOf4, kCount, model).time_us, 10 + 3);
   EXPECT_DOUBLE_EQ(estimate(Algorithm::kDirect, topology, kVoteOf4, kCount, model).time_us, 2 * (10 + 3));
   EXPECT_DOUBLE_EQ(estimate(Algorithm::kRing, topology, kVoteOf4, kCount, model).time_us, 6 * (10 + 1));
-  EXPECT_DOUBLE_EQ(estimate(Algorithm::kTree, topology, kVoteOf4, kCount, model).time_us, 4 * (10 + 2));
+  EXPECT_DOUBLE_EQ(estimate(Algorithm::kTree, topology, kVoteOf4, kCount, model).time_us, 4 * (10 + 1.5));
+}
+
+TEST(CostTest, RanksThatShareCoresPayForTheMessagesOfAll) {
+  CostModel model{{0, 1, 0, 0}, {}, 0};
+  const Topology topology = Topology::singleNode(4);
+  const auto us = [&](Algorithm algorithm) { return estimate(algorithm, topology, kVoteOf4, kCount, model).time_us; };
+  EXPECT_DOUBLE_EQ(us(Algorithm::kOneShot), 3);
+  EXPECT_DOUBLE_EQ(us(Algorithm::kTree), 4 * 1.5);
+  model.ranks_per_core = 4;
+  EXPECT_DOUBLE_EQ(us(Algorithm::kOneShot), 4 * 3);
+  EXPECT_DOUBLE_EQ(us(Algorithm::kDirect), 4 * 6);
+  // A rank of the tree sends 3 on average, as many as in one shot.
+  EXPECT_DOUBLE_EQ(us(Algorithm::kTree), 4 * 3);
+}
+
+TEST(CostTest, CrowdedCoresHideTheLatency) {
+  CostModel model{{10, 1, 0, 0}, {}, 0};
+  model.ranks_per_core = 2;
+  const Topology topology = Topology::singleNode(4);
+  EXPECT_DOUBLE_EQ(estimate(Algorithm::kOneShot, topology, kVoteOf4, kCount, model).time_us, 10 + 3);
+  model.ranks_per_core = 8;
+  EXPECT_DOUBLE_EQ(estimate(Algorithm::kOneShot, topology, kVoteOf4, kCount, model).time_us, 8 * 3);
+}
+
+TEST(CostTest, OfFewWordsOnlySomeRanksHaveAChunk) {
+  CostModel model{{0, 1, 0, 0}, {}, 0};
+  const Topology topology = Topology::singleNode(4);
+  const auto us = [&](std::size_t nwords) {
+    return estimate(Algorithm::kDirect, topology, kVoteOf4, nwords * kElementsPerWord, model).time_us;
+  };
+  // One owner gets three messages, which is half of what getting and sending three takes, and sends three.
+  EXPECT_DOUBLE_EQ(us(1), 3);
+  EXPECT_DOUBLE_EQ(us(2), 2 * 3 * (1 + 1.0 / 3) / 2);
+  EXPECT_DOUBLE_EQ(us(4), 6);
+  model.ranks_per_core = 4;
+  EXPECT_DOUBLE_EQ(us(1), 6);
+}
+
+TEST(CostTest, EverySliceHasMessagesAndTheyOverlapWithTheLink) {
+  constexpr std::size_t kWordsOfFourSlices = std::size_t{4} * 16 * 1024;
+  constexpr std::size_t kLarge = kWordsOfFourSlices * kElementsPerWord;
+  static_assert(sliceCount(kWordsOfFourSlices, 0, 4) == 4);
+  const Topology topology = Topology::singleNode(4);
+  CostModel model{{0, 1, 0, 0}, {}, 0};
+  EXPECT_DOUBLE_EQ(estimate(Algorithm::kOneShot, topology, kVoteOf4, kLarge, model).time_us, 4 * 3);
+  model.local.ns_per_byte = 1;
+  const double link_us = 3 * kWordsOfFourSlices * 8 / 1e3;
+  EXPECT_DOUBLE_EQ(estimate(Algorithm::kOneShot, topology, kVoteOf4, kLarge, model).time_us, 3 + link_us);
+}
+
+TEST(CostTest, BytesTakeTheLinkOrTheProcessorWhicheverIsSlower) {
+  CostModel model{{0, 0, 1, 0.25}, {}, 0};
+  const Topology topology = Topology::singleNode(4);
+  EXPECT_DOUBLE_EQ(estimate(Algorithm::kOneShot, topology, kVoteOf4, kCount, model).time_us, 3 * kWords * 8 / 1e3);
+  model.ranks_per_core = 8;
+  EXPECT_DOUBLE_EQ(estimate(Algorithm::kOneShot, topology, kVoteOf4, kCount, model).time_us, 2 * 3 * kWords * 8 / 1e3);
 }
 
 TEST(CostTest, TheRanksOfANodeShareItsNic) {

@@ -11,7 +11,15 @@ FaultyTransport::FaultyTransport(std::unique_ptr<Transport> inner, Faults faults
 void FaultyTransport::send(Rank peer, Tag tag, ConstBytes bytes, Request& request) {
   request.peer = peer;
   if (faults_.drops && faults_.drops(peer, tag)) return;
-  unsent_.push_back({peer, tag, bytes, &request});
+  if (!faults_.buffers) {
+    unsent_.push_back({peer, tag, bytes, &request});
+    return;
+  }
+  request.held = 0;
+  untold_.push_back(&request);
+  Buffered& buffered = buffered_.emplace_back(Buffered{{bytes.begin(), bytes.end()}, {}});
+  of_buffered_.insert(&buffered.request);
+  unsent_.push_back({peer, tag, buffered.bytes, &buffered.request});
 }
 
 void FaultyTransport::recv(Rank peer, Tag tag, Bytes memory, Landing landing, Request& request) {
@@ -31,6 +39,7 @@ std::vector<Item> FaultyTransport::draw(std::vector<Item>& items) {
 void FaultyTransport::progress(std::vector<Request*>& completed) {
   for (const Message& message : draw(unsent_)) inner_->send(message.peer, message.tag, message.bytes, *message.request);
   inner_->progress(untold_);
+  std::erase_if(untold_, [&](const Request* request) { return of_buffered_.contains(request); });
   const std::vector<Request*> due = draw(untold_);
   completed.insert(completed.end(), due.begin(), due.end());
 }

@@ -51,6 +51,9 @@ ranks_know_their_place() {
     done)" "$(sort "$work/out")"
   ports=$(hosts run --no-prefix sh -c 'echo $MASTER_PORT' | sort -u)
   expect_match "all ranks have the same port" '^[0-9]+$' "$ports"
+  expect "they know the rate of their link, which its interface does not" 1000 \
+    "$(hosts run --quiet sh -c 'echo $SIGNCCL_LINK_MBIT')"
+  expect "unless the caller knows better" 7 "$(SIGNCCL_LINK_MBIT=7 hosts run --quiet sh -c 'echo $SIGNCCL_LINK_MBIT')"
 }
 
 hosts_share_no_ipc_and_no_processes() {

@@ -25,9 +25,10 @@ std::vector<std::unique_ptr<Transport>> makeFaulty(int nranks, const Faults& fau
 // What is allowed to be bad is still within the contract.
 INSTANTIATE_TEST_SUITE_P(
     Faulty, TransportContractTest,
-    ::testing::Values(TransportMaker{"late", [](int nranks) { return makeFaulty(nranks, {.delay = 0.7}); }},
-                      TransportMaker{"copies",
-                                     [](int nranks) { return makeFaulty(nranks, {.refuses_to_lend = true}); }}),
+    ::testing::Values(
+        TransportMaker{"late", [](int nranks) { return makeFaulty(nranks, {.delay = 0.7}); }},
+        TransportMaker{"copies", [](int nranks) { return makeFaulty(nranks, {.refuses_to_lend = true}); }},
+        TransportMaker{"buffers", [](int nranks) { return makeFaulty(nranks, {.delay = 0.7, .buffers = true}); }}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
 /// Completions of `nmessages` receives in the order in which they come, over a transport with those faults.

@@ -47,6 +47,16 @@ T takeOut(std::vector<T>& list, typename std::vector<T>::iterator position) {
   return taken;
 }
 
+/// Until one of the events is readable; the last of them is an eventfd, which is read.
+void waitForEvents(std::span<pollfd> events, std::chrono::microseconds longest) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(longest);
+  const timespec timeout{seconds.count(), std::chrono::nanoseconds(longest - seconds).count()};
+  ppoll(events.data(), events.size(), &timeout, nullptr);
+  std::uint64_t wakes = 0;
+  if ((events.back().revents & POLLIN) != 0) [[maybe_unused]]
+    const ssize_t got = read(events.back().fd, &wakes, sizeof wakes);
+}
+
 }  // namespace
 
 UcxTransport::UcxTransport(std::shared_ptr<UcxContext> context, Rank rank, int nranks)
@@ -127,6 +137,7 @@ void UcxTransport::send(Rank peer, Tag tag, ConstBytes bytes, Request& request) 
   param.user_data = &transfer;
   const ucs_status_ptr_t operation = ucp_am_send_nbx(target.endpoint, kMessageId, &transfer.header, sizeof(Header),
                                                      bytes.data(), bytes.size(), &param);
+  is_flushed_ = false;
   ++counters_.messages_sent;
   counters_.bytes_sent += bytes.size();
   ++target.outstanding;
@@ -191,6 +202,7 @@ void UcxTransport::accept(const Posted& posted, Arrival& arrival) {
 void UcxTransport::startRendezvous(const Posted& posted, const Arrival& arrival) {
   Transfer& transfer = takeTransfer(*posted.request);
   posted.request->data = posted.memory;
+  is_flushed_ = false;  // its end is told to the sender
   ++under_way_;
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FLAG_NO_IMM_CMPL;
@@ -340,6 +352,23 @@ void UcxTransport::throwIfBroken() {
   }
 }
 
+/// Over tcp a message that the socket does not take at once stays in a buffer of UCX. A broken connection flushes
+/// nothing any more, and is reported by progress().
+bool UcxTransport::flush() {
+  if (under_way_ > 0) return false;
+  if (flush_ == nullptr) {
+    if (is_flushed_) return true;
+    is_flushed_ = true;
+    const ucp_request_param_t param{};
+    const ucs_status_ptr_t operation = ucp_worker_flush_nbx(worker_, &param);
+    if (!UCS_PTR_IS_PTR(operation)) return true;
+    flush_ = operation;
+  }
+  if (ucp_request_check_status(flush_) == UCS_INPROGRESS) return false;
+  ucp_request_free(std::exchange(flush_, nullptr));
+  return true;
+}
+
 void UcxTransport::release(Request& request) {
   if (request.held == 0) return;
   auto* const data = std::bit_cast<void*>(static_cast<std::uintptr_t>(request.held));
@@ -348,15 +377,25 @@ void UcxTransport::release(Request& request) {
   ucp_am_data_release(worker_, data);
 }
 
+/// True if the next message makes event_fd_ readable; false if there is something to do already.
+bool UcxTransport::arm() { return completed_.empty() && ucp_worker_arm(worker_) == UCS_OK; }
+
 void UcxTransport::wait(std::chrono::microseconds longest) {
-  if (!completed_.empty() || ucp_worker_arm(worker_) != UCS_OK) return;
-  std::array<pollfd, 2> sources = {{{event_fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}}};
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(longest);
-  const timespec timeout{seconds.count(), std::chrono::nanoseconds(longest - seconds).count()};
-  ppoll(sources.data(), sources.size(), &timeout, nullptr);
-  std::uint64_t wakes = 0;
-  if ((sources[1].revents & POLLIN) != 0) [[maybe_unused]]
-    const ssize_t got = read(wake_fd_, &wakes, sizeof wakes);
+  if (!arm()) return;
+  std::array<pollfd, 2> events = {{{event_fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}}};
+  waitForEvents(events, longest);
+}
+
+void UcxTransport::waitForAny(std::span<const std::unique_ptr<UcxTransport>> channels,
+                              std::chrono::microseconds longest) {
+  thread_local std::vector<pollfd> events;  // keeps its room from call to call
+  events.clear();
+  for (const auto& channel : channels) {
+    if (!channel->arm()) return;
+    events.push_back({channel->event_fd_, POLLIN, 0});
+  }
+  events.push_back({channels.front()->wake_fd_, POLLIN, 0});
+  waitForEvents(events, longest);
 }
 
 void UcxTransport::wake() {
@@ -386,6 +425,7 @@ void UcxTransport::close() noexcept {
     });
     return closing.empty();
   };
+  if (flush_ != nullptr) closing.push_back(flush_);
   if (!failed) {
     const ucs_status_ptr_t flush = ucp_worker_flush_nbx(worker_, &param);
     if (UCS_PTR_IS_PTR(flush)) closing.push_back(flush);
@@ -415,12 +455,6 @@ void UcxTransport::close() noexcept {
   new auto(std::move(kept_));
   new auto(std::move(transfers_));
   // NOLINTEND(bugprone-unhandled-exception-at-new)
-}
-
-std::string processTransportVersion() { return ucxVersion(); }
-
-std::unique_ptr<ProcessTransport> makeProcessTransport(const std::string& net_devices, Rank rank, int nranks) {
-  return std::make_unique<UcxTransport>(UcxContext::open(net_devices), rank, nranks);
 }
 
 }  // namespace signccl

@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,10 +35,14 @@ class UcxTransport final : public ProcessTransport {
   void recv(Rank peer, Tag tag, Bytes memory, Landing landing, Request& request) override;
   void release(Request& request) override;
   void progress(std::vector<Request*>& completed) override;
+  bool flush() override;
   void wait(std::chrono::microseconds longest) override;
   void wake() override;
   void keepAlive(std::shared_ptr<const void> memory) override;
   [[nodiscard]] TransportCounters counters() const override { return counters_; }
+
+  /// wait() for several transports of one rank, at least one; wake() of the first ends it.
+  static void waitForAny(std::span<const std::unique_ptr<UcxTransport>> channels, std::chrono::microseconds longest);
 
  private:
   /// What goes before each message, in the byte order of the machine, which UCX requires to be the same on all.
@@ -92,6 +97,7 @@ class UcxTransport final : public ProcessTransport {
   static void onBroken(void* peer, ucp_ep_h endpoint, ucs_status_t status);
 
   void makeWorker();
+  bool arm();
   Peer& connectedPeer(Rank rank);
   ucs_status_t take(const Header& header, void* data, std::size_t size, std::uint64_t attributes);
   void accept(const Posted& posted, Arrival& arrival);
@@ -124,6 +130,8 @@ class UcxTransport final : public ProcessTransport {
   std::vector<Transfer*> unused_transfers_;    ///< of transfers_
   std::vector<std::vector<std::byte>> spare_;  ///< memory for copies
   std::vector<std::shared_ptr<const void>> kept_;
+  bool is_flushed_ = true;  ///< nothing was sent since the last flush began
+  void* flush_ = nullptr;   ///< the flush under way, an operation of UCX
   bool closing_ = false;
   int under_way_ = 0;  ///< transfers that UCX has not completed
   std::optional<std::chrono::steady_clock::time_point> broken_since_;

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "support/caught.h"
+#include "transport/ucx/tcp_context.h"
 #include "transport/ucx/ucx_transport.h"
 
 namespace signccl {
@@ -23,21 +24,6 @@ using testing::Not;
 constexpr std::size_t kEager = 100;
 constexpr std::size_t kHeld = 5000;  ///< through shared memory it comes in memory of UCX
 constexpr std::size_t kRendezvous = std::size_t{8} << 20;
-
-/// Over tcp alone: a worker that ends within the same process is no news to shared memory, whose other users are
-/// processes.
-std::shared_ptr<UcxContext> tcpContext() {
-  static const std::shared_ptr<UcxContext> context = [] {
-    const char* const before = std::getenv("UCX_TLS");
-    const std::string restored = before == nullptr ? "" : before;
-    setenv("UCX_TLS", "tcp,self", 1);
-    auto made = std::make_shared<UcxContext>("");
-    unsetenv("UCX_TLS");
-    if (before != nullptr) setenv("UCX_TLS", restored.c_str(), 1);
-    return made;
-  }();
-  return context;
-}
 
 /// Two ranks, in the thread of the test.
 class UcxFaultsTest : public testing::Test {
