@@ -58,6 +58,8 @@ void Executor::start(const Plan& plan, const Batch& batch) {
   lanes_left_ = nlanes_;
   is_flushed_ = false;
   for (std::size_t i = 0; i < nlanes_; ++i) startSlice(*lanes_[i]);
+  // The first messages of a small vector leave before the first look at the transport.
+  if (shape_.slice_words < kSmallestJobWords) runStations();
 }
 
 void Executor::prepareMeans() {
@@ -115,11 +117,22 @@ bool Executor::progress() {
   for (Request* request : completed_) completeRequest(*request);
   completed_.clear();
   if (jobs_out_ > 0) collectFinishedJobs();
-  startReady();
-  if (runOneStation()) moved = true;
-  startReady();
+  if (runStations()) moved = true;
   if (lanes_left_ == 0 && !is_flushed_ && transport_.flush()) moved = is_flushed_ = true;
   return moved;
+}
+
+/// Starts what can start and runs a station; of small slices all that there are, since a look at the transport takes
+/// longer than they do. True if one was run.
+bool Executor::runStations() {
+  bool ran = false;
+  do {
+    startReady();
+    if (!runOneStation()) break;
+    ran = true;
+  } while (shape_.slice_words < kSmallestJobWords);
+  startReady();
+  return ran;
 }
 
 void Executor::startReady() {

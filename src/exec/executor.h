@@ -80,6 +80,7 @@ class Executor {
   void releaseInboxes(Lane& lane, const PlanStep& step);
   void maybeDecode(Lane& lane);
   void maybeFinish(Lane& lane);
+  bool runStations();
   void startReady();
   bool runOneStation();
   void collectFinishedJobs();

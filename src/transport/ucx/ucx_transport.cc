@@ -22,15 +22,12 @@ using std::chrono::steady_clock;
 /// The one kind of active message that we send.
 constexpr unsigned kMessageId = 0;
 
-/// Turns of the worker in one call of progress(), as long as there is something to do.
+/// Turns of the worker in one call of progress(), as long as there is something to do but nothing to tell.
 constexpr int kWorkerTurns = 8;
 
 /// How long a broken connection may stay unreported. Messages that the peer sent before it closed the connection
 /// still arrive meanwhile, and a peer that died is reported by the control plane, with the cause.
 constexpr std::chrono::milliseconds kGrace{300};
-
-/// How long the end may wait for messages to leave, and for transfers that were cancelled to say so.
-constexpr std::chrono::milliseconds kFlushTime{1000};
 
 template <typename Matches>
 auto findTag(Matches& among, Rank source, const Tag& tag) {
@@ -336,6 +333,7 @@ void UcxTransport::matchArrivals() {
 
 void UcxTransport::progress(std::vector<Request*>& completed) {
   for (int turn = 0; turn < kWorkerTurns && ucp_worker_progress(worker_) != 0; ++turn) {
+    if (!completed_.empty() || !arrivals_.empty()) break;
   }
   if (!arrivals_.empty()) matchArrivals();
   completed.insert(completed.end(), completed_.begin(), completed_.end());
@@ -404,57 +402,5 @@ void UcxTransport::wake() {
 }
 
 void UcxTransport::keepAlive(std::shared_ptr<const void> memory) { kept_.push_back(std::move(memory)); }
-
-void UcxTransport::close() noexcept {
-  closing_ = true;
-  const auto progress_until = [this](const auto& done) {
-    const auto deadline = steady_clock::now() + kFlushTime;
-    while (!done() && steady_clock::now() < deadline) {
-      if (ucp_worker_progress(worker_) == 0) usleep(50);
-    }
-    return done();
-  };
-  const bool failed = !kept_.empty() || broken_since_.has_value();
-  ucp_request_param_t param{};
-  std::vector<void*> closing;  // operations of UCX that the end waits for
-  const auto are_closed = [&closing] {
-    std::erase_if(closing, [](void* operation) {
-      if (ucp_request_check_status(operation) == UCS_INPROGRESS) return false;
-      ucp_request_free(operation);
-      return true;
-    });
-    return closing.empty();
-  };
-  if (flush_ != nullptr) closing.push_back(flush_);
-  if (!failed) {
-    const ucs_status_ptr_t flush = ucp_worker_flush_nbx(worker_, &param);
-    if (UCS_PTR_IS_PTR(flush)) closing.push_back(flush);
-    progress_until(are_closed);
-  }
-  for (void* const data : held_) ucp_am_data_release(worker_, data);
-  for (const std::vector<Arrival>* const list : {&arrivals_, &unexpected_}) {
-    for (const Arrival& arrival : *list) drop(arrival);
-  }
-  param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
-  param.flags = UCP_EP_CLOSE_FLAG_FORCE;
-  for (Peer& peer : peers_) {
-    if (peer.endpoint == nullptr) continue;
-    const ucs_status_ptr_t operation = ucp_ep_close_nbx(peer.endpoint, &param);
-    if (UCS_PTR_IS_PTR(operation)) closing.push_back(operation);
-  }
-  const bool quiet = progress_until([&] { return are_closed() && under_way_ == 0; });
-  if (quiet) {
-    ucp_worker_destroy(worker_);
-    return;
-  }
-  // UCX ends the process if a worker with transfers under way is destroyed, and the transfers may still read our
-  // memory, so both stay.
-  log(LogLevel::kWarn, Subsystem::kNet, rank_, under_way_, " transfers did not end; their memory is not freed");
-  // NOLINTBEGIN(bugprone-unhandled-exception-at-new): running out of memory here may end the program
-  new auto(std::move(context_));
-  new auto(std::move(kept_));
-  new auto(std::move(transfers_));
-  // NOLINTEND(bugprone-unhandled-exception-at-new)
-}
 
 }  // namespace signccl

@@ -1,9 +1,9 @@
 // Transport over UCX active messages: between processes and hosts, through shared memory, tcp or verbs as UCX chooses.
 //
-// A message up to one segment of the transport arrives in memory of UCX and is handed on as it lies there; a larger one
-// is announced, and moves into the memory of its receive once that is posted (UCX's rendezvous). No credits are needed:
-// every schedule has all ranks wait for votes of all others before a slice ends, so a rank is ahead of another by at
-// most the lanes of one exchange, which bounds what arrives unasked (docs/architecture.md).
+// A message up to one segment of the transport arrives in memory of UCX, which shared memory lends and tcp wants
+// copied; a larger one is announced, and moves into the memory of its receive once that is posted (UCX's rendezvous).
+// No credits are needed: every schedule has all ranks wait for votes of all others before a slice ends, so a rank is
+// ahead of another by at most the lanes of one exchange, which bounds what arrives unasked (docs/architecture.md).
 #ifndef SIGNCCL_TRANSPORT_UCX_UCX_TRANSPORT_H_
 #define SIGNCCL_TRANSPORT_UCX_UCX_TRANSPORT_H_
 
