@@ -17,8 +17,6 @@
 namespace signccl {
 namespace {
 
-using std::chrono::steady_clock;
-
 constexpr std::chrono::milliseconds kTick{100};
 constexpr int kTicksPerHeartbeat = static_cast<int>(kHeartbeatInterval / kTick);
 

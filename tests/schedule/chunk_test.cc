@@ -60,8 +60,8 @@ TEST(SliceTest, VectorsAreCutIntoSlicesOfAtMostTheGivenWords) {
 
 TEST(SliceTest, VectorsOfSomeSizeAreCutIntoFourUnlessSlicesWouldBeTiny) {
   EXPECT_EQ(sliceCount(4095, 0, 4), 1U);
-  EXPECT_EQ(sliceCount(2 * 4096, 0, 4), 2U);
-  EXPECT_EQ(sliceCount(16 * 1024, 0, 4), 4U);
+  EXPECT_EQ(sliceCount(8'192, 0, 4), 2U);
+  EXPECT_EQ(sliceCount(16'384, 0, 4), 4U);
 }
 
 TEST(SliceTest, ManyRanksGetLargerSlicesByDefault) {
@@ -69,9 +69,9 @@ TEST(SliceTest, ManyRanksGetLargerSlicesByDefault) {
   EXPECT_EQ(defaultSliceWords(8), 2 * defaultSliceWords(4));
   EXPECT_EQ(defaultSliceWords(32), defaultSliceWords(4096)) << "scratch memory has a limit";
   // Four slices for 64 ranks too, once their chunks have 4 KiB.
-  EXPECT_EQ(sliceCount(32 * 1024, 0, 64), 1U);
-  EXPECT_EQ(sliceCount(4 * 32 * 1024, 0, 64), 4U);
-  EXPECT_EQ(sliceCount(32 * 1024, 16 * 1024, 64), 2U) << "what the user says goes before";
+  EXPECT_EQ(sliceCount(32'768, 0, 64), 1U);
+  EXPECT_EQ(sliceCount(131'072, 0, 64), 4U);
+  EXPECT_EQ(sliceCount(32'768, 16'384, 64), 2U) << "what the user says goes before";
 }
 
 }  // namespace

@@ -138,7 +138,7 @@ TEST(CostTest, BytesTakeTheLinkOrTheProcessorWhicheverIsSlower) {
   const Topology topology = Topology::singleNode(4);
   EXPECT_DOUBLE_EQ(estimate(Algorithm::kOneShot, topology, kVoteOf4, kCount, model).time_us, 3 * kWords * 8 / 1e3);
   model.ranks_per_core = 8;
-  EXPECT_DOUBLE_EQ(estimate(Algorithm::kOneShot, topology, kVoteOf4, kCount, model).time_us, 2 * 3 * kWords * 8 / 1e3);
+  EXPECT_DOUBLE_EQ(estimate(Algorithm::kOneShot, topology, kVoteOf4, kCount, model).time_us, 6 * kWords * 8 / 1e3);
 }
 
 TEST(CostTest, TheRanksOfANodeShareItsNic) {
