@@ -38,12 +38,13 @@ void UcxTransport::close() noexcept {
     });
     return closing.empty();
   };
-  if (flush_ != nullptr) closing.push_back(flush_);
   if (!failed) {
     const ucs_status_ptr_t flush = ucp_worker_flush_nbx(worker_, &param);
     if (UCS_PTR_IS_PTR(flush)) closing.push_back(flush);
     progress_until(are_closed);
   }
+  closing.insert(closing.end(), given_up_.begin(), given_up_.end());
+  if (flush_ != nullptr) closing.push_back(flush_);
   for (void* const data : held_) ucp_am_data_release(worker_, data);
   for (const std::vector<Arrival>* const list : {&arrivals_, &unexpected_}) {
     for (const Arrival& arrival : *list) drop(arrival);
