@@ -8,20 +8,14 @@ Algorithms run in turn in every round; times are medians over the rounds. Prints
 """
 
 import argparse
-import contextlib
-import signal
 import statistics
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import compare_launch as launch
 import compare_parse as parse
 
-ROOT = Path(__file__).resolve().parent.parent
-EXIT_FAILED = 1
-EXIT_CANNOT = 77  # as tools/hosts has it: no hosts can be made here
 ALGORITHMS = ["oneshot", "direct", "ring", "tree", "knomial"]
 GOAL = 1.15
 STEP = 4  # from one size to the next
@@ -116,49 +110,25 @@ def table(chosen, times):
 def parse_arguments(arguments):
     parser = argparse.ArgumentParser(prog="perf/choices.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    modes = parser.add_subparsers(dest="mode", required=True, metavar="shm|hosts")
-    shm = modes.add_parser("shm", help="ranks on this machine")
-    shm.add_argument("-n", "--ranks", type=parse.positive, default=4, help="(default 4)")
-    hosts = modes.add_parser("hosts", help="ranks on hosts of tools/hosts; needs root")
-    hosts.add_argument("--hosts", type=parse.positive, default=4, help="(default 4)")
-    hosts.add_argument("--per-host", type=parse.positive, default=1, help="ranks in each host (default 1)")
-    hosts.add_argument("--rate", default="1gbit", help="of the links, or none (default 1gbit)")
-    hosts.add_argument("--racks", help="R:RATE, as for tools/hosts up")
-    hosts.add_argument("--name", default="cho", help="of the setup, which must not exist (default cho)")
-    for mode in (shm, hosts):
+    for mode in launch.add_places(parser, "cho"):
         mode.add_argument("--op", choices=["vote", "avg"], default="vote", help="(default vote)")
         mode.add_argument("--smallest", type=parse.count, default=1 << 10, metavar="N", help="elements (default 1K)")
         mode.add_argument("--largest", type=parse.count, default=1 << 28, metavar="N", help="elements (default 256M)")
         mode.add_argument("--rounds", type=parse.positive, default=3, help="(default 3)")
-        mode.add_argument("--build", type=Path, default=ROOT / "build/release", help="build tree (default build/release)")
         mode.add_argument("--timeout", type=parse.positive, default=600, help="seconds for one run (default 600)")
-    options = parser.parse_args(arguments)
+    options = launch.parse_places(parser, arguments)
     if options.largest < options.smallest:
         parser.error(f"--largest {options.largest} is less than --smallest {options.smallest}")
-    if options.mode == "hosts":
-        options.ranks = options.hosts * options.per_host
     return options
 
 
 def main(arguments):
     options = parse_arguments(arguments)
-    # So that hosts are removed then too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    programs = launch.Programs(options.build)
-    try:
-        with contextlib.ExitStack() as stack:
-            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="signccl-choices-"))
-            if options.mode == "shm":
-                place = launch.Shm(programs, options.ranks, options.timeout, "processes")
-            else:
-                place = stack.enter_context(launch.Hosts(programs, options, ROOT / "tools/hosts", temporary))
-            chosen, times = measure(place, options, temporary)
-    except launch.CannotMakeHosts as error:
-        print(f"perf/choices.py: {error}", file=sys.stderr)
-        return EXIT_CANNOT
-    except (launch.RunFailed, parse.WrongOutput) as error:
-        print(f"perf/choices.py: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    measured, status = launch.measure_at_place("perf/choices.py", options, "processes",
+                                               lambda place, folder: measure(place, options, folder))
+    if measured is None:
+        return status
+    place, (chosen, times) = measured
     print(f"{options.op}, {place.description}\n\n{table(chosen, times)}")
     return 0
 

@@ -10,11 +10,8 @@ ratios are taken within a round. Writes a table, results.json and plot.svg. docs
 """
 
 import argparse
-import contextlib
 import os
-import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import compare_launch as launch
@@ -22,10 +19,6 @@ import compare_parse as parse
 import compare_plot as plot
 import compare_report as report
 from compare_contenders import PEERS, contenders, iterations
-
-ROOT = Path(__file__).resolve().parent.parent
-EXIT_FAILED = 1
-EXIT_CANNOT = 77  # as tools/hosts has it: no hosts can be made here
 
 
 def add_common_options(parser):
@@ -39,33 +32,21 @@ def add_common_options(parser):
     parser.add_argument("--in-place", action="store_true", help="one buffer per rank for input and result")
     parser.add_argument("--ranks-as", choices=["auto", "processes", "threads"], default="auto",
                         help="our ranks on this machine; auto: processes if the program has them")
-    parser.add_argument("--build", type=Path, default=ROOT / "build/release", help="build tree (default build/release)")
-    parser.add_argument("--out", type=Path, default=ROOT / "build/compare", help="folder of the results")
+    parser.add_argument("--out", type=Path, default=launch.ROOT / "build/compare", help="folder of the results")
     parser.add_argument("--timeout", type=parse.positive, default=300, help="seconds for one run (default 300)")
 
 
 def parse_arguments(arguments):
     parser = argparse.ArgumentParser(prog="perf/compare.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    modes = parser.add_subparsers(dest="mode", required=True, metavar="shm|hosts")
-    shm = modes.add_parser("shm", help="ranks on this machine")
-    shm.add_argument("-n", "--ranks", type=parse.positive, default=4, help="(default 4)")
-    hosts = modes.add_parser("hosts", help="ranks on hosts of tools/hosts; needs root")
-    hosts.add_argument("--hosts", type=parse.positive, default=4, help="(default 4)")
-    hosts.add_argument("--per-host", type=parse.positive, default=1, help="ranks in each host (default 1)")
-    hosts.add_argument("--rate", default="1gbit", help="of the links, or none (default 1gbit)")
-    hosts.add_argument("--racks", help="R:RATE, as for tools/hosts up")
-    hosts.add_argument("--name", default="cmp", help="of the setup, which must not exist (default cmp)")
-    for mode in (shm, hosts):
+    for mode in launch.add_places(parser, "cmp"):
         add_common_options(mode)
-    options = parser.parse_args(arguments)
+    options = launch.parse_places(parser, arguments)
     if not options.count and not options.latency:
         parser.error("give --count, --latency or both")
     if not options.op and not options.peers:
         parser.error("there is nothing to measure without --op and --peers")
     options.count = ([8] if options.latency else []) + options.count
-    if options.mode == "hosts":
-        options.ranks = options.hosts * options.per_host
     return options
 
 
@@ -89,23 +70,11 @@ def measure(place, options, temporary):
 
 def main(arguments):
     options = parse_arguments(arguments)
-    # So that hosts are removed then too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    programs = launch.Programs(options.build)
-    try:
-        with contextlib.ExitStack() as stack:
-            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="signccl-compare-"))
-            if options.mode == "shm":
-                place = launch.Shm(programs, options.ranks, options.timeout, options.ranks_as)
-            else:
-                place = stack.enter_context(launch.Hosts(programs, options, ROOT / "tools/hosts", temporary))
-            results = measure(place, options, temporary)
-    except launch.CannotMakeHosts as error:
-        print(f"perf/compare.py: {error}", file=sys.stderr)
-        return EXIT_CANNOT
-    except (launch.RunFailed, parse.WrongOutput) as error:
-        print(f"perf/compare.py: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    measured, status = launch.measure_at_place("perf/compare.py", options, options.ranks_as,
+                                               lambda place, folder: measure(place, options, folder))
+    if measured is None:
+        return status
+    place, results = measured
     document = report.document(results, place.description, place.rate_bits, options, sys.argv)
     text = report.markdown(document)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,22 @@
 """Runs the programs that perf/compare.py and perf/choices.py measure, on this machine or on hosts of tools/hosts."""
 
+import contextlib
 import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import compare_parse as parse
 from compare_contenders import Contender
 
-EXIT_SKIP = 77
+ROOT = Path(__file__).resolve().parent.parent
+EXIT_FAILED = 1
+EXIT_SKIP = 77  # as tools/hosts has it: no hosts can be made here
 SUBNET = "10.99.0.0/24"  # of tools/hosts
 # mpirun refuses to run as root, which tools/hosts needs.
 MPI_ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
@@ -198,3 +202,48 @@ def read(run, nranks, nprocesses):
         return parse.mpi(document, run.contender.op, run.count, nranks)
     parse.check_ranks(document["config"]["devices"], nranks, nprocesses)
     return parse.ours(document, run.contender.op, run.count, run.in_place)
+
+
+def add_places(parser, name):
+    """The modes shm and hosts with the options of both; `name` is that of the hosts. Returns both parsers."""
+    modes = parser.add_subparsers(dest="mode", required=True, metavar="shm|hosts")
+    shm = modes.add_parser("shm", help="ranks on this machine")
+    shm.add_argument("-n", "--ranks", type=parse.positive, default=4, help="(default 4)")
+    hosts = modes.add_parser("hosts", help="ranks on hosts of tools/hosts; needs root")
+    hosts.add_argument("--hosts", type=parse.positive, default=4, help="(default 4)")
+    hosts.add_argument("--per-host", type=parse.positive, default=1, help="ranks in each host (default 1)")
+    hosts.add_argument("--rate", default="1gbit", help="of the links, or none (default 1gbit)")
+    hosts.add_argument("--racks", help="R:RATE, as for tools/hosts up")
+    hosts.add_argument("--name", default=name, help=f"of the setup, which must not exist (default {name})")
+    for mode in (shm, hosts):
+        mode.add_argument("--build", type=Path, default=ROOT / "build/release", help="build tree (default build/release)")
+    return shm, hosts
+
+
+def parse_places(parser, arguments):
+    """The options, of which `ranks` is set in both modes."""
+    options = parser.parse_args(arguments)
+    if options.mode == "hosts":
+        options.ranks = options.hosts * options.per_host
+    return options
+
+
+def measure_at_place(program, options, ranks_as, measure):
+    """Calls measure(place, folder for its files) at the place of the options; hosts are removed whatever happens. Returns
+    (place, its result) and 0, or None and the exit status of `program`, if something failed, which is said."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    programs = Programs(options.build)
+    try:
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="signccl-perf-"))
+            if options.mode == "shm":
+                place = Shm(programs, options.ranks, options.timeout, ranks_as)
+            else:
+                place = stack.enter_context(Hosts(programs, options, ROOT / "tools/hosts", folder))
+            return (place, measure(place, folder)), 0
+    except CannotMakeHosts as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return None, EXIT_SKIP
+    except (RunFailed, parse.WrongOutput) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return None, EXIT_FAILED

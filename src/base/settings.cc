@@ -34,9 +34,8 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
      "ranks with the same text share a node; unset: the host's name and the boot id of its kernel"},
     {"SIGNCCL_KERNELS", "scalar, avx2, avx512, neon", "forces a kernel instruction set; unset: the best of the CPU"},
     {"SIGNCCL_LINK_MBIT", "1 to 100000000, in Mbit/s",
-     "speed of this host's link to the others, for the cost model; unset: what the network interface says, 10000 if "
-     "that "
-     "is nothing"},
+     "speed of this host's link to the others, for the cost model; unset: what the network interface says, or "
+     "10000"},
     {"SIGNCCL_NCHANNELS", "1 to 16, the same on every rank",
      "connections to each peer, which the slices of a large vector take in turn; unset: 1"},
     {"SIGNCCL_NTHREADS", "1 to 1024",

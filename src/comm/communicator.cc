@@ -39,8 +39,8 @@ Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& opti
       transport_(group_->makeTransport()),
       trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
       planner_(group_->rank(), group_->topology(), costModel(*group_, options), options.algorithm, options.tuning),
-      nthreads_(options.nthreads > 0 ? options.nthreads : group_->coreShare().threadsPerRank()),
-      has_own_core_(group_->coreShare().hasOwnCore()),
+      core_share_(group_->coreShare()),
+      nthreads_(options.nthreads > 0 ? options.nthreads : core_share_.threadsPerRank()),
       executor_(*options.kernels, *transport_, {.nthreads = nthreads_, .slice_bytes = options.slice_bytes},
                 trace_.get()) {
   log(LogLevel::kInfo, Subsystem::kInit, rank(), "communicator '", options.name, "' of ", nranks(), " ranks on ",
@@ -153,7 +153,7 @@ bool Communicator::step() {
 }
 
 void Communicator::driveUntil(const Operation& operation) {
-  const int first_turn = has_own_core_ ? 0 : kTurnsBeforeYield;
+  const int first_turn = core_share_.hasOwnCore() ? 0 : kTurnsBeforeYield;
   int idle_turns = first_turn;
   while (!operation.done.load(std::memory_order_acquire)) {
     if (driveOnce()) {
@@ -201,7 +201,7 @@ void Communicator::begin(Operation& operation) {
 
 /// True if anything moved.
 bool Communicator::turnExecutor() {
-  int idle_turns = has_own_core_ ? kIdleTurnsPerLook : 1;
+  int idle_turns = core_share_.hasOwnCore() ? kIdleTurnsPerLook : 1;
   bool moved = false;
   for (int turn = 0; turn < kTurnsPerLook && idle_turns > 0 && !executor_.finished(); ++turn) {
     if (executor_.progress()) {

@@ -109,8 +109,8 @@ class Communicator {
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<TraceBuffer> trace_;
   Planner planner_;
-  const int nthreads_;       ///< that run kernels
-  const bool has_own_core_;  ///< so that waiting need not yield
+  const CoreShare core_share_;  ///< a rank with a core of its own need not yield while it waits
+  const int nthreads_;          ///< that run kernels
   Executor executor_;
 
   std::mutex driver_;        ///< held by the thread that uses executor_ and planner_
