@@ -63,20 +63,7 @@ void TransportContractTest::settle() {
 
 namespace {
 
-ConstBytes bytesOf(const std::string& text) { return std::as_bytes(std::span(text)); }
-
 std::string textOf(ConstBytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-
-/// Room for a message.
-class Room {
- public:
-  explicit Room(std::size_t size) : memory_(size, '?') {}
-  Bytes bytes() { return std::as_writable_bytes(std::span(memory_)); }
-  [[nodiscard]] const std::string& text() const { return memory_; }
-
- private:
-  std::string memory_;
-};
 
 TEST_P(TransportContractTest, ReceivePostedBeforeTheSendGetsTheMessage) {
   connect(2);
@@ -201,36 +188,6 @@ TEST_P(TransportContractTest, SenderMayOverwriteItsMemoryWhenTheSendIsComplete) 
   memory = "?????";
   finish({&receive});
   EXPECT_EQ(room.text(), "first");
-}
-
-TEST_P(TransportContractTest, FlushedMessageArrivesWithoutFurtherCallsOfItsSender) {
-  connect(2);
-  constexpr std::size_t kSize = 8'000;  // small enough to be copied before it is sent
-  constexpr std::uint32_t kMost = 3'000;
-  constexpr int kTurns = 20;
-  const std::string sent(kSize, 'v');
-  std::deque<Room> rooms;
-  std::vector<const Request*> receives;
-  // The receiver does not turn, so that sooner or later a message does not get through.
-  for (std::uint32_t i = 0; i < kMost; ++i) {
-    rooms.emplace_back(kSize);
-    receives.push_back(&at(1).recv(0, {.ordinal = i}, rooms.back().bytes()));
-    const Request& send = at(0).send(1, {.ordinal = i}, bytesOf(sent));
-    for (int turn = 0; turn < kTurns; ++turn) at(0).progress();
-    if (!at(0).isComplete(send) || !at(0).transport().flush()) break;
-  }
-  while (!at(0).transport().flush()) {
-    at(0).progress();
-    at(1).progress();
-  }
-  const auto deadline = std::chrono::steady_clock::now() + 60s;
-  const auto arrived = [&](const Request* receive) { return at(1).isComplete(*receive); };
-  while (!std::ranges::all_of(receives, arrived)) {
-    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "messages stay with their sender";
-    at(1).progress();
-  }
-  for (const Room& room : rooms) EXPECT_EQ(room.text(), sent);
-  settle();
 }
 
 TEST_P(TransportContractTest, RankMaySendToItself) {

@@ -6,6 +6,8 @@
 #include <deque>
 #include <memory>
 #include <ostream>
+#include <span>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -43,6 +45,19 @@ class Endpoint {
   std::unique_ptr<Transport> transport_;
   std::deque<Request> requests_;
   std::unordered_set<const Request*> completed_;
+};
+
+inline ConstBytes bytesOf(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+/// Room for a message.
+class Room {
+ public:
+  explicit Room(std::size_t size) : memory_(size, '?') {}
+  Bytes bytes() { return std::as_writable_bytes(std::span(memory_)); }
+  [[nodiscard]] const std::string& text() const { return memory_; }
+
+ private:
+  std::string memory_;
 };
 
 class TransportContractTest : public ::testing::TestWithParam<TransportMaker> {

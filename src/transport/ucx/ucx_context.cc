@@ -30,6 +30,8 @@ constexpr std::array kSettings = std::to_array<UcxSetting>({
     {"UCX_TCP_KEEPINTVL", "KEEPINTVL", "2s"},
     // A silent peer must not hold up the thread that connects to it.
     {"UCX_TCP_CONN_NB", "CONN_NB", "y"},
+    // Else a flush over tcp waits for an answer of each peer, which one that is between two calls does not give.
+    {"UCX_FLUSH_WORKER_EPS", "FLUSH_WORKER_EPS", "n"},
     // A message up to this size arrives in one piece and is copied once; larger ones go straight to where they belong.
     {"UCX_TCP_RX_SEG_SIZE", "RX_SEG_SIZE", "512k"},
     {"UCX_TCP_TX_SEG_SIZE", "TX_SEG_SIZE", "256k"},

@@ -29,9 +29,6 @@ constexpr int kWorkerTurns = 8;
 /// still arrive meanwhile, and a peer that died is reported by the control plane, with the cause.
 constexpr std::chrono::milliseconds kGrace{300};
 
-/// How long the end of an exchange may wait for a flush: enough for a full socket on a slow link.
-constexpr std::chrono::milliseconds kLongestFlush{1000};
-
 template <typename Matches>
 auto findTag(Matches& among, Rank source, const Tag& tag) {
   return std::find_if(among.begin(), among.end(),
@@ -354,8 +351,7 @@ void UcxTransport::throwIfBroken() {
 }
 
 /// Over tcp a message that the socket does not take at once stays in a buffer of UCX. A broken connection flushes
-/// nothing any more, and is reported by progress(). A flush may also wait for a peer that has all it needs and turns
-/// its worker no more, so it is given up at some time.
+/// nothing any more, and is reported by progress().
 bool UcxTransport::flush() {
   if (under_way_ > 0) return false;
   if (flush_ == nullptr) {
@@ -365,14 +361,8 @@ bool UcxTransport::flush() {
     const ucs_status_ptr_t operation = ucp_worker_flush_nbx(worker_, &param);
     if (!UCS_PTR_IS_PTR(operation)) return true;
     flush_ = operation;
-    flush_until_ = steady_clock::now() + kLongestFlush;
   }
-  if (ucp_request_check_status(flush_) == UCS_INPROGRESS) {
-    if (steady_clock::now() < flush_until_) return false;
-    log(LogLevel::kInfo, Subsystem::kNet, rank_, "UCX did not end a flush in time");
-    given_up_.push_back(std::exchange(flush_, nullptr));
-    return true;
-  }
+  if (ucp_request_check_status(flush_) == UCS_INPROGRESS) return false;
   ucp_request_free(std::exchange(flush_, nullptr));
   return true;
 }

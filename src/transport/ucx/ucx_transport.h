@@ -132,8 +132,6 @@ class UcxTransport final : public ProcessTransport {
   std::vector<std::shared_ptr<const void>> kept_;
   bool is_flushed_ = true;  ///< nothing was sent since the last flush began
   void* flush_ = nullptr;   ///< the flush under way, an operation of UCX
-  std::chrono::steady_clock::time_point flush_until_;
-  std::vector<void*> given_up_;  ///< flushes that took too long
   bool closing_ = false;
   int under_way_ = 0;  ///< transfers that UCX has not completed
   std::optional<std::chrono::steady_clock::time_point> broken_since_;

@@ -43,7 +43,6 @@ void UcxTransport::close() noexcept {
     if (UCS_PTR_IS_PTR(flush)) closing.push_back(flush);
     progress_until(are_closed);
   }
-  closing.insert(closing.end(), given_up_.begin(), given_up_.end());
   if (flush_ != nullptr) closing.push_back(flush_);
   for (void* const data : held_) ucp_am_data_release(worker_, data);
   for (const std::vector<Arrival>* const list : {&arrivals_, &unexpected_}) {
