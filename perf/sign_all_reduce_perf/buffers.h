@@ -16,6 +16,33 @@ namespace signccl::perf {
 
 enum class Placement : std::uint8_t { kOutOfPlace, kInPlace };
 
+/// The buffers of one call.
+struct CallBuffers {
+  const std::byte* send;
+  std::byte* recv;
+};
+
+/// The slots of a case, one after the other and over again.
+class SlotCycle {
+ public:
+  SlotCycle(const CallBuffers& first, std::size_t send_stride, std::size_t recv_stride, std::size_t nslots)
+      : first_(first), send_stride_(send_stride), recv_stride_(recv_stride), nslots_(nslots) {}
+
+  CallBuffers next() {
+    const std::size_t slot = slot_;
+    if (++slot_ == nslots_) slot_ = 0;
+    return {first_.send + slot * send_stride_, first_.recv + slot * recv_stride_};
+  }
+  [[nodiscard]] std::size_t nslots() const { return nslots_; }
+
+ private:
+  CallBuffers first_;
+  std::size_t send_stride_;
+  std::size_t recv_stride_;
+  std::size_t nslots_;
+  std::size_t slot_ = 0;
+};
+
 class Buffers {
  public:
   explicit Buffers(const BufferSizes& sizes)
@@ -25,6 +52,15 @@ class Buffers {
   [[nodiscard]] std::size_t slots(const Case& c) const {
     const std::size_t send_slot = sendSlotBytes(c);
     return send_slot == 0 ? 1 : std::min(sizes_.send_bytes / send_slot, sizes_.recv_bytes / recvSlotBytes(c));
+  }
+
+  /// The slots of `c`, from the first.
+  [[nodiscard]] SlotCycle cycle(const Case& c, Placement placement) const {
+    const bool is_in_place = placement == Placement::kInPlace;
+    return {{input(c, placement, 0), output(c, 0)},
+            is_in_place ? recvSlotBytes(c) : sendSlotBytes(c),
+            recvSlotBytes(c),
+            slots(c)};
   }
 
   /// Where call number `call` of `c` reads; for in-place calls where it writes as well.

@@ -10,11 +10,12 @@ const char* callName(SignOp op, CallForm form) {
 
 }  // namespace
 
-void checkResult(signcclResult_t result, const std::string& call, signcclComm_t comm) {
+void checkResult(signcclResult_t result, const char* call, signcclComm_t comm) {
   if (result == signcclSuccess) return;
   std::string details = signcclGetLastError(comm);
   if (details.empty()) details = signcclGetLastError(nullptr);
-  throw CallFailed(call + " failed: " + signcclGetErrorString(result) + (details.empty() ? "" : ": " + details));
+  throw CallFailed(std::string(call) + " failed: " + signcclGetErrorString(result) +
+                   (details.empty() ? "" : ": " + details));
 }
 
 RankComm::RankComm(const Options& options, const signcclUniqueId& id, int rank) : form_(options.form) {

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "sign_all_reduce_perf/buffers.h"
 #include "sign_all_reduce_perf/options.h"
 #include "sign_all_reduce_perf/plan.h"
 #include "signccl/signccl.h"
@@ -23,13 +24,7 @@ class CallFailed : public std::runtime_error {
 };
 
 /// Throws CallFailed unless `result` is success. `comm` may be NULL.
-void checkResult(signcclResult_t result, const std::string& call, signcclComm_t comm);
-
-/// The buffers of one call.
-struct CallBuffers {
-  const std::byte* send;
-  std::byte* recv;
-};
+void checkResult(signcclResult_t result, const char* call, signcclComm_t comm);
 
 class RankComm {
  public:

@@ -138,7 +138,8 @@ class RankRunner {
     reportPhase(sweep.timed.front(), "warm-up");
     fillBuffers(sweep.timed.back());
     for (const Case& c : sweep.warmup) {
-      for (int i = 0; i < options_.warmup_iters; ++i) issue(c, Placement::kOutOfPlace, static_cast<std::size_t>(i));
+      SlotCycle slots = buffers_.cycle(c, Placement::kOutOfPlace);
+      for (int i = 0; i < options_.warmup_iters; ++i) issue(issuedCase(c), slots);
       comm_.wait();
     }
     for (const Case& c : sweep.timed) {
@@ -161,15 +162,16 @@ class RankRunner {
     }
   }
 
-  /// Iteration `iteration`: one call, or a group of them.
-  void issue(const Case& c, Placement placement, std::size_t iteration) {
-    for (std::size_t i = 0; i < calls_.size(); ++i) {
-      const std::size_t call = iteration * calls_.size() + i;
-      calls_[i] = {buffers_.input(c, placement, call), buffers_.output(c, call)};
-    }
-    Case issued = c;
-    if (rank_ == options_.disagree_rank && c.count > 0) --issued.count;
-    comm_.issue(issued, calls_, buffers_.slots(c));
+  /// What this rank asks for where all are to do `c`.
+  [[nodiscard]] Case issuedCase(Case c) const {
+    if (rank_ == options_.disagree_rank && c.count > 0) --c.count;
+    return c;
+  }
+
+  /// One iteration: a call, or a group of them. Nothing is worked out here that a loop can know before.
+  void issue(const Case& issued, SlotCycle& slots) {
+    for (CallBuffers& call : calls_) call = slots.next();
+    comm_.issue(issued, calls_, slots.nslots());
   }
 
   Measurement measure(const Case& c, Placement placement) {
@@ -194,18 +196,21 @@ class RankRunner {
   }
 
   void timeIterations(const Case& c, Placement placement) {
-    issue(c, placement, 0);
+    const Case issued = issuedCase(c);
+    SlotCycle first_slot = buffers_.cycle(c, placement);
+    SlotCycle slots = first_slot;
+    issue(issued, first_slot);
     comm_.wait();
-    const auto iterations = static_cast<std::size_t>(options_.iters);
+    const int iterations = options_.iters;
     session_.barrierOfAll();
     // The exchange wakes one process after the other, which a few short iterations would show.
     if (options_.nprocesses > 1) comm_.meet();
     const std::uint64_t sent_before = comm_.stats().bytesSent;
     const auto start = std::chrono::steady_clock::now();
-    for (std::size_t i = 0; i < iterations; ++i) issue(c, placement, i);
+    for (int i = 0; i < iterations; ++i) issue(issued, slots);
     comm_.wait();
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    const auto ncalls = static_cast<double>(iterations * calls_.size());
+    const auto ncalls = static_cast<double>(iterations) * static_cast<double>(calls_.size());
     share().figures.seconds = elapsed.count() / ncalls;
     share().figures.sent_bytes = static_cast<double>(comm_.stats().bytesSent - sent_before) / ncalls;
   }
@@ -217,7 +222,8 @@ class RankRunner {
       next_seed_ += static_cast<std::uint32_t>(calls_.size());
       prepareCheck(c, placement, seed);
       const std::uint64_t sequence = comm_.sequence();
-      issue(c, placement, 0);
+      SlotCycle slots = buffers_.cycle(c, placement);
+      issue(issuedCase(c), slots);
       comm_.wait();
       if (rank_ == options_.corrupt_rank && c.count > 0) *buffers_.output(c, 0) ^= std::byte{1};
       session_.group.barrier();

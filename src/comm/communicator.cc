@@ -88,13 +88,7 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
   const std::lock_guard lock(mutex_);
   throwIfUnusable();
   if (in_background && !progress_thread_.joinable()) progress_thread_ = std::thread([this] { progressLoop(); });
-  if (unused_.empty()) {
-    operations_.push_back(std::make_unique<Operation>());
-    unused_.push_back(operations_.back().get());
-  }
-  Operation& operation = *unused_.back();
-  unused_.pop_back();
-
+  Operation& operation = unusedOperation();
   const bool has_ties = nranks() * rules.votes_per_rank % 2 == 0;
   operation.batch.clear();
   operation.batch.exchange = next_exchange_++;
@@ -112,8 +106,9 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
   }
   operation.batch.digest = operation.signature.digest();
   operation.in_background = in_background;
-  operation.holders = holders;
+  operation.holders.store(holders, std::memory_order_relaxed);
   operation.started = false;
+  operation.announced = false;
   operation.deadline.reset();
   operation.done.store(false, std::memory_order_relaxed);
   operation.outcome = {};
@@ -121,6 +116,17 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
   front_.store(queue_.front(), std::memory_order_release);
   if (in_background) changed_.notify_all();
   return operation;
+}
+
+/// Operations end in the order in which they begin, so the one that was used longest ago is likely to be free.
+Operation& Communicator::unusedOperation() {
+  for (std::size_t i = 0; i < operations_.size(); ++i) {
+    if (next_operation_ == operations_.size()) next_operation_ = 0;
+    Operation& operation = *operations_[next_operation_++];
+    if (operation.holders.load(std::memory_order_acquire) == 0) return operation;
+  }
+  next_operation_ = operations_.size();
+  return *operations_.emplace_back(std::make_unique<Operation>());
 }
 
 void Communicator::wait(Operation& operation) {
@@ -142,9 +148,13 @@ bool Communicator::test(Operation& operation) {
 }
 
 void Communicator::release(Operation& operation) {
-  const std::lock_guard lock(mutex_);
-  if (--operation.holders == 0) unused_.push_back(&operation);
-  if (operation.outcome.code != signcclSuccess) throw Error(operation.outcome.code, operation.outcome.message);
+  if (operation.outcome.code == signcclSuccess) {
+    operation.holders.fetch_sub(1, std::memory_order_release);
+    return;
+  }
+  const Failure outcome = operation.outcome;
+  operation.holders.fetch_sub(1, std::memory_order_release);
+  throw Error(outcome.code, outcome.message);
 }
 
 bool Communicator::step() {
@@ -176,6 +186,7 @@ bool Communicator::driveOnce() {
     }
     if (!operation->started) begin(*operation);
     if (advance(*operation)) return true;
+    if (!operation->announced) announce(*operation);
     if (++idle_looks_ % kLooksPerClock == 0) checkDeadline(*operation);
     return false;
   } catch (const Error& error) {
@@ -192,11 +203,19 @@ void Communicator::begin(Operation& operation) {
   const Batch& batch = operation.batch;
   log(LogLevel::kInfo, Subsystem::kColl, rank(), batch.rules.op == SignOp::kVote ? "vote" : "avg", " exchange ",
       batch.exchange, ": ", batch.segments.size(), " buffer(s), ", batch.nwords, " words");
-  group_->announce(batch.exchange, operation.signature, batch.nwords == 0);
-  if (batch.nwords == 0) return;
+  const bool is_empty = batch.nwords == 0;
+  group_->begin(batch.exchange, operation.signature, is_empty);
+  operation.announced = is_empty;
+  if (is_empty) return;
   const Algorithm algorithm = planner_.choose(batch.rules, batch.nwords);
   executor_.start(planner_.plan(algorithm, batch.rules), batch);
   last_algorithm_.store(algorithm, std::memory_order_relaxed);
+}
+
+/// Most exchanges of a few elements end before anybody need know of them.
+void Communicator::announce(Operation& operation) {
+  operation.announced = true;
+  group_->announce(operation.batch.exchange, operation.signature);
 }
 
 /// True if anything moved.

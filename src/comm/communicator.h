@@ -94,12 +94,14 @@ class Communicator {
   bool driveOnce();
   void driveUntil(const Operation& operation);
   void begin(Operation& operation);
+  void announce(Operation& operation);
   bool advance(Operation& operation);
   bool turnExecutor();
   void checkDeadline(Operation& operation) const;
   void complete(Operation& operation);
   void failAll(const Failure& failure);
-  void release(Operation& operation);
+  Operation& unusedOperation();
+  static void release(Operation& operation);
   void progressLoop();
   void linger() noexcept;
   void throwIfUnusable() const;
@@ -124,7 +126,7 @@ class Communicator {
   std::vector<Operation*> queue_;            ///< oldest first; short
   std::atomic<Operation*> front_ = nullptr;  ///< of queue_, null if that is empty; to be read without the mutex
   std::vector<std::unique_ptr<Operation>> operations_;
-  std::vector<Operation*> unused_;
+  std::size_t next_operation_ = 0;  ///< where the search for one that nobody holds begins
   std::uint64_t next_exchange_ = 0;
   std::uint64_t next_call_ = 0;
   CommCounters counters_;

@@ -37,14 +37,18 @@ class Group {
   virtual std::unique_ptr<Transport> makeTransport() = 0;
 
   /// Says what this rank is about to exchange; `is_empty`: without any data, so that nothing but allAnnounced() says
-  /// when it ends. Ranks that disagree make the group fail with signcclInvalidUsage, at the latest when their exchange
-  /// has not ended for a while.
-  virtual void announce(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) = 0;
+  /// when it ends. Cheap. Throws Error if a rank that it needs has left.
+  virtual void begin(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) = 0;
+
+  /// Says that an exchange that has data has not ended at once; to be called once, as long as it lasts. Ranks that
+  /// disagree make the group fail with signcclInvalidUsage, at the latest when their exchange has not ended for a
+  /// while. Throws Error if a rank that it needs has left.
+  virtual void announce(std::uint64_t exchange, const ExchangeSignature& signature) = 0;
 
   /// Says that this rank has ended an exchange. Cheap.
   virtual void end(std::uint64_t exchange) noexcept = 0;
 
-  /// True once every rank has announced `exchange`, which this rank has, as empty.
+  /// True once every rank has begun `exchange`, which this rank has, as empty.
   virtual bool allAnnounced(std::uint64_t exchange) = 0;
 
   /// Ranks that have not announced `exchange`, ascending; for error messages. May block for a second.

@@ -239,7 +239,7 @@ std::unique_ptr<Transport> LoopbackGroup::makeTransport() {
   return std::make_unique<LoopbackTransport>(record_->fabric(), rank_);
 }
 
-void LoopbackGroup::announce(std::uint64_t exchange, const ExchangeSignature& signature, bool /*is_empty*/) {
+void LoopbackGroup::begin(std::uint64_t exchange, const ExchangeSignature& signature, bool /*is_empty*/) {
   record_->announce(rank_, exchange, signature);
 }
 

@@ -16,10 +16,12 @@ struct Operation {
   Batch batch;
   ExchangeSignature signature;
   bool in_background = false;        ///< the progress thread is to carry it out
-  int holders = 0;                   ///< those that will ask for the outcome; guarded by the communicator
   bool started = false;              ///< driver only
+  bool announced = false;            ///< the group was told that it lasts; driver only
   std::optional<Deadline> deadline;  ///< driver only; set when it waits
 
+  /// Those that will ask for the outcome; with none, the communicator may use the operation again.
+  std::atomic<int> holders = 0;
   std::atomic<bool> done = false;
   Failure outcome;  ///< code signcclSuccess if it went well; written before `done`
 };

@@ -88,8 +88,16 @@ CostModel ProcessGroup::costModel() const {
   return {kShmLink, remote, kCountNsPerPlaneWord, mostRanksPerCore(cores())};
 }
 
-void ProcessGroup::announce(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) {
-  member_->begin(exchange, signature, is_empty);
+void ProcessGroup::begin(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) {
+  if (is_empty) {
+    member_->begin(exchange, signature, /*at_once=*/true);
+  } else {
+    member_->throwIfLeft(exchange);
+  }
+}
+
+void ProcessGroup::announce(std::uint64_t exchange, const ExchangeSignature& signature) {
+  member_->begin(exchange, signature, /*at_once=*/false);
 }
 
 void ProcessGroup::postSplit(int color, int key, const SharedSettings& settings) {

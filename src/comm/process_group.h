@@ -26,7 +26,8 @@ class ProcessGroup final : public Group {
   [[nodiscard]] CoreShare coreShare() const override;
   [[nodiscard]] CostModel costModel() const override;
   std::unique_ptr<Transport> makeTransport() override { return std::move(transport_); }
-  void announce(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) override;
+  void begin(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) override;
+  void announce(std::uint64_t exchange, const ExchangeSignature& signature) override;
   void end(std::uint64_t exchange) noexcept override { member_->end(exchange); }
   bool allAnnounced(std::uint64_t exchange) override { return member_->allAnnounced(exchange); }
   std::vector<Rank> notAnnounced(std::uint64_t exchange) override { return member_->missing(exchange); }

@@ -231,7 +231,7 @@ void Member::tick() {
   announceIfLate();
   if (++ticks_ % kTicksPerHeartbeat == 0 && connection_->idle()) {
     const std::lock_guard lock(mutex_);
-    connection_->send(MessageType::kHeartbeat, encodeNumber(begun_));
+    connection_->send(MessageType::kHeartbeat, encodeNumber(begunLocked()));
   }
   scheduleTick();
 }
@@ -260,13 +260,25 @@ void Member::begin(std::uint64_t exchange, const ExchangeSignature& signature, b
   current_ = signature;
   announced_ = at_once;
   if (at_once) send(MessageType::kAnnounce, encode(AnnounceMessage{exchange, signature}));
+  throwIfLeftLocked(exchange);
+}
+
+void Member::throwIfLeft(std::uint64_t exchange) const {
   if (!some_left_.load(std::memory_order_acquire)) return;
+  const std::lock_guard lock(mutex_);
+  throwIfLeftLocked(exchange);
+}
+
+void Member::throwIfLeftLocked(std::uint64_t exchange) const {
   for (std::size_t other = 0; other < left_.size(); ++other) {
     if (!left_[other] || *left_[other] > exchange) continue;
     const Failure failure = leftBeforeExchange(static_cast<Rank>(other), exchange, rank());
     throw Error(failure.code, failure.message);
   }
 }
+
+/// Exchanges that this rank has begun, but for one that was begun just now and is not noted yet.
+std::uint64_t Member::begunLocked() const { return std::max(begun_, ended_.load(std::memory_order_relaxed)); }
 
 bool Member::allAnnounced(std::uint64_t exchange) const {
   return all_announced_.load(std::memory_order_acquire) > exchange;
@@ -355,7 +367,7 @@ void Member::leave() noexcept {
   const std::lock_guard lock(mutex_);
   if (has_left_) return;
   has_left_ = true;
-  send(MessageType::kLeave, encodeNumber(begun_));
+  send(MessageType::kLeave, encodeNumber(begunLocked()));
 }
 
 bool Member::allLeft() const {

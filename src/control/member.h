@@ -56,10 +56,13 @@ class Member : public std::enable_shared_from_this<Member> {
   /// Once ready, unless in one process: addresses of the transports, [rank].
   [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
 
-  /// Notes that this rank begins `exchange`. The hub is only told if it does not end soon, or if `at_once`: ranks that
-  /// disagree do not understand each other's messages, so their exchange never ends. Throws the failure of the group,
-  /// or of this exchange if a rank has left before.
+  /// Notes that `exchange`, which this rank has begun, is under way; one that ends at once need not be noted. The hub
+  /// is only told if it does not end soon, or if `at_once`: ranks that disagree do not understand each other's
+  /// messages, so their exchange never ends. Throws the failure of the group, or of this exchange if a rank has left
+  /// before.
   void begin(std::uint64_t exchange, const ExchangeSignature& signature, bool at_once);
+  /// Throws the failure of `exchange` if a rank has left before it. Cheap as long as none has left.
+  void throwIfLeft(std::uint64_t exchange) const;
   /// Notes that this rank has ended all exchanges up to this one.
   void end(std::uint64_t exchange) noexcept { ended_.store(exchange + 1, std::memory_order_relaxed); }
 
@@ -104,6 +107,8 @@ class Member : public std::enable_shared_from_this<Member> {
   void scheduleTick();
   void announceIfLate();
   void throwIfFailedLocked() const;
+  void throwIfLeftLocked(std::uint64_t exchange) const;
+  [[nodiscard]] std::uint64_t begunLocked() const;
   [[nodiscard]] std::vector<Rank> ranksOfHub() const;
   template <typename Done>
   void await(Deadline deadline, std::uint64_t overdue, const Done& done);
@@ -139,9 +144,9 @@ class Member : public std::enable_shared_from_this<Member> {
   std::vector<std::optional<std::uint64_t>> left_;  ///< [rank] exchanges that it took part in, if it has left
   Failure failure_;
   std::weak_ptr<Member> passes_failures_to_;
-  std::uint64_t begun_ = 0;    ///< exchanges
-  int ticks_under_way_ = 0;    ///< of the last exchange begun; begin() is no place to read a clock
-  ExchangeSignature current_;  ///< of the last exchange begun
+  std::uint64_t begun_ = 0;    ///< exchanges up to the last that was noted; see begunLocked()
+  int ticks_under_way_ = 0;    ///< of the last exchange noted; begin() is no place to read a clock
+  ExchangeSignature current_;  ///< of the last exchange noted
   bool announced_ = true;      ///< the hub has been told about it
 };
 

@@ -38,7 +38,12 @@ struct Executor::StationJob final : Job {
 };
 
 Executor::Executor(const Kernels& kernels, Transport& transport, const ExecutorOptions& options, TraceBuffer* trace)
-    : kernels_(kernels), transport_(transport), options_(options), trace_(trace), pool_(options.nthreads - 1) {}
+    : kernels_(kernels),
+      transport_(transport),
+      options_(options),
+      trace_(trace),
+      one_round_(transport),
+      pool_(options.nthreads - 1) {}
 
 Executor::~Executor() = default;
 
@@ -53,10 +58,11 @@ void Executor::start(const Plan& plan, const Batch& batch) {
   encode_first_ = batch.mustEncodeFirst();
   if (batch.rules.op == SignOp::kAvg) prepareMeans();
   prepareLanes();
-  next_slice_ = 0;
-  encodes_left_ = exchange_.nslices;
   lanes_left_ = nlanes_;
   is_flushed_ = false;
+  if (is_one_round_) return one_round_.start();
+  next_slice_ = 0;
+  encodes_left_ = exchange_.nslices;
   for (std::size_t i = 0; i < nlanes_; ++i) startSlice(*lanes_[i]);
   // The first messages of a small vector leave before the first look at the transport.
   if (shape_.slice_words < kSmallestJobWords) runStations();
@@ -91,6 +97,10 @@ void Executor::prepareLanes() {
   for (std::size_t i = 0; i < nlanes_; ++i) {
     lanes_[i]->prepare(*exchange_.plan, i, memory_.get() + i * layout_.totalWords());
   }
+  // A trace shows the stations and messages of lanes.
+  is_one_round_ = exchange_.nslices == 1 && shape.slice_words < kSmallestJobWords && trace_ == nullptr &&
+                  OneRound::canRun(*exchange_.plan);
+  if (is_one_round_) one_round_.prepare(exchange_, memory_.get());
 }
 
 void Executor::growMemory(std::size_t words) {
@@ -112,13 +122,19 @@ void Executor::startSlice(Lane& lane) {
 }
 
 bool Executor::progress() {
+  bool moved = is_one_round_ ? one_round_.progress() : progressLanes();
+  if (is_one_round_ && one_round_.finished()) lanes_left_ = 0;
+  if (lanes_left_ == 0 && !is_flushed_ && transport_.flush()) moved = is_flushed_ = true;
+  return moved;
+}
+
+bool Executor::progressLanes() {
   transport_.progress(completed_);
   bool moved = !completed_.empty();
   for (Request* request : completed_) completeRequest(*request);
   completed_.clear();
   if (jobs_out_ > 0) collectFinishedJobs();
   if (runStations()) moved = true;
-  if (lanes_left_ == 0 && !is_flushed_ && transport_.flush()) moved = is_flushed_ = true;
   return moved;
 }
 
@@ -342,6 +358,7 @@ void Executor::abandon() {
   }
   queue_.clear();
   ready_.clear();
+  one_round_.abandon();
   if (memory_) transport_.keepAlive(memory_);
   lanes_left_ = 0;
   is_flushed_ = true;
@@ -351,6 +368,10 @@ std::vector<Rank> Executor::awaitedPeers() const {
   std::vector<Rank> peers;
   for (const StepKind kind : {StepKind::kRecv, StepKind::kSend}) {
     if (!peers.empty()) break;
+    if (is_one_round_) {
+      peers = one_round_.awaitedPeers(kind == StepKind::kSend);
+      continue;
+    }
     for (const auto& lane : lanes_) {
       for (std::size_t number = 0; number < lane->awaited.size(); ++number) {
         if (lane->awaited[number] == 0) continue;

@@ -16,6 +16,7 @@
 
 #include "base/trace.h"
 #include "exec/lane.h"
+#include "exec/one_round.h"
 #include "exec/stations.h"
 #include "exec/worker_pool.h"
 #include "transport/transport.h"
@@ -80,6 +81,7 @@ class Executor {
   void releaseInboxes(Lane& lane, const PlanStep& step);
   void maybeDecode(Lane& lane);
   void maybeFinish(Lane& lane);
+  bool progressLanes();
   bool runStations();
   void startReady();
   bool runOneStation();
@@ -110,6 +112,8 @@ class Executor {
     friend bool operator==(const Shape&, const Shape&) = default;
   };
   Shape shape_;
+  bool is_one_round_ = false;  ///< one_round_ carries out exchanges of this shape, in the memory of the only lane
+  OneRound one_round_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::size_t nlanes_ = 0;      ///< lanes in use by this exchange
   std::size_t lanes_left_ = 0;  ///< lanes with a slice under way
@@ -123,7 +127,7 @@ class Executor {
     std::int32_t step;
   };
   std::vector<Ready> ready_;         ///< steps to start; a stack
-  std::vector<Request*> completed_;  ///< scratch of progress()
+  std::vector<Request*> completed_;  ///< scratch of progressLanes()
   std::vector<StationJob*> queue_;   ///< stations to run in the driving thread; a ring would save nothing
   std::size_t queue_head_ = 0;
   std::vector<std::unique_ptr<StationJob>> jobs_;

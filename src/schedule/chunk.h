@@ -38,6 +38,7 @@ struct WordRange {
 /// [c nwords / nchunks, (c + 1) nwords / nchunks). Chunks differ by at most one word, and some are empty if nwords <
 /// nchunks.
 constexpr WordRange chunkRange(std::size_t nwords, int nchunks, ChunkRun run) {
+  if (run.count == nchunks) return {0, nwords};  // spares small vectors the divisions
   const auto boundary = [&](int chunk) {
     // nwords * chunk may overflow: whole words per chunk and the rest are multiplied apart.
     const auto pieces = static_cast<std::size_t>(nchunks);
@@ -69,8 +70,9 @@ constexpr std::size_t sliceCount(std::size_t nwords, std::size_t slice_words, in
   constexpr std::size_t kSmallestSliceWords = 4096;
   constexpr std::size_t kSmallestChunkWords = 512;
   const std::size_t most = slice_words == 0 ? defaultSliceWords(nranks) : slice_words;
-  const std::size_t needed = nwords / most + (nwords % most == 0 ? 0 : 1);
   const std::size_t smallest = std::max(kSmallestSliceWords, static_cast<std::size_t>(nranks) * kSmallestChunkWords);
+  if (nwords <= most && nwords < smallest) return 1;  // spares small vectors the divisions
+  const std::size_t needed = nwords / most + (nwords % most == 0 ? 0 : 1);
   return std::max({std::size_t{1}, needed, std::min(kFewestSlices, nwords / smallest)});
 }
 

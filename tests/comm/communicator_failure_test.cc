@@ -166,8 +166,11 @@ class RewiredGroup final : public Group {
   std::unique_ptr<Transport> makeTransport() override { return rewire_(inner_->makeTransport(), rank()); }
   void end(std::uint64_t exchange) noexcept override { inner_->end(exchange); }
   bool allLeft() override { return inner_->allLeft(); }
-  void announce(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) override {
-    inner_->announce(exchange, signature, is_empty);
+  void announce(std::uint64_t exchange, const ExchangeSignature& signature) override {
+    inner_->announce(exchange, signature);
+  }
+  void begin(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) override {
+    inner_->begin(exchange, signature, is_empty);
   }
   bool allAnnounced(std::uint64_t exchange) override { return inner_->allAnnounced(exchange); }
   std::vector<Rank> notAnnounced(std::uint64_t exchange) override { return inner_->notAnnounced(exchange); }

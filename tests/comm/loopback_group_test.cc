@@ -53,18 +53,18 @@ TEST(FailTest, FailureEndsTheWaitForASplit) {
 
 TEST(AnnounceTest, DisagreementFailsTheGroup) {
   const auto groups = LoopbackGroup::makeAll(2, 0);
-  groups[1]->announce(0, {.calls = {{5}}}, false);
+  groups[1]->begin(0, {.calls = {{5}}}, false);
   EXPECT_FALSE(groups[1]->allAnnounced(0));
   EXPECT_EQ(groups[1]->notAnnounced(0), std::vector<Rank>{0});
   const Caught expected{signcclInvalidUsage,
                         "the ranks disagree in exchange number 0: count is 5 on rank 1 and 6 on rank 0"};
-  EXPECT_EQ(caught([&] { groups[0]->announce(0, {.calls = {{6}}}, false); }), expected);
+  EXPECT_EQ(caught([&] { groups[0]->begin(0, {.calls = {{6}}}, false); }), expected);
   EXPECT_EQ(groups[1]->failure().message, expected.message);
 }
 
 TEST(AnnounceTest, ExchangeThatEveryRankAnnouncedAlikeIsComplete) {
   const auto groups = LoopbackGroup::makeAll(2, 0);
-  for (const auto& group : groups) group->announce(0, {.calls = {{5}}}, false);
+  for (const auto& group : groups) group->begin(0, {.calls = {{5}}}, false);
   EXPECT_TRUE(groups[0]->allAnnounced(0));
   EXPECT_TRUE(groups[1]->notAnnounced(0).empty());
 }
@@ -74,7 +74,7 @@ TEST(LeaveGroupTest, LeavingFailsTheGroupOnlyIfOthersWait) {
   idle[0]->leave();
   EXPECT_FALSE(idle[1]->failed());
   const auto busy = LoopbackGroup::makeAll(2, 0);
-  busy[1]->announce(0, {}, false);
+  busy[1]->begin(0, {}, false);
   busy[0]->leave();
   EXPECT_EQ(busy[1]->failure().code, signcclRemoteError);
 }
@@ -128,7 +128,7 @@ TEST(SplitTest, NodesOfRanksStayWhatTheyWere) {
 TEST(SplitTest, NewGroupsExchangeAndFailOnTheirOwn) {
   const auto groups = LoopbackGroup::makeAll(4, 0);
   const auto parts = split(groups, {{0, 0}, {0, 0}, {1, 0}, {1, 0}});
-  for (const auto& part : parts) part->announce(0, {.calls = {{part->rank() < 2 ? 5U : 6U}}}, false);
+  for (const auto& part : parts) part->begin(0, {.calls = {{part->rank() < 2 ? 5U : 6U}}}, false);
   EXPECT_TRUE(parts[0]->allAnnounced(0));
   parts[0]->fail({signcclRemoteError, "gone"});
   EXPECT_TRUE(parts[1]->failed());

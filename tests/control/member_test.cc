@@ -323,6 +323,16 @@ TEST_F(ReadyMemberTest, ExchangeAfterARankLeftIsRefused) {
   }));
 }
 
+TEST_F(ReadyMemberTest, RankThatLeavesHasTakenPartInWhatItEnded) {
+  ranks_[0]->begin(4, exampleAnnounce().signature, false);
+  for (std::uint64_t exchange = 0; exchange <= 4; ++exchange) ranks_[1]->end(exchange);  // all too soon to be noted
+  EXPECT_NO_THROW(ranks_[2]->throwIfLeft(5));
+  ranks_[1]->leave();
+  EXPECT_TRUE(eventually([&] { return !caught([&] { ranks_[2]->throwIfLeft(5); }).message.empty(); }));
+  EXPECT_NO_THROW(ranks_[2]->throwIfLeft(4));
+  EXPECT_FALSE(ranks_[0]->failed()) << ranks_[0]->failure().message;
+}
+
 TEST_F(ReadyMemberTest, RankThatLeavesDuringAnExchangeOfTheOthersFailsThem) {
   ranks_[0]->begin(0, exampleAnnounce().signature, false);
   ranks_[1]->leave();

@@ -38,12 +38,12 @@ std::ostream& operator<<(std::ostream& stream, const ExchangeShape& shape) {
 }
 
 SimulatedRank::SimulatedRank(Rank rank, const Topology& topology, std::unique_ptr<Transport> transport,
-                             const ExecutorOptions& options)
+                             const ExecutorOptions& options, TraceBuffer* trace)
     : rank_(rank),
       topology_(topology),
       random_(static_cast<std::uint64_t>(rank) * 1000 + 1),
       transport_(std::move(transport)),
-      executor_(std::make_unique<Executor>(*selectKernels(nullptr), *transport_, options, nullptr)) {}
+      executor_(std::make_unique<Executor>(*selectKernels(nullptr), *transport_, options, trace)) {}
 
 void SimulatedRank::start(const ExchangeShape& shape, std::uint64_t exchange, std::uint64_t first_call) {
   batch_.clear();
@@ -98,7 +98,8 @@ void SimulatedRank::destroy() {
   calls_.clear();
 }
 
-Simulation::Simulation(const Topology& topology, const ExecutorOptions& options, const std::optional<Faults>& faults)
+Simulation::Simulation(const Topology& topology, const ExecutorOptions& options, const std::optional<Faults>& faults,
+                       TraceWriter* trace)
     : topology_(topology) {
   const auto fabric = std::make_shared<LoopbackFabric>(topology_.nranks());
   for (Rank rank = 0; rank < topology_.nranks(); ++rank) {
@@ -108,7 +109,9 @@ Simulation::Simulation(const Topology& topology, const ExecutorOptions& options,
       own.seed += static_cast<std::uint64_t>(rank);
       transport = std::make_unique<FaultyTransport>(std::move(transport), std::move(own));
     }
-    ranks_.push_back(std::make_unique<SimulatedRank>(rank, topology_, std::move(transport), options));
+    TraceBuffer* own_trace = nullptr;
+    if (trace != nullptr && rank % 2 == 1) own_trace = traces_.emplace_back(trace->addRank(rank, "simulation")).get();
+    ranks_.push_back(std::make_unique<SimulatedRank>(rank, topology_, std::move(transport), options, own_trace));
   }
 }
 

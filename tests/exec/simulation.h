@@ -40,7 +40,7 @@ std::ostream& operator<<(std::ostream& stream, const ExchangeShape& shape);
 class SimulatedRank {
  public:
   SimulatedRank(Rank rank, const Topology& topology, std::unique_ptr<Transport> transport,
-                const ExecutorOptions& options);
+                const ExecutorOptions& options, TraceBuffer* trace);
 
   /// Draws new inputs and begins the exchange. Calls are numbered from `first_call` on.
   void start(const ExchangeShape& shape, std::uint64_t exchange, std::uint64_t first_call);
@@ -79,8 +79,10 @@ class SimulatedRank {
 
 class Simulation {
  public:
-  /// Ranks connected by a loopback transport, with faults if they are given; rank r's seed is r higher.
-  Simulation(const Topology& topology, const ExecutorOptions& options, const std::optional<Faults>& faults = {});
+  /// Ranks connected by a loopback transport, with faults if they are given; rank r's seed is r higher. The ranks whose
+  /// numbers are odd are traced if there is a writer, which must then outlive the simulation.
+  Simulation(const Topology& topology, const ExecutorOptions& options, const std::optional<Faults>& faults = {},
+             TraceWriter* trace = nullptr);
 
   /// Runs an exchange, moving the ranks on in turn in one thread, in an order that changes. Fails the test if a rank
   /// does not end, gets other bits than the reference, or writes outside its buffers.
@@ -102,6 +104,7 @@ class Simulation {
   void expectReference(const ExchangeShape& shape);
 
   const Topology topology_;
+  std::vector<std::unique_ptr<TraceBuffer>> traces_;
   std::vector<std::unique_ptr<SimulatedRank>> ranks_;
   std::mt19937_64 random_{11};
   std::uint64_t next_exchange_ = 0;

@@ -1,0 +1,107 @@
+#include "exec/one_round.h"
+
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/trace.h"
+#include "simulation.h"
+#include "support/allocation_counter.h"
+#include "support/sanitizers.h"
+
+namespace signccl {
+namespace {
+
+Plan planOf(Algorithm algorithm, Rank rank, const Topology& topology, int votes_per_rank = 1) {
+  return compilePlan(buildSchedule(algorithm, rank, topology),
+                     {SignOp::kVote, topology.nranks(), votes_per_rank, false});
+}
+
+TEST(OneRoundTest, OnlyOneShotHasOneRound) {
+  const Topology topology = Topology::uniform(6, 2);
+  for (const Algorithm algorithm : allAlgorithms()) {
+    for (Rank rank = 0; rank < topology.nranks(); ++rank) {
+      EXPECT_EQ(OneRound::canRun(planOf(algorithm, rank, topology)), algorithm == Algorithm::kOneShot)
+          << algorithmName(algorithm) << " on rank " << rank;
+    }
+  }
+}
+
+TEST(OneRoundTest, PlanOfALoneRankHasOneRound) {
+  for (const Algorithm algorithm : allAlgorithms()) {
+    EXPECT_TRUE(OneRound::canRun(planOf(algorithm, 0, Topology::singleNode(1)))) << algorithmName(algorithm);
+  }
+}
+
+/// Traced ranks use lanes, the others do not.
+TEST(OneRoundTest, RanksWithLanesAndWithoutUnderstandEachOther) {
+  TraceWriter writer("/dev/null");
+  for (const int nranks : {2, 3, 4, 7}) {
+    Simulation simulation(Topology::singleNode(nranks), {}, Faults{.seed = 5, .delay = 0.5}, &writer);
+    for (const std::size_t count : {1, 64, 65, 5'000, 60'000}) {
+      for (const bool is_ternary : {false, true}) {
+        for (const SignOp op : {SignOp::kVote, SignOp::kAvg}) {
+          const TieRule tie = op == SignOp::kVote ? TieRule::kZero : TieRule::kAlternate;
+          simulation.runInTurn({Algorithm::kOneShot, op, is_ternary, tie, {{count}, {3}}});
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+TEST(OneRoundTest, SilentRanksAreAwaitedUntilTheExchangeIsAbandoned) {
+  Simulation simulation(Topology::singleNode(4), {});
+  const ExchangeShape shape{Algorithm::kOneShot, SignOp::kVote, false, TieRule::kAlternate, {{100}}};
+  for (const Rank rank : {0, 2}) simulation.start(rank, shape);
+  simulation.settle({0, 2});
+  for (const Rank rank : {0, 2}) {
+    Executor& executor = simulation.at(rank).executor();
+    EXPECT_FALSE(executor.finished());
+    EXPECT_EQ(executor.awaitedPeers(), (std::vector<Rank>{1, 3}));
+    executor.abandon();
+    EXPECT_TRUE(executor.finished());
+  }
+}
+
+TEST(OneRoundTest, RankThatYetHasToTakeAMessageIsAwaited) {
+  // A loopback transport lends messages, so a send is complete when its receiver has counted it.
+  Simulation simulation(Topology::singleNode(2), {}, Faults{.drops = [](Rank peer, Tag /*tag*/) { return peer == 0; }});
+  const ExchangeShape shape{Algorithm::kOneShot, SignOp::kVote, false, TieRule::kAlternate, {{100}}};
+  for (const Rank rank : {0, 1}) simulation.start(rank, shape);
+  simulation.settle({0, 1});
+  EXPECT_EQ(simulation.at(0).executor().awaitedPeers(), std::vector<Rank>{1}) << "whose message was lost";
+  EXPECT_EQ(simulation.at(1).executor().awaitedPeers(), std::vector<Rank>{0}) << "which has yet to take a message";
+}
+
+TEST(OneRoundTest, NothingIsAllocatedAfterWarmUp) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers allocate";
+  constexpr Rank kRanks = 3;
+  Simulation simulation(Topology::singleNode(kRanks), {});
+  simulation.runInTurn({Algorithm::kOneShot, SignOp::kVote, false, TieRule::kAlternate, {{100}}});
+  std::vector<Plan> plans;
+  for (Rank rank = 0; rank < kRanks; ++rank) {
+    plans.push_back(planOf(Algorithm::kOneShot, rank, Topology::singleNode(kRanks)));
+  }
+  const auto run = [&] {
+    for (Rank rank = 0; rank < kRanks; ++rank) {
+      SimulatedRank& simulated = simulation.at(rank);
+      simulated.executor().start(plans[static_cast<std::size_t>(rank)], simulated.batch());
+    }
+    for (bool is_open = true; is_open;) {
+      is_open = false;
+      for (Rank rank = 0; rank < kRanks; ++rank) {
+        Executor& executor = simulation.at(rank).executor();
+        if (!executor.finished()) executor.progress();
+        if (!executor.finished()) is_open = true;
+      }
+    }
+  };
+  for (int round = 0; round < 5; ++round) run();
+  const std::size_t before = allocationCount();
+  for (int round = 0; round < 20; ++round) run();
+  EXPECT_EQ(allocationCount() - before, 0U);
+}
+
+}  // namespace
+}  // namespace signccl
