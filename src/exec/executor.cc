@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "schedule/slices.h"
 
 namespace signccl {
 namespace {
@@ -53,7 +54,7 @@ void Executor::start(const Plan& plan, const Batch& batch) {
   exchange_.plan = &plan;
   exchange_.batch = &batch;
   exchange_.layout = &layout_;
-  exchange_.nslices = sliceCount(batch.nwords, options_.slice_bytes / sizeof(Word), batch.rules.nranks);
+  exchange_.nslices = sliceCount(batch.nwords, options_.slice_bytes / sizeof(Word), batch.rules);
   exchange_.store = batch.userBytes() >= options_.streaming_bytes ? Store::kStreaming : Store::kCached;
   encode_first_ = batch.mustEncodeFirst();
   if (batch.rules.op == SignOp::kAvg) prepareMeans();

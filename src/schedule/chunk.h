@@ -2,7 +2,6 @@
 #ifndef SIGNCCL_SCHEDULE_CHUNK_H_
 #define SIGNCCL_SCHEDULE_CHUNK_H_
 
-#include <algorithm>
 #include <cstddef>
 
 namespace signccl {
@@ -51,29 +50,6 @@ constexpr WordRange chunkRange(std::size_t nwords, int nchunks, ChunkRun run) {
 
 constexpr WordRange chunkRange(std::size_t nwords, int nchunks, int chunk) {
   return chunkRange(nwords, nchunks, ChunkRun{chunk, 1});
-}
-
-/// How large slices are where nobody says otherwise: such that chunks have 32 KiB, since each chunk is a message, but
-/// from 128 KiB to 1 MiB, since ranks hold several slices at a time.
-constexpr std::size_t defaultSliceWords(int nranks) {
-  constexpr std::size_t kLeast = std::size_t{16} * 1024;
-  constexpr std::size_t kMost = std::size_t{128} * 1024;
-  constexpr std::size_t kChunkWords = std::size_t{4} * 1024;
-  return std::clamp(static_cast<std::size_t>(nranks) * kChunkWords, kLeast, kMost);
-}
-
-/// Slices of a vector of `nwords` words, at least 1: of `slice_words` at most, 0 standing for the default; and at least
-/// four, so that stations overlap and threads share the work, unless slices or chunks would become tiny. It depends on
-/// nothing in which ranks may differ: all must cut alike.
-constexpr std::size_t sliceCount(std::size_t nwords, std::size_t slice_words, int nranks) {
-  constexpr std::size_t kFewestSlices = 4;
-  constexpr std::size_t kSmallestSliceWords = 4096;
-  constexpr std::size_t kSmallestChunkWords = 512;
-  const std::size_t most = slice_words == 0 ? defaultSliceWords(nranks) : slice_words;
-  const std::size_t smallest = std::max(kSmallestSliceWords, static_cast<std::size_t>(nranks) * kSmallestChunkWords);
-  if (nwords <= most && nwords < smallest) return 1;  // spares small vectors the divisions
-  const std::size_t needed = nwords / most + (nwords % most == 0 ? 0 : 1);
-  return std::max({std::size_t{1}, needed, std::min(kFewestSlices, nwords / smallest)});
 }
 
 }  // namespace signccl

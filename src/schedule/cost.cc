@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "schedule/chunk.h"
 #include "schedule/knomial.h"
+#include "schedule/slices.h"
 
 namespace signccl {
 namespace {
@@ -51,7 +52,7 @@ class Estimator {
       : shape_(shape),
         rules_(rules),
         nwords_(wordsFor(count)),
-        nslices_(static_cast<double>(sliceCount(nwords_, model.slice_words, shape_.nranks))),
+        nslices_(static_cast<double>(sliceCount(nwords_, model.slice_words, rules))),
         model_(model) {}
 
   CostEstimate oneShot() {

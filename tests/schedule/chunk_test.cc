@@ -51,28 +51,5 @@ TEST(ChunkTest, WordsForRoundsUp) {
   EXPECT_EQ(wordsFor(std::numeric_limits<std::size_t>::max()), (std::numeric_limits<std::size_t>::max() >> 6) + 1);
 }
 
-TEST(SliceTest, VectorsAreCutIntoSlicesOfAtMostTheGivenWords) {
-  EXPECT_EQ(sliceCount(0, 8, 4), 1U);
-  EXPECT_EQ(sliceCount(8, 8, 4), 1U);
-  EXPECT_EQ(sliceCount(9, 8, 4), 2U);
-  EXPECT_EQ(sliceCount(std::size_t{1} << 40, 8, 4), std::size_t{1} << 37);
-}
-
-TEST(SliceTest, VectorsOfSomeSizeAreCutIntoFourUnlessSlicesWouldBeTiny) {
-  EXPECT_EQ(sliceCount(4095, 0, 4), 1U);
-  EXPECT_EQ(sliceCount(8'192, 0, 4), 2U);
-  EXPECT_EQ(sliceCount(16'384, 0, 4), 4U);
-}
-
-TEST(SliceTest, ManyRanksGetLargerSlicesByDefault) {
-  EXPECT_EQ(defaultSliceWords(2), defaultSliceWords(4));
-  EXPECT_EQ(defaultSliceWords(8), 2 * defaultSliceWords(4));
-  EXPECT_EQ(defaultSliceWords(32), defaultSliceWords(4096)) << "scratch memory has a limit";
-  // Four slices for 64 ranks too, once their chunks have 4 KiB.
-  EXPECT_EQ(sliceCount(32'768, 0, 64), 1U);
-  EXPECT_EQ(sliceCount(131'072, 0, 64), 4U);
-  EXPECT_EQ(sliceCount(32'768, 16'384, 64), 2U) << "what the user says goes before";
-}
-
 }  // namespace
 }  // namespace signccl

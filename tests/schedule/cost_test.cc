@@ -6,6 +6,7 @@
 
 #include "build_all.h"
 #include "schedule/chunk.h"
+#include "schedule/slices.h"
 #include "schedule/traffic.h"
 
 namespace signccl {
@@ -124,7 +125,7 @@ TEST(CostTest, OfFewWordsOnlySomeRanksHaveAChunk) {
 TEST(CostTest, EverySliceHasMessagesAndTheyOverlapWithTheLink) {
   constexpr std::size_t kWordsOfFourSlices = std::size_t{4} * 16 * 1024;
   constexpr std::size_t kLarge = kWordsOfFourSlices * kElementsPerWord;
-  static_assert(sliceCount(kWordsOfFourSlices, 0, 4) == 4);
+  ASSERT_EQ(sliceCount(kWordsOfFourSlices, 0, kVoteOf4), 4U);
   const Topology topology = Topology::singleNode(4);
   CostModel model{{0, 1, 0, 0}, {}, 0};
   EXPECT_DOUBLE_EQ(estimate(Algorithm::kOneShot, topology, kVoteOf4, kLarge, model).time_us, 4 * 3);
