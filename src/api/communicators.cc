@@ -88,21 +88,27 @@ JoinOptions joinOptions(int nranks, const signcclUniqueId& id, int rank, const s
   return join;
 }
 
+/// Now, or at the end of the group.
+void carryOut(GroupScope::Join join) {
+  if (GroupScope::current().isOpen()) {
+    GroupScope::current().noteJoin(std::move(join));
+    return;
+  }
+  join.start();
+  join.finish();
+}
+
 void initRank(signcclComm_t* comm, int nranks, const signcclUniqueId& id, int rank, const signcclConfig_t* config) {
   require(comm != nullptr, "comm is NULL");
   checkRanks(nranks, rank);
   const Settings settings = loadSettings();
   const CommOptions options = makeOptions({}, config, settings);
   const auto joining = std::make_shared<Joining>(joinOptions(nranks, id, rank, config, options, settings));
-  auto wait = [comm, options, joining] {
-    std::unique_ptr<Group> group = joining->finish(std::chrono::steady_clock::now() + options.timeout);
-    *comm = makeHandle(std::make_unique<Communicator>(std::move(group), options));
-  };
-  if (GroupScope::current().isOpen()) {
-    GroupScope::current().noteJoin(std::move(wait));
-  } else {
-    wait();
-  }
+  carryOut({[] {},
+            [comm, options, joining] {
+              std::unique_ptr<Group> group = joining->finish(std::chrono::steady_clock::now() + options.timeout);
+              *comm = makeHandle(std::make_unique<Communicator>(std::move(group), options));
+            }});
 }
 
 void initAll(signcclComm_t* comms, int nranks, const int* devlist) {
@@ -125,15 +131,11 @@ void split(signcclComm_t handle, int color, int key, signcclComm_t* newcomm, con
                 "color is " + std::to_string(color) + ", expected >= 0 or SIGNCCL_SPLIT_NOCOLOR (-1)");
   }
   comm->comm->postSplit(color, key, loadOptions(comm->comm->options(), config));
-  auto wait = [comm, newcomm] {
-    std::unique_ptr<Communicator> made = comm->comm->awaitSplit();
-    *newcomm = made ? makeHandle(std::move(made)) : nullptr;
-  };
-  if (GroupScope::current().isOpen()) {
-    GroupScope::current().noteJoin(std::move(wait));
-  } else {
-    wait();
-  }
+  carryOut({[comm] { comm->comm->joinSplit(); },
+            [comm, newcomm] {
+              std::unique_ptr<Communicator> made = comm->comm->awaitSplit();
+              *newcomm = made ? makeHandle(std::move(made)) : nullptr;
+            }});
 }
 
 void getStats(signcclComm_t handle, signcclCommStats_t* stats) {

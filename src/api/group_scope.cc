@@ -30,7 +30,7 @@ void GroupScope::note(CommPointer comm, const CheckedCollective& collective, sig
   calls_.push_back(std::move(call));
 }
 
-void GroupScope::noteJoin(std::function<void()> join) {
+void GroupScope::noteJoin(Join join) {
   if (!calls_.empty()) throw Error(signcclInvalidUsage, "a group that holds collectives cannot make communicators");
   joins_.push_back(std::move(join));
 }
@@ -39,7 +39,9 @@ void GroupScope::end() {
   if (depth_ == 0) throw Error(signcclInvalidUsage, "signcclGroupEnd() without signcclGroupStart()");
   if (--depth_ > 0) return;
   first_error_ = nullptr;
-  for (const auto& join : std::exchange(joins_, {})) attempt(join);
+  std::vector<Join> joins = std::exchange(joins_, {});
+  std::erase_if(joins, [&](const Join& join) { return !attempt(join.start); });
+  for (const Join& join : joins) attempt(join.finish);
   collectExchanges();
   for (Exchange& exchange : exchanges()) submit(exchange);
   driveAll();
@@ -126,11 +128,14 @@ void GroupScope::driveAll() {
   }
 }
 
-void GroupScope::attempt(const std::function<void()>& action) {
+/// True if it went well.
+bool GroupScope::attempt(const std::function<void()>& action) {
   try {
     action();
+    return true;
   } catch (...) {
     if (!first_error_) first_error_ = std::current_exception();
+    return false;
   }
 }
 

@@ -25,9 +25,14 @@ class GroupScope {
   /// Throws signcclInvalidUsage if the group holds initialisations.
   void note(CommPointer comm, const CheckedCollective& collective, signcclRequest_t* request);
 
-  /// Notes the second, waiting half of an initialisation or split whose first half is done.
-  /// Throws signcclInvalidUsage if the group holds collectives.
-  void noteJoin(std::function<void()> join);
+  /// What is left to do of an initialisation or split that has begun. Both may wait for other ranks.
+  struct Join {
+    std::function<void()> start;   ///< waits for no rank of the group that has not begun
+    std::function<void()> finish;  ///< if that went well; waits for no rank of the group that has not started
+  };
+
+  /// Notes an initialisation or split. Throws signcclInvalidUsage if the group holds collectives.
+  void noteJoin(Join join);
 
   /// Ends the group and, if it is the outermost, carries it out. Throws the first error after everything was tried.
   void end();
@@ -53,11 +58,11 @@ class GroupScope {
   Exchange& exchangeFor(const Call& call);
   void submit(Exchange& exchange);
   void driveAll();
-  void attempt(const std::function<void()>& action);
+  bool attempt(const std::function<void()>& action);
 
   int depth_ = 0;
   std::vector<Call> calls_;
-  std::vector<std::function<void()>> joins_;
+  std::vector<Join> joins_;
   std::vector<Exchange> exchanges_;  ///< the first nexchanges_ are of the group that is being carried out
   std::size_t nexchanges_ = 0;
   std::vector<Exchange*> open_;  ///< those that driveAll() waits for

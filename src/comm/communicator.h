@@ -80,9 +80,11 @@ class Communicator {
   /// signcclSuccess, signcclInProgress or the failure. Any thread.
   [[nodiscard]] signcclResult_t asyncError() const;
 
-  /// Takes part in a split; awaitSplit() must follow. No operation may be under way.
+  /// Takes part in a split; joinSplit() and awaitSplit() must follow. No operation may be under way.
   void postSplit(int color, int key, const CommOptions& options);
-  /// The new communicator, null for a negative color.
+  /// Once all ranks that the thread drives have posted theirs. Throws Error; then awaitSplit() may not follow.
+  void joinSplit() { group_->joinSplit(deadline()); }
+  /// Once all ranks that the thread drives have joined. The new communicator, null for a negative color.
   std::unique_ptr<Communicator> awaitSplit();
 
   [[nodiscard]] CommCounters counters() const;

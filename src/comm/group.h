@@ -74,7 +74,11 @@ class Group {
   /// the group fails with signcclInvalidUsage.
   virtual void postSplit(int color, int key, const SharedSettings& settings) = 0;
 
-  /// Waits for the other ranks' postSplit() and gives the new group, null for a negative color.
+  /// Waits for the other ranks' postSplit() and starts to join the new group. Apart from awaitSplit(), which must
+  /// follow, so that one thread may take several ranks through a split.
+  virtual void joinSplit(Deadline deadline) = 0;
+
+  /// Waits for the other ranks' joinSplit() and gives the new group, null for a negative color.
   virtual std::unique_ptr<Group> awaitSplit(Deadline deadline) = 0;
 };
 

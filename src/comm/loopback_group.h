@@ -40,6 +40,7 @@ class LoopbackGroup final : public Group {
   void leave() noexcept override;
   bool allLeft() override { return true; }
   void postSplit(int color, int key, const SharedSettings& settings) override;
+  void joinSplit(Deadline /*deadline*/) override {}
   std::unique_ptr<Group> awaitSplit(Deadline deadline) override;
 
  private:

@@ -110,11 +110,11 @@ void ProcessGroup::postSplit(int color, int key, const SharedSettings& settings)
   member_->gather(kAddressGathering + ++splits_, encodeChoice(choice));
 }
 
-std::unique_ptr<Group> ProcessGroup::awaitSplit(Deadline deadline) {
+void ProcessGroup::joinSplit(Deadline deadline) {
   const std::shared_ptr<Hub> hub = std::move(split_hub_);
   const std::vector<std::string> parts = member_->awaitGathered(kAddressGathering + splits_, deadline);
   const int color = decodeChoice(rank(), parts[static_cast<std::size_t>(rank())]).color;
-  if (color < 0) return nullptr;
+  if (color < 0) return;
   const std::vector<Choice> choices = choicesOfColor(color, parts);
   const Choice& first = choices.front();
   if (first.rank != rank()) hub->close();
@@ -132,7 +132,12 @@ std::unique_ptr<Group> ProcessGroup::awaitSplit(Deadline deadline) {
   options.network = network_;
   options.network.host_id = "node " + std::to_string(topology_.nodeOf(rank()));
   options.parent = member_;
-  return Joining(options).finish(deadline);
+  split_joining_ = std::make_unique<Joining>(options);
+}
+
+std::unique_ptr<Group> ProcessGroup::awaitSplit(Deadline deadline) {
+  const std::unique_ptr<Joining> joining = std::move(split_joining_);
+  return joining ? joining->finish(deadline) : nullptr;
 }
 
 }  // namespace signccl

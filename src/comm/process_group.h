@@ -12,6 +12,8 @@
 
 namespace signccl {
 
+class Joining;
+
 class ProcessGroup final : public Group {
  public:
   /// `member` is ready, and `transport` the one whose address it told. `net` is for the groups of splits.
@@ -37,6 +39,7 @@ class ProcessGroup final : public Group {
   void leave() noexcept override { member_->leave(); }
   bool allLeft() override { return member_->allLeft(); }
   void postSplit(int color, int key, const SharedSettings& settings) override;
+  void joinSplit(Deadline deadline) override;
   std::unique_ptr<Group> awaitSplit(Deadline deadline) override;
 
  private:
@@ -50,6 +53,7 @@ class ProcessGroup final : public Group {
   std::uint64_t splits_ = 0;        ///< postSplit() calls so far
   std::shared_ptr<Hub> split_hub_;  ///< of the group to come, if this rank turns out to be its first
   SharedSettings split_settings_;
+  std::unique_ptr<Joining> split_joining_;  ///< null if this rank has no part in the group to come
 };
 
 }  // namespace signccl

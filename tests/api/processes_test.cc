@@ -151,5 +151,57 @@ TEST(ProcessTest, SplitGivesGroupsThatWork) {
   processes.expectSuccess();
 }
 
+/// Calls `call(i)` for the two ranks of a thread as a group.
+template <typename Call>
+signcclResult_t inOneGroup(Call&& call) {
+  signcclResult_t first_error = signcclGroupStart();
+  for (int i = 0; i < 2; ++i) {
+    const signcclResult_t result = call(i);
+    if (first_error == signcclSuccess) first_error = result;
+  }
+  const signcclResult_t end = signcclGroupEnd();
+  return first_error == signcclSuccess ? end : first_error;
+}
+
+/// Two ranks of one thread vote with those of the other processes; all cast the same signs.
+signcclResult_t voteInOneGroup(const std::array<signcclComm_t, 2>& comms) {
+  const std::vector<float> votes(1000, -2.5F);
+  std::array<std::vector<float>, 2> results = {std::vector<float>(votes.size()), std::vector<float>(votes.size())};
+  const signcclResult_t result = inOneGroup([&](int i) {
+    const auto number = static_cast<std::size_t>(i);
+    return signcclAllReduceVote(votes.data(), results[number].data(), votes.size(), signcclFloat32, signcclFloat32,
+                                nullptr, comms[number], nullptr);
+  });
+  if (result != signcclSuccess) return result;
+  const std::vector<float> expected(votes.size(), -1.0F);
+  return results[0] == expected && results[1] == expected ? signcclSuccess : signcclInternalError;
+}
+
+Processes::Said splitAsOneThread(int process, const signcclUniqueId& id, bool stays_together) {
+  std::array<signcclComm_t, 2> all{};
+  std::array<signcclComm_t, 2> parts{};
+  signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
+  config.timeoutMs = 20'000;
+  signcclResult_t result =
+      inOneGroup([&](int i) { return signcclCommInitRankConfig(&all[i], 4, id, 2 * process + i, &config); });
+  if (result == signcclSuccess) {
+    result = inOneGroup([&](int i) { return signcclCommSplit(all[i], stays_together ? 0 : i, 0, &parts[i], nullptr); });
+  }
+  if (result == signcclSuccess) result = voteInOneGroup(parts);
+  if (result == signcclSuccess) result = voteInOneGroup(all);
+  const std::string text = signcclGetLastError(nullptr);
+  for (const signcclComm_t comm : parts) signcclCommDestroy(comm);
+  for (const signcclComm_t comm : all) signcclCommDestroy(comm);
+  return {result, text};
+}
+
+TEST(ProcessTest, ThreadThatDrivesSeveralRanksTakesThemThroughASplit) {
+  for (const bool stays_together : {true, false}) {
+    const Processes processes(
+        2, [&](int process, const signcclUniqueId& id) { return splitAsOneThread(process, id, stays_together); });
+    processes.expectSuccess();
+  }
+}
+
 }  // namespace
 }  // namespace signccl

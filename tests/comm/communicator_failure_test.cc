@@ -181,6 +181,7 @@ class RewiredGroup final : public Group {
   void postSplit(int color, int key, const SharedSettings& settings) override {
     inner_->postSplit(color, key, settings);
   }
+  void joinSplit(Deadline deadline) override { inner_->joinSplit(deadline); }
   std::unique_ptr<Group> awaitSplit(Deadline deadline) override { return inner_->awaitSplit(deadline); }
 
  private:
