@@ -30,7 +30,9 @@ int runBody(Exchange& exchange, const std::function<int(Exchange&)>& body) {
 
 int runForked(int nprocesses, const std::string& name, const std::function<int(Exchange&)>& body) {
   ListeningSocket socket(Address{"127.0.0.1", 0});
-  Party party{.place = {0, nprocesses, "-p"}, .secret = makeSecret()};
+  Party party;
+  party.place = {0, nprocesses, "-p"};
+  party.secret = makeSecret();
   LocalProcesses processes(nprocesses);
   if (!processes.child()) {
     {
