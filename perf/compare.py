@@ -30,8 +30,9 @@ def add_common_options(parser):
     parser.add_argument("--iters", type=parse.positive, help="timed iterations of a run; default by size")
     parser.add_argument("--warmup", type=parse.positive, help="untimed ones; default by size")
     parser.add_argument("--in-place", action="store_true", help="one buffer per rank for input and result")
-    parser.add_argument("--ranks-as", choices=["auto", "processes", "threads"], default="auto",
-                        help="our ranks on this machine; auto: processes if the program has them")
+    parser.add_argument("--ranks-as", choices=["auto", "mpirun", "processes", "threads"], default="auto",
+                        help="our ranks on this machine; mpirun: processes that it starts and binds to cores as the peers';"
+                             " auto: processes if the program has them")
     parser.add_argument("--out", type=Path, default=launch.ROOT / "build/compare", help="folder of the results")
     parser.add_argument("--timeout", type=parse.positive, default=300, help="seconds for one run (default 300)")
 
@@ -70,6 +71,11 @@ def measure(place, options, temporary):
 
 def main(arguments):
     options = parse_arguments(arguments)
+    try:  # before the minutes that measuring takes
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"perf/compare.py: --out {options.out} cannot be a folder: {error.strerror}", file=sys.stderr)
+        return 2
     measured, status = launch.measure_at_place("perf/compare.py", options, options.ranks_as,
                                                lambda place, folder: measure(place, options, folder))
     if measured is None:
@@ -77,7 +83,6 @@ def main(arguments):
     place, results = measured
     document = report.document(results, place.description, place.rate_bits, options, sys.argv)
     text = report.markdown(document)
-    options.out.mkdir(parents=True, exist_ok=True)
     report.write_json(options.out / "results.json", document)
     (options.out / "results.md").write_text(text, encoding="utf-8")
     (options.out / "plot.svg").write_text(plot.svg(document), encoding="utf-8")

@@ -38,7 +38,7 @@ def contenders(ops, peers):
 def iterations(count, crosses_network, warmup=None, iters=None):
     """Untimed and timed iterations of one run: as many as take about a second or two, if nobody says otherwise."""
     if count <= LATENCY_COUNT:
-        default = (200, 2000) if crosses_network else (2000, 20000)
+        default = (200, 2000) if crosses_network else (20_000, 200_000)
     elif count < 1 << 22:
         default = (2, 20)
     else:

@@ -119,15 +119,21 @@ class Shm:
         if self._ranks_as == "auto":
             text = execute([str(self.programs.ours), "--help"], self.timeout)
             self._ranks_as = "processes" if has_processes(text) else "threads"
+        if self._ranks_as == "mpirun":
+            execute([*self.mpirun(), str(self.programs.ours), *arguments], self.timeout)
+            return
         option = {"processes": "-p", "threads": "-t"}[self._ranks_as]
         execute([str(self.programs.ours), *arguments, option, str(self.nranks)], self.timeout)
+
+    def mpirun(self):
+        return ["mpirun", "-np", str(self.nranks), "--oversubscribe"]
 
     def measure(self, run):
         if run.contender.ours:
             self.run_ours(ours_arguments(run))
         else:
-            execute(["mpirun", "-np", str(self.nranks), "--oversubscribe", *run.contender.mpi_arguments,
-                     *mpi_arguments(self.programs.mpi, run)], self.timeout)
+            execute([*self.mpirun(), *run.contender.mpi_arguments, *mpi_arguments(self.programs.mpi, run)],
+                    self.timeout)
         return read(run, self.nranks, 1 if self._ranks_as == "threads" else self.nranks)
 
 

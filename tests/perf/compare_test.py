@@ -104,7 +104,7 @@ class ContendersTest(unittest.TestCase):
         self.assertEqual(contenders([], []), [])
 
     def test_iterations_can_be_chosen(self):
-        self.assertEqual(iterations(8, False), (2000, 20000))
+        self.assertEqual(iterations(8, False), (20_000, 200_000))
         self.assertEqual(iterations(1 << 26, True, warmup=4), (4, 3))
         self.assertEqual(iterations(1 << 26, True, iters=9), (1, 9))
 
@@ -196,6 +196,12 @@ class ArgumentsTest(unittest.TestCase):
         self.assertRegex(self.message("shm", "--count", "many"), "'many' is not a number of elements")
         self.assertRegex(self.message("hosts", "--hosts", "0", "--latency"), "not a whole number from 1 on")
         self.assertRegex(self.message("shm", "--latency", "--peers", "nccl"), "invalid choice: 'nccl'")
+
+    def test_a_folder_that_cannot_be_is_told_before_anything_is_measured(self):
+        errors = io.StringIO()
+        with tempfile.NamedTemporaryFile() as file, contextlib.redirect_stderr(errors):
+            self.assertEqual(compare.main(["shm", "--latency", "--out", f"{file.name}/results"]), 2)
+        self.assertRegex(errors.getvalue(), "--out .*/results cannot be a folder: Not a directory")
 
     def test_ranks_are_those_of_all_hosts(self):
         options = compare.parse_arguments(["hosts", "--hosts", "3", "--per-host", "2", "--latency", "--count", "1M"])
