@@ -155,7 +155,7 @@ TEST(ProcessTest, SplitGivesGroupsThatWork) {
 template <typename Call>
 signcclResult_t inOneGroup(Call&& call) {
   signcclResult_t first_error = signcclGroupStart();
-  for (int i = 0; i < 2; ++i) {
+  for (std::size_t i = 0; i < 2; ++i) {
     const signcclResult_t result = call(i);
     if (first_error == signcclSuccess) first_error = result;
   }
@@ -167,10 +167,9 @@ signcclResult_t inOneGroup(Call&& call) {
 signcclResult_t voteInOneGroup(const std::array<signcclComm_t, 2>& comms) {
   const std::vector<float> votes(1000, -2.5F);
   std::array<std::vector<float>, 2> results = {std::vector<float>(votes.size()), std::vector<float>(votes.size())};
-  const signcclResult_t result = inOneGroup([&](int i) {
-    const auto number = static_cast<std::size_t>(i);
-    return signcclAllReduceVote(votes.data(), results[number].data(), votes.size(), signcclFloat32, signcclFloat32,
-                                nullptr, comms[number], nullptr);
+  const signcclResult_t result = inOneGroup([&](std::size_t i) {
+    return signcclAllReduceVote(votes.data(), results[i].data(), votes.size(), signcclFloat32, signcclFloat32, nullptr,
+                                comms[i], nullptr);
   });
   if (result != signcclSuccess) return result;
   const std::vector<float> expected(votes.size(), -1.0F);
@@ -182,10 +181,13 @@ Processes::Said splitAsOneThread(int process, const signcclUniqueId& id, bool st
   std::array<signcclComm_t, 2> parts{};
   signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
   config.timeoutMs = 20'000;
-  signcclResult_t result =
-      inOneGroup([&](int i) { return signcclCommInitRankConfig(&all[i], 4, id, 2 * process + i, &config); });
+  signcclResult_t result = inOneGroup([&](std::size_t i) {
+    return signcclCommInitRankConfig(&all[i], 4, id, 2 * process + static_cast<int>(i), &config);
+  });
   if (result == signcclSuccess) {
-    result = inOneGroup([&](int i) { return signcclCommSplit(all[i], stays_together ? 0 : i, 0, &parts[i], nullptr); });
+    result = inOneGroup([&](std::size_t i) {
+      return signcclCommSplit(all[i], stays_together ? 0 : static_cast<int>(i), 0, &parts[i], nullptr);
+    });
   }
   if (result == signcclSuccess) result = voteInOneGroup(parts);
   if (result == signcclSuccess) result = voteInOneGroup(all);

@@ -38,7 +38,7 @@ TEST(OneRoundTest, RanksWithLanesAndWithoutUnderstandEachOther) {
   TraceWriter writer("/dev/null");
   for (const int nranks : {2, 3, 4, 7}) {
     Simulation simulation(Topology::singleNode(nranks), {}, Faults{.seed = 5, .delay = 0.5}, &writer);
-    for (const std::size_t count : {1, 64, 65, 5'000, 60'000}) {
+    for (const std::size_t count : std::initializer_list<std::size_t>{1, 64, 65, 5'000, 60'000}) {
       for (const bool is_ternary : {false, true}) {
         for (const SignOp op : {SignOp::kVote, SignOp::kAvg}) {
           const TieRule tie = op == SignOp::kVote ? TieRule::kZero : TieRule::kAlternate;
