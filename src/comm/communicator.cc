@@ -118,15 +118,12 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
   return operation;
 }
 
-/// Operations end in the order in which they begin, so the one that was used longest ago is likely to be free.
 Operation& Communicator::unusedOperation() {
-  for (std::size_t i = 0; i < operations_.size(); ++i) {
-    if (next_operation_ == operations_.size()) next_operation_ = 0;
-    Operation& operation = *operations_[next_operation_++];
-    if (operation.holders.load(std::memory_order_acquire) == 0) return operation;
-  }
-  next_operation_ = operations_.size();
-  return *operations_.emplace_back(std::make_unique<Operation>());
+  if (unused_ == nullptr) unused_ = released_.exchange(nullptr, std::memory_order_acquire);
+  if (unused_ == nullptr) return *operations_.emplace_back(std::make_unique<Operation>());
+  Operation& operation = *unused_;
+  unused_ = operation.next_unused;
+  return operation;
 }
 
 void Communicator::wait(Operation& operation) {
@@ -147,14 +144,20 @@ bool Communicator::test(Operation& operation) {
   return true;
 }
 
+/// Takes no lock: a blocking call is short of time here.
 void Communicator::release(Operation& operation) {
-  if (operation.outcome.code == signcclSuccess) {
-    operation.holders.fetch_sub(1, std::memory_order_release);
-    return;
+  Failure outcome;
+  if (operation.outcome.code != signcclSuccess) outcome = operation.outcome;
+  // Nobody becomes a holder of an operation that is done, so a single one is the last.
+  const bool is_last = operation.holders.load(std::memory_order_acquire) == 1 ||
+                       operation.holders.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  if (is_last) {
+    operation.next_unused = released_.load(std::memory_order_relaxed);
+    while (!released_.compare_exchange_weak(operation.next_unused, &operation, std::memory_order_release,
+                                            std::memory_order_relaxed)) {
+    }
   }
-  const Failure outcome = operation.outcome;
-  operation.holders.fetch_sub(1, std::memory_order_release);
-  throw Error(outcome.code, outcome.message);
+  if (outcome.code != signcclSuccess) throw Error(outcome.code, outcome.message);
 }
 
 bool Communicator::step() {

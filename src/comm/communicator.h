@@ -103,7 +103,7 @@ class Communicator {
   void complete(Operation& operation);
   void failAll(const Failure& failure);
   Operation& unusedOperation();
-  static void release(Operation& operation);
+  void release(Operation& operation);
   void progressLoop();
   void linger() noexcept;
   void throwIfUnusable() const;
@@ -128,7 +128,8 @@ class Communicator {
   std::vector<Operation*> queue_;            ///< oldest first; short
   std::atomic<Operation*> front_ = nullptr;  ///< of queue_, null if that is empty; to be read without the mutex
   std::vector<std::unique_ptr<Operation>> operations_;
-  std::size_t next_operation_ = 0;  ///< where the search for one that nobody holds begins
+  Operation* unused_ = nullptr;                 ///< a list
+  std::atomic<Operation*> released_ = nullptr;  ///< a list that unused_ takes over; written without the mutex
   std::uint64_t next_exchange_ = 0;
   std::uint64_t next_call_ = 0;
   CommCounters counters_;

@@ -20,8 +20,8 @@ struct Operation {
   bool announced = false;            ///< the group was told that it lasts; driver only
   std::optional<Deadline> deadline;  ///< driver only; set when it waits
 
-  /// Those that will ask for the outcome; with none, the communicator may use the operation again.
-  std::atomic<int> holders = 0;
+  std::atomic<int> holders = 0;      ///< those that will ask for the outcome
+  Operation* next_unused = nullptr;  ///< the next in a list of operations that nobody holds
   std::atomic<bool> done = false;
   Failure outcome;  ///< code signcclSuccess if it went well; written before `done`
 };
