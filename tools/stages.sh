@@ -17,3 +17,13 @@ quietly() {
     return 1
   fi
 }
+
+# show_tests <log> <ctest argument>...: runs tests; shows failures with their output and the closing lines. The log has a
+# line for each test.
+show_tests() {
+  local log=$1
+  shift
+  mkdir -p "$(dirname "$log")"
+  ctest --parallel "$(nproc)" "$@" | tee "$log" |
+    grep --line-buffered -vE '^ +Start +[0-9]+: | Passed +[0-9.]+ sec *$'
+}

@@ -18,7 +18,7 @@ std::size_t sliceCount(std::size_t nwords, std::size_t slice_words, const CountR
   constexpr std::size_t kFewestSlices = 4;
   constexpr std::size_t kSmallestSliceWords = 4096;
   constexpr std::size_t kSmallestChunkWords = 512;
-  if (nwords < kSmallestSliceWords && (slice_words == 0 || nwords <= slice_words)) return 1;  // at once
+  if (nwords < kSmallestSliceWords && (slice_words == 0 || nwords <= slice_words)) return 1;  // before the divisions
   const std::size_t most = slice_words == 0 ? defaultSliceWords(rules) : slice_words;
   const std::size_t needed = nwords / most + (nwords % most == 0 ? 0 : 1);
   const std::size_t smallest =

@@ -168,22 +168,6 @@ TEST(ExecutorTypesTest, EveryPairOfTypesGivesTheReferenceResult) {
   }
 }
 
-/// Starts and finishes an exchange on all ranks without looking at the results.
-void runOnce(Simulation& simulation, const std::vector<const Plan*>& plans) {
-  for (Rank rank = 0; rank < simulation.nranks(); ++rank) {
-    SimulatedRank& simulated = simulation.at(rank);
-    simulated.executor().start(*plans[static_cast<std::size_t>(rank)], simulated.batch());
-  }
-  for (bool is_open = true; is_open;) {
-    is_open = false;
-    for (Rank rank = 0; rank < simulation.nranks(); ++rank) {
-      Executor& executor = simulation.at(rank).executor();
-      if (!executor.finished()) executor.progress();
-      if (!executor.finished()) is_open = true;
-    }
-  }
-}
-
 TEST(ExecutorScratchTest, NothingIsAllocatedAfterWarmUp) {
   if (kSanitized) GTEST_SKIP() << "sanitizers allocate";
   for (const int nthreads : {1, 2}) {
@@ -192,19 +176,14 @@ TEST(ExecutorScratchTest, NothingIsAllocatedAfterWarmUp) {
     Simulation simulation(topology, {.nthreads = nthreads, .slice_bytes = 2048});
     const ExchangeShape shape{Algorithm::kRing, SignOp::kAvg, false, TieRule::kAlternate, {{50'000}, {1'000}}};
     simulation.runInTurn(shape);
-    std::vector<Plan> plans;
-    for (Rank rank = 0; rank < kRanks; ++rank) {
-      plans.push_back(compilePlan(buildSchedule(shape.algorithm, rank, topology), simulation.at(rank).batch().rules));
-    }
-    const std::vector<const Plan*> pointers = {&plans[0], &plans[1], &plans[2]};
-    for (int round = 0; round < 50; ++round) runOnce(simulation, pointers);
+    for (int round = 0; round < 50; ++round) simulation.repeat();
     const std::size_t scratch = simulation.at(0).executor().scratchBytes();
     // How many messages wait and which thread counts vary, so a list may still grow now and then; but what every
     // exchange allocates is seen in every stretch.
     std::size_t allocations = 1;
     for (int stretch = 0; stretch < 20 && allocations > 0; ++stretch) {
       const std::size_t before = allocationCount();
-      for (int round = 0; round < 5; ++round) runOnce(simulation, pointers);
+      for (int round = 0; round < 5; ++round) simulation.repeat();
       allocations = allocationCount() - before;
     }
     EXPECT_EQ(allocations, 0U) << nthreads << " threads";

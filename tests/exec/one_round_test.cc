@@ -76,30 +76,11 @@ TEST(OneRoundTest, RankThatYetHasToTakeAMessageIsAwaited) {
 
 TEST(OneRoundTest, NothingIsAllocatedAfterWarmUp) {
   if (kSanitized) GTEST_SKIP() << "sanitizers allocate";
-  constexpr Rank kRanks = 3;
-  Simulation simulation(Topology::singleNode(kRanks), {});
+  Simulation simulation(Topology::singleNode(3), {});
   simulation.runInTurn({Algorithm::kOneShot, SignOp::kVote, false, TieRule::kAlternate, {{100}}});
-  std::vector<Plan> plans;
-  for (Rank rank = 0; rank < kRanks; ++rank) {
-    plans.push_back(planOf(Algorithm::kOneShot, rank, Topology::singleNode(kRanks)));
-  }
-  const auto run = [&] {
-    for (Rank rank = 0; rank < kRanks; ++rank) {
-      SimulatedRank& simulated = simulation.at(rank);
-      simulated.executor().start(plans[static_cast<std::size_t>(rank)], simulated.batch());
-    }
-    for (bool is_open = true; is_open;) {
-      is_open = false;
-      for (Rank rank = 0; rank < kRanks; ++rank) {
-        Executor& executor = simulation.at(rank).executor();
-        if (!executor.finished()) executor.progress();
-        if (!executor.finished()) is_open = true;
-      }
-    }
-  };
-  for (int round = 0; round < 5; ++round) run();
+  for (int round = 0; round < 5; ++round) simulation.repeat();
   const std::size_t before = allocationCount();
-  for (int round = 0; round < 20; ++round) run();
+  for (int round = 0; round < 20; ++round) simulation.repeat();
   EXPECT_EQ(allocationCount() - before, 0U);
 }
 

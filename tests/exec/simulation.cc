@@ -73,7 +73,9 @@ void SimulatedRank::start(const ExchangeShape& shape, std::uint64_t exchange, st
                 .recvtype = call.recvtype,
                 .call = first_call + i});
   }
-  if (batch_.nwords > 0) executor_->start(planOf(shape.algorithm, batch_.rules), batch_);
+  if (batch_.nwords == 0) return;
+  plan_ = &planOf(shape.algorithm, batch_.rules);
+  startAgain();
 }
 
 const Plan& SimulatedRank::planOf(Algorithm algorithm, const CountRules& rules) {
@@ -149,6 +151,18 @@ void Simulation::runInThreads(const ExchangeShape& shape) {
   });
   for (Rank rank = 0; rank < nranks(); ++rank) ASSERT_TRUE(at(rank).executor().finished()) << "rank " << rank;
   expectReference(shape);
+}
+
+void Simulation::repeat() {
+  for (const auto& rank : ranks_) rank->startAgain();
+  for (bool is_open = true; is_open;) {
+    is_open = false;
+    for (const auto& rank : ranks_) {
+      Executor& executor = rank->executor();
+      if (!executor.finished()) executor.progress();
+      if (!executor.finished()) is_open = true;
+    }
+  }
 }
 
 void Simulation::settle(const std::vector<Rank>& ranks) {

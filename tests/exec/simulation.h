@@ -45,6 +45,9 @@ class SimulatedRank {
   /// Draws new inputs and begins the exchange. Calls are numbered from `first_call` on.
   void start(const ExchangeShape& shape, std::uint64_t exchange, std::uint64_t first_call);
 
+  /// Begins the last exchange once more, with the same inputs.
+  void startAgain() { executor_->start(*plan_, batch_); }
+
   [[nodiscard]] Executor& executor() { return *executor_; }
   [[nodiscard]] Transport& transport() { return *transport_; }
   [[nodiscard]] const Batch& batch() const { return batch_; }
@@ -71,6 +74,7 @@ class SimulatedRank {
   const Topology& topology_;
   std::mt19937_64 random_;
   std::map<std::tuple<Algorithm, SignOp, int, bool>, Plan> plans_;
+  const Plan* plan_ = nullptr;  ///< of the last exchange, which had elements
   Batch batch_;
   std::vector<CallBuffers> calls_;
   std::unique_ptr<Transport> transport_;
@@ -90,6 +94,9 @@ class Simulation {
 
   /// The same with a thread per rank.
   void runInThreads(const ExchangeShape& shape);
+
+  /// Runs the last exchange once more, in one thread, without a look at the results.
+  void repeat();
 
   /// Begins an exchange on one rank.
   void start(Rank rank, const ExchangeShape& shape);
