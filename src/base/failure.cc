@@ -1,6 +1,38 @@
 #include "base/failure.h"
 
+#include <new>
+#include <system_error>
+
+#include "base/error.h"
+
 namespace signccl {
+namespace {
+
+Failure describe(const std::exception_ptr& exception) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const Error& error) {
+    return {error.code(), error.what()};
+  } catch (const std::bad_alloc&) {
+    return {signcclSystemError, "out of memory"};
+  } catch (const std::system_error& error) {
+    return {signcclSystemError, error.what()};
+  } catch (const std::exception& error) {
+    return {signcclInternalError, error.what()};
+  } catch (...) {
+    return {signcclInternalError, "a callback of the program threw something that is no std::exception"};
+  }
+}
+
+}  // namespace
+
+Failure failureOf(const std::exception_ptr& exception) noexcept {
+  try {
+    return describe(exception);
+  } catch (...) {
+    return {signcclSystemError, "out of memory"};  // short enough to need no memory
+  }
+}
 
 std::string rankList(const std::vector<Rank>& ranks) {
   constexpr std::size_t kShown = 8;

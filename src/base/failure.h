@@ -3,6 +3,7 @@
 #define SIGNCCL_BASE_FAILURE_H_
 
 #include <chrono>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ struct Failure {
   signcclResult_t code = signcclSuccess;
   std::string message;
 };
+
+/// What an exception that was caught says. Where memory is too short for its text, the text is "out of memory".
+Failure failureOf(const std::exception_ptr& exception) noexcept;
 
 /// "2", "2 and 3", "2, 3, 5 and 12 more"
 std::string rankList(const std::vector<Rank>& ranks);
