@@ -255,6 +255,19 @@ SIGNCCL_EXPORT signcclResult_t signcclCommAbort(signcclComm_t comm);
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommGetAsyncError(signcclComm_t comm, signcclResult_t* asyncError);
 
+/**
+ * Gives the number of the next collective of this rank. The first of a communicator has number 0, and every collective
+ * counts one, each call of a group too, in the order of the calls. Numbers key the ties of signcclTieAlternate.
+ */
+SIGNCCL_EXPORT signcclResult_t signcclCommGetCallNumber(signcclComm_t comm, uint64_t* callNumber);
+
+/**
+ * Sets the number of the next collective, so that a job that was saved and resumed goes on to the bit as if it had not
+ * stopped. All ranks must set the same number: ranks whose numbers differ get signcclInvalidUsage at the next
+ * collective.
+ */
+SIGNCCL_EXPORT signcclResult_t signcclCommSetCallNumber(signcclComm_t comm, uint64_t callNumber);
+
 /** Counters of one rank since it joined. Set `size` to sizeof(signcclCommStats_t) before the call. */
 typedef struct {
   size_t size;               /**< in: sizeof(signcclCommStats_t) */

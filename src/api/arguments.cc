@@ -160,11 +160,9 @@ CheckedCollective checkCollective(const CollectiveArguments& arguments, int nran
     checkAvgRecvType(*recvtype, nranks);
   }
   checkBuffers(arguments, sendtype, *recvtype);
-  checked.segment.send = arguments.sendbuff;
-  checked.segment.recv = arguments.recvbuff;
+  checked.segment.source = elementSource(sendtype, arguments.sendbuff);
+  checked.segment.sink = elementSink(*recvtype, arguments.recvbuff);
   checked.segment.count = arguments.count;
-  checked.segment.sendtype = sendtype;
-  checked.segment.recvtype = *recvtype;
   return checked;
 }
 

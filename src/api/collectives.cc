@@ -1,56 +1,85 @@
 // The collectives, requests and groups of the C API.
+#include <optional>
+#include <utility>
+
 #include "api/arguments.h"
 #include "api/group_scope.h"
 #include "api/guard.h"
 #include "api/handles.h"
+#include "base/error.h"
+#include "base/failure.h"
 
 namespace signccl {
 namespace {
 
+[[noreturn]] void refuseRequest() {
+  throw Error(signcclInvalidUsage, "invalid request handle: already completed or never created");
+}
+
 void runBlocking(const CollectiveArguments& arguments, signcclComm_t handle) {
   CommPointer comm = findComm(handle);
-  const CheckedCollective checked = checkCollective(arguments, comm->comm->nranks());
+  CheckedCollective checked = checkCollective(arguments, comm->comm->nranks());
   GroupScope& group = GroupScope::current();
   if (group.isOpen()) {
     group.note(std::move(comm), checked, nullptr);
     return;
   }
-  Operation& operation = comm->comm->submit(checked.rules, {&checked.segment, 1}, /*in_background=*/false, 1);
+  Operation& operation = comm->comm->submitCall(checked.rules, checked.segment, /*in_background=*/false);
   comm->comm->wait(operation);
 }
 
 void runInBackground(const CollectiveArguments& arguments, signcclComm_t handle, signcclRequest_t* request) {
   CommPointer comm = findComm(handle);
   require(request != nullptr, "request is NULL");
-  const CheckedCollective checked = checkCollective(arguments, comm->comm->nranks());
+  CheckedCollective checked = checkCollective(arguments, comm->comm->nranks());
   GroupScope& group = GroupScope::current();
   if (group.isOpen()) {
     group.note(std::move(comm), checked, request);
     return;
   }
-  Operation& operation = comm->comm->submit(checked.rules, {&checked.segment, 1}, /*in_background=*/true, 1);
-  *request = requestHandles().insert({std::move(comm), &operation, std::nullopt});
+  // The handle comes first: once the work is queued, nothing may fail any more.
+  const signcclRequest_t made = requestHandles().insert({comm, nullptr, nullptr});
+  try {
+    Operation& operation = comm->comm->submitCall(checked.rules, checked.segment, /*in_background=*/true);
+    requestHandles().update(made, [&](PendingRequest& pending) { pending.operation = &operation; });
+  } catch (...) {
+    requestHandles().take(made);
+    throw;
+  }
+  *request = made;
 }
 
 /// The state of a request that the user asks for. Throws signcclInvalidArgument or signcclInvalidUsage if it is none,
 /// or if it waits for the end of its group.
 PendingRequest findRequest(const signcclRequest_t* request) {
   require(request != nullptr && *request != nullptr, "request is NULL");
-  std::optional<PendingRequest> pending = requestHandles().find(*request);
-  if (!pending) throw Error(signcclInvalidUsage, "request is no request: it is complete, or was never made");
+  auto& handles = requestHandles();
+  if (handles.isOfParent(*request)) refuseOfParent("the request", handles.depthOf(*request));
+  std::optional<PendingRequest> pending = handles.find(*request);
+  if (!pending) refuseRequest();
   if (pending->operation == nullptr && !pending->failure) {
     throw Error(signcclInvalidUsage, "request belongs to a group that has not ended: call signcclGroupEnd() first");
   }
   return *std::move(pending);
 }
 
-void forget(signcclRequest_t* request) {
-  requestHandles().take(*request);
+/// Waits for a request that findRequest() gave. Several threads may wait for copies of one request: the first takes it.
+void finishRequest(signcclRequest_t* request) {
+  const std::optional<PendingRequest> mine = requestHandles().take(*request);
+  if (!mine) refuseRequest();
   *request = nullptr;
+  if (mine->failure) std::rethrow_exception(mine->failure);
+  mine->comm->comm->wait(*mine->operation);
 }
 
-void throwFailure(const PendingRequest& pending) {
-  if (pending.failure) throw Error(pending.failure->code, pending.failure->message);
+/// finishRequest(), with an error noted at the communicator that it concerns.
+void finishNoting(const PendingRequest& pending, signcclRequest_t* request) {
+  try {
+    finishRequest(request);
+  } catch (...) {
+    pending.comm->noteError(failureOf(std::current_exception()));
+    throw;
+  }
 }
 
 }  // namespace
@@ -61,14 +90,14 @@ using namespace signccl;
 signcclResult_t signcclAllReduceVote(const void* sendbuff, void* recvbuff, size_t count, signcclDataType_t sendtype,
                                      signcclDataType_t recvtype, const signcclSignConfig_t* config, signcclComm_t comm,
                                      signcclStream_t stream) {
-  return guard(
+  return guardGroupCall(
       comm, [&] { runBlocking({SignOp::kVote, sendbuff, recvbuff, count, sendtype, recvtype, config, stream}, comm); });
 }
 
 signcclResult_t signcclAllReduceAvg(const void* sendbuff, void* recvbuff, size_t count, signcclDataType_t sendtype,
                                     signcclDataType_t recvtype, const signcclSignConfig_t* config, signcclComm_t comm,
                                     signcclStream_t stream) {
-  return guard(
+  return guardGroupCall(
       comm, [&] { runBlocking({SignOp::kAvg, sendbuff, recvbuff, count, sendtype, recvtype, config, stream}, comm); });
 }
 
@@ -76,7 +105,7 @@ signcclResult_t signcclAllReduceVoteAsync(const void* sendbuff, void* recvbuff, 
                                           signcclDataType_t sendtype, signcclDataType_t recvtype,
                                           const signcclSignConfig_t* config, signcclComm_t comm, signcclStream_t stream,
                                           signcclRequest_t* request) {
-  return guard(comm, [&] {
+  return guardGroupCall(comm, [&] {
     runInBackground({SignOp::kVote, sendbuff, recvbuff, count, sendtype, recvtype, config, stream}, comm, request);
   });
 }
@@ -84,7 +113,7 @@ signcclResult_t signcclAllReduceVoteAsync(const void* sendbuff, void* recvbuff, 
 signcclResult_t signcclAllReduceAvgAsync(const void* sendbuff, void* recvbuff, size_t count, signcclDataType_t sendtype,
                                          signcclDataType_t recvtype, const signcclSignConfig_t* config,
                                          signcclComm_t comm, signcclStream_t stream, signcclRequest_t* request) {
-  return guard(comm, [&] {
+  return guardGroupCall(comm, [&] {
     runInBackground({SignOp::kAvg, sendbuff, recvbuff, count, sendtype, recvtype, config, stream}, comm, request);
   });
 }
@@ -93,21 +122,13 @@ signcclResult_t signcclRequestTest(signcclRequest_t* request, int* done) {
   return guard(nullptr, [&] {
     require(done != nullptr, "done is NULL");
     const PendingRequest pending = findRequest(request);
-    *done = pending.operation == nullptr || pending.operation->done.load(std::memory_order_acquire) ? 1 : 0;
-    if (*done == 0) return;
-    forget(request);
-    throwFailure(pending);
-    pending.comm->comm->wait(*pending.operation);
+    *done = pending.failure || pending.operation->done.load(std::memory_order_acquire) ? 1 : 0;
+    if (*done == 1) finishNoting(pending, request);
   });
 }
 
 signcclResult_t signcclRequestWait(signcclRequest_t* request) {
-  return guard(nullptr, [&] {
-    const PendingRequest pending = findRequest(request);
-    forget(request);
-    throwFailure(pending);
-    pending.comm->comm->wait(*pending.operation);
-  });
+  return guard(nullptr, [&] { finishNoting(findRequest(request), request); });
 }
 
 signcclResult_t signcclGroupStart() {

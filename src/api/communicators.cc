@@ -1,5 +1,6 @@
 // The life of a communicator in the C API.
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "api/group_scope.h"
 #include "api/guard.h"
 #include "api/handles.h"
+#include "base/failure.h"
 #include "base/log.h"
 #include "comm/join.h"
 #include "comm/loopback_group.h"
@@ -94,6 +96,7 @@ void carryOut(GroupScope::Join join) {
     GroupScope::current().noteJoin(std::move(join));
     return;
   }
+  join.post();
   join.start();
   join.finish();
 }
@@ -104,8 +107,8 @@ void initRank(signcclComm_t* comm, int nranks, const signcclUniqueId& id, int ra
   const Settings settings = loadSettings();
   const CommOptions options = makeOptions({}, config, settings);
   const auto joining = std::make_shared<Joining>(joinOptions(nranks, id, rank, config, options, settings));
-  carryOut({[] {},
-            [comm, options, joining] {
+  const auto nothing = [] {};
+  carryOut({nothing, nothing, [comm, options, joining] {
               std::unique_ptr<Group> group = joining->finish(std::chrono::steady_clock::now() + options.timeout);
               *comm = makeHandle(std::make_unique<Communicator>(std::move(group), options));
             }});
@@ -120,7 +123,29 @@ void initAll(signcclComm_t* comms, int nranks, const int* devlist) {
   for (auto& group : LoopbackGroup::makeAll(nranks, options.ranks_per_node)) {
     made.push_back(std::make_unique<Communicator>(std::move(group), options));
   }
-  for (std::size_t rank = 0; rank < made.size(); ++rank) comms[rank] = makeHandle(std::move(made[rank]));
+  std::vector<signcclComm_t> handles;
+  handles.reserve(made.size());
+  try {
+    for (auto& comm : made) handles.push_back(makeHandle(std::move(comm)));
+  } catch (...) {
+    for (const signcclComm_t handle : handles) commHandles().take(handle);
+    throw;
+  }
+  std::ranges::copy(handles, comms);
+}
+
+/// A phase of a split of `comm`. Where memory or threads run out in it, the communicator fails, so that the other ranks
+/// do not wait for this one.
+std::function<void()> orFail(const CommPointer& comm, std::function<void()> phase) {
+  return [comm, phase = std::move(phase)] {
+    try {
+      phase();
+    } catch (...) {
+      const Failure failure = failureOf(std::current_exception());
+      if (failure.code == signcclSystemError) comm->comm->fail(failure);
+      throw;
+    }
+  };
 }
 
 void split(signcclComm_t handle, int color, int key, signcclComm_t* newcomm, const signcclConfig_t* config) {
@@ -130,12 +155,34 @@ void split(signcclComm_t handle, int color, int key, signcclComm_t* newcomm, con
     throw Error(signcclInvalidArgument,
                 "color is " + std::to_string(color) + ", expected >= 0 or SIGNCCL_SPLIT_NOCOLOR (-1)");
   }
-  comm->comm->postSplit(color, key, loadOptions(comm->comm->options(), config));
-  carryOut({[comm] { comm->comm->joinSplit(); },
-            [comm, newcomm] {
+  const CommOptions options = loadOptions(comm->comm->options(), config);
+  carryOut({orFail(comm, [comm, color, key, options] { comm->comm->postSplit(color, key, options); }),
+            orFail(comm, [comm] { comm->comm->joinSplit(); }), orFail(comm, [comm, newcomm] {
               std::unique_ptr<Communicator> made = comm->comm->awaitSplit();
               *newcomm = made ? makeHandle(std::move(made)) : nullptr;
-            }});
+            })});
+}
+
+/// Throws signcclInvalidUsage if an open group holds collectives of the communicator: `call` would end it before they
+/// are carried out.
+void refuseIfNoted(const CommHandle& comm, const char* call) {
+  const int noted = comm.noted_calls.load(std::memory_order_acquire);
+  if (noted == 0) return;
+  throw Error(signcclInvalidUsage, "an open group holds " + std::to_string(noted) + " collective(s) of rank " +
+                                       std::to_string(comm.comm->rank()) + ": call signcclGroupEnd() before " + call);
+}
+
+void destroy(signcclComm_t handle) {
+  // A child after fork() only drops its copy of the handle: what is behind it belongs to the parent.
+  if (handle != nullptr && commHandles().isOfParent(handle)) return;
+  const CommPointer found = findComm(handle);
+  if (!found->comm->failed()) refuseIfNoted(*found, "signcclCommDestroy()");
+  // The error of a communicator that failed was reported before; here it would only hide that this call went well.
+  if (guard(nullptr, [&] { found->comm->finalize(); }) != signcclSuccess) {
+    log(LogLevel::kInfo, Subsystem::kDestroy, found->comm->rank(), "destroyed after a failure");
+  }
+  found->comm->leave();
+  commHandles().take(handle);
 }
 
 void getStats(signcclComm_t handle, signcclCommStats_t* stats) {
@@ -148,11 +195,11 @@ void getStats(signcclComm_t handle, signcclCommStats_t* stats) {
   const CommCounters counters = comm->comm->counters();
   stats->collectives = counters.collectives;
   stats->exchanges = counters.exchanges;
-  stats->bytesSent = counters.transport.bytes_sent;
-  stats->bytesReceived = counters.transport.bytes_received;
-  stats->messagesSent = counters.transport.messages_sent;
-  stats->messagesReceived = counters.transport.messages_received;
-  stats->scratchBytes = counters.scratch_bytes;
+  stats->bytesSent = counters.engine.messages.bytes_sent;
+  stats->bytesReceived = counters.engine.messages.bytes_received;
+  stats->messagesSent = counters.engine.messages.messages_sent;
+  stats->messagesReceived = counters.engine.messages.messages_received;
+  stats->scratchBytes = counters.engine.scratch_bytes;
   stats->algorithm = counters.last_algorithm ? algorithmName(*counters.last_algorithm).data() : "none";
   stats->kernels = comm->comm->options().kernels->name;
 }
@@ -171,12 +218,12 @@ signcclResult_t signcclGetUniqueId(signcclUniqueId* uniqueId) {
 }
 
 signcclResult_t signcclCommInitRank(signcclComm_t* comm, int nranks, signcclUniqueId commId, int rank) {
-  return guard(nullptr, [&] { initRank(comm, nranks, commId, rank, nullptr); });
+  return guardGroupCall(nullptr, [&] { initRank(comm, nranks, commId, rank, nullptr); });
 }
 
 signcclResult_t signcclCommInitRankConfig(signcclComm_t* comm, int nranks, signcclUniqueId commId, int rank,
                                           const signcclConfig_t* config) {
-  return guard(nullptr, [&] { initRank(comm, nranks, commId, rank, config); });
+  return guardGroupCall(nullptr, [&] { initRank(comm, nranks, commId, rank, config); });
 }
 
 signcclResult_t signcclCommInitAll(signcclComm_t* comms, int nranks, const int* devlist) {
@@ -185,7 +232,7 @@ signcclResult_t signcclCommInitAll(signcclComm_t* comms, int nranks, const int* 
 
 signcclResult_t signcclCommSplit(signcclComm_t comm, int color, int key, signcclComm_t* newcomm,
                                  const signcclConfig_t* config) {
-  return guard(comm, [&] { split(comm, color, key, newcomm, config); });
+  return guardGroupCall(comm, [&] { split(comm, color, key, newcomm, config); });
 }
 
 signcclResult_t signcclCommCount(signcclComm_t comm, int* count) {
@@ -205,19 +252,15 @@ signcclResult_t signcclCommUserRank(signcclComm_t comm, int* rank) {
 }
 
 signcclResult_t signcclCommFinalize(signcclComm_t comm) {
-  return guard(comm, [&] { findComm(comm)->comm->finalize(); });
+  return guard(comm, [&] {
+    const CommPointer found = findComm(comm);
+    refuseIfNoted(*found, "signcclCommFinalize()");
+    found->comm->finalize();
+  });
 }
 
 signcclResult_t signcclCommDestroy(signcclComm_t comm) {
-  return guard(comm, [&] {
-    const CommPointer found = findComm(comm);
-    // The error of a communicator that failed was reported before; here it would only hide that this call went well.
-    if (guard(nullptr, [&] { found->comm->finalize(); }) != signcclSuccess) {
-      log(LogLevel::kInfo, Subsystem::kDestroy, found->comm->rank(), "destroyed after a failure");
-    }
-    found->comm->leave();
-    commHandles().take(comm);
-  });
+  return guard(comm, [&] { destroy(comm); });
 }
 
 signcclResult_t signcclCommAbort(signcclComm_t comm) {
@@ -229,6 +272,22 @@ signcclResult_t signcclCommGetAsyncError(signcclComm_t comm, signcclResult_t* as
     const CommPointer found = findComm(comm);
     require(asyncError != nullptr, "asyncError is NULL");
     *asyncError = found->comm->asyncError();
+  });
+}
+
+signcclResult_t signcclCommGetCallNumber(signcclComm_t comm, uint64_t* callNumber) {
+  return guard(comm, [&] {
+    const CommPointer found = findComm(comm);
+    require(callNumber != nullptr, "callNumber is NULL");
+    *callNumber = found->comm->nextCallNumber();
+  });
+}
+
+signcclResult_t signcclCommSetCallNumber(signcclComm_t comm, uint64_t callNumber) {
+  return guard(comm, [&] {
+    const CommPointer found = findComm(comm);
+    refuseIfNoted(*found, "signcclCommSetCallNumber()");
+    found->comm->setNextCallNumber(callNumber);
   });
 }
 

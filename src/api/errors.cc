@@ -1,9 +1,10 @@
 // Result codes in words, and the last error.
-#include <mutex>
 #include <string>
 
 #include "api/guard.h"
 #include "api/handles.h"
+#include "base/error.h"
+#include "base/failure.h"
 #include "base/log.h"
 
 namespace signccl {
@@ -14,21 +15,21 @@ thread_local std::string last_error_shown;
 
 }  // namespace
 
-signcclResult_t noteError(signcclComm_t comm, signcclResult_t code, const char* message) noexcept {
+signcclResult_t noteError(signcclComm_t comm, const std::exception_ptr& error) noexcept {
+  const Failure failure = failureOf(error);
   try {
-    last_error_of_thread = message;
+    last_error_of_thread = failure.message;
     Rank rank = kNoRank;
     if (const auto found = commHandles().find(comm)) {
       rank = (*found)->comm->rank();
-      const std::lock_guard lock((*found)->error_mutex);
-      (*found)->last_error = message;
+      (*found)->noteError(failure);
     }
-    logMessage(LogLevel::kWarn, Subsystem::kCall, rank, message);
+    logMessage(LogLevel::kWarn, Subsystem::kCall, rank, failure.message);
   } catch (const std::exception&) {
     // Out of memory while an error is noted: the code must do. The message of an earlier error would mislead.
     last_error_of_thread.clear();
   }
-  return code;
+  return failure.code;
 }
 
 }  // namespace signccl
@@ -40,21 +41,21 @@ const char* signcclGetErrorString(signcclResult_t result) {
     case signcclSuccess:
       return "no error";
     case signcclUnhandledCudaError:
-      return "a CUDA call failed (SIGNCCL_DEBUG=WARN tells which)";
+      return "a CUDA call failed (signcclGetLastError() tells which)";
     case signcclSystemError:
-      return "a system call failed (SIGNCCL_DEBUG=WARN tells which)";
+      return "a system call failed (signcclGetLastError() tells which)";
     case signcclInternalError:
       return "internal error of SignCCL; please report it with the output of SIGNCCL_DEBUG=INFO";
     case signcclInvalidArgument:
-      return "invalid argument (SIGNCCL_DEBUG=WARN tells which)";
+      return "invalid argument (signcclGetLastError() tells which)";
     case signcclInvalidUsage:
-      return "invalid usage (SIGNCCL_DEBUG=WARN tells why)";
+      return "invalid usage (signcclGetLastError() tells why)";
     case signcclRemoteError:
-      return "another rank failed, aborted or left (SIGNCCL_DEBUG=WARN tells which)";
+      return "another rank failed, aborted or left (signcclGetLastError() tells which)";
     case signcclInProgress:
       return "operation in progress";
     case signcclTimeout:
-      return "a deadline passed (SIGNCCL_DEBUG=WARN tells which ranks did not come)";
+      return "a deadline passed (signcclGetLastError() tells which ranks did not come)";
     case signcclNumResults:
       break;
   }
@@ -62,11 +63,14 @@ const char* signcclGetErrorString(signcclResult_t result) {
 }
 
 const char* signcclGetLastError(signcclComm_t comm) {
-  const auto found = comm == nullptr ? std::nullopt : commHandles().find(comm);
-  if (!found) return last_error_of_thread.c_str();
-  const std::lock_guard lock((*found)->error_mutex);
-  last_error_shown = (*found)->last_error;
-  return last_error_shown.c_str();
+  try {
+    const auto found = comm == nullptr ? std::nullopt : commHandles().find(comm);
+    if (!found) return last_error_of_thread.c_str();
+    last_error_shown = (*found)->lastError();
+    return last_error_shown.c_str();
+  } catch (const std::exception&) {
+    return "out of memory";
+  }
 }
 
 signcclResult_t signcclGetVersion(int* version) {

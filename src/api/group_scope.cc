@@ -1,18 +1,27 @@
 #include "api/group_scope.h"
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
+#include <new>
 #include <utility>
 
 #include "base/error.h"
+#include "base/failure.h"
+#include "base/fork.h"
 
 namespace signccl {
 namespace {
 
-/// Empty rounds over all ranks before a thread that drives them sleeps in between.
-constexpr int kRoundsBeforeSleep = 2000;
-constexpr std::chrono::microseconds kSleep{50};
+/// True if it went well, else the first error of several calls is kept in `first`.
+template <typename Action>
+bool attempt(const Action& action, std::exception_ptr& first) noexcept {
+  try {
+    action();
+    return true;
+  } catch (...) {
+    if (!first) first = std::current_exception();
+    return false;
+  }
+}
 
 }  // namespace
 
@@ -21,56 +30,117 @@ GroupScope& GroupScope::current() {
   return scope;
 }
 
+GroupScope::~GroupScope() {
+  if (fork_depth_ == forkDepth()) {
+    failRequests(std::make_exception_ptr(
+        Error(signcclInvalidUsage, "the thread that made the call ended without signcclGroupEnd()")));
+    clear();
+    return;
+  }
+  leaveToParent();
+}
+
+/// What a child after fork() has inherited belongs to its parent: destroying it here would close the parent's sockets.
+void GroupScope::leaveToParent() noexcept {
+  static_cast<void>(new (std::nothrow) std::vector<Call>(std::move(calls_)));
+  static_cast<void>(new (std::nothrow) std::vector<Join>(std::move(joins_)));
+  depth_ = 0;
+}
+
+void GroupScope::refuseIfOfParent() {
+  if (depth_ > 0 && fork_depth_ != forkDepth()) refuseOfParent("the open group", fork_depth_);
+}
+
+void GroupScope::start() {
+  refuseIfOfParent();
+  fork_depth_ = forkDepth();
+  ++depth_;
+}
+
 void GroupScope::note(CommPointer comm, const CheckedCollective& collective, signcclRequest_t* request) {
+  refuseIfOfParent();
   if (!joins_.empty()) {
     throw Error(signcclInvalidUsage, "a group that makes communicators cannot hold collectives");
   }
-  Call call{std::move(comm), collective, nullptr};
-  if (request != nullptr) *request = call.request = requestHandles().insert({call.comm, nullptr, std::nullopt});
-  calls_.push_back(std::move(call));
+  Call& call = calls_.emplace_back(Call{std::move(comm), collective});
+  if (request != nullptr) {
+    try {
+      call.request = requestHandles().insert({call.comm, nullptr, nullptr});
+    } catch (...) {
+      calls_.pop_back();
+      throw;
+    }
+    *request = call.request;
+  }
+  ++call.comm->noted_calls;
 }
 
 void GroupScope::noteJoin(Join join) {
+  refuseIfOfParent();
   if (!calls_.empty()) throw Error(signcclInvalidUsage, "a group that holds collectives cannot make communicators");
   joins_.push_back(std::move(join));
 }
 
+void GroupScope::noteFailedCall(const std::exception_ptr& error) noexcept {
+  if (isOpen() && fork_depth_ == forkDepth() && !first_error_) first_error_ = error;
+}
+
 void GroupScope::end() {
   if (depth_ == 0) throw Error(signcclInvalidUsage, "signcclGroupEnd() without signcclGroupStart()");
+  if (fork_depth_ != forkDepth()) {
+    leaveToParent();
+    refuseOfParent("the open group", fork_depth_);
+  }
   if (--depth_ > 0) return;
-  first_error_ = nullptr;
-  std::vector<Join> joins = std::exchange(joins_, {});
-  std::erase_if(joins, [&](const Join& join) { return !attempt(join.start); });
-  for (const Join& join : joins) attempt(join.finish);
-  collectExchanges();
-  for (Exchange& exchange : exchanges()) submit(exchange);
-  driveAll();
-  for (Exchange& exchange : exchanges()) exchange.comm.reset();
-  nexchanges_ = 0;
-  if (first_error_) std::rethrow_exception(std::exchange(first_error_, nullptr));
+  if (!first_error_) attempt([this] { carryOut(); }, first_error_);
+  const std::exception_ptr error = std::exchange(first_error_, nullptr);
+  if (error) failRequests(error);
+  clear();
+  if (error) std::rethrow_exception(error);
 }
 
-void GroupScope::collectExchanges() {
-  for (const Call& call : calls_) {
-    Exchange& exchange = exchangeFor(call);
-    exchange.segments.push_back(call.collective.segment);
+void GroupScope::carryOut() {
+  joinAll();
+  bundleCalls();
+  for (Bundle& bundle : bundles()) submit(bundle);
+  waitForBlocking();
+}
+
+void GroupScope::joinAll() {
+  for (const auto phase : {&Join::post, &Join::start, &Join::finish}) {
+    std::erase_if(joins_, [&](const Join& join) { return !attempt(join.*phase, first_error_); });
+  }
+}
+
+void GroupScope::bundleCalls() {
+  for (std::size_t i = 0; i < calls_.size(); ++i) {
+    const Call& call = calls_[i];
+    Bundle& bundle = bundleFor(call);
+    bundle.segments.push_back(call.collective.segment);
+    bundle.segments.back().call = i;
     if (call.request == nullptr) {
-      exchange.is_blocking = true;
+      bundle.is_blocking = true;
     } else {
-      exchange.requests.push_back(call.request);
+      bundle.requests.push_back(call.request);
     }
   }
-  calls_.clear();
+  waits_.reserve(nbundles_);
+  waiting_.reserve(nbundles_);
+  // Nothing below throws. The numbers follow the order of the calls, not that of the exchanges that they end up in.
+  for (Call& call : calls_) call.number = call.comm->comm->takeCallNumber();
+  for (Bundle& bundle : bundles()) {
+    for (Segment& segment : bundle.segments) segment.call = calls_[segment.call].number;
+  }
 }
 
-GroupScope::Exchange& GroupScope::exchangeFor(const Call& call) {
-  const auto open = exchanges();
-  const auto found = std::find_if(open.begin(), open.end(), [&](const Exchange& exchange) {
-    return exchange.comm == call.comm && exchange.rules == call.collective.rules;
+GroupScope::Bundle& GroupScope::bundleFor(const Call& call) {
+  const auto open = bundles();
+  const auto found = std::find_if(open.begin(), open.end(), [&](const Bundle& bundle) {
+    return bundle.comm == call.comm && bundle.rules == call.collective.rules;
   });
   if (found != open.end()) return *found;
-  if (nexchanges_ == exchanges_.size()) exchanges_.emplace_back();
-  Exchange& fresh = exchanges_[nexchanges_++];
+  if (nbundles_ == bundles_.size()) bundles_.emplace_back();
+  Bundle& fresh = bundles_[nbundles_++];
   fresh.comm = call.comm;
   fresh.rules = call.collective.rules;
   fresh.segments.clear();
@@ -80,63 +150,65 @@ GroupScope::Exchange& GroupScope::exchangeFor(const Call& call) {
   return fresh;
 }
 
-void GroupScope::submit(Exchange& exchange) {
-  const int holders = static_cast<int>(exchange.requests.size()) + (exchange.is_blocking ? 1 : 0);
-  Failure failure;
-  try {
-    exchange.operation =
-        &exchange.comm->comm->submit(exchange.rules, exchange.segments, !exchange.requests.empty(), holders);
-  } catch (const Error& error) {
-    failure = {error.code(), error.what()};
-    if (!first_error_) first_error_ = std::current_exception();
+void GroupScope::submit(Bundle& bundle) {
+  Communicator& comm = *bundle.comm->comm;
+  const int holders = static_cast<int>(bundle.requests.size()) + (bundle.is_blocking ? 1 : 0);
+  std::exception_ptr error;
+  const bool is_queued = attempt(
+      [&] { bundle.operation = &comm.submit(bundle.rules, bundle.segments, !bundle.requests.empty(), holders); },
+      error);
+  if (!is_queued) {
+    // Where memory or threads ran out, other exchanges of the group may be under way, and the other ranks would take a
+    // later one for this one.
+    const Failure failure = failureOf(error);
+    if (failure.code == signcclSystemError) comm.fail(failure);
+    report(bundle, error);
   }
-  for (const signcclRequest_t request : exchange.requests) {
+  for (const signcclRequest_t request : bundle.requests) {
     requestHandles().update(request, [&](PendingRequest& pending) {
-      pending.operation = exchange.operation;
-      if (exchange.operation == nullptr) pending.failure = failure;
+      pending.operation = bundle.operation;
+      pending.failure = error;
     });
   }
 }
 
-void GroupScope::driveAll() {
-  open_.clear();
-  for (Exchange& exchange : exchanges()) {
-    if (exchange.is_blocking && exchange.operation != nullptr) open_.push_back(&exchange);
+void GroupScope::waitForBlocking() {
+  waits_.clear();
+  waiting_.clear();
+  for (const Bundle& bundle : bundles()) {
+    if (!bundle.is_blocking || bundle.operation == nullptr) continue;
+    waits_.push_back({bundle.comm->comm.get(), bundle.operation, nullptr});
+    waiting_.push_back(&bundle);
   }
-  if (open_.size() == 1) {
-    attempt([&] { open_.front()->comm->comm->wait(*open_.front()->operation); });
-    return;
-  }
-  // Several ranks, perhaps, that wait for each other: each is moved on in turn.
-  for (int idle_rounds = 0; !open_.empty();) {
-    bool moved = false;
-    std::erase_if(open_, [&](Exchange* exchange) {
-      Communicator& comm = *exchange->comm->comm;
-      if (comm.step()) moved = true;
-      if (!exchange->operation->done.load(std::memory_order_acquire)) return false;
-      moved = true;
-      attempt([&] { comm.wait(*exchange->operation); });
-      return true;
-    });
-    if (moved) {
-      idle_rounds = 0;
-    } else if (++idle_rounds < kRoundsBeforeSleep) {
-      std::this_thread::yield();
-    } else {
-      std::this_thread::sleep_for(kSleep);
-    }
+  waitForAll(waits_);
+  for (std::size_t i = 0; i < waits_.size(); ++i) {
+    if (waits_[i].error) report(*waiting_[i], waits_[i].error);
   }
 }
 
-/// True if it went well.
-bool GroupScope::attempt(const std::function<void()>& action) {
-  try {
-    action();
-    return true;
-  } catch (...) {
-    if (!first_error_) first_error_ = std::current_exception();
-    return false;
+/// Notes an error at the communicator that it concerns, and for the end of the group.
+void GroupScope::report(const Bundle& bundle, const std::exception_ptr& error) noexcept {
+  bundle.comm->noteError(failureOf(error));
+  if (!first_error_) first_error_ = error;
+}
+
+/// Requests of the group that are in no exchange.
+void GroupScope::failRequests(const std::exception_ptr& error) noexcept {
+  for (const Call& call : calls_) {
+    if (call.request == nullptr) continue;
+    requestHandles().update(call.request, [&](PendingRequest& pending) {
+      if (pending.operation == nullptr && !pending.failure) pending.failure = error;
+    });
   }
+}
+
+void GroupScope::clear() noexcept {
+  for (const Call& call : calls_) --call.comm->noted_calls;
+  calls_.clear();
+  joins_.clear();
+  for (Bundle& bundle : bundles()) bundle.comm.reset();
+  nbundles_ = 0;
+  depth_ = 0;
 }
 
 }  // namespace signccl

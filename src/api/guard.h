@@ -3,35 +3,39 @@
 #define SIGNCCL_API_GUARD_H_
 
 #include <exception>
-#include <new>
-#include <string>
-#include <system_error>
 #include <utility>
 
-#include "base/error.h"
+#include "api/group_scope.h"
 #include "signccl/signccl.h"
 
 namespace signccl {
 
-/// Notes an error for signcclGetLastError(), for the calling thread and, if `comm` is one, for the communicator. Logs
-/// it.
-signcclResult_t noteError(signcclComm_t comm, signcclResult_t code, const char* message) noexcept;
+/// Notes an error for signcclGetLastError(), for the calling thread and, if `comm` is one, for the communicator; logs
+/// it, and gives its code.
+signcclResult_t noteError(signcclComm_t comm, const std::exception_ptr& error) noexcept;
 
-/// Runs the body of one C function.
+/// Runs the body of one C function. `comm`: the communicator that its error concerns, or NULL.
 template <typename Body>
 signcclResult_t guard(signcclComm_t comm, Body&& body) noexcept {
   try {
     std::forward<Body>(body)();
     return signcclSuccess;
-  } catch (const Error& error) {
-    return noteError(comm, error.code(), error.what());
-  } catch (const std::bad_alloc&) {
-    return noteError(comm, signcclSystemError, "out of memory");
-  } catch (const std::system_error& error) {
-    return noteError(comm, signcclSystemError, error.what());
-  } catch (const std::exception& error) {
-    return noteError(comm, signcclInternalError, error.what());
+  } catch (...) {
+    return noteError(comm, std::current_exception());
   }
+}
+
+/// guard() for a function that a group may hold: where it fails in an open group, the group's end returns its error.
+template <typename Body>
+signcclResult_t guardGroupCall(signcclComm_t comm, Body&& body) noexcept {
+  return guard(comm, [&] {
+    try {
+      std::forward<Body>(body)();
+    } catch (...) {
+      GroupScope::current().noteFailedCall(std::current_exception());
+      throw;
+    }
+  });
 }
 
 }  // namespace signccl

@@ -1,25 +1,56 @@
 #include "api/handles.h"
 
+#include <new>
+#include <unistd.h>
+
 #include "base/error.h"
 
 namespace signccl {
 
-// Leaked on purpose: threads of the user may still hold handles while the process ends.
+void CommHandle::noteError(const Failure& failure) noexcept {
+  const bool has_failed = comm->failed();
+  const std::lock_guard lock(error_mutex_);
+  try {
+    last_error_ = failure.message;
+  } catch (const std::bad_alloc&) {
+    last_error_.clear();  // the message of an earlier error would mislead
+  }
+  is_noted_since_failure_ = has_failed;
+}
+
+std::string CommHandle::lastError() const {
+  const bool has_failed = comm->failed();
+  {
+    const std::lock_guard lock(error_mutex_);
+    if (!has_failed || is_noted_since_failure_) return last_error_;
+  }
+  return comm->failure().message;
+}
+
 HandleTable<signcclComm_t, CommPointer>& commHandles() {
-  static auto* const table = new HandleTable<signcclComm_t, CommPointer>;
-  return *table;
+  static constinit PerProcess<HandleTable<signcclComm_t, CommPointer>> table;
+  return table.get();
 }
 
 HandleTable<signcclRequest_t, PendingRequest>& requestHandles() {
-  static auto* const table = new HandleTable<signcclRequest_t, PendingRequest>;
-  return *table;
+  static constinit PerProcess<HandleTable<signcclRequest_t, PendingRequest>> table;
+  return table.get();
 }
 
 CommPointer findComm(signcclComm_t comm) {
   require(comm != nullptr, "comm is NULL");
-  std::optional<CommPointer> found = commHandles().find(comm);
-  if (!found) throw Error(signcclInvalidUsage, "comm is no communicator: it was destroyed, or never made");
+  auto& handles = commHandles();
+  if (handles.isOfParent(comm)) refuseOfParent("the communicator", handles.depthOf(comm));
+  std::optional<CommPointer> found = handles.find(comm);
+  if (!found) throw Error(signcclInvalidUsage, "invalid communicator handle: destroyed or never created");
   return *std::move(found);
+}
+
+void refuseOfParent(const char* what, std::uint8_t fork_depth) {
+  throw Error(signcclInvalidUsage, std::string(what) + " belongs to process " +
+                                       std::to_string(processAtForkDepth(fork_depth)) + "; process " +
+                                       std::to_string(getpid()) +
+                                       " is a child after fork(), which cannot use it: make a new communicator here");
 }
 
 }  // namespace signccl

@@ -2,7 +2,10 @@
 #ifndef SIGNCCL_API_HANDLES_H_
 #define SIGNCCL_API_HANDLES_H_
 
+#include <atomic>
+#include <exception>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "api/handle_table.h"
@@ -11,28 +14,44 @@
 
 namespace signccl {
 
-/// A communicator with the text of the last error of a call on it.
-struct CommHandle {
+/// A communicator with what the C API knows of it.
+class CommHandle {
+ public:
   explicit CommHandle(std::unique_ptr<Communicator> owned) : comm(std::move(owned)) {}
 
+  /// Notes an error of a call on it. Any thread.
+  void noteError(const Failure& failure) noexcept;
+
+  /// What went wrong last: the failure that made the communicator unusable, unless a call has reported an error since;
+  /// empty if nothing did. Any thread.
+  [[nodiscard]] std::string lastError() const;
+
   const std::unique_ptr<Communicator> comm;
-  std::mutex error_mutex;
-  std::string last_error;
+  std::atomic<int> noted_calls = 0;  ///< collectives that open groups hold
+
+ private:
+  mutable std::mutex error_mutex_;
+  std::string last_error_;
+  bool is_noted_since_failure_ = false;  ///< last_error_ is younger than the failure of the communicator
 };
 using CommPointer = std::shared_ptr<CommHandle>;
 
-/// A non-blocking collective. `failure` is set where the collective could not be queued at the end of its group.
+/// A non-blocking collective.
 struct PendingRequest {
   CommPointer comm;
-  Operation* operation = nullptr;
-  std::optional<Failure> failure;
+  Operation* operation = nullptr;  ///< null until it is queued
+  std::exception_ptr failure;      ///< set where it could not be queued
 };
 
 HandleTable<signcclComm_t, CommPointer>& commHandles();
 HandleTable<signcclRequest_t, PendingRequest>& requestHandles();
 
-/// Throws signcclInvalidArgument for NULL and signcclInvalidUsage for a handle that was destroyed.
+/// Throws signcclInvalidArgument for NULL, and signcclInvalidUsage for a handle that was destroyed or, after fork(),
+/// belongs to the parent process.
 CommPointer findComm(signcclComm_t comm);
+
+/// Throws signcclInvalidUsage: `what`, such as "the communicator", was made at that fork depth, before fork().
+[[noreturn]] void refuseOfParent(const char* what, std::uint8_t fork_depth);
 
 }  // namespace signccl
 

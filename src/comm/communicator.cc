@@ -1,24 +1,28 @@
 #include "comm/communicator.h"
 
 #include <algorithm>
+#include <new>
 #include <string>
 #include <utility>
 
+#include "base/error.h"
 #include "base/log.h"
+#include "exec/host_engine.h"
 
 namespace signccl {
 namespace {
 
-/// A thread that waits turns without a pause first, which takes about 20 us, unless ranks share cores: then the one it
-/// waits for may need this one. Then it yields between turns, which costs up to a microsecond at the next message, and
-/// at last it sleeps, which costs tens of them.
+/// How often a waiting thread polls without a pause before it yields between polls. Polling without a pause takes about
+/// 20 us in all; yielding costs up to a microsecond at the next message. Ranks that share a core yield at once, because
+/// the rank that they wait for may need the core.
 constexpr int kTurnsBeforeYield = 200;
+/// ... and before it sleeps, which costs tens of microseconds at the next message.
 constexpr int kTurnsBeforeSleep = kTurnsBeforeYield + 2000;
-/// Turns of the executor for one look at what else may end the wait: at most so many, and so many of them in vain. A
-/// thread that is to yield does so after the first in vain.
+/// Before checking for failures and deadlines, poll the engine up to 64 times, or until 8 polls found nothing. A thread
+/// that is to yield stops after the first poll that found nothing.
 constexpr int kTurnsPerLook = 64;
 constexpr int kIdleTurnsPerLook = 8;
-/// Looks in vain for one at the clock, which takes as long as half a turn.
+/// Read the clock once per 16 checks that found nothing: it takes as long as half a poll.
 constexpr int kLooksPerClock = 16;
 /// Longest sleep: how late a deadline or a failure may be noticed.
 constexpr std::chrono::microseconds kLongestSleep{1000};
@@ -31,18 +35,20 @@ CostModel costModel(const Group& group, const CommOptions& options) {
   return model;
 }
 
+CallSignature signatureOf(const Segment& segment) { return {segment.count, segment.source.type, segment.sink.type}; }
+
 }  // namespace
 
 Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& options)
     : options_(options),
       group_(std::move(group)),
-      transport_(group_->makeTransport()),
       trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
       planner_(group_->rank(), group_->topology(), costModel(*group_, options), options.algorithm, options.tuning),
       core_share_(group_->coreShare()),
       nthreads_(options.nthreads > 0 ? options.nthreads : core_share_.threadsPerRank()),
-      executor_(*options.kernels, *transport_, {.nthreads = nthreads_, .slice_bytes = options.slice_bytes},
-                trace_.get()) {
+      engine_(std::make_unique<HostEngine>(*options.kernels, group_->makeTransport(),
+                                           HostEngineOptions{.nthreads = nthreads_, .slice_bytes = options.slice_bytes},
+                                           trace_.get())) {
   log(LogLevel::kInfo, Subsystem::kInit, rank(), "communicator '", options.name, "' of ", nranks(), " ranks on ",
       group_->topology().nnodes(), " node(s), kernels ", options.kernels->name, ", ", nthreads_, " thread(s)");
 }
@@ -56,15 +62,12 @@ Communicator::~Communicator() {
     changed_.notify_all();
   }
   // The other ranks would read memory that goes away, or wait for messages that never come.
-  if (is_busy) {
-    group_->fail({signcclRemoteError,
-                  "rank " + std::to_string(rank()) + " destroyed its communicator while a collective was under way"});
-  }
-  transport_->wake();
+  if (is_busy) failAsRank(" destroyed its communicator while a collective was under way");
+  engine_->wake();
   if (progress_thread_.joinable()) progress_thread_.join();
   group_->leave();
   const std::lock_guard driving(driver_);
-  if (group_->failed()) failAll(group_->failure());
+  if (group_->failed()) failAll();
   linger();
   log(LogLevel::kInfo, Subsystem::kDestroy, rank(), "communicator '", options_.name, "' destroyed");
 }
@@ -74,11 +77,10 @@ void Communicator::linger() noexcept {
   const auto longest = std::chrono::steady_clock::now() + kLongestLinger;
   try {
     while (!group_->allLeft() && !group_->failed() && std::chrono::steady_clock::now() < longest) {
-      std::vector<Request*> none;
-      transport_->progress(none);
-      transport_->wait(kLongestSleep);
+      engine_->progress();
+      engine_->wait(kLongestSleep);
     }
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     log(LogLevel::kInfo, Subsystem::kDestroy, rank(), "while the others leave: ", error.what());
   }
 }
@@ -88,10 +90,10 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
   const std::lock_guard lock(mutex_);
   throwIfUnusable();
   if (in_background && !progress_thread_.joinable()) progress_thread_ = std::thread([this] { progressLoop(); });
-  Operation& operation = unusedOperation();
+  Operation& operation = firstUnused();
   const bool has_ties = nranks() * rules.votes_per_rank % 2 == 0;
   operation.batch.clear();
-  operation.batch.exchange = next_exchange_++;
+  operation.batch.exchange = next_exchange_;
   operation.batch.tie = rules.tie;
   operation.batch.rules = {rules.op, nranks(), rules.votes_per_rank,
                            rules.op == SignOp::kVote && rules.tie == TieRule::kZero && has_ties};
@@ -99,9 +101,8 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
   operation.signature.votes_per_rank = rules.votes_per_rank;
   operation.signature.tie = rules.tie;
   operation.signature.calls.clear();
-  for (Segment segment : segments) {
-    operation.signature.calls.push_back({segment.count, segment.sendtype, segment.recvtype});
-    segment.call = next_call_++;
+  for (const Segment& segment : segments) {
+    operation.signature.calls.push_back(signatureOf(segment));
     operation.batch.add(segment);
   }
   operation.batch.digest = operation.signature.digest();
@@ -111,25 +112,34 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
   operation.announced = false;
   operation.deadline.reset();
   operation.done.store(false, std::memory_order_relaxed);
-  operation.outcome = {};
+  operation.has_failed = false;
   queue_.push_back(&operation);
+  // Nothing below throws.
+  unused_ = operation.next_unused;
+  ++next_exchange_;
   front_.store(queue_.front(), std::memory_order_release);
   if (in_background) changed_.notify_all();
   return operation;
 }
 
-Operation& Communicator::unusedOperation() {
-  if (unused_ == nullptr) unused_ = released_.exchange(nullptr, std::memory_order_acquire);
-  if (unused_ == nullptr) return *operations_.emplace_back(std::make_unique<Operation>());
-  Operation& operation = *unused_;
-  unused_ = operation.next_unused;
+Operation& Communicator::submitCall(const ExchangeRules& rules, Segment& segment, bool in_background) {
+  segment.call = nextCallNumber();
+  Operation& operation = submit(rules, {&segment, 1}, in_background, 1);
+  takeCallNumber();
   return operation;
+}
+
+/// The first of the operations that nobody holds, still in their list.
+Operation& Communicator::firstUnused() {
+  if (unused_ == nullptr) unused_ = released_.exchange(nullptr, std::memory_order_acquire);
+  if (unused_ == nullptr) unused_ = operations_.emplace_back(std::make_unique<Operation>()).get();
+  return *unused_;
 }
 
 void Communicator::wait(Operation& operation) {
   while (!operation.done.load(std::memory_order_acquire)) {
     if (const auto driving = tryDrive()) {
-      driveUntil(operation);
+      driveUntil([&] { return operation.done.load(std::memory_order_acquire); });
     } else {
       std::unique_lock lock(mutex_);
       changed_.wait_for(lock, kLongestSleep, [&] { return operation.done.load(std::memory_order_acquire); });
@@ -138,16 +148,9 @@ void Communicator::wait(Operation& operation) {
   release(operation);
 }
 
-bool Communicator::test(Operation& operation) {
-  if (!operation.done.load(std::memory_order_acquire)) return false;
-  release(operation);
-  return true;
-}
-
-/// Takes no lock: a blocking call is short of time here.
+/// Takes no lock where the operation went well: a blocking call is short of time here.
 void Communicator::release(Operation& operation) {
-  Failure outcome;
-  if (operation.outcome.code != signcclSuccess) outcome = operation.outcome;
+  const bool has_failed = operation.has_failed;
   // Nobody becomes a holder of an operation that is done, so a single one is the last.
   const bool is_last = operation.holders.load(std::memory_order_acquire) == 1 ||
                        operation.holders.fetch_sub(1, std::memory_order_acq_rel) == 1;
@@ -157,7 +160,7 @@ void Communicator::release(Operation& operation) {
                                             std::memory_order_relaxed)) {
     }
   }
-  if (outcome.code != signcclSuccess) throw Error(outcome.code, outcome.message);
+  if (has_failed) throwFailure();
 }
 
 bool Communicator::step() {
@@ -165,14 +168,15 @@ bool Communicator::step() {
   return driving && driveOnce();
 }
 
-void Communicator::driveUntil(const Operation& operation) {
+template <typename Done>
+void Communicator::driveUntil(const Done& done) {
   const int first_turn = core_share_.hasOwnCore() ? 0 : kTurnsBeforeYield;
   int idle_turns = first_turn;
-  while (!operation.done.load(std::memory_order_acquire)) {
+  while (!done()) {
     if (driveOnce()) {
       idle_turns = first_turn;
     } else if (++idle_turns >= kTurnsBeforeSleep) {
-      transport_->wait(kLongestSleep);
+      engine_->wait(kLongestSleep);
     } else if (idle_turns >= kTurnsBeforeYield) {
       std::this_thread::yield();
     }
@@ -183,22 +187,28 @@ bool Communicator::driveOnce() {
   Operation* const operation = front_.load(std::memory_order_acquire);
   if (operation == nullptr) return false;
   try {
-    if (group_->failed()) {
-      const Failure failure = group_->failure();
-      throw Error(failure.code, failure.message);
-    }
+    if (group_->failed()) throwFailure();
     if (!operation->started) begin(*operation);
     if (advance(*operation)) return true;
     if (!operation->announced) announce(*operation);
     if (++idle_looks_ % kLooksPerClock == 0) checkDeadline(*operation);
     return false;
-  } catch (const Error& error) {
-    group_->fail({error.code(), error.what()});
-  } catch (const std::exception& error) {
-    group_->fail({signcclSystemError, "rank " + std::to_string(rank()) + ": " + error.what()});
+  } catch (...) {
+    failWith(std::current_exception());
   }
-  failAll(group_->failure());
+  failAll();
   return true;
+}
+
+/// Makes the group fail with what an exception says. The other ranks must hear whose memory is short.
+void Communicator::failWith(const std::exception_ptr& error) noexcept {
+  Failure failure = failureOf(error);
+  try {
+    if (failure.message == "out of memory") failure.message = "rank " + std::to_string(rank()) + " is out of memory";
+    log(LogLevel::kWarn, Subsystem::kColl, rank(), failure.message);
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the message stays as it is
+  }
+  group_->fail(failure);
 }
 
 void Communicator::begin(Operation& operation) {
@@ -211,7 +221,7 @@ void Communicator::begin(Operation& operation) {
   operation.announced = is_empty;
   if (is_empty) return;
   const Algorithm algorithm = planner_.choose(batch.rules, batch.nwords);
-  executor_.start(planner_.plan(algorithm, batch.rules), batch);
+  engine_->start(planner_.plan(algorithm, batch.rules), batch);
   last_algorithm_.store(algorithm, std::memory_order_relaxed);
 }
 
@@ -222,11 +232,11 @@ void Communicator::announce(Operation& operation) {
 }
 
 /// True if anything moved.
-bool Communicator::turnExecutor() {
+bool Communicator::turnEngine() {
   int idle_turns = core_share_.hasOwnCore() ? kIdleTurnsPerLook : 1;
   bool moved = false;
-  for (int turn = 0; turn < kTurnsPerLook && idle_turns > 0 && !executor_.finished(); ++turn) {
-    if (executor_.progress()) {
+  for (int turn = 0; turn < kTurnsPerLook && idle_turns > 0 && !engine_->finished(); ++turn) {
+    if (engine_->progress()) {
       moved = true;
     } else {
       --idle_turns;
@@ -238,8 +248,8 @@ bool Communicator::turnExecutor() {
 /// True if anything moved.
 bool Communicator::advance(Operation& operation) {
   const bool is_empty = operation.batch.nwords == 0;
-  const bool moved = !is_empty && turnExecutor();
-  if (!executor_.finished()) return moved;
+  const bool moved = !is_empty && turnEngine();
+  if (!engine_->finished()) return moved;
   // No votes come with an empty exchange, so it is the announcements that say that all ranks agree.
   if (is_empty && !group_->allAnnounced(operation.batch.exchange)) return false;
   complete(operation);
@@ -253,7 +263,7 @@ void Communicator::checkDeadline(Operation& operation) const {
   // With most algorithms everybody waits for a message that depends on a rank that is late, so who did not even
   // announce the exchange says more than who owes a message.
   std::vector<Rank> awaited = group_->notAnnounced(operation.batch.exchange);
-  if (awaited.empty()) awaited = executor_.awaitedPeers();
+  if (awaited.empty()) awaited = engine_->awaitedPeers();
   throw Error(signcclTimeout, "rank " + std::to_string(rank()) + " waited " + std::to_string(options_.timeout.count()) +
                                   " ms for " + (awaited.empty() ? "the other ranks" : "rank " + rankList(awaited)) +
                                   " in exchange number " + std::to_string(operation.batch.exchange));
@@ -264,25 +274,24 @@ void Communicator::complete(Operation& operation) {
   const std::lock_guard lock(mutex_);
   ++counters_.exchanges;
   counters_.collectives += operation.batch.segments.size();
-  counters_.transport = transport_->counters();
-  counters_.scratch_bytes = executor_.scratchBytes();
+  counters_.engine = engine_->counters();
   queue_.erase(queue_.begin());
   front_.store(queue_.empty() ? nullptr : queue_.front(), std::memory_order_release);
   operation.done.store(true, std::memory_order_release);
   changed_.notify_all();
 }
 
-void Communicator::failAll(const Failure& failure) {
+/// Ends all operations with the failure of the group. Driver only.
+void Communicator::failAll() noexcept {
   if (!abandoned_) {
-    executor_.abandon();
+    engine_->abandon();
     abandoned_ = true;
   }
   const std::lock_guard lock(mutex_);
   for (Operation* operation : queue_) {
-    operation->outcome = failure;
+    operation->has_failed = true;
     operation->done.store(true, std::memory_order_release);
   }
-  if (!queue_.empty()) log(LogLevel::kWarn, Subsystem::kColl, rank(), failure.message);
   queue_.clear();
   front_.store(nullptr, std::memory_order_release);
   changed_.notify_all();
@@ -296,12 +305,16 @@ void Communicator::progressLoop() {
     };
     changed_.wait(lock, [&] { return stopping_ || has_work(); });
     if (stopping_) return;
-    const Operation& oldest = *queue_.front();
+    const std::uint64_t oldest = queue_.front()->batch.exchange;
     lock.unlock();
     {
       const std::lock_guard driving(driver_);
-      // Whoever drove meanwhile may have completed it and more, so it is only compared, not used.
-      if (front_.load(std::memory_order_acquire) == &oldest) driveUntil(oldest);
+      // Whoever drove meanwhile may have completed it and more. An operation at the front stays there while this thread
+      // drives.
+      driveUntil([&] {
+        const Operation* const front = front_.load(std::memory_order_acquire);
+        return front == nullptr || front->batch.exchange != oldest;
+      });
     }
     lock.lock();
   }
@@ -322,8 +335,15 @@ void Communicator::finalize() {
   finalized_ = true;
 }
 
-void Communicator::abort() noexcept {
-  group_->fail({signcclRemoteError, "rank " + std::to_string(rank()) + " aborted the communicator"});
+void Communicator::abort() noexcept { failAsRank(" aborted the communicator"); }
+
+/// Makes the group fail because of what this rank does.
+void Communicator::failAsRank(const char* what) noexcept {
+  try {
+    group_->fail({signcclRemoteError, "rank " + std::to_string(rank()) + what});
+  } catch (const std::bad_alloc&) {
+    group_->fail({signcclRemoteError, "a rank left"});
+  }
 }
 
 signcclResult_t Communicator::asyncError() const {
@@ -361,6 +381,11 @@ void Communicator::throwIfUnusable() const {
     throw Error(failure.code, "the communicator has failed: " + failure.message);
   }
   if (finalized_) throw Error(signcclInvalidUsage, "the communicator is finalized; it takes no more collectives");
+}
+
+void Communicator::throwFailure() const {
+  const Failure failure = group_->failure();
+  throw Error(failure.code, failure.message);
 }
 
 }  // namespace signccl

@@ -1,4 +1,4 @@
-// One rank of a communicator: owns its transport, executor, plans and queue of operations.
+// One rank of a communicator: owns its place in the group, its engine, its plans and its queue of operations.
 //
 // Whoever holds driver_ moves the oldest operation on: a thread that waits for one, or the progress thread that the
 // first non-blocking call starts. Operations are carried out in the order of their calls.
@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,7 +19,7 @@
 #include "comm/operation.h"
 #include "comm/options.h"
 #include "comm/planner.h"
-#include "exec/executor.h"
+#include "exec/engine.h"
 
 namespace signccl {
 
@@ -33,10 +34,9 @@ struct ExchangeRules {
 
 /// Counters of a communicator; see signcclCommStats_t.
 struct CommCounters {
-  TransportCounters transport;
+  EngineCounters engine;
   std::uint64_t collectives = 0;
   std::uint64_t exchanges = 0;
-  std::uint64_t scratch_bytes = 0;
   std::optional<Algorithm> last_algorithm;
 };
 
@@ -53,16 +53,22 @@ class Communicator {
   [[nodiscard]] const CommOptions& options() const { return options_; }
   [[nodiscard]] Deadline deadline() const { return std::chrono::steady_clock::now() + options_.timeout; }
 
-  /// Numbers the calls in `segments` and queues them as one exchange. `in_background`: the progress thread carries it
-  /// out. `holders`: how often wait() or test() will be asked for the outcome, at least once. Throws Error if the
-  /// communicator has failed or is finalized.
+  /// The number of the next call, which keys random ties. Any thread.
+  [[nodiscard]] std::uint64_t nextCallNumber() const { return next_call_.load(std::memory_order_relaxed); }
+  void setNextCallNumber(std::uint64_t number) { next_call_.store(number, std::memory_order_relaxed); }
+  /// Gives a call its number.
+  std::uint64_t takeCallNumber() { return next_call_.fetch_add(1, std::memory_order_relaxed); }
+
+  /// Queues calls, which have their numbers, as one exchange. `in_background`: the progress thread carries it out.
+  /// `holders`: how often wait() will be asked for the outcome, at least once. Throws Error if the communicator has
+  /// failed or is finalized, and what starting a thread or allocating memory throws; nothing is queued then.
   Operation& submit(const ExchangeRules& rules, std::span<const Segment> segments, bool in_background, int holders);
+
+  /// Numbers a call and queues it as an exchange of its own with one holder. A call that throws takes no number.
+  Operation& submitCall(const ExchangeRules& rules, Segment& segment, bool in_background);
 
   /// Waits for an operation and carries it out if nobody else does. Throws its error. Drops one hold.
   void wait(Operation& operation);
-
-  /// True if the operation is done; then throws its error or drops one hold like wait().
-  bool test(Operation& operation);
 
   /// Moves the oldest operation on for a moment, unless another thread is at it. For a thread that drives several
   /// ranks. True if anything moved.
@@ -77,6 +83,12 @@ class Communicator {
   /// See signcclCommAbort(). Any thread.
   void abort() noexcept;
 
+  /// Makes the communicator fail on all ranks. Any thread.
+  void fail(const Failure& failure) noexcept { group_->fail(failure); }
+  [[nodiscard]] bool failed() const noexcept { return group_->failed(); }
+  /// What made it unusable, once it has failed. Any thread.
+  [[nodiscard]] Failure failure() const { return group_->failure(); }
+
   /// signcclSuccess, signcclInProgress or the failure. Any thread.
   [[nodiscard]] signcclResult_t asyncError() const;
 
@@ -90,37 +102,41 @@ class Communicator {
   [[nodiscard]] CommCounters counters() const;
 
  private:
-  /// Puts the caller in charge of the executor; empty if another thread is.
+  /// Puts the caller in charge of the engine; empty if another thread is.
   std::unique_lock<std::mutex> tryDrive() { return {driver_, std::try_to_lock}; }
 
   bool driveOnce();
-  void driveUntil(const Operation& operation);
+  template <typename Done>
+  void driveUntil(const Done& done);
   void begin(Operation& operation);
   void announce(Operation& operation);
   bool advance(Operation& operation);
-  bool turnExecutor();
+  bool turnEngine();
   void checkDeadline(Operation& operation) const;
   void complete(Operation& operation);
-  void failAll(const Failure& failure);
-  Operation& unusedOperation();
+  void failAsRank(const char* what) noexcept;
+  void failWith(const std::exception_ptr& error) noexcept;
+  void failAll() noexcept;
+  Operation& firstUnused();
   void release(Operation& operation);
   void progressLoop();
   void linger() noexcept;
   void throwIfUnusable() const;
+  [[noreturn]] void throwFailure() const;
 
   const CommOptions options_;
   std::unique_ptr<Group> group_;
-  std::unique_ptr<Transport> transport_;
   std::unique_ptr<TraceBuffer> trace_;
   Planner planner_;
   const CoreShare core_share_;  ///< a rank with a core of its own need not yield while it waits
   const int nthreads_;          ///< that run kernels
-  Executor executor_;
+  const std::unique_ptr<Engine> engine_;
 
-  std::mutex driver_;        ///< held by the thread that uses executor_ and planner_
-  bool abandoned_ = false;   ///< the executor was given up; driver only
+  std::mutex driver_;        ///< held by the thread that uses engine_ and planner_
+  bool abandoned_ = false;   ///< the engine was given up; driver only
   unsigned idle_looks_ = 0;  ///< driver only
 
+  std::atomic<std::uint64_t> next_call_ = 0;
   std::atomic<std::optional<Algorithm>> last_algorithm_;  ///< that an exchange was begun with
 
   mutable std::mutex mutex_;  ///< guards what follows
@@ -131,7 +147,6 @@ class Communicator {
   Operation* unused_ = nullptr;                 ///< a list
   std::atomic<Operation*> released_ = nullptr;  ///< a list that unused_ takes over; written without the mutex
   std::uint64_t next_exchange_ = 0;
-  std::uint64_t next_call_ = 0;
   CommCounters counters_;
   bool finalized_ = false;
   bool stopping_ = false;

@@ -1,4 +1,4 @@
-// One exchange from its call to its end.
+// An exchange in the queue of its communicator, from the call until nobody asks for its outcome any more.
 #ifndef SIGNCCL_COMM_OPERATION_H_
 #define SIGNCCL_COMM_OPERATION_H_
 
@@ -23,7 +23,7 @@ struct Operation {
   std::atomic<int> holders = 0;      ///< those that will ask for the outcome
   Operation* next_unused = nullptr;  ///< the next in a list of operations that nobody holds
   std::atomic<bool> done = false;
-  Failure outcome;  ///< code signcclSuccess if it went well; written before `done`
+  bool has_failed = false;  ///< by the failure of its group; written before `done`
 };
 
 }  // namespace signccl

@@ -32,8 +32,7 @@ struct ExchangeSignature {
   [[nodiscard]] std::uint64_t digest() const;
 };
 
-/// Names as in the public header, for messages: "float32", "alternate".
-const char* elementTypeName(ElementType type);
+/// Name as in the public header, for messages: "alternate".
 const char* tieRuleName(TieRule rule);
 
 /// A sentence about how two signatures, which differ, differ, e.g. "count is 5 on rank 0 and 6 on rank 2".

@@ -1,25 +1,26 @@
-// What one exchange works on: the buffers of one collective, or of several that travel together.
+// What one exchange works on: the data of one collective, or of several that travel together.
 #ifndef SIGNCCL_EXEC_BATCH_H_
 #define SIGNCCL_EXEC_BATCH_H_
 
+#include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "base/types.h"
+#include "exec/ends.h"
 #include "kernels/kernels.h"
 #include "schedule/width.h"
 
 namespace signccl {
 
-/// The buffers of one call. Its signs are words [word_begin, word_begin + nwords) of the batch, so buffers never
-/// share a word.
+/// The data of one call. Its signs are words [word_begin, word_begin + nwords) of the batch, so calls never share a
+/// word.
 struct Segment {
-  const void* send = nullptr;
-  void* recv = nullptr;
-  std::size_t count = 0;  ///< elements
-  ElementType sendtype = ElementType::kFloat32;
-  ElementType recvtype = ElementType::kFloat32;
-  std::uint64_t call = 0;  ///< number of the call in its communicator, for TieRule::kAlternate
+  Source source;
+  Sink sink;
+  std::size_t count = 0;   ///< elements
+  std::uint64_t call = 0;  ///< number of the call in its communicator, which keys random ties
   std::size_t word_begin = 0;
   std::size_t nwords = 0;
 };
@@ -45,25 +46,13 @@ struct Batch {
     segments.push_back(segment);
   }
 
-  /// True if a result might be written over elements that other slices have yet to encode: in place, with element
-  /// types of different size.
-  [[nodiscard]] bool mustEncodeFirst() const {
-    for (const Segment& segment : segments) {
-      if (segment.send == segment.recv &&
-          elementBytes(segment.sendtype, kWordBits) != elementBytes(segment.recvtype, kWordBits)) {
-        return true;
-      }
-    }
-    return false;
-  }
+  /// True if all slices must be encoded before any is decoded; see overwritesUnread().
+  [[nodiscard]] bool mustEncodeFirst() const { return std::ranges::any_of(segments, overwritesUnread); }
 
-  /// Bytes that the collective reads and writes in user memory.
+  /// Bytes of user memory that the exchange reads and writes.
   [[nodiscard]] std::size_t userBytes() const {
-    std::size_t bytes = 0;
-    for (const Segment& segment : segments) {
-      bytes += elementBytes(segment.sendtype, segment.count) + elementBytes(segment.recvtype, segment.count);
-    }
-    return bytes;
+    return std::accumulate(segments.begin(), segments.end(), std::size_t{0},
+                           [](std::size_t sum, const Segment& segment) { return sum + bytesTouched(segment); });
   }
 };
 

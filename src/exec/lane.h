@@ -23,6 +23,7 @@ struct Lane {
     inboxes.assign(static_cast<std::size_t>(plan.ninboxes), nullptr);
     inbox_requests.assign(static_cast<std::size_t>(plan.ninboxes), nullptr);
     slice.inboxes = inboxes;
+    waits_for.resize(plan.steps.size());
   }
 
   /// Puts a slice on the lane: nothing of it is done.
@@ -30,7 +31,6 @@ struct Lane {
     slice.number = slice_number;
     slice.word_begin = word_begin;
     slice.nwords = nwords;
-    waits_for.resize(plan.steps.size());
     std::transform(plan.steps.begin(), plan.steps.end(), waits_for.begin(),
                    [](const PlanStep& step) { return step.waits_for; });
     steps_left = plan.steps.size();

@@ -18,25 +18,18 @@ struct SlotView {
 };
 
 /// Signs, counts or results of a run that covers `words` of the slice.
-SlotView view(const Exchange& exchange, const Slice& slice, SlotKind kind, int first_chunk, WordRange words) {
-  const SlotRange range = exchange.layout->locate(kind, first_chunk, words, slice.nwords);
+SlotView view(const StationContext& context, const Slice& slice, SlotKind kind, int first_chunk, WordRange words) {
+  const SlotRange range = context.layout->locate(kind, first_chunk, words, slice.nwords);
   return {slice.memory + range.offset, range.stride};
 }
 
 /// A source of a kCount step: planes that are only read.
-ConstPlanes sourcePlanes(const Exchange& exchange, const Slice& slice, const CountSource& source, WordRange words) {
+ConstPlanes sourcePlanes(const StationContext& context, const Slice& slice, const CountSource& source,
+                         WordRange words) {
   if (source.slot.kind == SlotKind::kInbox) {
     return {slice.inboxes[static_cast<std::size_t>(source.slot.index)], words.size, source.planes};
   }
-  return view(exchange, slice, source.slot.kind, source.slot.index, words).planes(source.planes);
-}
-
-const void* advance(const void* elements, ElementType type, std::size_t count) {
-  return static_cast<const std::byte*>(elements) + elementBytes(type, count);
-}
-
-void* advance(void* elements, ElementType type, std::size_t count) {
-  return static_cast<std::byte*>(elements) + elementBytes(type, count);
+  return view(context, slice, source.slot.kind, source.slot.index, words).planes(source.planes);
 }
 
 /// Part of a segment.
@@ -67,9 +60,9 @@ void forEachPiece(const Batch& batch, std::size_t begin, std::size_t size, Visit
 
 /// Calls visit(run) for pieces of the slice whose planes of `kind` lie at one stride: all of it, or each chunk.
 template <typename Visit>
-void forEachUniformRun(const Exchange& exchange, SlotKind kind, Visit&& visit) {
-  const int nchunks = exchange.plan->nchunks;
-  if (exchange.plan->by_plane[static_cast<std::size_t>(kind)]) return visit(ChunkRun{0, nchunks});
+void forEachUniformRun(const StationContext& context, SlotKind kind, Visit&& visit) {
+  const int nchunks = context.plan->nchunks;
+  if (context.plan->by_plane[static_cast<std::size_t>(kind)]) return visit(ChunkRun{0, nchunks});
   for (int chunk = 0; chunk < nchunks; ++chunk) visit(ChunkRun{chunk, 1});
 }
 
@@ -106,83 +99,82 @@ class Summation {
 };
 
 /// Completes counts that came modulo a power of two; see Kernels::restoreTop. Returns the number of planes.
-int restoreCounts(const Exchange& exchange, const Slice& slice, ChunkRun run, WordRange words, SlotView counts) {
-  const int low_planes = resultPlanes(exchange.plan->rules);
-  const int planes = fullPlanes(exchange.plan->rules);
+int restoreCounts(const StationContext& context, const Slice& slice, ChunkRun run, WordRange words, SlotView counts) {
+  const int low_planes = resultPlanes(context.plan->rules);
+  const int planes = fullPlanes(context.plan->rules);
   if (planes == low_planes) return planes;
   // Signs may lie chunk by chunk where results lie plane by plane, so the own votes are taken chunk by chunk.
   for (int chunk = run.first; chunk < run.end(); ++chunk) {
-    const WordRange part = exchange.wordsOf(slice, {chunk, 1});
-    const SlotView own = view(exchange, slice, SlotKind::kSigns, chunk, part);
-    const bool is_ternary = exchange.plan->rules.votes_per_rank == 2;
+    const WordRange part = context.wordsOf(slice, {chunk, 1});
+    const SlotView own = view(context, slice, SlotKind::kSigns, chunk, part);
+    const bool is_ternary = context.plan->rules.votes_per_rank == 2;
     const SlotView here{counts.words + (part.begin - words.begin), counts.stride};
-    exchange.kernels->restoreTop(here.planes(low_planes), is_ternary ? own.plane(0) : nullptr,
-                                 own.plane(is_ternary ? 1 : 0), part.size, here.plane(low_planes));
+    context.kernels->restoreTop(here.planes(low_planes), is_ternary ? own.plane(0) : nullptr,
+                                own.plane(is_ternary ? 1 : 0), part.size, here.plane(low_planes));
   }
   return planes;
 }
 
 }  // namespace
 
-void encodeSlice(const Exchange& exchange, const Slice& slice) {
-  const Kernels& kernels = *exchange.kernels;
-  const Batch& batch = *exchange.batch;
+void encodeSlice(const StationContext& context, const Slice& slice) {
+  const Kernels& kernels = *context.kernels;
+  const Batch& batch = *context.batch;
   if (batch.rules.votes_per_rank == 1) {
     // One plane: the chunks lie one after the other, so the slice is encoded as a whole.
-    const SlotView signs = view(exchange, slice, SlotKind::kSigns, 0, {0, slice.nwords});
+    const SlotView signs = view(context, slice, SlotKind::kSigns, 0, {0, slice.nwords});
     forEachPiece(batch, slice.word_begin, slice.nwords, [&](const Piece& piece) {
-      const Segment& segment = piece.segment;
-      kernels.encodeBinary(segment.sendtype, advance(segment.send, segment.sendtype, piece.element), piece.count,
-                           signs.words + piece.word);
+      const Source& source = piece.segment.source;
+      source.kind->encode(source, kernels, piece.element, piece.count, nullptr, signs.words + piece.word);
     });
     return;
   }
-  forEachUniformRun(exchange, SlotKind::kSigns, [&](ChunkRun run) {
-    const WordRange words = exchange.wordsOf(slice, run);
-    const SlotView signs = view(exchange, slice, SlotKind::kSigns, run.first, words);
+  forEachUniformRun(context, SlotKind::kSigns, [&](ChunkRun run) {
+    const WordRange words = context.wordsOf(slice, run);
+    const SlotView signs = view(context, slice, SlotKind::kSigns, run.first, words);
     forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
-      const Segment& segment = piece.segment;
-      kernels.encodeTernary(segment.sendtype, advance(segment.send, segment.sendtype, piece.element), piece.count,
-                            signs.plane(0) + piece.word, signs.plane(1) + piece.word);
+      const Source& source = piece.segment.source;
+      source.kind->encode(source, kernels, piece.element, piece.count, signs.plane(0) + piece.word,
+                          signs.plane(1) + piece.word);
     });
   });
 }
 
-void countVotes(const Exchange& exchange, const Slice& slice, const PlanStep& step) {
-  const WordRange words = exchange.wordsOf(slice, step.run);
-  const CountTarget& rule = exchange.plan->count_targets[static_cast<std::size_t>(step.detail)];
-  const SlotView target = view(exchange, slice, SlotKind::kCounts, step.run.first, words);
-  Summation sum(*exchange.kernels, target, words.size, rule);
+void countVotes(const StationContext& context, const Slice& slice, const PlanStep& step) {
+  const WordRange words = context.wordsOf(slice, step.run);
+  const CountTarget& rule = context.plan->count_targets[static_cast<std::size_t>(step.detail)];
+  const SlotView target = view(context, slice, SlotKind::kCounts, step.run.first, words);
+  Summation sum(*context.kernels, target, words.size, rule);
   thread_local std::vector<const Word*> votes;  // keeps its room from call to call
   votes.clear();
-  for (const CountSource& source : exchange.plan->sourcesOf(step)) {
+  for (const CountSource& source : context.plan->sourcesOf(step)) {
     if (!source.is_signs) continue;
-    const ConstPlanes signs = sourcePlanes(exchange, slice, source, words);
+    const ConstPlanes signs = sourcePlanes(context, slice, source, words);
     for (int plane = 0; plane < source.planes; ++plane) {
       votes.push_back(signs.words + static_cast<std::size_t>(plane) * signs.stride);
     }
   }
   sum.addVotes(votes);
-  for (const CountSource& source : exchange.plan->sourcesOf(step)) {
-    if (!source.is_signs) sum.addCounter(sourcePlanes(exchange, slice, source, words));
+  for (const CountSource& source : context.plan->sourcesOf(step)) {
+    if (!source.is_signs) sum.addCounter(sourcePlanes(context, slice, source, words));
   }
   if (rule.clamps) {
-    exchange.kernels->clamp(target.planes(sum.planes()), rule.low, rule.high, words.size,
-                            {target.words, target.stride, rule.planes});
+    context.kernels->clamp(target.planes(sum.planes()), rule.low, rule.high, words.size,
+                           {target.words, target.stride, rule.planes});
   }
 }
 
-void decideChunk(const Exchange& exchange, const Slice& slice, const PlanStep& step) {
-  const Batch& batch = *exchange.batch;
+void decideChunk(const StationContext& context, const Slice& slice, const PlanStep& step) {
+  const Batch& batch = *context.batch;
   if (batch.rules.op == SignOp::kAvg) return;  // the counts are the result, see Layout
-  const WordRange words = exchange.wordsOf(slice, step.run);
-  const DecideRule& rule = exchange.plan->decide_rules[static_cast<std::size_t>(step.detail)];
-  const SlotView counts = view(exchange, slice, SlotKind::kCounts, step.run.first, words);
-  const SlotView results = view(exchange, slice, SlotKind::kResult, step.run.first, words);
+  const WordRange words = context.wordsOf(slice, step.run);
+  const DecideRule& rule = context.plan->decide_rules[static_cast<std::size_t>(step.detail)];
+  const SlotView counts = view(context, slice, SlotKind::kCounts, step.run.first, words);
+  const SlotView results = view(context, slice, SlotKind::kResult, step.run.first, words);
   const auto decide = [&](std::size_t word, std::size_t nwords, Word tie_pattern) {
-    exchange.kernels->decide({counts.words + word, counts.stride, rule.planes}, rule.threshold, rule.has_ties,
-                             tie_pattern, nwords, results.plane(0) + word,
-                             batch.rules.ternary_result ? results.plane(1) + word : nullptr);
+    context.kernels->decide({counts.words + word, counts.stride, rule.planes}, rule.threshold, rule.has_ties,
+                            tie_pattern, nwords, results.plane(0) + word,
+                            batch.rules.ternary_result ? results.plane(1) + word : nullptr);
   };
   switch (batch.tie) {
     case TieRule::kZero:
@@ -199,51 +191,57 @@ void decideChunk(const Exchange& exchange, const Slice& slice, const PlanStep& s
   });
 }
 
-void decodeSlice(const Exchange& exchange, const Slice& slice) {
-  const Batch& batch = *exchange.batch;
-  const Kernels& kernels = *exchange.kernels;
-  forEachUniformRun(exchange, SlotKind::kResult, [&](ChunkRun run) {
-    const WordRange words = exchange.wordsOf(slice, run);
+void decodeSlice(const StationContext& context, const Slice& slice) {
+  const Batch& batch = *context.batch;
+  const Kernels& kernels = *context.kernels;
+  forEachUniformRun(context, SlotKind::kResult, [&](ChunkRun run) {
+    const WordRange words = context.wordsOf(slice, run);
     if (words.size == 0) return;
-    const SlotView results = view(exchange, slice, SlotKind::kResult, run.first, words);
+    const SlotView results = view(context, slice, SlotKind::kResult, run.first, words);
     const bool is_avg = batch.rules.op == SignOp::kAvg;
-    const int planes = is_avg ? restoreCounts(exchange, slice, run, words, results) : 0;
+    const int planes = is_avg ? restoreCounts(context, slice, run, words, results) : 0;
     forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
-      const Segment& segment = piece.segment;
-      void* elements = advance(segment.recv, segment.recvtype, piece.element);
+      const Sink& sink = piece.segment.sink;
       if (is_avg) {
-        kernels.decodeAvg(segment.recvtype, {results.words + piece.word, results.stride, planes},
-                          exchange.means[piece.index]->data(), piece.count, elements, exchange.store);
+        sink.kind->decodeAvg(sink, kernels, {results.words + piece.word, results.stride, planes},
+                             context.means[piece.index]->data(), piece.element, piece.count, context.store);
       } else {
-        kernels.decodeVote(segment.recvtype, results.plane(0) + piece.word,
-                           batch.rules.ternary_result ? results.plane(1) + piece.word : nullptr, piece.count, elements,
-                           exchange.store);
+        sink.kind->decodeVote(sink, kernels, results.plane(0) + piece.word,
+                              batch.rules.ternary_result ? results.plane(1) + piece.word : nullptr, piece.element,
+                              piece.count, context.store);
       }
     });
   });
 }
 
-std::span<Word> messageWords(const Exchange& exchange, const Slice& slice, const PlanStep& step) {
-  const WordRange words = exchange.wordsOf(slice, step.run);
-  const std::size_t nwords = static_cast<std::size_t>(step.planes) * words.size;
-  if (step.is_staged) return {slice.memory + exchange.layout->staging(step.number), nwords};
-  if (step.slot.kind == SlotKind::kInbox) return {slice.memory + exchange.layout->inbox(step.slot.index), nwords};
-  return {view(exchange, slice, step.slot.kind, step.run.first, words).words, nwords};
+void runStation(const StationContext& context, const Slice& slice, std::int32_t station) {
+  if (station == kEncodeStation) return encodeSlice(context, slice);
+  if (station == kDecodeStation) return decodeSlice(context, slice);
+  const PlanStep& step = context.plan->steps[static_cast<std::size_t>(station)];
+  step.kind == StepKind::kCount ? countVotes(context, slice, step) : decideChunk(context, slice, step);
 }
 
-void gatherMessage(const Exchange& exchange, const Slice& slice, const PlanStep& step) {
-  const WordRange words = exchange.wordsOf(slice, step.run);
-  const SlotView source = view(exchange, slice, step.slot.kind, step.run.first, words);
-  Word* message = messageWords(exchange, slice, step).data();
+std::span<Word> messageWords(const StationContext& context, const Slice& slice, const PlanStep& step) {
+  const WordRange words = context.wordsOf(slice, step.run);
+  const std::size_t nwords = static_cast<std::size_t>(step.planes) * words.size;
+  if (step.is_staged) return {slice.memory + context.layout->staging(step.number), nwords};
+  if (step.slot.kind == SlotKind::kInbox) return {slice.memory + context.layout->inbox(step.slot.index), nwords};
+  return {view(context, slice, step.slot.kind, step.run.first, words).words, nwords};
+}
+
+void gatherMessage(const StationContext& context, const Slice& slice, const PlanStep& step) {
+  const WordRange words = context.wordsOf(slice, step.run);
+  const SlotView source = view(context, slice, step.slot.kind, step.run.first, words);
+  Word* message = messageWords(context, slice, step).data();
   for (int plane = 0; plane < step.planes; ++plane, message += words.size) {
     std::copy_n(source.plane(plane), words.size, message);
   }
 }
 
-void scatterMessage(const Exchange& exchange, const Slice& slice, const PlanStep& step) {
-  const WordRange words = exchange.wordsOf(slice, step.run);
-  const SlotView target = view(exchange, slice, step.slot.kind, step.run.first, words);
-  const Word* message = messageWords(exchange, slice, step).data();
+void scatterMessage(const StationContext& context, const Slice& slice, const PlanStep& step) {
+  const WordRange words = context.wordsOf(slice, step.run);
+  const SlotView target = view(context, slice, step.slot.kind, step.run.first, words);
+  const Word* message = messageWords(context, slice, step).data();
   for (int plane = 0; plane < step.planes; ++plane, message += words.size) {
     std::copy_n(message, words.size, target.plane(plane));
   }

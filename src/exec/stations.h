@@ -3,7 +3,7 @@
 #ifndef SIGNCCL_EXEC_STATIONS_H_
 #define SIGNCCL_EXEC_STATIONS_H_
 
-#include <memory>
+#include <cstdint>
 #include <span>
 
 #include "exec/batch.h"
@@ -24,15 +24,16 @@ struct Slice {
   std::span<const Word*> inboxes;  ///< [ninboxes] where the message in an inbox is
 };
 
-/// Everything that stays the same during one exchange.
-struct Exchange {
+/// What the stations of one exchange work with; the same for all slices.
+struct StationContext {
   const Kernels* kernels = nullptr;
   const Plan* plan = nullptr;
   const Batch* batch = nullptr;
   const Layout* layout = nullptr;
-  std::span<const MeanTable* const> means;  ///< avg: [segments] table of each segment's recvtype
+  std::span<const MeanTable* const> means;  ///< avg: [segments] table of the values that each segment's sink wants
   Store store = Store::kCached;
   std::size_t nslices = 1;
+  bool encodes_first = false;  ///< no slice is decoded before all are encoded
 
   [[nodiscard]] WordRange sliceRange(std::size_t slice) const {
     return chunkRange(batch->nwords, static_cast<int>(nslices), static_cast<int>(slice));
@@ -43,26 +44,34 @@ struct Exchange {
   }
 };
 
-/// Elements of the slice -> signs of all chunks.
-void encodeSlice(const Exchange& exchange, const Slice& slice);
+/// Numbers of the stations that are not steps of a plan.
+inline constexpr std::int32_t kEncodeStation = -1;
+inline constexpr std::int32_t kDecodeStation = -2;
+
+/// Runs one of the stations below: kEncodeStation, kDecodeStation, or the kCount or kDecide step of that number. Throws
+/// std::bad_alloc only.
+void runStation(const StationContext& context, const Slice& slice, std::int32_t station);
+
+/// Segments of the slice -> signs of all chunks.
+void encodeSlice(const StationContext& context, const Slice& slice);
 
 /// One kCount step.
-void countVotes(const Exchange& exchange, const Slice& slice, const PlanStep& step);
+void countVotes(const StationContext& context, const Slice& slice, const PlanStep& step);
 
 /// One kDecide step.
-void decideChunk(const Exchange& exchange, const Slice& slice, const PlanStep& step);
+void decideChunk(const StationContext& context, const Slice& slice, const PlanStep& step);
 
-/// Results of all chunks -> elements of the slice.
-void decodeSlice(const Exchange& exchange, const Slice& slice);
+/// Results of all chunks -> segments of the slice.
+void decodeSlice(const StationContext& context, const Slice& slice);
 
 /// The words that a send or receive moves: those of its slot, or of its staging if is_staged.
-std::span<Word> messageWords(const Exchange& exchange, const Slice& slice, const PlanStep& step);
+std::span<Word> messageWords(const StationContext& context, const Slice& slice, const PlanStep& step);
 
 /// Puts the message of a staged send together, before it is sent.
-void gatherMessage(const Exchange& exchange, const Slice& slice, const PlanStep& step);
+void gatherMessage(const StationContext& context, const Slice& slice, const PlanStep& step);
 
 /// Takes the message of a staged receive apart, after it has come.
-void scatterMessage(const Exchange& exchange, const Slice& slice, const PlanStep& step);
+void scatterMessage(const StationContext& context, const Slice& slice, const PlanStep& step);
 
 }  // namespace signccl
 

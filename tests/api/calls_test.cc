@@ -191,8 +191,8 @@ TEST(Group, RefusesCollectivesBesideInitialisations) {
   ASSERT_EQ(signcclGroupStart(), signcclSuccess);
   EXPECT_EQ(signcclCommInitRank(&comm, 1, id, 0), signcclSuccess);
   EXPECT_EQ(call(Case{}, &value, &value, 1, ranks[0]), signcclInvalidUsage);
-  EXPECT_EQ(signcclGroupEnd(), signcclSuccess);
-  EXPECT_EQ(signcclCommDestroy(comm), signcclSuccess);
+  EXPECT_EQ(signcclGroupEnd(), signcclInvalidUsage);
+  EXPECT_EQ(comm, nullptr);
 }
 
 TEST(NonBlocking, RequestsCompleteInTheBackground) {

@@ -42,22 +42,28 @@ class CommRanks {
   std::vector<std::unique_ptr<Communicator>> comms_;
 };
 
+/// True if an operation is done; then drops one hold of it, or throws its error.
+inline bool endsIfDone(Communicator& comm, Operation& operation) {
+  if (!operation.done.load(std::memory_order_acquire)) return false;
+  comm.wait(operation);
+  return true;
+}
+
 /// A call on int8 buffers of its own.
 class Call {
  public:
   explicit Call(std::vector<std::int8_t> send) : send_(std::move(send)), recv_(send_.size(), 99) {}
 
   [[nodiscard]] Segment segment() {
-    return {.send = send_.data(),
-            .recv = recv_.data(),
-            .count = send_.size(),
-            .sendtype = ElementType::kInt8,
-            .recvtype = ElementType::kInt8};
+    return {.source = elementSource(ElementType::kInt8, send_.data()),
+            .sink = elementSink(ElementType::kInt8, recv_.data()),
+            .count = send_.size()};
   }
   [[nodiscard]] const std::vector<std::int8_t>& result() const { return recv_; }
 
   Operation& submit(Communicator& comm, const ExchangeRules& rules = {}, bool in_background = false, int holders = 1) {
-    const Segment only = segment();
+    Segment only = segment();
+    only.call = comm.takeCallNumber();
     return comm.submit(rules, {&only, 1}, in_background, holders);
   }
 

@@ -46,7 +46,8 @@ TEST(CommunicatorTest, EveryCallCountsForAlternatingTiesInGroupsToo) {
     Call second(own);
     Call empty(Signs{});
     Call fourth(own);
-    const Segment group[] = {second.segment(), empty.segment(), fourth.segment()};
+    Segment group[] = {second.segment(), empty.segment(), fourth.segment()};
+    for (Segment& segment : group) segment.call = ranks[rank].takeCallNumber();
     ranks[rank].wait(ranks[rank].submit({}, group, /*in_background=*/false, 1));
     EXPECT_EQ(second.result(), (Signs{-1, 1, -1}));
     EXPECT_EQ(fourth.result(), (Signs{-1, 1, -1}));
@@ -63,13 +64,13 @@ TEST(CommunicatorTest, BackgroundOperationsAreCarriedOutInTheOrderOfTheirCalls) 
   Call second = zeroAgainstTheRest(0, 100);
   Operation& one = first.submit(ranks[0], {}, /*in_background=*/true);
   Operation& two = second.submit(ranks[0], {}, /*in_background=*/true);
-  EXPECT_FALSE(ranks[0].test(one));
-  EXPECT_FALSE(ranks[0].test(two));
+  EXPECT_FALSE(endsIfDone(ranks[0], one));
+  EXPECT_FALSE(endsIfDone(ranks[0], two));
   zeroAgainstTheRest(1, 100).run(ranks[1]);
   ranks[0].wait(one);
-  EXPECT_FALSE(ranks[0].test(two)) << "rank 1 has called only one";
+  EXPECT_FALSE(endsIfDone(ranks[0], two)) << "rank 1 has called only one";
   zeroAgainstTheRest(1, 100).run(ranks[1]);
-  while (!ranks[0].test(two)) std::this_thread::yield();
+  while (!endsIfDone(ranks[0], two)) std::this_thread::yield();
   EXPECT_EQ(second.result()[0], -1);
   EXPECT_EQ(second.result()[1], 1);
 }
@@ -87,7 +88,7 @@ TEST(CommunicatorTest, WaitingForALaterOperationCarriesOutTheEarlierOnes) {
       operations.push_back(&calls[static_cast<std::size_t>(i)].submit(ranks[rank], {}, in_background));
     }
     ranks[rank].wait(*operations[4]);
-    for (int i = 0; i < 4; ++i) EXPECT_TRUE(ranks[rank].test(*operations[static_cast<std::size_t>(i)]));
+    for (int i = 0; i < 4; ++i) EXPECT_TRUE(endsIfDone(ranks[rank], *operations[static_cast<std::size_t>(i)]));
   });
 }
 
@@ -99,7 +100,7 @@ TEST(CommunicatorTest, EveryHolderLearnsTheOutcome) {
     std::jthread other([&] { ranks[rank].wait(operation); });
     ranks[rank].wait(operation);
     other.join();
-    EXPECT_TRUE(ranks[rank].test(operation));
+    EXPECT_TRUE(endsIfDone(ranks[rank], operation));
   });
 }
 
@@ -108,11 +109,11 @@ TEST(CommunicatorTest, EmptyExchangeWaitsUntilEveryRankHasCalledIt) {
   Call nothing(Signs{});
   Operation& operation = nothing.submit(ranks[0]);
   for (int i = 0; i < 100; ++i) ranks[0].step();
-  EXPECT_FALSE(ranks[0].test(operation));
+  EXPECT_FALSE(endsIfDone(ranks[0], operation));
   Call other(Signs{});
   Operation& answer = other.submit(ranks[1]);
-  while (!ranks[1].test(answer)) ranks[1].step();
-  while (!ranks[0].test(operation)) ranks[0].step();
+  while (!endsIfDone(ranks[1], answer)) ranks[1].step();
+  while (!endsIfDone(ranks[0], operation)) ranks[0].step();
 }
 
 TEST(CommunicatorTest, CountersCountWhatTheDirectAlgorithmSends) {
@@ -135,15 +136,15 @@ TEST(CommunicatorTest, CountersCountWhatTheDirectAlgorithmSends) {
   std::uint64_t messages = 0;
   for (Rank rank = 0; rank < kRanks; ++rank) {
     const CommCounters counters = ranks[rank].counters();
-    const bool owns_the_word = counters.transport.messages_received == 6U + 3U;
-    EXPECT_EQ(counters.transport.messages_sent, 6U + (owns_the_word ? 3U : 1U));
-    EXPECT_EQ(counters.transport.bytes_sent, 8U * (60U + (owns_the_word ? 3U : 1U)));
-    EXPECT_EQ(counters.transport.bytes_received, 8U * (60U + (owns_the_word ? 3U : 1U)));
+    const bool owns_the_word = counters.engine.messages.messages_received == 6U + 3U;
+    EXPECT_EQ(counters.engine.messages.messages_sent, 6U + (owns_the_word ? 3U : 1U));
+    EXPECT_EQ(counters.engine.messages.bytes_sent, 8U * (60U + (owns_the_word ? 3U : 1U)));
+    EXPECT_EQ(counters.engine.messages.bytes_received, 8U * (60U + (owns_the_word ? 3U : 1U)));
     EXPECT_EQ(counters.exchanges, 2U);
     EXPECT_EQ(counters.collectives, 3U);
-    EXPECT_GT(counters.scratch_bytes, 0U);
+    EXPECT_GT(counters.engine.scratch_bytes, 0U);
     EXPECT_EQ(counters.last_algorithm, Algorithm::kDirect);
-    messages += counters.transport.messages_sent;
+    messages += counters.engine.messages.messages_sent;
   }
   EXPECT_EQ(messages, 4U * 6 + 6);
 }
@@ -155,7 +156,7 @@ TEST(CommunicatorTest, FinalizeWaitsForWhatIsUnderWayAndThenTakesNoMore) {
   runAsRanks(2, [&](Rank rank) {
     Operation& operation = calls[static_cast<std::size_t>(rank)].submit(ranks[rank], {}, /*in_background=*/true);
     ranks[rank].finalize();
-    EXPECT_TRUE(ranks[rank].test(operation));
+    EXPECT_TRUE(endsIfDone(ranks[rank], operation));
     EXPECT_EQ(ranks[rank].asyncError(), signcclSuccess);
     ranks[rank].finalize();
     EXPECT_EQ(caught([&] { Call({1}).run(ranks[rank]); }),
@@ -216,7 +217,7 @@ void runInTurn(CommRanks& ranks, std::vector<Call>& calls) {
       Operation*& operation = open[static_cast<std::size_t>(rank)];
       if (operation == nullptr) continue;
       ranks[rank].step();
-      if (!ranks[rank].test(*operation)) continue;
+      if (!endsIfDone(ranks[rank], *operation)) continue;
       operation = nullptr;
       --left;
     }
@@ -278,11 +279,10 @@ void runManyCalls(Communicator& comm, int ncalls) {
     for (Rank r = 0; r < comm.nranks(); ++r) pointers.push_back(inputs.emplace_back(input_of(r, number, count)).data());
     Open& call = open.emplace_back(Open{inputs[static_cast<std::size_t>(rank)], std::vector<std::byte>(count),
                                         referenceResult(reference, pointers), nullptr});
-    const Segment segment{.send = call.send.data(),
-                          .recv = call.recv.data(),
+    const Segment segment{.source = elementSource(ElementType::kInt8, call.send.data()),
+                          .sink = elementSink(ElementType::kInt8, call.recv.data()),
                           .count = count,
-                          .sendtype = ElementType::kInt8,
-                          .recvtype = ElementType::kInt8};
+                          .call = comm.takeCallNumber()};
     const ExchangeRules rules{.op = reference.op, .votes_per_rank = reference.is_ternary ? 2 : 1};
     const bool in_background = own() % 2 == 0;
     call.operation = &comm.submit(rules, {&segment, 1}, in_background, 1);

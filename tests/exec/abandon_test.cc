@@ -1,4 +1,4 @@
-// Exchanges that do not end well: what an executor says about them, and what it leaves behind.
+// Exchanges that do not end well: what an engine says about them, and what it leaves behind.
 #include <cstring>
 #include <vector>
 
@@ -17,9 +17,9 @@ ExchangeShape voteOf(Algorithm algorithm, std::size_t count) {
 
 TEST(AwaitedPeersTest, NobodyIsAwaitedOutsideAnExchange) {
   Simulation simulation(Topology::singleNode(3), {});
-  EXPECT_TRUE(simulation.at(0).executor().awaitedPeers().empty());
+  EXPECT_TRUE(simulation.at(0).engine().awaitedPeers().empty());
   simulation.runInTurn(voteOf(Algorithm::kOneShot, 1000));
-  EXPECT_TRUE(simulation.at(0).executor().awaitedPeers().empty());
+  EXPECT_TRUE(simulation.at(0).engine().awaitedPeers().empty());
 }
 
 TEST(AwaitedPeersTest, SilentRankIsAwaited) {
@@ -28,8 +28,8 @@ TEST(AwaitedPeersTest, SilentRankIsAwaited) {
   for (const Rank rank : {0, 1, 3}) simulation.start(rank, shape);
   simulation.settle({0, 1, 3});
   for (const Rank rank : {0, 1, 3}) {
-    EXPECT_FALSE(simulation.at(rank).executor().finished());
-    EXPECT_EQ(simulation.at(rank).executor().awaitedPeers(), std::vector<Rank>{2});
+    EXPECT_FALSE(simulation.at(rank).engine().finished());
+    EXPECT_EQ(simulation.at(rank).engine().awaitedPeers(), std::vector<Rank>{2});
   }
 }
 
@@ -39,20 +39,20 @@ TEST(AwaitedPeersTest, RankWhoseMessageWasLostIsAwaited) {
   const ExchangeShape shape = voteOf(Algorithm::kOneShot, 2000);
   for (const Rank rank : {0, 1}) simulation.start(rank, shape);
   simulation.settle({0, 1});
-  EXPECT_EQ(simulation.at(0).executor().awaitedPeers(), std::vector<Rank>{1});
-  EXPECT_EQ(simulation.at(1).executor().awaitedPeers(), std::vector<Rank>{0}) << "which has yet to take a message";
+  EXPECT_EQ(simulation.at(0).engine().awaitedPeers(), std::vector<Rank>{1});
+  EXPECT_EQ(simulation.at(1).engine().awaitedPeers(), std::vector<Rank>{0}) << "which has yet to take a message";
 }
 
 TEST(AbandonTest, AbandonedExchangeCountsAsFinished) {
   Simulation simulation(Topology::singleNode(2), {});
   simulation.start(0, voteOf(Algorithm::kDirect, 1000));
   simulation.settle({0});
-  EXPECT_FALSE(simulation.at(0).executor().finished());
-  simulation.at(0).executor().abandon();
-  EXPECT_TRUE(simulation.at(0).executor().finished());
+  EXPECT_FALSE(simulation.at(0).engine().finished());
+  simulation.at(0).engine().abandon();
+  EXPECT_TRUE(simulation.at(0).engine().finished());
 }
 
-TEST(AbandonTest, PeersMayReadMessagesOfAnExecutorThatIsGone) {
+TEST(AbandonTest, PeersMayReadMessagesOfAnEngineThatIsGone) {
   Simulation simulation(Topology::singleNode(2), {});
   constexpr std::size_t kCount = 5000;
   simulation.start(0, voteOf(Algorithm::kOneShot, kCount));
@@ -62,7 +62,7 @@ TEST(AbandonTest, PeersMayReadMessagesOfAnExecutorThatIsGone) {
     const int sign = signOfElement(ElementType::kFloat32, simulation.at(0).input(0), i, false);
     if (sign > 0) expected[i / 64] |= Word{1} << (i % 64);
   }
-  simulation.at(0).executor().abandon();
+  simulation.at(0).engine().abandon();
   simulation.at(0).destroy();
 
   std::vector<Word> room(expected.size());
@@ -83,13 +83,13 @@ TEST(AbandonTest, OtherRanksMayGoOnWhenOneIsGoneInTheMiddle) {
                             Faults{.seed = static_cast<std::uint64_t>(rounds), .delay = 0.3});
       for (Rank rank = 0; rank < 4; ++rank) simulation.start(rank, voteOf(algorithm, 60'000));
       for (int i = 0; i < rounds; ++i) {
-        for (Rank rank = 0; rank < 4; ++rank) simulation.at(rank).executor().progress();
+        for (Rank rank = 0; rank < 4; ++rank) simulation.at(rank).engine().progress();
       }
-      simulation.at(1).executor().abandon();
+      simulation.at(1).engine().abandon();
       simulation.at(1).destroy();
       simulation.settle({0, 2, 3});
       for (const Rank rank : {3, 0, 2}) {
-        simulation.at(rank).executor().abandon();
+        simulation.at(rank).engine().abandon();
         simulation.at(rank).destroy();
       }
     }
@@ -100,8 +100,8 @@ TEST(AbandonTest, NoKernelTouchesUserMemoryAfterwards) {
   for (int round = 0; round < 20; ++round) {
     Simulation simulation(Topology::singleNode(1), {.nthreads = 3, .slice_bytes = 4096});
     simulation.start(0, voteOf(Algorithm::kDirect, 400'000));
-    for (int i = 0; i < round % 4; ++i) simulation.at(0).executor().progress();
-    simulation.at(0).executor().abandon();
+    for (int i = 0; i < round % 4; ++i) simulation.at(0).engine().progress();
+    simulation.at(0).engine().abandon();
     // Frees the buffers; sanitizers see who uses them.
     simulation.at(0).destroy();
   }

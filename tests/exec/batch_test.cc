@@ -7,7 +7,7 @@ namespace {
 
 Segment segmentOf(std::size_t count, ElementType sendtype = ElementType::kFloat32,
                   ElementType recvtype = ElementType::kFloat32) {
-  return {.count = count, .sendtype = sendtype, .recvtype = recvtype};
+  return {.source = elementSource(sendtype, nullptr), .sink = elementSink(recvtype, nullptr), .count = count};
 }
 
 TEST(BatchTest, SegmentsBeginAtWordsOfTheirOwn) {
@@ -25,11 +25,11 @@ TEST(BatchTest, OnlyInPlaceCallsWithElementsOfDifferentSizeEncodeFirst) {
   std::byte memory[16] = {};
   const auto encodes_first = [&](const void* send, ElementType sendtype, ElementType recvtype) {
     Segment segment = segmentOf(2, sendtype, recvtype);
-    segment.send = send;
-    segment.recv = memory;
+    segment.source.object = send;
+    segment.sink.object = memory;
     Batch batch;
     batch.add(segmentOf(3));
-    batch.segments[0].recv = memory + 8;
+    batch.segments[0].sink.object = memory + 8;
     batch.add(segment);
     return batch.mustEncodeFirst();
   };

@@ -38,12 +38,12 @@ std::ostream& operator<<(std::ostream& stream, const ExchangeShape& shape) {
 }
 
 SimulatedRank::SimulatedRank(Rank rank, const Topology& topology, std::unique_ptr<Transport> transport,
-                             const ExecutorOptions& options, TraceBuffer* trace)
+                             const HostEngineOptions& options, TraceBuffer* trace)
     : rank_(rank),
       topology_(topology),
       random_(static_cast<std::uint64_t>(rank) * 1000 + 1),
-      transport_(std::move(transport)),
-      executor_(std::make_unique<Executor>(*selectKernels(nullptr), *transport_, options, trace)) {}
+      transport_(transport.get()),
+      engine_(std::make_unique<HostEngine>(*selectKernels(nullptr), std::move(transport), options, trace)) {}
 
 void SimulatedRank::start(const ExchangeShape& shape, std::uint64_t exchange, std::uint64_t first_call) {
   batch_.clear();
@@ -66,11 +66,9 @@ void SimulatedRank::start(const ExchangeShape& shape, std::uint64_t exchange, st
   for (std::size_t i = 0; i < calls_.size(); ++i) {
     const CallShape& call = shape.calls[i];
     CallBuffers& buffers = calls_[i];
-    batch_.add({.send = buffers.send.data(),
-                .recv = (call.in_place ? buffers.send : buffers.recv).data(),
+    batch_.add({.source = elementSource(call.sendtype, buffers.send.data()),
+                .sink = elementSink(call.recvtype, (call.in_place ? buffers.send : buffers.recv).data()),
                 .count = call.count,
-                .sendtype = call.sendtype,
-                .recvtype = call.recvtype,
                 .call = first_call + i});
   }
   if (batch_.nwords == 0) return;
@@ -95,12 +93,11 @@ bool SimulatedRank::areBuffersIntact() const {
 }
 
 void SimulatedRank::destroy() {
-  executor_.reset();
-  transport_.reset();
+  engine_.reset();
   calls_.clear();
 }
 
-Simulation::Simulation(const Topology& topology, const ExecutorOptions& options, const std::optional<Faults>& faults,
+Simulation::Simulation(const Topology& topology, const HostEngineOptions& options, const std::optional<Faults>& faults,
                        TraceWriter* trace)
     : topology_(topology) {
   const auto fabric = std::make_shared<LoopbackFabric>(topology_.nranks());
@@ -129,9 +126,9 @@ void Simulation::runInTurn(const ExchangeShape& shape) {
     ASSERT_LT(std::chrono::steady_clock::now(), deadline) << open.size() << " ranks do not end";
     std::ranges::shuffle(open, random_);
     std::erase_if(open, [&](Rank rank) {
-      Executor& executor = at(rank).executor();
-      if (!executor.finished()) executor.progress();
-      return executor.finished();
+      HostEngine& engine = at(rank).engine();
+      if (!engine.finished()) engine.progress();
+      return engine.finished();
     });
   }
   expectReference(shape);
@@ -142,14 +139,14 @@ void Simulation::runInThreads(const ExchangeShape& shape) {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   runAsRanks(nranks(), [&](Rank rank) {
     start(rank, shape);
-    Executor& executor = at(rank).executor();
-    while (!executor.finished()) {
-      if (executor.progress()) continue;
+    HostEngine& engine = at(rank).engine();
+    while (!engine.finished()) {
+      if (engine.progress()) continue;
       if (std::chrono::steady_clock::now() >= deadline) return;
       at(rank).transport().wait(std::chrono::microseconds(100));
     }
   });
-  for (Rank rank = 0; rank < nranks(); ++rank) ASSERT_TRUE(at(rank).executor().finished()) << "rank " << rank;
+  for (Rank rank = 0; rank < nranks(); ++rank) ASSERT_TRUE(at(rank).engine().finished()) << "rank " << rank;
   expectReference(shape);
 }
 
@@ -158,9 +155,9 @@ void Simulation::repeat() {
   for (bool is_open = true; is_open;) {
     is_open = false;
     for (const auto& rank : ranks_) {
-      Executor& executor = rank->executor();
-      if (!executor.finished()) executor.progress();
-      if (!executor.finished()) is_open = true;
+      HostEngine& engine = rank->engine();
+      if (!engine.finished()) engine.progress();
+      if (!engine.finished()) is_open = true;
     }
   }
 }
@@ -169,7 +166,7 @@ void Simulation::settle(const std::vector<Rank>& ranks) {
   constexpr int kIdleRounds = 200;
   for (int idle = 0; idle < kIdleRounds; ++idle) {
     for (const Rank rank : ranks) {
-      if (!at(rank).executor().finished() && at(rank).executor().progress()) idle = 0;
+      if (!at(rank).engine().finished() && at(rank).engine().progress()) idle = 0;
     }
   }
 }

@@ -1,4 +1,4 @@
-// A group of executors with users' buffers: runs exchanges on all ranks and compares every rank's result with the
+// A group of engines with users' buffers: runs exchanges on all ranks and compares every rank's result with the
 // reference.
 #ifndef SIGNCCL_TESTS_EXEC_SIMULATION_H_
 #define SIGNCCL_TESTS_EXEC_SIMULATION_H_
@@ -11,7 +11,7 @@
 #include <tuple>
 #include <vector>
 
-#include "exec/executor.h"
+#include "exec/host_engine.h"
 #include "schedule/algorithm.h"
 #include "support/faulty_transport.h"
 #include "support/guarded_buffer.h"
@@ -36,19 +36,19 @@ struct ExchangeShape {
 };
 std::ostream& operator<<(std::ostream& stream, const ExchangeShape& shape);
 
-/// One rank: its executor, what it executes with, and its buffers.
+/// One rank: its engine, what it executes with, and its buffers.
 class SimulatedRank {
  public:
   SimulatedRank(Rank rank, const Topology& topology, std::unique_ptr<Transport> transport,
-                const ExecutorOptions& options, TraceBuffer* trace);
+                const HostEngineOptions& options, TraceBuffer* trace);
 
   /// Draws new inputs and begins the exchange. Calls are numbered from `first_call` on.
   void start(const ExchangeShape& shape, std::uint64_t exchange, std::uint64_t first_call);
 
   /// Begins the last exchange once more, with the same inputs.
-  void startAgain() { executor_->start(*plan_, batch_); }
+  void startAgain() { engine_->start(*plan_, batch_); }
 
-  [[nodiscard]] Executor& executor() { return *executor_; }
+  [[nodiscard]] HostEngine& engine() { return *engine_; }
   [[nodiscard]] Transport& transport() { return *transport_; }
   [[nodiscard]] const Batch& batch() const { return batch_; }
   /// Of one call: what was in the send buffer at the start, and what is in the receive buffer now.
@@ -56,7 +56,7 @@ class SimulatedRank {
   [[nodiscard]] ConstBytes output(std::size_t call) const;
   [[nodiscard]] bool areBuffersIntact() const;
 
-  /// Ends the executor, with whatever is under way, and frees the buffers.
+  /// Ends the engine, with whatever is under way, and frees the buffers.
   void destroy();
 
  private:
@@ -77,15 +77,15 @@ class SimulatedRank {
   const Plan* plan_ = nullptr;  ///< of the last exchange, which had elements
   Batch batch_;
   std::vector<CallBuffers> calls_;
-  std::unique_ptr<Transport> transport_;
-  std::unique_ptr<Executor> executor_;
+  Transport* transport_;  ///< of engine_
+  std::unique_ptr<HostEngine> engine_;
 };
 
 class Simulation {
  public:
   /// Ranks connected by a loopback transport, with faults if they are given; rank r's seed is r higher. The ranks whose
   /// numbers are odd are traced if there is a writer, which must then outlive the simulation.
-  Simulation(const Topology& topology, const ExecutorOptions& options, const std::optional<Faults>& faults = {},
+  Simulation(const Topology& topology, const HostEngineOptions& options, const std::optional<Faults>& faults = {},
              TraceWriter* trace = nullptr);
 
   /// Runs an exchange, moving the ranks on in turn in one thread, in an order that changes. Fails the test if a rank

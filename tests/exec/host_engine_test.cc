@@ -1,4 +1,4 @@
-#include "exec/executor.h"
+#include "exec/host_engine.h"
 
 #include <string>
 #include <vector>
@@ -51,9 +51,9 @@ std::string nameOf(const ::testing::TestParamInfo<Algorithm>& tested) {
   return std::string(algorithmName(tested.param));
 }
 
-class ExecutorTest : public ::testing::TestWithParam<Algorithm> {};
+class HostEngineTest : public ::testing::TestWithParam<Algorithm> {};
 
-TEST_P(ExecutorTest, EveryRankGetsTheReferenceResult) {
+TEST_P(HostEngineTest, EveryRankGetsTheReferenceResult) {
   // One slice, two, and more slices than lanes.
   const std::vector<std::vector<CallShape>> sizes = {{{1}}, {{65}, {0}, {513}}, {{1000}, {3001}, {63}}};
   for (int nranks = 1; nranks <= 17; ++nranks) {
@@ -69,7 +69,7 @@ TEST_P(ExecutorTest, EveryRankGetsTheReferenceResult) {
   }
 }
 
-TEST_P(ExecutorTest, ResultsDoNotDependOnWhenMessagesCome) {
+TEST_P(HostEngineTest, ResultsDoNotDependOnWhenMessagesCome) {
   for (const int nranks : {2, 3, 4, 5, 8, 9, 13}) {
     for (const Topology& topology : topologiesFor(GetParam(), nranks)) {
       for (const Faults& faults :
@@ -86,7 +86,7 @@ TEST_P(ExecutorTest, ResultsDoNotDependOnWhenMessagesCome) {
   }
 }
 
-TEST_P(ExecutorTest, ThreadsOfRanksAndPoolsGetTheReferenceResult) {
+TEST_P(HostEngineTest, ThreadsOfRanksAndPoolsGetTheReferenceResult) {
   // Slices of 256 words, whose encoding and decoding go to the pool.
   for (const int nthreads : {1, 2, 3}) {
     for (const int nranks : {2, 3, 5, 8}) {
@@ -101,7 +101,7 @@ TEST_P(ExecutorTest, ThreadsOfRanksAndPoolsGetTheReferenceResult) {
   }
 }
 
-TEST_P(ExecutorTest, PoolsCountLargeSlicesUnderDelays) {
+TEST_P(HostEngineTest, PoolsCountLargeSlicesUnderDelays) {
   // Slices of 4,096 words, so that the counting and deciding of most algorithms goes to the pool too.
   Simulation simulation(topologiesFor(GetParam(), 3)[0], {.nthreads = 3, .slice_bytes = 1 << 15},
                         Faults{.seed = 3, .delay = 0.5});
@@ -111,7 +111,7 @@ TEST_P(ExecutorTest, PoolsCountLargeSlicesUnderDelays) {
   }
 }
 
-TEST_P(ExecutorTest, BuffersInPlaceMayHaveElementsOfDifferentSizes) {
+TEST_P(HostEngineTest, BuffersInPlaceMayHaveElementsOfDifferentSizes) {
   const std::vector<std::pair<ElementType, ElementType>> pairs = {{ElementType::kFloat32, ElementType::kFloat32},
                                                                   {ElementType::kInt8, ElementType::kFloat64},
                                                                   {ElementType::kFloat64, ElementType::kInt8},
@@ -131,7 +131,7 @@ TEST_P(ExecutorTest, BuffersInPlaceMayHaveElementsOfDifferentSizes) {
   }
 }
 
-TEST_P(ExecutorTest, ExchangesOfChangingSizeAndRulesReuseTheScratch) {
+TEST_P(HostEngineTest, ExchangesOfChangingSizeAndRulesReuseTheScratch) {
   Simulation simulation(topologiesFor(GetParam(), 6)[0], {.slice_bytes = kTinySlice});
   std::mt19937 random(5);
   for (int round = 0; round < 60; ++round) {
@@ -141,7 +141,7 @@ TEST_P(ExecutorTest, ExchangesOfChangingSizeAndRulesReuseTheScratch) {
   }
 }
 
-TEST_P(ExecutorTest, ResultsPastTheCacheAreTheSame) {
+TEST_P(HostEngineTest, ResultsPastTheCacheAreTheSame) {
   Simulation simulation(topologiesFor(GetParam(), 4)[0], {.slice_bytes = kTinySlice, .streaming_bytes = 0});
   for (const ExchangeShape& shape : shapesOf(GetParam(), {{1000}, {2999}})) {
     simulation.runInTurn(shape);
@@ -149,10 +149,10 @@ TEST_P(ExecutorTest, ResultsPastTheCacheAreTheSame) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Algorithms, ExecutorTest, ::testing::ValuesIn(allAlgorithms().begin(), allAlgorithms().end()),
-                         nameOf);
+INSTANTIATE_TEST_SUITE_P(Algorithms, HostEngineTest,
+                         ::testing::ValuesIn(allAlgorithms().begin(), allAlgorithms().end()), nameOf);
 
-TEST(ExecutorTypesTest, EveryPairOfTypesGivesTheReferenceResult) {
+TEST(HostEngineTypesTest, EveryPairOfTypesGivesTheReferenceResult) {
   Simulation simulation(Topology::singleNode(4), {.slice_bytes = kTinySlice});
   for (const bool is_ternary : {false, true}) {
     for (const auto& [op, tie] :
@@ -168,7 +168,7 @@ TEST(ExecutorTypesTest, EveryPairOfTypesGivesTheReferenceResult) {
   }
 }
 
-TEST(ExecutorScratchTest, NothingIsAllocatedAfterWarmUp) {
+TEST(HostEngineScratchTest, NothingIsAllocatedAfterWarmUp) {
   if (kSanitized) GTEST_SKIP() << "sanitizers allocate";
   for (const int nthreads : {1, 2}) {
     constexpr int kRanks = 3;
@@ -177,7 +177,7 @@ TEST(ExecutorScratchTest, NothingIsAllocatedAfterWarmUp) {
     const ExchangeShape shape{Algorithm::kRing, SignOp::kAvg, false, TieRule::kAlternate, {{50'000}, {1'000}}};
     simulation.runInTurn(shape);
     for (int round = 0; round < 50; ++round) simulation.repeat();
-    const std::size_t scratch = simulation.at(0).executor().scratchBytes();
+    const std::size_t scratch = simulation.at(0).engine().counters().scratch_bytes;
     // How many messages wait and which thread counts vary, so a list may still grow now and then; but what every
     // exchange allocates is seen in every stretch.
     std::size_t allocations = 1;
@@ -187,22 +187,22 @@ TEST(ExecutorScratchTest, NothingIsAllocatedAfterWarmUp) {
       allocations = allocationCount() - before;
     }
     EXPECT_EQ(allocations, 0U) << nthreads << " threads";
-    EXPECT_EQ(simulation.at(0).executor().scratchBytes(), scratch);
+    EXPECT_EQ(simulation.at(0).engine().counters().scratch_bytes, scratch);
   }
 }
 
-TEST(ExecutorScratchTest, ScratchGrowsWithTheSliceAndNotWithTheVector) {
+TEST(HostEngineScratchTest, ScratchGrowsWithTheSliceAndNotWithTheVector) {
   Simulation simulation(Topology::singleNode(2), {.slice_bytes = kTinySlice});
   const auto scratch_after = [&](std::size_t count) {
     simulation.runInTurn({Algorithm::kDirect, SignOp::kVote, false, TieRule::kAlternate, {{count}}});
-    return simulation.at(0).executor().scratchBytes();
+    return simulation.at(0).engine().counters().scratch_bytes;
   };
   EXPECT_GT(scratch_after(1), 0U);
   const std::size_t many_slices = scratch_after(50'000);
   EXPECT_EQ(scratch_after(200'000), many_slices);
 }
 
-TEST(ExecutorScratchTest, ExecutorMayBeDestroyedAsSoonAsItIsFinished) {
+TEST(HostEngineScratchTest, EngineMayBeDestroyedAsSoonAsItIsFinished) {
   // Its workers may then still be on their way out of a job.
   const ExchangeShape shape{Algorithm::kDirect, SignOp::kVote, false, TieRule::kAlternate, {{20'000}}};
   for (int round = 0; round < (kSanitized ? 50 : 200); ++round) {

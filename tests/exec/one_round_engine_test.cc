@@ -1,4 +1,4 @@
-#include "exec/one_round.h"
+#include "exec/one_round_engine.h"
 
 #include <vector>
 
@@ -17,24 +17,24 @@ Plan planOf(Algorithm algorithm, Rank rank, const Topology& topology, int votes_
                      {SignOp::kVote, topology.nranks(), votes_per_rank, false});
 }
 
-TEST(OneRoundTest, OnlyOneShotHasOneRound) {
+TEST(OneRoundEngineTest, OnlyOneShotHasOneRound) {
   const Topology topology = Topology::uniform(6, 2);
   for (const Algorithm algorithm : allAlgorithms()) {
     for (Rank rank = 0; rank < topology.nranks(); ++rank) {
-      EXPECT_EQ(OneRound::canRun(planOf(algorithm, rank, topology)), algorithm == Algorithm::kOneShot)
+      EXPECT_EQ(OneRoundEngine::canRun(planOf(algorithm, rank, topology)), algorithm == Algorithm::kOneShot)
           << algorithmName(algorithm) << " on rank " << rank;
     }
   }
 }
 
-TEST(OneRoundTest, PlanOfALoneRankHasOneRound) {
+TEST(OneRoundEngineTest, PlanOfALoneRankHasOneRound) {
   for (const Algorithm algorithm : allAlgorithms()) {
-    EXPECT_TRUE(OneRound::canRun(planOf(algorithm, 0, Topology::singleNode(1)))) << algorithmName(algorithm);
+    EXPECT_TRUE(OneRoundEngine::canRun(planOf(algorithm, 0, Topology::singleNode(1)))) << algorithmName(algorithm);
   }
 }
 
 /// Traced ranks use lanes, the others do not.
-TEST(OneRoundTest, RanksWithLanesAndWithoutUnderstandEachOther) {
+TEST(OneRoundEngineTest, RanksWithLanesAndWithoutUnderstandEachOther) {
   TraceWriter writer("/dev/null");
   for (const int nranks : {2, 3, 4, 7}) {
     Simulation simulation(Topology::singleNode(nranks), {}, Faults{.seed = 5, .delay = 0.5}, &writer);
@@ -50,31 +50,31 @@ TEST(OneRoundTest, RanksWithLanesAndWithoutUnderstandEachOther) {
   }
 }
 
-TEST(OneRoundTest, SilentRanksAreAwaitedUntilTheExchangeIsAbandoned) {
+TEST(OneRoundEngineTest, SilentRanksAreAwaitedUntilTheExchangeIsAbandoned) {
   Simulation simulation(Topology::singleNode(4), {});
   const ExchangeShape shape{Algorithm::kOneShot, SignOp::kVote, false, TieRule::kAlternate, {{100}}};
   for (const Rank rank : {0, 2}) simulation.start(rank, shape);
   simulation.settle({0, 2});
   for (const Rank rank : {0, 2}) {
-    Executor& executor = simulation.at(rank).executor();
-    EXPECT_FALSE(executor.finished());
-    EXPECT_EQ(executor.awaitedPeers(), (std::vector<Rank>{1, 3}));
-    executor.abandon();
-    EXPECT_TRUE(executor.finished());
+    HostEngine& engine = simulation.at(rank).engine();
+    EXPECT_FALSE(engine.finished());
+    EXPECT_EQ(engine.awaitedPeers(), (std::vector<Rank>{1, 3}));
+    engine.abandon();
+    EXPECT_TRUE(engine.finished());
   }
 }
 
-TEST(OneRoundTest, RankThatYetHasToTakeAMessageIsAwaited) {
+TEST(OneRoundEngineTest, RankThatYetHasToTakeAMessageIsAwaited) {
   // A loopback transport lends messages, so a send is complete when its receiver has counted it.
   Simulation simulation(Topology::singleNode(2), {}, Faults{.drops = [](Rank peer, Tag /*tag*/) { return peer == 0; }});
   const ExchangeShape shape{Algorithm::kOneShot, SignOp::kVote, false, TieRule::kAlternate, {{100}}};
   for (const Rank rank : {0, 1}) simulation.start(rank, shape);
   simulation.settle({0, 1});
-  EXPECT_EQ(simulation.at(0).executor().awaitedPeers(), std::vector<Rank>{1}) << "whose message was lost";
-  EXPECT_EQ(simulation.at(1).executor().awaitedPeers(), std::vector<Rank>{0}) << "which has yet to take a message";
+  EXPECT_EQ(simulation.at(0).engine().awaitedPeers(), std::vector<Rank>{1}) << "whose message was lost";
+  EXPECT_EQ(simulation.at(1).engine().awaitedPeers(), std::vector<Rank>{0}) << "which has yet to take a message";
 }
 
-TEST(OneRoundTest, NothingIsAllocatedAfterWarmUp) {
+TEST(OneRoundEngineTest, NothingIsAllocatedAfterWarmUp) {
   if (kSanitized) GTEST_SKIP() << "sanitizers allocate";
   Simulation simulation(Topology::singleNode(3), {});
   simulation.runInTurn({Algorithm::kOneShot, SignOp::kVote, false, TieRule::kAlternate, {{100}}});

@@ -1,33 +1,33 @@
-#include "exec/one_round.h"
+#include "exec/one_round_engine.h"
 
 #include <algorithm>
 
 namespace signccl {
 
-bool OneRound::canRun(const Plan& plan) {
-  return std::all_of(plan.steps.begin(), plan.steps.end(), [](const PlanStep& step) {
+bool OneRoundEngine::canRun(const Plan& plan) {
+  return std::ranges::all_of(plan.steps, [](const PlanStep& step) {
     if (step.kind == StepKind::kSend) return step.slot.kind == SlotKind::kSigns && !step.is_staged;
     return step.kind != StepKind::kRecv || step.slot.kind == SlotKind::kInbox;
   });
 }
 
-void OneRound::prepare(const Exchange& exchange, Word* memory) {
-  exchange_ = &exchange;
-  inboxes_.assign(static_cast<std::size_t>(exchange.plan->ninboxes), nullptr);
-  slice_ = {0, 0, exchange.batch->nwords, memory, inboxes_};
+void OneRoundEngine::prepare(const StationContext& context, std::size_t /*nlanes*/, Word* memory) {
+  context_ = &context;
+  inboxes_.assign(static_cast<std::size_t>(context.plan->ninboxes), nullptr);
+  slice_ = {0, 0, context.batch->nwords, memory, inboxes_};
   messages_.clear();
   for (const StepKind kind : {StepKind::kSend, StepKind::kRecv}) {
     if (kind == StepKind::kRecv) nsends_ = messages_.size();
-    for (const PlanStep& step : exchange.plan->steps) {
-      if (step.kind != kind || exchange.wordsOf(slice_, step.run).size == 0) continue;
-      messages_.push_back({&step, messageWords(exchange, slice_, step), false, {}});
+    for (const PlanStep& step : context.plan->steps) {
+      if (step.kind != kind || context.wordsOf(slice_, step.run).size == 0) continue;
+      messages_.push_back({&step, messageWords(context, slice_, step), false, {}});
     }
   }
 }
 
-void OneRound::start() {
-  encodeSlice(*exchange_, slice_);
-  Tag tag{exchange_->batch->exchange, 0, 0, exchange_->batch->digest};
+void OneRoundEngine::start() {
+  encodeSlice(*context_, slice_);
+  Tag tag{context_->batch->exchange, 0, 0, context_->batch->digest};
   sends_left_ = nsends_;
   receives_left_ = messages_.size() - nsends_;
   is_decoded_ = false;
@@ -45,7 +45,7 @@ void OneRound::start() {
   }
 }
 
-bool OneRound::progress() {
+bool OneRoundEngine::progress() {
   transport_.progress(completed_);
   bool moved = !completed_.empty();
   for (const Request* request : completed_) {
@@ -67,25 +67,25 @@ bool OneRound::progress() {
   return moved;
 }
 
-void OneRound::countAndDecode() {
-  for (const PlanStep& step : exchange_->plan->steps) {
-    if (step.kind == StepKind::kCount) countVotes(*exchange_, slice_, step);
-    if (step.kind == StepKind::kDecide) decideChunk(*exchange_, slice_, step);
+void OneRoundEngine::countAndDecode() {
+  for (const PlanStep& step : context_->plan->steps) {
+    if (step.kind == StepKind::kCount) countVotes(*context_, slice_, step);
+    if (step.kind == StepKind::kDecide) decideChunk(*context_, slice_, step);
   }
   for (std::size_t i = nsends_; i < messages_.size(); ++i) transport_.release(messages_[i].request);
-  decodeSlice(*exchange_, slice_);
+  decodeSlice(*context_, slice_);
   is_decoded_ = true;
 }
 
-void OneRound::abandon() {
+void OneRoundEngine::abandon() noexcept {
   sends_left_ = 0;
   is_decoded_ = true;
 }
 
-std::vector<Rank> OneRound::awaitedPeers(bool sends) const {
+std::vector<Rank> OneRoundEngine::peersOf(StepKind kind) const {
   std::vector<Rank> peers;
-  for (std::size_t i = sends ? 0 : nsends_; i < (sends ? nsends_ : messages_.size()); ++i) {
-    if (messages_[i].is_open) peers.push_back(messages_[i].step->peer);
+  for (const Message& message : messages_) {
+    if (message.is_open && message.step->kind == kind) peers.push_back(message.step->peer);
   }
   return peers;
 }

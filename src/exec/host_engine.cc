@@ -1,0 +1,99 @@
+#include "exec/host_engine.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "schedule/slices.h"
+
+namespace signccl {
+namespace {
+
+/// Lanes beyond one for each thread: enough for a slice that waits for messages at each end of one that computes.
+constexpr std::size_t kExtraLanes = 3;
+
+std::size_t divideUp(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+HostEngine::HostEngine(const Kernels& kernels, std::unique_ptr<Transport> transport, const HostEngineOptions& options,
+                       TraceBuffer* trace)
+    : options_(options),
+      is_traced_(trace != nullptr),
+      transport_(std::move(transport)),
+      lanes_(*transport_, options.nthreads, trace),
+      one_round_(*transport_) {
+  context_.kernels = &kernels;
+  context_.layout = &layout_;
+}
+
+void HostEngine::start(const Plan& plan, const Batch& batch) {
+  SIGNCCL_ASSERT(finished() && batch.nwords > 0);
+  context_.plan = &plan;
+  context_.batch = &batch;
+  context_.nslices = sliceCount(batch.nwords, options_.slice_bytes / sizeof(Word), batch.rules);
+  context_.store = batch.userBytes() >= options_.streaming_bytes ? Store::kStreaming : Store::kCached;
+  context_.encodes_first = batch.mustEncodeFirst();
+  if (batch.rules.op == SignOp::kAvg) prepareMeans();
+  const std::size_t overlapping = static_cast<std::size_t>(options_.nthreads) + kExtraLanes;
+  const std::size_t nlanes = context_.encodes_first ? context_.nslices : std::min(context_.nslices, overlapping);
+  const Shape shape{&plan, batch.nwords, context_.nslices, nlanes};
+  if (shape != shape_) prepare(shape);
+  is_finished_ = false;
+  active_->start();
+}
+
+void HostEngine::prepareMeans() {
+  const CountRules& rules = context_.batch->rules;
+  if (mean_rules_.nranks != rules.nranks || mean_rules_.votes_per_rank != rules.votes_per_rank) {
+    for (auto& table : mean_tables_) table.reset();
+    mean_rules_ = rules;
+  }
+  means_.clear();
+  for (const Segment& segment : context_.batch->segments) {
+    const ElementType type = segment.sink.kind->meanType(segment.sink);
+    std::unique_ptr<MeanTable>& table = mean_tables_.at(static_cast<std::size_t>(type));
+    if (!table) table = std::make_unique<MeanTable>(type, rules);
+    means_.push_back(table.get());
+  }
+  context_.means = means_;
+}
+
+void HostEngine::prepare(const Shape& shape) {
+  shape_ = {};  // until everything fits
+  const std::size_t slice_words = divideUp(shape.nwords, shape.nslices);
+  layout_.build(*shape.plan, slice_words);
+  Word* const memory = scratch_.reserve(shape.nlanes * layout_.totalWords());
+  // A trace shows the stations and messages of lanes.
+  const bool has_one_round =
+      shape.nslices == 1 && slice_words < kSmallestPoolWords && !is_traced_ && OneRoundEngine::canRun(*shape.plan);
+  active_ = has_one_round ? static_cast<InnerEngine*>(&one_round_) : &lanes_;
+  active_->prepare(context_, shape.nlanes, memory);
+  shape_ = shape;
+}
+
+bool HostEngine::progress() {
+  bool moved = active_->progress();
+  if (!is_finished_ && active_->finished() && transport_->flush()) moved = is_finished_ = true;
+  return moved;
+}
+
+void HostEngine::abandon() noexcept {
+  active_->abandon();
+  is_finished_ = true;
+  try {
+    if (auto memory = scratch_.share()) transport_->keepAlive(std::move(memory));
+  } catch (const std::bad_alloc&) {
+    scratch_.leak();
+  }
+}
+
+std::vector<Rank> HostEngine::awaitedPeers() const {
+  std::vector<Rank> peers = active_->peersOf(StepKind::kRecv);
+  if (peers.empty()) peers = active_->peersOf(StepKind::kSend);
+  std::ranges::sort(peers);
+  const auto repeated = std::ranges::unique(peers);
+  peers.erase(repeated.begin(), repeated.end());
+  return peers;
+}
+
+}  // namespace signccl

@@ -1,0 +1,39 @@
+#include "exec/scratch.h"
+
+#include <new>
+
+#include "base/error.h"
+
+namespace signccl {
+namespace {
+
+constexpr std::align_val_t kAlignment{64};
+
+}  // namespace
+
+Placement placementOf(const void* /*buffer*/) noexcept { return Placement::kHost; }
+
+Scratch::Scratch(Placement placement) { SIGNCCL_ASSERT(placement == Placement::kHost); }
+
+Scratch::~Scratch() = default;
+
+Word* Scratch::reserve(std::size_t nwords) {
+  if (nwords <= nwords_) return memory_.get();
+  memory_.reset();
+  leak_.reset();
+  nwords_ = 0;
+  std::shared_ptr<Word[]> fresh(static_cast<Word*>(::operator new[](nwords * sizeof(Word), kAlignment)),
+                                [](Word* memory) { ::operator delete[](memory, kAlignment); });
+  leak_ = std::make_unique<std::shared_ptr<Word[]>>(fresh);
+  memory_ = std::move(fresh);
+  nwords_ = nwords;
+  return memory_.get();
+}
+
+void Scratch::leak() noexcept {
+  static_cast<void>(leak_.release());
+  memory_.reset();
+  nwords_ = 0;
+}
+
+}  // namespace signccl
