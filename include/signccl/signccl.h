@@ -194,8 +194,10 @@ SIGNCCL_EXPORT signcclResult_t signcclGetUniqueId(signcclUniqueId* uniqueId);
  * @param rank    0 to nranks - 1, each taken once
  * @return signcclInvalidArgument  a null pointer, a number out of range, an id that no signcclGetUniqueId() made
  *         signcclInvalidUsage     a rank joined twice, with another nranks, other settings or another version of
- * SignCCL, or a bad setting signcclRemoteError      a rank died while the others waited for more, or nobody listens for
- * this id any more signcclTimeout          not all ranks joined before the deadline; the message names the missing ones
+ *                                 SignCCL, or a bad setting
+ *         signcclRemoteError      a rank died while the others waited for more, or nobody listens for this id any
+ *                                 more
+ *         signcclTimeout          not all ranks joined before the deadline; the message names the missing ones
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommInitRank(signcclComm_t* comm, int nranks, signcclUniqueId commId, int rank);
 

@@ -1,8 +1,7 @@
 // Runs one exchange at a time: the only part that knows all stations of the data (docs/architecture.md).
 //
-//   sendbuff -> 1 encode -> 2 plan (who sends what to whom) -> 3 layout (where it lies) -> 4 move -> 5 count -> 6
-//   decide
-//            -> 7 decode -> recvbuff
+//   sendbuff -> 1 encode -> 2 plan (who sends what to whom) -> 3 layout (where it lies)
+//            -> 4 move -> 5 count -> 6 decide -> 7 decode -> recvbuff
 //
 // The vector is cut into slices; several slices are under way at once, each in a lane with memory of its own, and each
 // runs the same plan. A step starts when the steps it waits for are complete, so the stations of different slices
