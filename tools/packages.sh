@@ -1,4 +1,5 @@
 # Debian packages of the tools in this folder, and their installation. To be sourced.
+# shellcheck shell=bash disable=SC2034
 
 # What the library, its benchmarks and its examples are built with.
 build_packages=(g++ cmake ninja-build pkg-config libasio-dev libbenchmark-dev libcli11-dev libspdlog-dev libucx-dev
@@ -19,8 +20,14 @@ baseline_packages=(openmpi-bin libopenmpi-dev)
 # What tools/hosts makes hosts with, and its test; without them the test is skipped.
 hosts_packages=(iproute2 procps python3)
 
-# What tools/check needs for its virtual environment.
-check_packages=(git python3-venv)
+# What tools/check needs beside its virtual environment.
+check_packages=(git python3-venv shellcheck)
+
+# A second compiler for the tests, and its report of the lines that ran.
+coverage_packages=(clang libclang-rt-14-dev llvm-14)
+
+# What tools/abi compares the library's interface with.
+abi_packages=(abigail-tools)
 
 # Installs those of the named packages that are missing; needs root or sudo only if there are any.
 install_missing_packages() {
