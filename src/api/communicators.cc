@@ -8,6 +8,7 @@
 #include "api/guard.h"
 #include "api/handles.h"
 #include "base/log.h"
+#include "base/versioned_struct.h"
 #include "comm/join.h"
 #include "comm/loopback_group.h"
 
@@ -141,20 +142,18 @@ void split(signcclComm_t handle, int color, int key, signcclComm_t* newcomm, con
 void getStats(signcclComm_t handle, signcclCommStats_t* stats) {
   const CommPointer comm = findComm(handle);
   require(stats != nullptr, "stats is NULL");
-  if (stats->size != sizeof(signcclCommStats_t)) {
-    throw Error(signcclInvalidArgument, "stats->size is " + std::to_string(stats->size) + ", expected " +
-                                            std::to_string(sizeof(signcclCommStats_t)));
-  }
   const CommCounters counters = comm->comm->counters();
-  stats->collectives = counters.collectives;
-  stats->exchanges = counters.exchanges;
-  stats->bytesSent = counters.transport.bytes_sent;
-  stats->bytesReceived = counters.transport.bytes_received;
-  stats->messagesSent = counters.transport.messages_sent;
-  stats->messagesReceived = counters.transport.messages_received;
-  stats->scratchBytes = counters.scratch_bytes;
-  stats->algorithm = counters.last_algorithm ? algorithmName(*counters.last_algorithm).data() : "none";
-  stats->kernels = comm->comm->options().kernels->name;
+  signcclCommStats_t ours{};
+  ours.collectives = counters.collectives;
+  ours.exchanges = counters.exchanges;
+  ours.bytesSent = counters.transport.bytes_sent;
+  ours.bytesReceived = counters.transport.bytes_received;
+  ours.messagesSent = counters.transport.messages_sent;
+  ours.messagesReceived = counters.transport.messages_received;
+  ours.scratchBytes = counters.scratch_bytes;
+  ours.algorithm = counters.last_algorithm ? algorithmName(*counters.last_algorithm).data() : "none";
+  ours.kernels = comm->comm->options().kernels->name;
+  writeVersioned(ours, stats, "stats");
 }
 
 }  // namespace
