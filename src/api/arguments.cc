@@ -45,7 +45,7 @@ bool isSumOnly(ElementType type) { return type == ElementType::kInt16 || type ==
 
 ElementType checkSendType(int type) {
   const auto known = toElementType(type);
-  if (!known) refuse("sendtype is " + std::to_string(type) + ", which is no signcclDataType_t");
+  if (!known) refuse("sendtype is " + std::to_string(type) + ", expected a signcclDataType_t");
   if (isSumOnly(*known)) {
     refuse(std::string("sendtype is ") + elementTypeName(*known) +
            ", expected float32, float16, bfloat16, float64, int8 or bits");
@@ -149,7 +149,7 @@ CheckedCollective checkCollective(const CollectiveArguments& arguments, int nran
   const ElementType sendtype = checkSendType(arguments.sendtype);
   const auto recvtype = toElementType(arguments.recvtype);
   if (!recvtype) {
-    refuse("recvtype is " + std::to_string(arguments.recvtype) + ", which is no signcclDataType_t");
+    refuse("recvtype is " + std::to_string(arguments.recvtype) + ", expected a signcclDataType_t");
   }
   if (arguments.op == SignOp::kVote) {
     checkVoteRecvType(*recvtype, checked.rules.tie);

@@ -37,7 +37,7 @@ void runInBackground(const CollectiveArguments& arguments, signcclComm_t handle,
 PendingRequest findRequest(const signcclRequest_t* request) {
   require(request != nullptr && *request != nullptr, "request is NULL");
   std::optional<PendingRequest> pending = requestHandles().find(*request);
-  if (!pending) throw Error(signcclInvalidUsage, "request is no request: it is complete, or was never made");
+  if (!pending) throw Error(signcclInvalidUsage, "invalid request handle: already completed or never created");
   if (pending->operation == nullptr && !pending->failure) {
     throw Error(signcclInvalidUsage, "request belongs to a group that has not ended: call signcclGroupEnd() first");
   }

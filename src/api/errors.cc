@@ -40,21 +40,21 @@ const char* signcclGetErrorString(signcclResult_t result) {
     case signcclSuccess:
       return "no error";
     case signcclUnhandledCudaError:
-      return "a CUDA call failed (SIGNCCL_DEBUG=WARN tells which)";
+      return "a CUDA call failed (signcclGetLastError() tells which)";
     case signcclSystemError:
-      return "a system call failed (SIGNCCL_DEBUG=WARN tells which)";
+      return "a system call failed (signcclGetLastError() tells which)";
     case signcclInternalError:
       return "internal error of SignCCL; please report it with the output of SIGNCCL_DEBUG=INFO";
     case signcclInvalidArgument:
-      return "invalid argument (SIGNCCL_DEBUG=WARN tells which)";
+      return "invalid argument (signcclGetLastError() tells which)";
     case signcclInvalidUsage:
-      return "invalid usage (SIGNCCL_DEBUG=WARN tells why)";
+      return "invalid usage (signcclGetLastError() tells why)";
     case signcclRemoteError:
-      return "another rank failed, aborted or left (SIGNCCL_DEBUG=WARN tells which)";
+      return "another rank failed, aborted or left (signcclGetLastError() tells which)";
     case signcclInProgress:
       return "operation in progress";
     case signcclTimeout:
-      return "a deadline passed (SIGNCCL_DEBUG=WARN tells which ranks did not come)";
+      return "a deadline passed (signcclGetLastError() tells which ranks did not come)";
     case signcclNumResults:
       break;
   }

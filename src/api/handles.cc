@@ -18,7 +18,7 @@ HandleTable<signcclRequest_t, PendingRequest>& requestHandles() {
 CommPointer findComm(signcclComm_t comm) {
   require(comm != nullptr, "comm is NULL");
   std::optional<CommPointer> found = commHandles().find(comm);
-  if (!found) throw Error(signcclInvalidUsage, "comm is no communicator: it was destroyed, or never made");
+  if (!found) throw Error(signcclInvalidUsage, "invalid communicator handle: destroyed or never created");
   return *std::move(found);
 }
 
