@@ -254,7 +254,7 @@ TEST(DestroyedCommunicator, IsRefusedByEveryFunction) {
   signcclComm_t other = nullptr;
   signcclResult_t state = signcclSuccess;
   EXPECT_EQ(call(Case{}, &value, &value, 1, comm), signcclInvalidUsage);
-  EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("it was destroyed"));
+  EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("destroyed or never created"));
   EXPECT_EQ(signcclCommDestroy(comm), signcclInvalidUsage);
   EXPECT_EQ(signcclCommAbort(comm), signcclInvalidUsage);
   EXPECT_EQ(signcclCommFinalize(comm), signcclInvalidUsage);
