@@ -12,8 +12,13 @@ install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(EXPORT signccl-targets NAMESPACE signccl:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/signccl-config.cmake.in ${PROJECT_BINARY_DIR}/signccl-config.cmake
   INSTALL_DESTINATION ${package_dir} NO_SET_AND_CHECK_MACRO)
-# As the SONAME: a new major version breaks.
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/signccl-config-version.cmake COMPATIBILITY SameMajorVersion)
+# As the SONAME: a new major version breaks, and while that is 0, a new minor version.
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  set(compatibility SameMinorVersion)
+else()
+  set(compatibility SameMajorVersion)
+endif()
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/signccl-config-version.cmake COMPATIBILITY ${compatibility})
 install(FILES ${PROJECT_BINARY_DIR}/signccl-config.cmake ${PROJECT_BINARY_DIR}/signccl-config-version.cmake
   DESTINATION ${package_dir})
 

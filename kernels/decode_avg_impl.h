@@ -1,11 +1,11 @@
 // Counts -> elements by table, for every instruction set. Only the width of an element matters here, not its format.
 // Small tables are looked up in registers, larger ones in memory, element by element. An `Isa` gives
-//   Table<Bits>: a copy of a table of up to 2^kMaxPlanes entries (kMaxPlanes < 0: none) made by Table(table, nplanes),
-//   with
-//     lookup<kStream>(words, nplanes, out): kWordBits entries, entry e selected by bit e of words[0] to words[nplanes -
-//     1];
-//   packBytes(words, nplanes, bytes): byte e = the number whose bit j is bit e of words[j]; nplanes <= 8, bytes:
-//   [kWordBits]; copyBlock<kStream, kBytes>(from, out): from is aligned to 64 bytes, kBytes a multiple of 64;
+//   Table<Bits>(table, nplanes)             a copy of a table of up to 2^kMaxPlanes entries (kMaxPlanes < 0: none)
+//     .lookup<kStream>(words, nplanes, out) writes kWordBits entries: entry e is selected by bit e of words[0] to
+//                                           words[nplanes - 1]
+//   packBytes(words, nplanes, bytes)        writes bytes[kWordBits]: byte e is the number whose bit j is bit e of
+//                                           words[j]; nplanes <= 8
+//   copyBlock<kStream, kBytes>(from, out)   copies kBytes, a multiple of 64; from is aligned to 64 bytes
 // out is aligned to kOutputAlignment if kStream.
 #ifndef SIGNCCL_KERNELS_DECODE_AVG_IMPL_H_
 #define SIGNCCL_KERNELS_DECODE_AVG_IMPL_H_

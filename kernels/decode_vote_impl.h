@@ -1,6 +1,6 @@
 // Vote planes -> elements, for every instruction set. An `Isa` gives
 //   expand<kZeros, kStream>(plus, zero, SignValues<Bits>, out): kWordBits elements of Bits; plus and zero have no
-//   common bit, zero is not looked at unless kZeros; out is aligned to kOutputAlignment if kStream.
+//     common bit, zero is not looked at unless kZeros; out is aligned to kOutputAlignment if kStream.
 #ifndef SIGNCCL_KERNELS_DECODE_VOTE_IMPL_H_
 #define SIGNCCL_KERNELS_DECODE_VOTE_IMPL_H_
 

@@ -55,7 +55,8 @@ def run_sweep(place, sweep, op, algorithm, output):
     """{count: (microseconds, algorithm)}"""
     output.unlink(missing_ok=True)  # an existing file is not overwritten
     forced = ["--algo", algorithm] if algorithm else []
-    place.run_ours(["-o", op, "-d", "float", "-b", str(4 * sweep.smallest), "-e", str(4 * sweep.largest), "-f", str(STEP),
+    place.run_ours(["-o", op, "-d", "float",
+                    "-b", str(4 * sweep.smallest), "-e", str(4 * sweep.largest), "-f", str(STEP),
                     "-w", str(sweep.warmup), "-n", str(sweep.iters), "-a", "3", "-c", "0", "-J", str(output), *forced])
     rows = parse.load(output)["results"]
     return {row["count"]: (row["out_of_place"]["time"], row["algorithm"]) for row in rows}
@@ -74,7 +75,8 @@ def measure(place, options, temporary):
             for algorithm in algorithms:
                 for count, (us, _) in run_sweep(place, sweep, options.op, algorithm, output).items():
                     times.setdefault(count, {}).setdefault(algorithm, []).append(us)
-            print(f"# {sweep.smallest} to {sweep.largest} elements: round {number + 1} of {options.rounds}", file=sys.stderr)
+            print(f"# {sweep.smallest} to {sweep.largest} elements: round {number + 1} of {options.rounds}",
+                  file=sys.stderr)
     return chosen, times
 
 

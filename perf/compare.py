@@ -31,8 +31,8 @@ def add_common_options(parser):
     parser.add_argument("--warmup", type=parse.positive, help="untimed ones; default by size")
     parser.add_argument("--in-place", action="store_true", help="one buffer per rank for input and result")
     parser.add_argument("--ranks-as", choices=["auto", "mpirun", "processes", "threads"], default="auto",
-                        help="our ranks on this machine; mpirun: processes that it starts and binds to cores as the peers';"
-                             " auto: processes if the program has them")
+                        help="our ranks on this machine; mpirun: processes that it starts and binds to cores as the "
+                             "peers'; auto: processes if the program has them")
     parser.add_argument("--out", type=Path, default=launch.ROOT / "build/compare", help="folder of the results")
     parser.add_argument("--timeout", type=parse.positive, default=300, help="seconds for one run (default 300)")
 

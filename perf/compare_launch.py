@@ -164,7 +164,7 @@ class Hosts:
 
     def __enter__(self):
         racks = ["--racks", self.options.racks] if self.options.racks else []
-        command = self.tool + ["up", str(self.options.hosts), self.options.rate] + racks
+        command = [*self.tool, "up", str(self.options.hosts), self.options.rate, *racks]
         made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if made.returncode == EXIT_SKIP:
             raise CannotMakeHosts(made.stderr.strip())
@@ -177,7 +177,7 @@ class Hosts:
         return self
 
     def __exit__(self, *_):
-        if subprocess.run(self.tool + ["down"], check=False).returncode != 0:
+        if subprocess.run([*self.tool, "down"], check=False).returncode != 0:
             print(f"perf/compare.py: {shlex.join(self.tool)} down failed", file=sys.stderr)
 
     def mpirun(self, run):
@@ -185,14 +185,14 @@ class Hosts:
         slots = ",".join(f"{self.options.name}-h{host}:{self.options.per_host}" for host in range(self.options.hosts))
         # No host knows that it shares its cores with the others, and that the links between them need some too.
         idle = ["--mca", "mpi_yield_when_idle", "1"] if self.nranks >= (os.cpu_count() or 1) else []
-        return self.tool + ["exec", "sw", "mpirun", "-np", str(self.nranks), "-H", slots,
-                            "--mca", "plm_rsh_agent", str(self.agent), "--mca", "oob_tcp_if_include", SUBNET,
-                            "--mca", "pml", "ob1", "--mca", "btl", "tcp,vader,self",
-                            "--mca", "btl_tcp_if_include", "eth0", *idle, *run.contender.mpi_arguments]
+        return [*self.tool, "exec", "sw", "mpirun", "-np", str(self.nranks), "-H", slots,
+                "--mca", "plm_rsh_agent", str(self.agent), "--mca", "oob_tcp_if_include", SUBNET,
+                "--mca", "pml", "ob1", "--mca", "btl", "tcp,vader,self",
+                "--mca", "btl_tcp_if_include", "eth0", *idle, *run.contender.mpi_arguments]
 
     def run_ours(self, arguments):
-        execute(self.tool + ["run", "--quiet", "--fail-fast", "--per-host", str(self.options.per_host), "--timeout",
-                             str(self.timeout), "--", str(self.programs.ours), *arguments], self.timeout + 10)
+        execute([*self.tool, "run", "--quiet", "--fail-fast", "--per-host", str(self.options.per_host), "--timeout",
+                 str(self.timeout), "--", str(self.programs.ours), *arguments], self.timeout + 10)
 
     def measure(self, run):
         if run.contender.ours:
@@ -222,7 +222,8 @@ def add_places(parser, name):
     hosts.add_argument("--racks", help="R:RATE, as for tools/hosts up")
     hosts.add_argument("--name", default=name, help=f"of the setup, which must not exist (default {name})")
     for mode in (shm, hosts):
-        mode.add_argument("--build", type=Path, default=ROOT / "build/release", help="build tree (default build/release)")
+        mode.add_argument("--build", type=Path, default=ROOT / "build/release",
+                          help="build tree (default build/release)")
     return shm, hosts
 
 
@@ -235,8 +236,9 @@ def parse_places(parser, arguments):
 
 
 def measure_at_place(program, options, ranks_as, measure):
-    """Calls measure(place, folder for its files) at the place of the options; hosts are removed whatever happens. Returns
-    (place, its result) and 0, or None and the exit status of `program`, if something failed, which is said."""
+    """Calls measure(place, folder for its files) at the place of the options; hosts are removed whatever happens.
+
+    Returns (place, its result) and 0, or None and the exit status of `program` if something failed, which is said."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     programs = Programs(options.build)
     try:

@@ -77,7 +77,7 @@ def format_count(elements):
 
 def table(header, rows):
     """In Markdown."""
-    lines = [header, ["---"] * len(header)] + rows
+    lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 

@@ -2,11 +2,9 @@
 //
 // Measures two things in turn, in one process and on the same buffers, and compares their medians:
 //   wall     a vote over all elements through the public API, every rank a thread; from the moment when all ranks begin
-//   until
-//            the last one has its result.
+//            until the last one has its result.
 //   kernels  the same vote by kernels alone: no messages, no waiting, no hand-over. For every slice: every rank encodes
-//   its
-//            elements; the word range of the slice is cut into one chunk per rank as in the algorithm `direct`, and
+//            its elements; the word range of the slice is cut into one chunk per rank as in the algorithm `direct`, and
 //            each chunk is counted from all ranks' signs and decided once; every rank decodes the result. As many
 //            threads as there are cores share the slices, so that the kernels compete for memory as they do in the
 //            collective. The time is the sum of the time inside kernels over all threads, divided by the number of

@@ -64,7 +64,7 @@ make_switches() {
     in_switch link set "$bridge" addrgenmode none up
   done
   # mpirun runs beside the switch and must be reached.
-  in_switch addr add $subnet.254/24 dev br0
+  in_switch addr add "$subnet.254/24" dev br0
   (($1 != 2)) || join br0 br1 "$2"
   (($1 <= 2)) || for bridge in "${bridges[@]:0:$1}"; do join "$bridge" core "$2"; done
 }

@@ -1,11 +1,13 @@
 # Debian packages of the tools in this folder, and their installation. To be sourced.
+# shellcheck shell=bash disable=SC2034
 
 # What the library, its benchmarks and its examples are built with.
 build_packages=(g++ cmake ninja-build pkg-config libasio-dev libbenchmark-dev libcli11-dev libspdlog-dev libucx-dev
   nlohmann-json3-dev)
 
-# What the tests need beside them; qemu-user shows that a program starts on a processor without AVX2.
-test_packages=(libgmock-dev libgtest-dev qemu-user)
+# What the tests need beside them; qemu-user shows that a program starts on a processor without AVX2, and abigail-tools
+# compares the interface with the last release's.
+test_packages=(abigail-tools libgmock-dev libgtest-dev qemu-user)
 
 # Tests under preset neon: cross compiler, and the sources of GoogleTest to build for Arm.
 neon_packages=(g++-aarch64-linux-gnu googletest)
@@ -19,8 +21,11 @@ baseline_packages=(openmpi-bin libopenmpi-dev)
 # What tools/hosts makes hosts with, and its test; without them the test is skipped.
 hosts_packages=(iproute2 procps python3)
 
-# What tools/check needs for its virtual environment.
-check_packages=(git python3-venv)
+# What tools/check needs beside its virtual environment.
+check_packages=(git python3-venv shellcheck)
+
+# A second compiler for the tests, and its report of the lines that ran.
+coverage_packages=(clang libclang-rt-14-dev llvm-14)
 
 # Installs those of the named packages that are missing; needs root or sudo only if there are any.
 install_missing_packages() {

@@ -1,4 +1,6 @@
-# Stages of a script: a line for each, quiet commands, and what went wrong. To be sourced.
+# Stages of a script: a line for each, quiet commands, and what went wrong. To be sourced by scripts that set `stages`, how
+# many they have.
+# shellcheck shell=bash disable=SC2154
 
 # stage <text>: announces what comes next.
 stage() {

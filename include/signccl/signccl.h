@@ -17,6 +17,14 @@
  *      signcclGetLastError() may be called from any thread at any time.
  *   5. All ranks of a communicator call the same collectives in the same order with the same count, types and
  *      rules. Ranks that disagree all get signcclInvalidUsage and a message with both ranks and both values.
+ *   6. Structs with a `size` field may get new fields at their end in later versions; no field ever moves or goes. The
+ *      library reads as many bytes as `size` says. Fields that the caller's header does not have yet get their
+ *      defaults. If the caller's header is newer than the library, the fields that the library does not know must be
+ *      left as the initializer set them, else the call returns signcclInvalidArgument. The library recognises defaults
+ *      by their bytes: every 4 bytes of such fields are 0 (as in NULL) or SIGNCCL_CONFIG_UNDEF_INT, since the
+ *      initializer writes nothing else into new fields. In a struct that the library fills, it writes the fields that
+ *      both sides know.
+ *      While the major version is 0, this holds between patch versions; a new minor version has a new SONAME.
  */
 #ifndef SIGNCCL_SIGNCCL_H_
 #define SIGNCCL_SIGNCCL_H_
@@ -194,8 +202,10 @@ SIGNCCL_EXPORT signcclResult_t signcclGetUniqueId(signcclUniqueId* uniqueId);
  * @param rank    0 to nranks - 1, each taken once
  * @return signcclInvalidArgument  a null pointer, a number out of range, an id that no signcclGetUniqueId() made
  *         signcclInvalidUsage     a rank joined twice, with another nranks, other settings or another version of
- * SignCCL, or a bad setting signcclRemoteError      a rank died while the others waited for more, or nobody listens for
- * this id any more signcclTimeout          not all ranks joined before the deadline; the message names the missing ones
+ *                                 SignCCL, or a bad setting
+ *         signcclRemoteError      a rank died while the others waited for more, or nobody listens for this id any
+ *                                 more
+ *         signcclTimeout          not all ranks joined before the deadline; the message names the missing ones
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommInitRank(signcclComm_t* comm, int nranks, signcclUniqueId commId, int rank);
 
@@ -257,7 +267,7 @@ SIGNCCL_EXPORT signcclResult_t signcclCommGetAsyncError(signcclComm_t comm, sign
 
 /**
  * Gives the number of the next collective of this rank. The first of a communicator has number 0, and every collective
- * counts one, each call of a group too, in the order of the calls. Numbers key the ties of signcclTieAlternate.
+ * counts one, each call of a group too, in the order of the calls. Numbers key the ties of signcclTieRandom.
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommGetCallNumber(signcclComm_t comm, uint64_t* callNumber);
 
@@ -268,7 +278,10 @@ SIGNCCL_EXPORT signcclResult_t signcclCommGetCallNumber(signcclComm_t comm, uint
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommSetCallNumber(signcclComm_t comm, uint64_t callNumber);
 
-/** Counters of one rank since it joined. Set `size` to sizeof(signcclCommStats_t) before the call. */
+/**
+ * Counters of one rank since it joined. Set `size` to sizeof(signcclCommStats_t) before the call, and the other fields
+ * to 0 if the library may be older than this header: it does not write fields that it does not know.
+ */
 typedef struct {
   size_t size;               /**< in: sizeof(signcclCommStats_t) */
   uint64_t collectives;      /**< completed collectives, each call of a group counted */

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/versioned_struct.h"
 
 namespace signccl {
 namespace {
@@ -44,7 +45,7 @@ bool isSumOnly(ElementType type) { return type == ElementType::kInt16 || type ==
 
 ElementType checkSendType(int type) {
   const auto known = toElementType(type);
-  if (!known) refuse("sendtype is " + std::to_string(type) + ", which is no signcclDataType_t");
+  if (!known) refuse("sendtype is " + std::to_string(type) + ", expected a signcclDataType_t");
   if (isSumOnly(*known)) {
     refuse(std::string("sendtype is ") + elementTypeName(*known) +
            ", expected float32, float16, bfloat16, float64, int8 or bits");
@@ -77,13 +78,9 @@ void checkAvgRecvType(ElementType type, int nranks) {
 
 ExchangeRules checkRules(const CollectiveArguments& arguments) {
   ExchangeRules rules{arguments.op, 1, TieRule::kAlternate};
-  const signcclSignConfig_t* config = arguments.config;
-  if (config == nullptr) return rules;
-  if (config->magic != SIGNCCL_CONFIG_MAGIC || config->size != sizeof(signcclSignConfig_t)) {
-    refuse("config was not initialised with SIGNCCL_SIGN_CONFIG_INITIALIZER (size " + std::to_string(config->size) +
-           ", expected " + std::to_string(sizeof(signcclSignConfig_t)) + ")");
-  }
-  switch (config->zeroRule) {
+  if (arguments.config == nullptr) return rules;
+  const signcclSignConfig_t config = readVersioned(arguments.config, "config");
+  switch (config.zeroRule) {
     case SIGNCCL_CONFIG_UNDEF_INT:
     case signcclZeroBinary:
       break;
@@ -91,10 +88,10 @@ ExchangeRules checkRules(const CollectiveArguments& arguments) {
       rules.votes_per_rank = 2;
       break;
     default:
-      refuse("config->zeroRule is " + std::to_string(config->zeroRule) + ", expected 0 (binary) or 1 (ternary)");
+      refuse("config->zeroRule is " + std::to_string(config.zeroRule) + ", expected 0 (binary) or 1 (ternary)");
   }
   TieRule tie = TieRule::kAlternate;
-  switch (config->tieRule) {
+  switch (config.tieRule) {
     case signcclTieZero:
       tie = TieRule::kZero;
       break;
@@ -108,7 +105,7 @@ ExchangeRules checkRules(const CollectiveArguments& arguments) {
     case signcclTieAlternate:
       break;
     default:
-      refuse("config->tieRule is " + std::to_string(config->tieRule) +
+      refuse("config->tieRule is " + std::to_string(config.tieRule) +
              ", expected 0 (zero), 1 (positive), 2 (negative) or 3 (alternate)");
   }
   if (arguments.op == SignOp::kVote) rules.tie = tie;
@@ -152,7 +149,7 @@ CheckedCollective checkCollective(const CollectiveArguments& arguments, int nran
   const ElementType sendtype = checkSendType(arguments.sendtype);
   const auto recvtype = toElementType(arguments.recvtype);
   if (!recvtype) {
-    refuse("recvtype is " + std::to_string(arguments.recvtype) + ", which is no signcclDataType_t");
+    refuse("recvtype is " + std::to_string(arguments.recvtype) + ", expected a signcclDataType_t");
   }
   if (arguments.op == SignOp::kVote) {
     checkVoteRecvType(*recvtype, checked.rules.tie);

@@ -10,6 +10,7 @@
 #include "api/handles.h"
 #include "base/failure.h"
 #include "base/log.h"
+#include "base/versioned_struct.h"
 #include "comm/join.h"
 #include "comm/loopback_group.h"
 
@@ -188,20 +189,18 @@ void destroy(signcclComm_t handle) {
 void getStats(signcclComm_t handle, signcclCommStats_t* stats) {
   const CommPointer comm = findComm(handle);
   require(stats != nullptr, "stats is NULL");
-  if (stats->size != sizeof(signcclCommStats_t)) {
-    throw Error(signcclInvalidArgument, "stats->size is " + std::to_string(stats->size) + ", expected " +
-                                            std::to_string(sizeof(signcclCommStats_t)));
-  }
   const CommCounters counters = comm->comm->counters();
-  stats->collectives = counters.collectives;
-  stats->exchanges = counters.exchanges;
-  stats->bytesSent = counters.engine.messages.bytes_sent;
-  stats->bytesReceived = counters.engine.messages.bytes_received;
-  stats->messagesSent = counters.engine.messages.messages_sent;
-  stats->messagesReceived = counters.engine.messages.messages_received;
-  stats->scratchBytes = counters.engine.scratch_bytes;
-  stats->algorithm = counters.last_algorithm ? algorithmName(*counters.last_algorithm).data() : "none";
-  stats->kernels = comm->comm->options().kernels->name;
+  signcclCommStats_t ours{};
+  ours.collectives = counters.collectives;
+  ours.exchanges = counters.exchanges;
+  ours.bytesSent = counters.engine.messages.bytes_sent;
+  ours.bytesReceived = counters.engine.messages.bytes_received;
+  ours.messagesSent = counters.engine.messages.messages_sent;
+  ours.messagesReceived = counters.engine.messages.messages_received;
+  ours.scratchBytes = counters.engine.scratch_bytes;
+  ours.algorithm = counters.last_algorithm ? algorithmName(*counters.last_algorithm).data() : "none";
+  ours.kernels = comm->comm->options().kernels->name;
+  writeVersioned(ours, stats, "stats");
 }
 
 }  // namespace

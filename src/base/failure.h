@@ -1,4 +1,4 @@
-// Why something shared by ranks cannot go on, and until when to wait for it.
+// The error that ends a group of ranks, and the deadline of a wait.
 #ifndef SIGNCCL_BASE_FAILURE_H_
 #define SIGNCCL_BASE_FAILURE_H_
 

@@ -222,7 +222,7 @@ void Communicator::begin(Operation& operation) {
   if (is_empty) return;
   const Algorithm algorithm = planner_.choose(batch.rules, batch.nwords);
   engine_->start(planner_.plan(algorithm, batch.rules), batch);
-  last_algorithm_.store(algorithm, std::memory_order_relaxed);
+  last_algorithm_.store(static_cast<int>(algorithm), std::memory_order_relaxed);
 }
 
 /// Most exchanges of a few elements end before anybody need know of them.
@@ -371,7 +371,8 @@ std::unique_ptr<Communicator> Communicator::awaitSplit() {
 CommCounters Communicator::counters() const {
   const std::lock_guard lock(mutex_);
   CommCounters counters = counters_;
-  counters.last_algorithm = last_algorithm_.load(std::memory_order_relaxed);
+  const int last_algorithm = last_algorithm_.load(std::memory_order_relaxed);
+  if (last_algorithm >= 0) counters.last_algorithm = static_cast<Algorithm>(last_algorithm);
   return counters;
 }
 

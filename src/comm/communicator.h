@@ -137,7 +137,8 @@ class Communicator {
   unsigned idle_looks_ = 0;  ///< driver only
 
   std::atomic<std::uint64_t> next_call_ = 0;
-  std::atomic<std::optional<Algorithm>> last_algorithm_;  ///< that an exchange was begun with
+  /// That an exchange was begun with, or -1. A number, since Clang 14 would call libatomic for an optional.
+  std::atomic<int> last_algorithm_ = -1;
 
   mutable std::mutex mutex_;  ///< guards what follows
   std::condition_variable changed_;

@@ -40,9 +40,9 @@ class Group {
   /// when it ends. Cheap. Throws Error if a rank that it needs has left.
   virtual void begin(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) = 0;
 
-  /// Says that an exchange that has data has not ended at once; to be called once, as long as it lasts. Ranks that
-  /// disagree make the group fail with signcclInvalidUsage, at the latest when their exchange has not ended for a
-  /// while. Throws Error if a rank that it needs has left.
+  /// Reports a non-empty exchange that is still running. Call it once, before the exchange ends. If ranks disagree, the
+  /// group fails with signcclInvalidUsage, at the latest when their exchange has not ended for a while. Throws Error if
+  /// a rank that the exchange needs has left.
   virtual void announce(std::uint64_t exchange, const ExchangeSignature& signature) = 0;
 
   /// Says that this rank has ended an exchange. Cheap.

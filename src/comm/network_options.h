@@ -1,4 +1,4 @@
-// The user's say in where ranks meet, what counts as one host, and how fast its link is.
+// Settings of the user: where ranks meet, which processes are on one host, and how fast its link is.
 #ifndef SIGNCCL_COMM_NETWORK_OPTIONS_H_
 #define SIGNCCL_COMM_NETWORK_OPTIONS_H_
 

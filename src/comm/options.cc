@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "base/error.h"
+#include "base/versioned_struct.h"
 
 namespace signccl {
 namespace {
@@ -14,22 +15,14 @@ constexpr std::int64_t kMaxLinkMbit = 100'000'000;
 constexpr std::int64_t kMinSliceBytes = 64;
 constexpr std::int64_t kMaxSliceBytes = std::int64_t{1} << 30;
 
-void checkHeader(const signcclConfig_t& config) {
-  if (config.magic != SIGNCCL_CONFIG_MAGIC || config.size != sizeof(signcclConfig_t)) {
-    throw Error(signcclInvalidArgument, "config was not initialised with SIGNCCL_CONFIG_INITIALIZER (size " +
-                                            std::to_string(config.size) + ", expected " +
-                                            std::to_string(sizeof(signcclConfig_t)) + ")");
-  }
-}
-
 void checkRange(const char* field, int value, int min, int max) {
   if (value >= min && value <= max) return;
   throw Error(signcclInvalidArgument, std::string("config.") + field + " is " + std::to_string(value) + ", expected " +
                                           std::to_string(min) + " to " + std::to_string(max));
 }
 
-void takeConfig(CommOptions& options, const signcclConfig_t& config) {
-  checkHeader(config);
+void takeConfig(CommOptions& options, const signcclConfig_t* given) {
+  const signcclConfig_t config = readVersioned(given, "config");
   if (config.nThreads != SIGNCCL_CONFIG_UNDEF_INT) {
     checkRange("nThreads", config.nThreads, 1, kMaxThreads);
     options.nthreads = config.nThreads;
@@ -94,7 +87,7 @@ SharedSettings CommOptions::shared() const {
 
 CommOptions makeOptions(const CommOptions& base, const signcclConfig_t* config, const Settings& settings) {
   CommOptions options = base;
-  if (config != nullptr) takeConfig(options, *config);
+  if (config != nullptr) takeConfig(options, config);
   takeSettings(options, settings);
   return options;
 }

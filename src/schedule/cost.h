@@ -47,8 +47,8 @@ struct CostEstimate {
 };
 
 /// Exact in messages and bytes where the chunks are equal (and, for knomial and hierarchical, the parts and the
-/// nodes are); otherwise an approximation. The time adds up the phases of a slice as if none overlapped, and takes it
-/// that ranks with consecutive numbers share nodes. Takes time in proportion to the number of ranks.
+/// nodes are); otherwise an approximation. The time adds up the phases of a slice as if none overlapped, and assumes
+/// that consecutive ranks share nodes. Runs in time proportional to the number of ranks.
 CostEstimate estimate(Algorithm algorithm, const Topology& topology, const CountRules& rules, std::size_t count,
                       const CostModel& model);
 

@@ -1,6 +1,7 @@
 // Direct: two phases, nearly optimal in bytes; the default for large messages. Rank c owns chunk c of N.
 //   1 reduce-scatter: send the own signs of chunk c to rank c; count the N sign vectors of the own chunk at once;
-//   decide 2 allgather: send the result of the own chunk to everybody
+//     decide
+//   2 allgather: send the result of the own chunk to everybody
 // 2 (N - 1) messages per rank. Bits sent per element and rank, binary: vote 2 (N - 1) / N,
 // avg (N - 1) / N (1 + ceil(log2 N)). Inboxes: N - 1, each of one chunk.
 #include "schedule/builder.h"

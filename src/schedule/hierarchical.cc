@@ -2,9 +2,11 @@
 // ranks each, M G chunks; chunk c is owned by node c mod M. In every node the chunks are shared out in runs among its g
 // ranks; with equal nodes, local rank l has the run of the M chunks l M to l M + M - 1, one per owner.
 //   1 in the node: send the own signs of each run to the local rank that has it; count the g sign vectors of the own
-//   run 2 between nodes: send the counters of each chunk of the run to the rank of the owner node that has it, M - 1
-//   messages 3 owners count the M - 1 others' counters, decide, and send the result back the same way 4 in the node:
-//   send the results of the own run to the local ranks
+//     run
+//   2 between nodes: send the counters of each chunk of the run to the rank of the owner node that has it, M - 1
+//     messages
+//   3 owners count the M - 1 others' counters, decide, and send the result back the same way
+//   4 in the node: send the results of the own run to the local ranks
 // Counters go between nodes, never votes: the majority of the nodes' majorities is not the majority of the ranks.
 // Equal nodes: 2 (g - 1) + 2 (M - 1) messages per rank; a node's NIC sends (M - 1) / M (planes of g + 1) bits per
 // element for vote, however many ranks it has. One node, or one rank per node, is the direct algorithm. Inboxes: g - 1

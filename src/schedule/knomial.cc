@@ -2,8 +2,7 @@
 // ranks. N chunks, rank c ends up with the votes of chunk c. A group of ranks (at first all) is responsible for the
 // chunks of its members' numbers and is divided into k parts of nearly equal size:
 //   1 every rank sends its votes of another part's chunks to one rank of that part, for each other part, and counts
-//   what
-//     it gets for its own part's chunks; then each part is the group of the next level
+//     what it gets for its own part's chunks; then each part is the group of the next level
 //   2 in a group of one the votes are complete: decide
 //   3 levels in reverse: every rank sends the results of its part's chunks to those that it had votes from
 // 2 sum (k - 1) messages per rank, 2 log_k N of them in sequence, if the parts are equal at every level. With P ranks'

@@ -1,7 +1,7 @@
 // Ring: every rank talks to its two neighbours only. N chunks, N - 1 hops per phase.
 //   1 reduce-scatter: chunk c starts as the signs of rank c and collects one rank's votes per hop; after hop h its
-//   counters
-//     hold h + 1 ranks and are as wide as those need (messageRange). Rank c - 1 gets the last votes and decides
+//     counters hold h + 1 ranks and are as wide as those need (messageRange). Rank c - 1 gets the last votes and
+//     decides
 //   2 allgather: the results go once around
 // 2 (N - 1) messages per rank, one after another. Bits sent per element and rank, binary vote:
 // (1/N) sum over k < N of the planes of k ranks' counters, plus (N - 1) / N; about log2 N, a little less thanks to

@@ -6,9 +6,8 @@
 // run is one message. Without runs, recursive halving would send as many messages as the direct exchange. Slots:
 //   signs(c)   the rank's own signs of chunk c; complete before the first step; never written
 //   counts(c)  counters of chunk c; no votes in it at the start; written by kCount
-//   inbox(i)   what a kRecv put there: signs of one rank, or counters of several, of the whole run of that kRecv; a
-//   kCount
-//              that reads it works on the same run; inboxes are reused
+//   inbox(i)   what a kRecv put there: signs of one rank, or counters of several, of the whole run of that kRecv;
+//              a kCount that reads it works on the same run; inboxes are reused
 //   result(c)  the final result of chunk c; written once, by kDecide or kRecv
 // Steps take effect in program order. An executor may start a step as soon as the earlier steps of the same rank that
 // wrote what it reads, or that read or wrote what it writes, are complete; sends and receives complete when the message

@@ -1,5 +1,5 @@
-// Into how many slices a vector is cut: the one definition, for the executor and the cost model. It depends on nothing
-// in which ranks may differ, since all must cut alike.
+// How many slices a vector is cut into, for the executor and the cost model. A function of values that are identical on
+// all ranks, because all ranks must cut identically.
 #ifndef SIGNCCL_SCHEDULE_SLICES_H_
 #define SIGNCCL_SCHEDULE_SLICES_H_
 
@@ -9,13 +9,14 @@
 
 namespace signccl {
 
-/// Most words of a plane of a slice where nobody says otherwise: such that messages have about 32 KiB, since each chunk
-/// is a message and UCX turns to its rendezvous at 64 KiB over tcp; but slices from 64 KiB to 1 MiB a plane, since
-/// ranks hold several of them at a time.
+/// Default upper limit for the words per plane of a slice. Chosen so that messages, one per chunk, are about 32 KiB:
+/// from 64 KiB on UCX uses its rendezvous protocol over tcp. Always between 64 KiB and 1 MiB per plane, because a rank
+/// holds several slices at a time.
 std::size_t defaultSliceWords(const CountRules& rules);
 
-/// Slices of a vector of `nwords` words, at least 1: of `slice_words` at most, 0 standing for the default; and at least
-/// four, so that stations overlap and threads share the work, unless slices or chunks would become tiny.
+/// Number of slices of a vector of `nwords` words, at least 1. A slice has at most `slice_words` words, or the default
+/// limit if that is 0. There are at least four slices, so that stations overlap and threads share the work, unless
+/// slices or chunks would become tiny.
 std::size_t sliceCount(std::size_t nwords, std::size_t slice_words, const CountRules& rules);
 
 }  // namespace signccl

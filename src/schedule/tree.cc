@@ -1,7 +1,8 @@
 // Double binary tree: logarithmic depth and constant work per rank, for small vectors on many ranks. Two chunks, each
 // with a tree of its own, laid so that a rank has children in at most one of them (rank 0 in both if N is odd).
 //   1 reduce: leaves send signs up; an inner node counts its own signs and its children's votes and sends the counters
-//   up 2 the root decides, and the result goes down the same tree
+//     up
+//   2 the root decides, and the result goes down the same tree
 // Depth 1 + floor(log2 (N - 1)); a rank receives at most 3 messages and sends 1 per tree on the way up, and the reverse
 // on the way down. Bits sent per element, busiest rank: (planes of N / 2 ranks' counters + 1 sign bit + 2 results) / 2.
 // Inboxes: 2, or 3 if N is odd; each of one chunk, half of the vector.

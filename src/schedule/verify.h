@@ -18,8 +18,7 @@ struct Verdict {
 /// Checks what schedule.h demands, by running all ranks:
 ///   - every decided chunk holds every rank's vote exactly once, and every rank ends with every result
 ///   - the two ends of a message agree on chunks and number of votes, so on its width, whatever the CountRules;
-///   messages
-///     between two ranks pair up in program order; none is left over
+///     messages between two ranks pair up in program order; none is left over
 ///   - nothing waits for ever, even where each rank runs its steps strictly in order, sends and receives are posted
 ///     without blocking, a send completes only when its receive is posted, and a slot waits for its writers and
 ///     readers; an executor that starts steps earlier than that has fewer waits, so it does not deadlock either

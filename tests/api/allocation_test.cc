@@ -12,9 +12,9 @@ namespace {
 
 TEST(Allocation, IsCounted) {
   const std::size_t before = allocationCount();
-  std::vector<int> something(1000);
+  void* something = ::operator new(1000);  // a compiler may leave out a container that nobody needs
   EXPECT_GT(allocationCount(), before);
-  EXPECT_EQ(something.size(), 1000U);
+  ::operator delete(something);
 }
 
 /// Allocations of `calls` rounds of `round`, after a warm-up that was long enough for queues to find their size.

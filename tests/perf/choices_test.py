@@ -36,7 +36,7 @@ class FakePlace:
 
     def run_ours(self, arguments):
         self.commands.append(arguments)
-        given = dict(zip(arguments[::2], arguments[1::2]))
+        given = dict(zip(arguments[::2], arguments[1::2], strict=True))
         algorithm = given.get("--algo", "direct")
         counts = choices.powers(int(given["-b"]) // 4, int(given["-e"]) // 4)
         rows = [{"count": count, "out_of_place": {"time": count * (1 if algorithm == "direct" else 2)},
@@ -64,7 +64,8 @@ class TableTest(unittest.TestCase):
 
     def test_units(self):
         self.assertEqual([choices.seconds(us) for us in (9.87, 12345, 2.5e6)], ["9.87 us", "12.3 ms", "2.5 s"])
-        self.assertEqual([choices.size(count) for count in (1000, 1 << 14, 1 << 28, 1 << 30)], ["1000", "16K", "256M", "1G"])
+        self.assertEqual([choices.size(count) for count in (1000, 1 << 14, 1 << 28, 1 << 30)],
+                         ["1000", "16K", "256M", "1G"])
 
 
 class ArgumentsTest(unittest.TestCase):

@@ -1,0 +1,373 @@
+/*
+ * SignCCL: collective communication of signs.
+ *
+ * Two collectives in the shape of NCCL. Every rank gives the signs of a vector; signcclAllReduceVote()
+ * gives every rank the majority sign of each element, signcclAllReduceAvg() the mean of the signs. Results
+ * are counted in integers, so they are exact and bit-identical on every rank, whatever the algorithm, the
+ * instruction set or the number of threads. docs/semantics.md defines them fully.
+ *
+ * Conventions
+ *   1. Every function that can fail returns a signcclResult_t; nothing throws across this header.
+ *      signcclGetLastError() has the details in words.
+ *   2. `count` is always in elements, sizes named `...Bytes` in bytes, times named `...Ms` in milliseconds.
+ *   3. Buffers belong to the caller. The library reads sendbuff and writes recvbuff between the call and its
+ *      completion, and keeps no pointer afterwards. A buffer needs no alignment beyond that of a byte.
+ *   4. A communicator is one rank's handle. One thread at a time may use it; different communicators may be
+ *      used by different threads at once. signcclCommAbort(), signcclCommGetAsyncError() and
+ *      signcclGetLastError() may be called from any thread at any time.
+ *   5. All ranks of a communicator call the same collectives in the same order with the same count, types and
+ *      rules. Ranks that disagree all get signcclInvalidUsage and a message with both ranks and both values.
+ */
+#ifndef SIGNCCL_SIGNCCL_H_
+#define SIGNCCL_SIGNCCL_H_
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "signccl/version.h"
+
+#if defined(_WIN32)
+#define SIGNCCL_EXPORT
+#else
+#define SIGNCCL_EXPORT __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------------------------------------- results */
+
+/** Result of a call. Codes 0 to 8 mean what they mean in NCCL. */
+typedef enum {
+  signcclSuccess = 0,
+  signcclUnhandledCudaError = 1, /**< a CUDA call failed */
+  signcclSystemError = 2,        /**< a system call failed: memory, a thread, a file */
+  signcclInternalError = 3,      /**< a bug in SignCCL; please report it */
+  signcclInvalidArgument = 4,    /**< an argument is wrong; the call had no effect, everything stays usable */
+  signcclInvalidUsage = 5,       /**< the calls do not fit together: ranks that disagree, a wrong order of calls,
+                                      a bad setting; a communicator that returned it is unusable */
+  signcclRemoteError = 6,        /**< another rank failed, aborted or left; the communicator is unusable */
+  signcclInProgress = 7,         /**< not an error: the operation goes on */
+  signcclTimeout = 8,            /**< a deadline passed; the communicator is unusable */
+  signcclNumResults = 9
+} signcclResult_t;
+
+/** One rank's handle on a group of ranks. */
+typedef struct signcclComm* signcclComm_t;
+
+/** A fixed English sentence for a result code; never NULL. Owned by the library. Any thread. */
+SIGNCCL_EXPORT const char* signcclGetErrorString(signcclResult_t result);
+
+/**
+ * What went wrong last, in words with the values that were given and what was expected.
+ *
+ * @param comm  the communicator to ask, or NULL for the last error of the calling thread in any call
+ * @return the text, empty if there was no error. Owned by the library; valid until the calling thread calls
+ *         signcclGetLastError() again.
+ */
+SIGNCCL_EXPORT const char* signcclGetLastError(signcclComm_t comm);
+
+/** Gives SIGNCCL_VERSION_CODE of the loaded library, which may differ from the header's. */
+SIGNCCL_EXPORT signcclResult_t signcclGetVersion(int* version);
+
+/* --------------------------------------------------------------------------------- types and their values */
+
+/** Types of elements. Where NCCL has the type, the value is NCCL's. */
+typedef enum {
+  signcclInt8 = 0,     /**< send: sign of the value. recv: vote -1, 0 or +1; avg the sum of the signs */
+  signcclInt32 = 2,    /**< recv of avg only: the sum of the signs */
+  signcclFloat16 = 6,  /**< IEEE 754 binary16 */
+  signcclFloat32 = 7,  /**< IEEE 754 binary32 */
+  signcclFloat64 = 8,  /**< IEEE 754 binary64 */
+  signcclBfloat16 = 9, /**< the upper half of a binary32 */
+  signcclInt16 = 64,   /**< recv of avg only: the sum of the signs */
+  signcclBits = 65     /**< packed signs: element i is bit i % 64 of 64-bit little-endian word i / 64, 1 = positive;
+                            a buffer has ceil(count / 64) whole words; padding bits are ignored on input and 0
+                            on output; not a recvtype of avg, nor of a vote with signcclTieZero */
+} signcclDataType_t;
+
+/** What the sign of zero, of minus zero and of NaN is. */
+typedef enum {
+  signcclZeroBinary = 0, /**< sign(x) = -1 if x < 0, else +1: zero and NaN count as +1; 1 bit on the wire */
+  signcclZeroTernary = 1 /**< sign(0) = sign(-0) = sign(NaN) = 0, an abstention; 2 bits on the first leg */
+} signcclZeroRule_t;
+
+/** What a vote gives where as many ranks are positive as are negative. */
+typedef enum {
+  signcclTieZero = 0,     /**< 0, as in the paper's formula sign(sum); the result has three values */
+  signcclTiePositive = 1, /**< +1 */
+  signcclTieNegative = 2, /**< -1 */
+  signcclTieAlternate = 3 /**< +1 where element index plus sequence number of the call is even, else -1: unbiased,
+                               the same on all ranks, 1 bit. The sequence number of a communicator's first collective
+                               is 0, and each call counts, in a group too */
+} signcclTieRule_t;
+
+/** Marks a field of a config struct that the caller leaves to the library. */
+#define SIGNCCL_CONFIG_UNDEF_INT INT_MIN
+#define SIGNCCL_CONFIG_MAGIC 0x5167ccc1u
+
+/**
+ * Rules of one collective. Initialise it with SIGNCCL_SIGN_CONFIG_INITIALIZER, then set fields.
+ * Undefined fields mean signcclZeroBinary and signcclTieAlternate; docs/semantics.md says why.
+ */
+typedef struct {
+  size_t size;      /**< sizeof(signcclSignConfig_t), set by the initializer */
+  unsigned magic;   /**< set by the initializer */
+  unsigned version; /**< set by the initializer */
+  int zeroRule;     /**< a signcclZeroRule_t */
+  int tieRule;      /**< a signcclTieRule_t; used by votes only */
+} signcclSignConfig_t;
+
+#define SIGNCCL_SIGN_CONFIG_INITIALIZER                                                               \
+  {sizeof(signcclSignConfig_t), SIGNCCL_CONFIG_MAGIC, SIGNCCL_VERSION_CODE, SIGNCCL_CONFIG_UNDEF_INT, \
+   SIGNCCL_CONFIG_UNDEF_INT}
+
+/* -------------------------------------------------------------------------------- life of a communicator */
+
+#define SIGNCCL_UNIQUE_ID_BYTES 128
+
+/** What brings the ranks of a communicator together: opaque, passed by value, given by one rank to the others. */
+typedef struct {
+  char internal[SIGNCCL_UNIQUE_ID_BYTES];
+} signcclUniqueId;
+
+/** A non-blocking collective that is under way. */
+typedef struct signcclRequest* signcclRequest_t;
+
+/** A CUDA stream (cudaStream_t), without the need for a CUDA header. */
+typedef struct CUstream_st* signcclStream_t;
+
+/**
+ * The caller's own way to reach the ranks, e.g. MPI_Allgather or a key-value store: gathers `bytes` bytes of each rank
+ * in rank order into `recvbuff` on every rank, and returns 0 if that went well.
+ */
+typedef int (*signcclAllGatherFn)(const void* sendbuff, void* recvbuff, size_t bytes, void* context);
+
+/**
+ * Settings of one communicator. Initialise it with SIGNCCL_CONFIG_INITIALIZER, then set fields. The environment
+ * variable named at a field, or the same name in a config file, wins over the field.
+ */
+typedef struct {
+  size_t size;      /**< sizeof(signcclConfig_t), set by the initializer */
+  unsigned magic;   /**< set by the initializer */
+  unsigned version; /**< set by the initializer */
+  int nThreads;     /**< SIGNCCL_NTHREADS: threads that run kernels for this rank, the caller's included, 1 to 1024;
+                         default: the cores of the machine shared among its ranks */
+  int timeoutMs;    /**< SIGNCCL_TIMEOUT (there in seconds): longest time of one operation, >= 1; default 600,000 */
+  const char* algorithm; /**< SIGNCCL_ALGO: oneshot, direct, ring, tree, knomial or hierarchical; NULL: the cost model
+                              chooses by size. The same on every rank. Copied. */
+  const char* commName;  /**< a name for logs and traces, or NULL. Copied. */
+  signcclAllGatherFn allGather; /**< if not NULL, called once during the initialisation, in the calling thread and with
+                                     `allGatherContext`, to let the ranks find each other; commId is then ignored */
+  void* allGatherContext;       /**< passed to allGather */
+} signcclConfig_t;
+
+#define SIGNCCL_CONFIG_INITIALIZER \
+  {sizeof(signcclConfig_t),        \
+   SIGNCCL_CONFIG_MAGIC,           \
+   SIGNCCL_VERSION_CODE,           \
+   SIGNCCL_CONFIG_UNDEF_INT,       \
+   SIGNCCL_CONFIG_UNDEF_INT,       \
+   NULL,                           \
+   NULL,                           \
+   NULL,                           \
+   NULL}
+
+/**
+ * Makes a new unique id and starts to listen for the ranks that will use it. One process calls it, gives the id to all
+ * ranks and stays alive as long as the communicator does; usually it is that of rank 0. With SIGNCCL_COMM_ID set every
+ * rank may call it instead, and nothing has to be passed around.
+ *
+ * The id holds a random secret; a process that does not know it cannot join or disturb the ranks that do.
+ */
+SIGNCCL_EXPORT signcclResult_t signcclGetUniqueId(signcclUniqueId* uniqueId);
+
+/**
+ * Joins a communicator of `nranks` ranks as `rank` and returns when all have joined. The ranks may be threads of one
+ * process, processes of one host, or processes of several. Each rank calls it in a thread of its own, or one thread
+ * calls it for several ranks between signcclGroupStart() and signcclGroupEnd().
+ *
+ * @param comm    receives the handle; left alone on failure
+ * @param nranks  1 to 32,767
+ * @param rank    0 to nranks - 1, each taken once
+ * @return signcclInvalidArgument  a null pointer, a number out of range, an id that no signcclGetUniqueId() made
+ *         signcclInvalidUsage     a rank joined twice, with another nranks, other settings or another version of
+ *                                 SignCCL, or a bad setting
+ *         signcclRemoteError      a rank died while the others waited for more, or nobody listens for this id any
+ *                                 more
+ *         signcclTimeout          not all ranks joined before the deadline; the message names the missing ones
+ */
+SIGNCCL_EXPORT signcclResult_t signcclCommInitRank(signcclComm_t* comm, int nranks, signcclUniqueId commId, int rank);
+
+/** signcclCommInitRank() with settings; `config` NULL means all defaults. */
+SIGNCCL_EXPORT signcclResult_t signcclCommInitRankConfig(signcclComm_t* comm, int nranks, signcclUniqueId commId,
+                                                         int rank, const signcclConfig_t* config);
+
+/**
+ * Makes all `nranks` communicators of a group in this process, for ranks that are threads of it.
+ *
+ * @param comms    [nranks] handles, comms[i] for rank i
+ * @param devlist  must be NULL: reserved for CUDA devices
+ */
+SIGNCCL_EXPORT signcclResult_t signcclCommInitAll(signcclComm_t* comms, int nranks, const int* devlist);
+
+/** Pass as color to signcclCommSplit() to be in no new communicator. */
+#define SIGNCCL_SPLIT_NOCOLOR (-1)
+
+/**
+ * Splits a communicator: ranks with equal `color` form a new one, ordered by `key`, then by old rank. All ranks of
+ * `comm` call it, with no collective outstanding.
+ *
+ * @param color    >= 0, or SIGNCCL_SPLIT_NOCOLOR, for which *newcomm becomes NULL
+ * @param config   settings of the new communicator, NULL for those of `comm`
+ */
+SIGNCCL_EXPORT signcclResult_t signcclCommSplit(signcclComm_t comm, int color, int key, signcclComm_t* newcomm,
+                                                const signcclConfig_t* config);
+
+/** Gives the number of ranks. */
+SIGNCCL_EXPORT signcclResult_t signcclCommCount(signcclComm_t comm, int* count);
+
+/** Gives the rank of this handle, 0 to count - 1. */
+SIGNCCL_EXPORT signcclResult_t signcclCommUserRank(signcclComm_t comm, int* rank);
+
+/**
+ * Waits until all collectives that this rank issued are complete. Afterwards only signcclCommDestroy() and
+ * the queries are allowed.
+ */
+SIGNCCL_EXPORT signcclResult_t signcclCommFinalize(signcclComm_t comm);
+
+/**
+ * Finalizes if that was not done and frees the handle, whatever state it is in. Ranks that still wait for this one
+ * in a collective get signcclRemoteError. Outstanding requests complete first and stay valid until they are waited for.
+ */
+SIGNCCL_EXPORT signcclResult_t signcclCommDestroy(signcclComm_t comm);
+
+/**
+ * Stops the communicator at once: calls under way on this handle, in any thread, and on all other ranks return
+ * signcclRemoteError with a message that names this rank. Does not block and may be called from any thread. The handle
+ * stays valid for queries and for signcclCommDestroy(), which is still needed to free it.
+ */
+SIGNCCL_EXPORT signcclResult_t signcclCommAbort(signcclComm_t comm);
+
+/**
+ * State of the communicator: signcclSuccess, signcclInProgress while non-blocking collectives are under way, or the
+ * error that made it unusable.
+ */
+SIGNCCL_EXPORT signcclResult_t signcclCommGetAsyncError(signcclComm_t comm, signcclResult_t* asyncError);
+
+/** Counters of one rank since it joined. Set `size` to sizeof(signcclCommStats_t) before the call. */
+typedef struct {
+  size_t size;               /**< in: sizeof(signcclCommStats_t) */
+  uint64_t collectives;      /**< completed collectives, each call of a group counted */
+  uint64_t exchanges;        /**< completed exchanges; the calls of a group share one */
+  uint64_t bytesSent;        /**< payload handed to the transport */
+  uint64_t bytesReceived;    /**< payload received from it */
+  uint64_t messagesSent;     /**< messages handed to the transport */
+  uint64_t messagesReceived; /**< messages received from it */
+  uint64_t scratchBytes;     /**< memory held for exchanges */
+  const char* algorithm;     /**< algorithm of the last exchange, "none" before the first; owned by the library */
+  const char* kernels;       /**< kernels in use: scalar, avx2, avx512 or neon; owned by the library */
+} signcclCommStats_t;
+
+/** Gives the counters of this rank. To be called while no collective of this handle is under way. */
+SIGNCCL_EXPORT signcclResult_t signcclCommGetStats(signcclComm_t comm, signcclCommStats_t* stats);
+
+/* ------------------------------------------------------------------------------------------- collectives */
+
+/**
+ * Majority vote of signs. With s_r the sign of rank r's sendbuff[i] under config->zeroRule, every rank gets
+ *   recvbuff[i] = sign(s_0 + ... + s_{nranks-1}), a sum of 0 resolved by config->tieRule,
+ * as +1, -1 or 0 in `recvtype`. Returns when recvbuff holds the result. Progresses in the caller's thread.
+ *
+ * @param sendbuff  [count] elements of `sendtype`, host memory
+ * @param recvbuff  [count] elements of `recvtype`, host memory; equal to sendbuff or disjoint from it
+ * @param count     elements, the same on every rank; 0 is allowed, the buffers may then be NULL
+ * @param sendtype  float32, float16, bfloat16, float64, int8 or bits
+ * @param recvtype  the same; bits not with signcclTieZero
+ * @param config    rules, or NULL for the defaults; read during the call only
+ * @param stream    must be NULL: reserved for device buffers
+ *
+ * @return signcclInvalidArgument  a null or partly overlapping buffer, an unknown type or rule, a count whose bytes
+ *                                 overflow size_t; the call had no effect
+ *         signcclInvalidUsage     the ranks disagree
+ *         signcclRemoteError      a rank failed, aborted or was destroyed
+ *         signcclTimeout          the operation did not end before its deadline; the message names the ranks it
+ *                                 waited for
+ *
+ * Source: Distributed Lion, Liu et al. 2024, arXiv:2404.00438, algorithm 1 (majority vote).
+ */
+SIGNCCL_EXPORT signcclResult_t signcclAllReduceVote(const void* sendbuff, void* recvbuff, size_t count,
+                                                    signcclDataType_t sendtype, signcclDataType_t recvtype,
+                                                    const signcclSignConfig_t* config, signcclComm_t comm,
+                                                    signcclStream_t stream);
+
+/**
+ * Mean of signs. With s_r as in signcclAllReduceVote(), every rank gets
+ *   recvbuff[i] = (s_0 + ... + s_{nranks-1}) / nranks, correctly rounded to a floating-point `recvtype`,
+ * or the sum itself for int8, int16 and int32. Everything else is as in signcclAllReduceVote().
+ *
+ * @param recvtype  float32, float16, bfloat16, float64; int8, int16 or int32 for the sum, in which nranks must fit
+ *
+ * Source: Distributed Lion, Liu et al. 2024, arXiv:2404.00438, algorithm 1 (averaging).
+ */
+SIGNCCL_EXPORT signcclResult_t signcclAllReduceAvg(const void* sendbuff, void* recvbuff, size_t count,
+                                                   signcclDataType_t sendtype, signcclDataType_t recvtype,
+                                                   const signcclSignConfig_t* config, signcclComm_t comm,
+                                                   signcclStream_t stream);
+
+/**
+ * Non-blocking signcclAllReduceVote(): returns once the work is queued. A thread of the communicator progresses
+ * it; collectives of one communicator are carried out in the order of their calls. The buffers belong to the library
+ * until the request is complete.
+ *
+ * @param request  receives the request, to be given to signcclRequestTest() or signcclRequestWait()
+ */
+SIGNCCL_EXPORT signcclResult_t signcclAllReduceVoteAsync(const void* sendbuff, void* recvbuff, size_t count,
+                                                         signcclDataType_t sendtype, signcclDataType_t recvtype,
+                                                         const signcclSignConfig_t* config, signcclComm_t comm,
+                                                         signcclStream_t stream, signcclRequest_t* request);
+
+/** Non-blocking signcclAllReduceAvg(); see signcclAllReduceVoteAsync(). */
+SIGNCCL_EXPORT signcclResult_t signcclAllReduceAvgAsync(const void* sendbuff, void* recvbuff, size_t count,
+                                                        signcclDataType_t sendtype, signcclDataType_t recvtype,
+                                                        const signcclSignConfig_t* config, signcclComm_t comm,
+                                                        signcclStream_t stream, signcclRequest_t* request);
+
+/**
+ * Asks without blocking whether a collective is complete.
+ *
+ * @param request  *request becomes NULL and is freed once *done is 1
+ * @param done     1 if it is complete, well or with an error, else 0
+ * @return the result of the collective if it is complete, else signcclSuccess
+ */
+SIGNCCL_EXPORT signcclResult_t signcclRequestTest(signcclRequest_t* request, int* done);
+
+/** Waits until a collective is complete, frees the request, sets *request to NULL and returns its result. */
+SIGNCCL_EXPORT signcclResult_t signcclRequestWait(signcclRequest_t* request);
+
+/* ------------------------------------------------------------------------------------------------ groups */
+
+/**
+ * Opens a group in the calling thread. Until signcclGroupEnd(), collectives and signcclCommInitRank() are only noted:
+ *   - collectives of one communicator with the same operation and rules travel as one exchange, which saves a
+ *     round of messages per buffer; their types and counts may differ;
+ *   - one thread may call them for several ranks of this process, which otherwise would wait for each other.
+ * Arguments are checked at once. Groups may be nested; only the outermost end does the work. A group holds
+ * either collectives or initialisations.
+ */
+SIGNCCL_EXPORT signcclResult_t signcclGroupStart(void);
+
+/**
+ * Carries out the group: returns when its blocking calls are complete and its non-blocking ones are queued.
+ *
+ * @return the first error of the group; signcclInvalidUsage without signcclGroupStart()
+ */
+SIGNCCL_EXPORT signcclResult_t signcclGroupEnd(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SIGNCCL_SIGNCCL_H_ */
