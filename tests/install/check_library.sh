@@ -20,7 +20,6 @@ soname=$(sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p' <<<"$dynamic")
 while read -r needed; do
   case $needed in
     libc.so.* | libm.so.* | libgcc_s.so.* | libstdc++.so.* | ld-linux-*) ;;
-    libucp.so.* | libucs.so.* | libuct.so.* | libucm.so.*) ;;  # UCX, where the build found it
     *) fail "needs $needed" ;;
   esac
 done < <(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' <<<"$dynamic")

@@ -17,7 +17,7 @@ inline std::shared_ptr<UcxContext> tcpContext() {
     const char* const before = std::getenv("UCX_TLS");
     const std::string restored = before == nullptr ? "" : before;
     setenv("UCX_TLS", "tcp,self", 1);
-    auto made = std::make_shared<UcxContext>("");
+    auto made = std::make_shared<UcxContext>(ucxLibrary(), "");
     unsetenv("UCX_TLS");
     if (before != nullptr) setenv("UCX_TLS", restored.c_str(), 1);
     return made;

@@ -51,8 +51,8 @@ INSTANTIATE_TEST_SUITE_P(Ucx, TransportContractTest,
                          [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(UcxChannelsTest, AddressOfAnotherNumberOfChannelsIsRefused) {
-  const auto two = makeProcessTransport({.net_devices = "", .nchannels = 2}, 0, 2);
-  const auto three = makeProcessTransport({.net_devices = "", .nchannels = 3}, 1, 2);
+  const auto two = makeProcessTransport({.net_devices = "", .ucx_library = "", .nchannels = 2}, 0, 2);
+  const auto three = makeProcessTransport({.net_devices = "", .ucx_library = "", .nchannels = 3}, 1, 2);
   const Caught error = caught([&] { two->setAddresses({two->address(), three->address()}); });
   EXPECT_EQ(error.code, signcclInternalError);
   EXPECT_EQ(error.message, "the address of rank 1, of " + std::to_string(three->address().size()) +
