@@ -9,6 +9,7 @@
 #include <optional>
 #include <pthread.h>
 #include <string_view>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -97,10 +98,32 @@ struct ProcessUcx {
 
 std::atomic<ProcessUcx*> process_ucx{nullptr};
 
+/// Contexts that this process has, makes or destroys.
+std::atomic<int> live_contexts{0};
+
+/// The process that had contexts when this one, or one between them, was forked from it; 0: none.
+std::atomic<pid_t> forked_from{0};
+
 /// A forked child begins anew. The contexts of its parent are not its own, and the mutex may be locked by a thread that
 /// the child does not have.
-[[maybe_unused]] const int fork_handler =
-    pthread_atfork(nullptr, nullptr, [] { process_ucx.store(nullptr, std::memory_order_relaxed); });
+void beginAnewInChild() noexcept {
+  process_ucx.store(nullptr, std::memory_order_relaxed);
+  if (live_contexts.exchange(0, std::memory_order_relaxed) > 0) forked_from.store(getppid(), std::memory_order_relaxed);
+}
+
+[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, beginAnewInChild);
+
+/// UCX serves connections in a thread that a child does not have, and has the child share its epoll set with the
+/// parent: over tcp the child would wait for ever, and the parent's thread would turn without a pause over the child's
+/// events.
+void refuseInChild() {
+  const pid_t parent = forked_from.load(std::memory_order_relaxed);
+  if (parent == 0) return;
+  throw Error(signcclInvalidUsage,
+              "process " + std::to_string(getpid()) + " was forked from process " + std::to_string(parent) +
+                  " while that had a communicator of several processes, and cannot use UCX itself; expected a process "
+                  "that is started with exec (in Python: the start method 'spawn'), or forked before");
+}
 
 ProcessUcx& thisProcess() {
   ProcessUcx* known = process_ucx.load(std::memory_order_acquire);
@@ -117,6 +140,13 @@ const UcxLibrary& libraryLocked(ProcessUcx& process, const std::string& ucx_libr
 
 }  // namespace
 
+UcxContext::Count::Count() {
+  refuseInChild();
+  ++live_contexts;
+}
+
+UcxContext::Count::~Count() { --live_contexts; }
+
 UcxContext::UcxContext(const UcxLibrary& library, const std::string& net_devices) : library_(library) {
   Config config(library);
   config.apply(net_devices);
@@ -129,6 +159,10 @@ UcxContext::UcxContext(const UcxLibrary& library, const std::string& net_devices
   checkUcx(ucx(), ucx().ucp_init_version(kUcxMajor, kOldestUcxMinor, &params, config.get(), &context_), "ucp_init");
   log(LogLevel::kInfo, Subsystem::kNet, kNoRank, "UCX ", library.version, ", devices ",
       net_devices.empty() ? "as UCX chooses" : net_devices);
+}
+
+UcxContext::~UcxContext() {
+  ucx().ucp_cleanup(context_);
 }
 
 std::shared_ptr<UcxContext> UcxContext::open(const std::string& net_devices, const std::string& ucx_library) {

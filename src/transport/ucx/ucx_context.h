@@ -14,13 +14,14 @@ class UcxContext {
  public:
   /// The context of this process that uses `net_devices`, a list as in UCX_NET_DEVICES; empty: as UCX chooses. Made at
   /// the first call and again after the last user is gone. UCX_* variables of the user win over our settings. The first
-  /// call of a process loads UCX; see loadUcx(), also for `ucx_library`. A forked child begins anew and shares no
-  /// context with its parent. Throws Error.
+  /// call of a process loads UCX; see loadUcx(), also for `ucx_library`. A forked child has none of its parent's
+  /// contexts, and may make its own if the parent had none when it forked. Throws Error: signcclInvalidUsage in a child
+  /// that may not.
   static std::shared_ptr<UcxContext> open(const std::string& net_devices, const std::string& ucx_library = {});
 
   /// `library` outlives the context.
   UcxContext(const UcxLibrary& library, const std::string& net_devices);
-  ~UcxContext() { ucx().ucp_cleanup(context_); }
+  ~UcxContext();
   UcxContext(const UcxContext&) = delete;
   UcxContext& operator=(const UcxContext&) = delete;
 
@@ -29,6 +30,15 @@ class UcxContext {
   [[nodiscard]] const UcxFunctions& ucx() const { return library_.functions; }
 
  private:
+  /// Notes that UCX is in use, from before the context is made until after it is gone.
+  struct Count {
+    Count();
+    ~Count();
+    Count(const Count&) = delete;
+    Count& operator=(const Count&) = delete;
+  };
+
+  const Count count_{};
   const UcxLibrary& library_;
   ucp_context_h context_ = nullptr;
 };

@@ -60,14 +60,16 @@ fs::path libraryAt(const std::string& wanted) {
                                        ")");
 }
 
-/// The libraries that libucp needs are taken from its folder, whether or not it says so itself.
+/// The libraries that libucp needs are taken from its folder, whether or not it says so itself. libucm needs functions
+/// of libucs without saying so, so that it can only be loaded lazily. What cannot be loaded is missed by libucp, which
+/// tells.
 void* loadWanted(const std::string& wanted) {
   const fs::path file = libraryAt(wanted);
   std::error_code ignored;
   if (!fs::exists(file, ignored)) reject(wanted, "there is no " + file.string());
-  for (const char* const name : {"libucm.so.0", "libucs.so.0", "libuct.so.0"}) {
-    const fs::path needed = fs::absolute(file).parent_path() / name;
-    if (fs::exists(needed, ignored) && dlopen(needed.c_str(), kLoad) == nullptr) reject(wanted, linkerError());
+  const fs::path folder = fs::absolute(file).parent_path();
+  for (const char* const needed : {"libucm.so.0", "libucs.so.0", "libuct.so.0"}) {
+    if (fs::exists(folder / needed, ignored)) dlopen((folder / needed).c_str(), RTLD_LAZY | RTLD_LOCAL);
   }
   void* const library = dlopen(fs::absolute(file).c_str(), kLoad);
   if (library == nullptr) reject(wanted, linkerError());

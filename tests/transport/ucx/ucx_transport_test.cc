@@ -1,5 +1,6 @@
 #include "transport/ucx/ucx_transport.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -13,6 +14,16 @@
 
 namespace signccl {
 namespace {
+
+/// The tests of this program run with the UCX of SIGNCCL_UCX_LIBRARY, whoever uses it first.
+class UcxOfTheSetting : public testing::Environment {
+  void SetUp() override {
+    const char* const wanted = std::getenv("SIGNCCL_UCX_LIBRARY");
+    ucxLibrary(wanted == nullptr ? "" : wanted);
+  }
+};
+[[maybe_unused]] const testing::Environment* const ucx_of_the_setting =
+    testing::AddGlobalTestEnvironment(new UcxOfTheSetting);
 
 using namespace std::chrono_literals;
 
