@@ -1,6 +1,7 @@
 // Running out of memory while messages come and go: an exception out of progress() or recv(), never one through the
 // frames of UCX, and what UCX lent is given back.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <memory>
 #include <new>
@@ -12,6 +13,7 @@
 
 #include "support/allocation_counter.h"
 #include "support/sanitizers.h"
+#include "transport/ucx/tcp_context.h"
 #include "transport/ucx/ucx_transport.h"
 
 namespace signccl {
@@ -25,8 +27,10 @@ using testing::Not;
 /// Two ranks, connected; one sends the other messages of three kinds, half of which come before their receives.
 class MemoryJob {
  public:
-  MemoryJob() {
-    for (const Rank rank : {0, 1}) ranks_.push_back(std::make_unique<UcxTransport>(UcxContext::open(""), rank, 2));
+  MemoryJob(const std::shared_ptr<UcxContext>& context, std::array<std::size_t, 3> sizes) {
+    for (const std::size_t size : sizes) sent_.emplace_back(size);
+    for (std::size_t i = 0; i < kMessages; ++i) got_.emplace_back(sizes.at(i % 3));
+    for (const Rank rank : {0, 1}) ranks_.push_back(std::make_unique<UcxTransport>(context, rank, 2));
     for (const auto& rank : ranks_) rank->setAddresses({ranks_[0]->address(), ranks_[1]->address()});
     // What is sent before the connection stands arrives much later.
     Request send;
@@ -86,13 +90,8 @@ class MemoryJob {
     }
   }
 
-  std::vector<std::vector<std::byte>> sent_ = {std::vector<std::byte>(100), std::vector<std::byte>(5000),
-                                               std::vector<std::byte>(100'000)};
-  std::vector<std::vector<std::byte>> got_ = [this] {
-    std::vector<std::vector<std::byte>> got;
-    for (std::size_t i = 0; i < kMessages; ++i) got.emplace_back(sent_[i % 3].size());
-    return got;
-  }();
+  std::vector<std::vector<std::byte>> sent_;
+  std::vector<std::vector<std::byte>> got_;
   std::vector<Request> sends_ = std::vector<Request>(kMessages);
   std::vector<Request> receives_ = std::vector<Request>(kMessages);
   std::vector<Request*> completed_;
@@ -100,12 +99,13 @@ class MemoryJob {
   std::vector<std::unique_ptr<UcxTransport>> ranks_;
 };
 
-TEST(UcxOutOfMemoryTest, NoExceptionCrossesUcxWhicheverAllocationFails) {
+/// Runs jobs in which the first allocation fails, the second, ..., until there are not so many.
+void failEveryAllocation(const std::shared_ptr<UcxContext>& context, const std::array<std::size_t, 3>& sizes) {
   if (kSanitized) GTEST_SKIP() << "sanitizers have an operator new of their own";
   bool has_failed = true;
   int callbacks = 0;
   for (std::size_t n = 1; has_failed; ++n) {
-    MemoryJob job;
+    MemoryJob job(context, sizes);
     has_failed = job.failsAt(n);
     job.end();
     callbacks += job.hasFailedInCallback() ? 1 : 0;
@@ -113,6 +113,12 @@ TEST(UcxOutOfMemoryTest, NoExceptionCrossesUcxWhicheverAllocationFails) {
   }
   EXPECT_GT(callbacks, 0) << "the test needs allocations in callbacks that fail";
 }
+
+TEST(UcxOutOfMemoryTest, NoExceptionCrossesUcxOverSharedMemory) {
+  failEveryAllocation(UcxContext::open(""), {100, 5000, 3000});
+}
+
+TEST(UcxOutOfMemoryTest, NoExceptionCrossesUcxOverTcp) { failEveryAllocation(tcpContext(), {100, 5000, 1'000'000}); }
 
 }  // namespace
 }  // namespace signccl
