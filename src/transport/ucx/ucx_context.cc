@@ -161,9 +161,7 @@ UcxContext::UcxContext(const UcxLibrary& library, const std::string& net_devices
       net_devices.empty() ? "as UCX chooses" : net_devices);
 }
 
-UcxContext::~UcxContext() {
-  ucx().ucp_cleanup(context_);
-}
+UcxContext::~UcxContext() { ucx().ucp_cleanup(context_); }
 
 std::shared_ptr<UcxContext> UcxContext::open(const std::string& net_devices, const std::string& ucx_library) {
   ProcessUcx& process = thisProcess();

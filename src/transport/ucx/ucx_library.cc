@@ -1,5 +1,6 @@
 #include "transport/ucx/ucx_library.h"
 
+#include <algorithm>
 #include <climits>
 #include <cstring>
 #include <dlfcn.h>
@@ -48,10 +49,14 @@ void* loadedUcx() {
   return dl_iterate_phdr(noteUcp, path) != 0 ? dlopen(path, kLoad | RTLD_NOLOAD) : nullptr;
 }
 
+/// In a folder it is the name without a version that Python's libucx loads; in a wheel the other ones are copies, and
+/// whoever loads one of those has two UCX.
 fs::path libraryAt(const std::string& wanted) {
   std::error_code ignored;
   const fs::path path = wanted;
-  return fs::is_directory(path, ignored) ? path / kLibrary : path;
+  if (!fs::is_directory(path, ignored)) return path;
+  const fs::path unversioned = path / "libucp.so";
+  return fs::exists(unversioned, ignored) ? unversioned : path / kLibrary;
 }
 
 [[noreturn]] void reject(const std::string& wanted, const std::string& why) {
@@ -68,8 +73,11 @@ void* loadWanted(const std::string& wanted) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) reject(wanted, "there is no " + file.string());
   const fs::path folder = fs::absolute(file).parent_path();
-  for (const char* const needed : {"libucm.so.0", "libucs.so.0", "libuct.so.0"}) {
-    if (fs::exists(folder / needed, ignored)) dlopen((folder / needed).c_str(), RTLD_LAZY | RTLD_LOCAL);
+  const std::string name = file.filename();
+  const std::string version = name.substr(std::min(name.size(), std::string("libucp").size()));  // ".so" or ".so.0"
+  for (const char* const library : {"libucm", "libucs", "libuct"}) {
+    const fs::path needed = folder / (library + version);
+    if (fs::exists(needed, ignored)) dlopen(needed.c_str(), RTLD_LAZY | RTLD_LOCAL);
   }
   void* const library = dlopen(fs::absolute(file).c_str(), kLoad);
   if (library == nullptr) reject(wanted, linkerError());
@@ -144,7 +152,8 @@ void releaseSignals(void* library) {
 
 void warnOfAnother(const std::string& wanted, const UcxLibrary& loaded) {
   std::error_code ignored;
-  if (wanted.empty() || fs::equivalent(libraryAt(wanted), loaded.file, ignored)) return;
+  const auto folder_of = [](const fs::path& file) { return fs::absolute(file).parent_path(); };
+  if (wanted.empty() || fs::equivalent(folder_of(libraryAt(wanted)), folder_of(loaded.file), ignored)) return;
   log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "SIGNCCL_UCX_LIBRARY=", wanted, " is not used: ", loaded.file,
       " was loaded before, and a process can have one UCX only");
 }

@@ -27,7 +27,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 /// A library that poses as UCX 1.12 or 1.14.
-std::string fakeUcx(int minor) { return SIGNCCL_TESTS_FAKE_UCX + std::to_string(minor); }
+std::string fakeUcx(int minor) { return SIGNCCL_TESTS_FAKE_UCX + std::to_string(minor) + "/libucp.so.0"; }
 
 std::string fileOfLoaded() {
   std::ifstream maps("/proc/self/maps");
@@ -137,6 +137,18 @@ TEST(UcxLibraryTest, FolderOfTheSettingIsTakenWithAllThatItHolds) {
   });
 }
 
+TEST(UcxLibraryTest, FolderOfAWheelGivesTheFileThatPythonLoads) {
+  expectAlone([] {
+    const CopiedUcx copy;
+    for (const char* const name : {"libucm", "libucs", "libuct", "libucp"}) {
+      const std::string unversioned = (copy.folder() / name).string() + ".so";
+      fs::copy_file(unversioned + ".0", unversioned);
+    }
+    EXPECT_EQ(loadUcx(copy.folder()).file, copy.folder() / "libucp.so");
+    EXPECT_EQ(dlopen(copy.file().c_str(), RTLD_NOW | RTLD_NOLOAD), nullptr);
+  });
+}
+
 TEST(UcxLibraryTest, SettingThatNamesNothingIsRefused) {
   expectAlone([] {
     EXPECT_EQ(caught([] { loadUcx("/nowhere/libucp.so.0"); }),
@@ -170,7 +182,7 @@ TEST(UcxLibraryTest, OlderUcxIsRefused) {
   expectAlone([] {
     const Caught error = caught([] { loadUcx(fakeUcx(12)); });
     EXPECT_EQ(error, (Caught{signcclSystemError,
-                             fakeUcx(12) + "/libucp.so.0 is UCX 1.12.0; expected 1.13 or newer, before 2.0"}));
+                             fakeUcx(12) + " is UCX 1.12.0; expected 1.13 or newer, before 2.0"}));
   });
 }
 
@@ -179,7 +191,7 @@ TEST(UcxLibraryTest, UcxThatLacksAFunctionIsRefused) {
     const Caught error = caught([] { loadUcx(fakeUcx(14)); });
     EXPECT_EQ(error.code, signcclSystemError);
     EXPECT_THAT(error.message,
-                AllOf(HasSubstr(fakeUcx(14) + "/libucp.so.0 has no ucp_"), HasSubstr("; expected UCX 1.13 or newer")));
+                AllOf(HasSubstr(fakeUcx(14) + " has no ucp_"), HasSubstr("; expected UCX 1.13 or newer")));
   });
 }
 
