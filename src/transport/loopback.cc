@@ -92,10 +92,12 @@ void LoopbackTransport::progress(std::vector<Request*>& completed) {
     mailbox.delivered.clear();
   }
   for (const Arrival& arrival : arrivals_) {
-    const std::optional<Posted> posted = matcher_.arrive(arrival.source, arrival.tag, Arrival(arrival));
-    if (!posted) continue;
-    complete(*posted, arrival);
-    completed.push_back(posted->request);
+    if (const std::optional<Posted> posted = matcher_.takePosted(arrival.source, arrival.tag)) {
+      complete(*posted, arrival);
+      completed.push_back(posted->request);
+    } else {
+      matcher_.arrive(arrival.source, arrival.tag, Arrival(arrival));
+    }
   }
   arrivals_.clear();
 }

@@ -60,7 +60,7 @@ class TagTable {
     Value value;
   };
 
-  static constexpr std::size_t kFew = 16;
+  static constexpr std::size_t kFew = 64;
   static constexpr std::uint32_t kFree = ~std::uint32_t{0};
 
   static std::uint32_t position(std::size_t entry) { return static_cast<std::uint32_t>(entry); }
