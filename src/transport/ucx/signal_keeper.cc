@@ -1,7 +1,6 @@
 #include "transport/ucx/signal_keeper.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <string_view>
@@ -15,7 +14,7 @@ bool isSame(const struct sigaction& one, const struct sigaction& other) {
 
 bool isOfUcx(const struct sigaction& action) {
   Dl_info info{};
-  if (dladdr(std::bit_cast<void*>(action.sa_handler), &info) == 0 || info.dli_fname == nullptr) return false;
+  if (dladdr(reinterpret_cast<void*>(action.sa_handler), &info) == 0 || info.dli_fname == nullptr) return false;
   const std::string_view path = info.dli_fname;
   return path.substr(path.rfind('/') + 1).starts_with("libucs");
 }

@@ -38,7 +38,7 @@ class UcxContext {
     Count& operator=(const Count&) = delete;
   };
 
-  const Count count_{};
+  const Count count_;
   const UcxLibrary& library_;
   ucp_context_h context_ = nullptr;
 };

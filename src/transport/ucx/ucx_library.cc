@@ -30,7 +30,7 @@ std::string linkerError() {
 
 std::string fileOf(void* library) {
   link_map* map = nullptr;
-  return dlinfo(library, RTLD_DI_LINKMAP, &map) == 0 ? map->l_name : kLibrary;
+  return dlinfo(library, RTLD_DI_LINKMAP, static_cast<void*>(&map)) == 0 ? map->l_name : kLibrary;
 }
 
 /// Notes the path of a libucp among the libraries of the process. Called in a frame of C: nothing is allocated.
@@ -53,7 +53,7 @@ void* loadedUcx() {
 /// whoever loads one of those has two UCX.
 fs::path libraryAt(const std::string& wanted) {
   std::error_code ignored;
-  const fs::path path = wanted;
+  fs::path path = wanted;
   if (!fs::is_directory(path, ignored)) return path;
   const fs::path unversioned = path / "libucp.so";
   return fs::exists(unversioned, ignored) ? unversioned : path / kLibrary;

@@ -75,6 +75,11 @@ std::string awaitAddress(const Board& board, std::size_t rank) {
 
 class UcxForkTest : public testing::TestWithParam<MakeContext> {
  protected:
+  void SetUp() override {
+#if defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "ThreadSanitizer ends a child of a process with threads that starts one";
+#endif
+  }
   ~UcxForkTest() override { munmap(board_, sizeof(Board)); }
 
   void makeTransports() {

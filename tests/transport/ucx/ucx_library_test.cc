@@ -181,8 +181,7 @@ TEST(UcxLibraryTest, ProcessWithoutUcxIsToldWhatToInstall) {
 TEST(UcxLibraryTest, OlderUcxIsRefused) {
   expectAlone([] {
     const Caught error = caught([] { loadUcx(fakeUcx(12)); });
-    EXPECT_EQ(error, (Caught{signcclSystemError,
-                             fakeUcx(12) + " is UCX 1.12.0; expected 1.13 or newer, before 2.0"}));
+    EXPECT_EQ(error, (Caught{signcclSystemError, fakeUcx(12) + " is UCX 1.12.0; expected 1.13 or newer, before 2.0"}));
   });
 }
 
