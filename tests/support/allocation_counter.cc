@@ -12,7 +12,9 @@ thread_local std::size_t calls_until_failure = 0;
 
 [[maybe_unused]] void countCall() {
   ++allocations;
-  if (calls_until_failure != 0 && --calls_until_failure == 0) throw std::bad_alloc();
+  if (calls_until_failure == 0) return;
+  --calls_until_failure;
+  if (calls_until_failure == 0) throw std::bad_alloc();
 }
 }  // namespace
 

@@ -109,7 +109,7 @@ TEST_P(TagTableTest, GivesWhatASlowTableGives) {
     const std::optional<int> taken = table.take(source, tag);
     EXPECT_EQ(taken, slow.take(source, tag));
     if (!taken && is_growing && slow.size() < most) {
-      table.add(source, tag, int{i});
+      table.add(source, tag, +i);
       slow.add(source, tag, i);
     }
     ASSERT_EQ(table.size(), slow.size());
@@ -121,7 +121,7 @@ INSTANTIATE_TEST_SUITE_P(Most, TagTableTest, testing::Values(3, 64, 65, 400, 200
 TEST(TagTableTest, EqualKeysAreAllKept) {
   for (const int count : {3, 100}) {
     TagTable<int> table;
-    for (int i = 0; i < count; ++i) table.add(1, {}, int{i});
+    for (int i = 0; i < count; ++i) table.add(1, {}, +i);
     std::vector<int> taken;
     while (const std::optional<int> one = table.take(1, {})) taken.push_back(*one);
     std::ranges::sort(taken);

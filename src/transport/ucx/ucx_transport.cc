@@ -190,7 +190,8 @@ void UcxTransport::finishReceive(Request& request, ConstBytes data) {
 
 UcxTransport::Transfer& UcxTransport::takeTransfer(Request& request) {
   if (unused_transfers_.empty()) {
-    unused_transfers_.reserve(in_use_->transfers.size() + 1);
+    const std::size_t needed = in_use_->transfers.size() + 1;
+    if (unused_transfers_.capacity() < needed) unused_transfers_.reserve(2 * needed);
     unused_transfers_.push_back(&in_use_->transfers.emplace_back());
   }
   Transfer& transfer = *unused_transfers_.back();

@@ -199,7 +199,7 @@ TEST(UcxLibraryTest, EveryFunctionIsFound) {
     const UcxLibrary ucx = loadUcx("");
     void* functions[sizeof(UcxFunctions) / sizeof(void*)];
     static_assert(sizeof functions == sizeof(UcxFunctions));
-    std::memcpy(functions, &ucx.functions, sizeof functions);
+    std::memcpy(static_cast<void*>(functions), &ucx.functions, sizeof functions);
     for (const void* const function : functions) EXPECT_NE(function, nullptr);
   });
 }
