@@ -1,5 +1,5 @@
 # What the machine has beside the compiler. Missing parts are left out, and said once.
-set(SIGNCCL_UCX AUTO CACHE STRING "Build the UCX transport: AUTO, ON or OFF")
+set(SIGNCCL_UCX AUTO CACHE STRING "Build the UCX transport, which takes the headers of UCX: AUTO, ON or OFF")
 set(SIGNCCL_PMIX AUTO CACHE STRING "Let benchmarks and examples meet through PMIx under mpirun and srun: AUTO, ON or OFF")
 set_property(CACHE SIGNCCL_UCX SIGNCCL_PMIX PROPERTY STRINGS AUTO ON OFF)
 
@@ -28,9 +28,9 @@ endmacro()
 
 set(SIGNCCL_HAS_UCX FALSE)
 if(SIGNCCL_UCX)
-  signccl_find_optional(UCX ucx 1.13 "no UCX (Debian package libucx-dev), ranks are threads of one process only")
+  signccl_find_optional(UCX ucx 1.13 "no headers of UCX (Debian package libucx-dev), ranks are threads of one process only")
   if(SIGNCCL_HAS_UCX)
-    message(STATUS "SignCCL: UCX ${ucx_VERSION}, ranks may be processes and hosts")
+    message(STATUS "SignCCL: headers of UCX ${ucx_VERSION}, ranks may be processes and hosts where UCX is found at run time")
   endif()
 endif()
 

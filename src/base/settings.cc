@@ -51,6 +51,8 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
      "file of a timeline in Chrome's trace event format, which Perfetto opens; unset: none"},
     {"SIGNCCL_TUNING_FILE", "a path",
      "file of sign_all_reduce_perf --tune that chooses algorithms, the same on every rank; unset: the cost model"},
+    {"SIGNCCL_UCX_LIBRARY", "a path of libucp.so.0, or of the folder that holds it",
+     "UCX to load if the process has none yet; unset: the one that the dynamic linker finds"},
 });
 
 bool isKnown(std::string_view name) {

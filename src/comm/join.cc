@@ -37,14 +37,13 @@ Joining::Joining(const JoinOptions& options) : options_(options) {
   member.may_be_early = options.may_be_early;
   member.rank = options.rank;
   member.nranks = options.nranks;
-  member.ucx_version = processTransportVersion();
   member.info.host = options.network.host_id ? *options.network.host_id : hostIdentity();
   member.info.machine = machineIdentity();
   member.info.cores = usableCores();
   member.info.process = processIdentity();
   member.info.link_mbit = options.network.link_mbit.value_or(usable.empty() ? 0 : usable.front().mbit);
   member.settings = options.settings;
-  const ProcessTransportOptions transport{ucxDevices(usable), options.network.nchannels};
+  const ProcessTransportOptions transport{ucxDevices(usable), options.network.ucx_library, options.network.nchannels};
   member.make_address = [made = made_, transport, rank = options.rank, nranks = options.nranks] {
     made->transport = makeProcessTransport(transport, rank, nranks);
     return made->transport->address();

@@ -12,6 +12,7 @@ struct NetworkOptions {
   std::optional<std::string> socket_ifname;  ///< SIGNCCL_SOCKET_IFNAME
   std::optional<std::string> host_id;        ///< SIGNCCL_HOSTID
   std::optional<std::uint32_t> link_mbit;    ///< SIGNCCL_LINK_MBIT
+  std::string ucx_library;                   ///< SIGNCCL_UCX_LIBRARY; empty: unset
   int nchannels = 1;                         ///< SIGNCCL_NCHANNELS
 };
 

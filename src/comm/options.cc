@@ -59,6 +59,7 @@ void takeSettings(CommOptions& options, const Settings& settings) {
       static_cast<int>(settings.integer("SIGNCCL_RANKS_PER_NODE", options.ranks_per_node, 1, kMaxRanks));
   options.network.socket_ifname = settings.text("SIGNCCL_SOCKET_IFNAME");
   options.network.host_id = settings.text("SIGNCCL_HOSTID");
+  options.network.ucx_library = settings.text("SIGNCCL_UCX_LIBRARY").value_or("");
   options.network.nchannels = static_cast<int>(settings.integer("SIGNCCL_NCHANNELS", 1, 1, kMaxChannels));
   if (settings.text("SIGNCCL_LINK_MBIT")) {
     options.network.link_mbit = static_cast<std::uint32_t>(settings.integer("SIGNCCL_LINK_MBIT", 0, 1, kMaxLinkMbit));

@@ -203,11 +203,6 @@ std::optional<Failure> Hub::objectionTo(const HelloMessage& hello) const {
                                             " on rank " + std::to_string(earlier.rank) + " and " + hello.version +
                                             " on rank " + std::to_string(hello.rank)};
   }
-  if (earlier.ucx_version != hello.ucx_version) {
-    log(LogLevel::kWarn, Subsystem::kBootstrap, kNoRank,
-        "the ranks have different versions of UCX, which may not understand each other: '", earlier.ucx_version,
-        "' on rank ", earlier.rank, " and '", hello.ucx_version, "' on rank ", hello.rank);
-  }
   if (const auto difference = describeDifference(earlier.settings, earlier.rank, hello.settings, hello.rank)) {
     return Failure{signcclInvalidUsage, *difference};
   }

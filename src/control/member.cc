@@ -95,7 +95,6 @@ void Member::greet(asio::ip::tcp::socket socket) {
   hello.rank = options_.rank;
   hello.nranks = options_.nranks;
   hello.version = SIGNCCL_VERSION_STRING;
-  hello.ucx_version = options_.ucx_version;
   hello.info = options_.info;
   hello.settings = options_.settings;
   connection_->send(MessageType::kHello, encode(hello));
@@ -149,10 +148,6 @@ void Member::onRoster(std::string_view payload) {
     changed_.notify_all();
   }
   if (is_ready) return;
-  if (options_.ucx_version.empty()) {
-    return fail({signcclInvalidUsage, "the ranks are in several processes, and SignCCL was built without UCX on rank " +
-                                          std::to_string(rank())});
-  }
   try {
     connection_->send(MessageType::kGather, encode(GatherMessage{kAddressGathering, options_.make_address()}));
   } catch (const Error& error) {

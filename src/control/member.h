@@ -25,7 +25,6 @@ struct MemberOptions {
   bool may_be_early = false;  ///< the hub may not listen yet, so a refused connection is no reason to give up
   Rank rank = 0;
   int nranks = 0;
-  std::string ucx_version;  ///< empty: this rank can only meet ranks of its own process
   RankInfo info;
   SharedSettings settings;
   /// Makes the transport and gives its address; called in the control thread once all ranks have come, unless they are

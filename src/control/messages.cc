@@ -50,7 +50,7 @@ std::string encode(const HelloMessage& message) {
   WireWriter writer;
   writer.number(kHelloMagic).number(message.wire_version);
   write(writer, message.secret);
-  writer.number(message.rank).number(message.nranks).text(message.version).text(message.ucx_version);
+  writer.number(message.rank).number(message.nranks).text(message.version);
   write(writer, message.info);
   writer.number(static_cast<std::uint32_t>(message.settings.size()));
   for (const auto& [name, value] : message.settings) writer.text(name).text(value);
@@ -67,7 +67,6 @@ HelloMessage decodeHello(std::string_view bytes) {
   message.rank = reader.number<Rank>();
   message.nranks = reader.number<std::int32_t>();
   message.version = reader.text();
-  message.ucx_version = reader.text();
   message.info = readRankInfo(reader);
   const std::uint32_t nsettings = reader.count(2 * sizeof(std::uint32_t));
   for (std::uint32_t i = 0; i < nsettings; ++i) {

@@ -55,8 +55,7 @@ struct HelloMessage {
   Secret secret{};
   Rank rank = 0;
   std::int32_t nranks = 0;
-  std::string version;      ///< of SignCCL
-  std::string ucx_version;  ///< empty: built without UCX
+  std::string version;  ///< of SignCCL
   RankInfo info;
   SharedSettings settings;
 };

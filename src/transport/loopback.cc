@@ -1,8 +1,8 @@
 #include "transport/loopback.h"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -36,10 +36,7 @@ void LoopbackFabric::acknowledge(Rank sender, Request* request) {
 }
 
 LoopbackTransport::LoopbackTransport(std::shared_ptr<LoopbackFabric> fabric, Rank rank)
-    : fabric_(std::move(fabric)),
-      rank_(rank),
-      posted_(static_cast<std::size_t>(fabric_->nranks())),
-      unexpected_(static_cast<std::size_t>(fabric_->nranks())) {}
+    : fabric_(std::move(fabric)), rank_(rank) {}
 
 void LoopbackTransport::send(Rank peer, Tag tag, ConstBytes bytes, Request& request) {
   request.peer = peer;
@@ -50,16 +47,10 @@ void LoopbackTransport::send(Rank peer, Tag tag, ConstBytes bytes, Request& requ
 
 void LoopbackTransport::recv(Rank peer, Tag tag, Bytes memory, Landing landing, Request& request) {
   request.peer = peer;
-  const Posted posted{tag, memory, landing, &request};
-  std::vector<Arrival>& early = unexpected_[static_cast<std::size_t>(peer)];
-  const auto match = std::find_if(early.begin(), early.end(), [&](const Arrival& a) { return a.tag == tag; });
-  if (match == early.end()) {
-    posted_[static_cast<std::size_t>(peer)].push_back(posted);
-    return;
-  }
-  const Arrival arrival = *match;
-  early.erase(match);
-  complete(posted, arrival);
+  const Posted posted{memory, landing, &request};
+  const std::optional<Arrival> arrival = matcher_.post(peer, tag, posted);
+  if (!arrival) return;
+  complete(posted, *arrival);
   completed_.push_back(&request);
 }
 
@@ -75,19 +66,19 @@ void LoopbackTransport::complete(const Posted& posted, const Arrival& arrival) {
   counters_.bytes_received += arrival.bytes.size();
   if (posted.landing == Landing::kBorrow) {
     request.data = arrival.bytes;
-    request.held = std::bit_cast<std::uintptr_t>(arrival.sender);
+    request.transport.held = std::bit_cast<std::uintptr_t>(arrival.sender);
     return;
   }
   if (!arrival.bytes.empty()) std::memcpy(posted.memory.data(), arrival.bytes.data(), arrival.bytes.size());
   request.data = posted.memory;
-  request.held = 0;
+  request.transport.held = 0;
   fabric_->acknowledge(arrival.source, arrival.sender);
 }
 
 void LoopbackTransport::release(Request& request) {
-  if (request.held == 0) return;
-  fabric_->acknowledge(request.peer, std::bit_cast<Request*>(static_cast<std::uintptr_t>(request.held)));
-  request.held = 0;
+  if (request.transport.held == 0) return;
+  fabric_->acknowledge(request.peer, std::bit_cast<Request*>(static_cast<std::uintptr_t>(request.transport.held)));
+  request.transport.held = 0;
 }
 
 void LoopbackTransport::progress(std::vector<Request*>& completed) {
@@ -101,17 +92,12 @@ void LoopbackTransport::progress(std::vector<Request*>& completed) {
     mailbox.delivered.clear();
   }
   for (const Arrival& arrival : arrivals_) {
-    std::vector<Posted>& waiting = posted_[static_cast<std::size_t>(arrival.source)];
-    const auto match =
-        std::find_if(waiting.begin(), waiting.end(), [&](const Posted& p) { return p.tag == arrival.tag; });
-    if (match == waiting.end()) {
-      unexpected_[static_cast<std::size_t>(arrival.source)].push_back(arrival);
-      continue;
+    if (const std::optional<Posted> posted = matcher_.takePosted(arrival.source, arrival.tag)) {
+      complete(*posted, arrival);
+      completed.push_back(posted->request);
+    } else {
+      matcher_.arrive(arrival.source, arrival.tag, Arrival(arrival));
     }
-    const Posted posted = *match;
-    waiting.erase(match);
-    complete(posted, arrival);
-    completed.push_back(posted.request);
   }
   arrivals_.clear();
 }

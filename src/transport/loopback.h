@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "transport/matcher.h"
 #include "transport/transport.h"
 
 namespace signccl {
@@ -66,7 +67,6 @@ class LoopbackTransport final : public Transport {
   using Arrival = LoopbackFabric::Arrival;
 
   struct Posted {
-    Tag tag;
     Bytes memory;
     Landing landing;
     Request* request;
@@ -76,10 +76,9 @@ class LoopbackTransport final : public Transport {
 
   std::shared_ptr<LoopbackFabric> fabric_;
   Rank rank_;
-  std::vector<std::vector<Posted>> posted_;       ///< [peer] receives without a message
-  std::vector<std::vector<Arrival>> unexpected_;  ///< [peer] messages without a receive
-  std::vector<Request*> completed_;               ///< found complete outside progress()
-  std::vector<Arrival> arrivals_;                 ///< scratch of progress()
+  Matcher<Arrival, Posted> matcher_;
+  std::vector<Request*> completed_;  ///< found complete outside progress()
+  std::vector<Arrival> arrivals_;    ///< scratch of progress()
   TransportCounters counters_;
 };
 

@@ -1,14 +1,14 @@
-// Where SignCCL is built without UCX.
+// Where SignCCL is built without the headers of UCX.
 #include "base/error.h"
 #include "transport/process_transport.h"
 
 namespace signccl {
 
-std::string processTransportVersion() { return {}; }
-
 std::unique_ptr<ProcessTransport> makeProcessTransport(const ProcessTransportOptions& /*options*/, Rank /*rank*/,
                                                        int /*nranks*/) {
-  throw Error(signcclInvalidUsage, "SignCCL was built without UCX: ranks must be threads of one process");
+  throw Error(signcclInvalidUsage,
+              "the ranks are in several processes, which takes UCX, and SignCCL was built without its headers (Debian: "
+              "libucx-dev)");
 }
 
 }  // namespace signccl

@@ -19,15 +19,14 @@ class ProcessTransport : public Transport {
   virtual void setAddresses(std::vector<std::string> addresses) = 0;
 };
 
-/// Version of the library behind the transport, e.g. "1.13.1"; empty if SignCCL was built without one.
-std::string processTransportVersion();
-
 struct ProcessTransportOptions {
   std::string net_devices;  ///< a list as in UCX_NET_DEVICES; empty: as UCX chooses
+  std::string ucx_library;  ///< SIGNCCL_UCX_LIBRARY; empty: unset
   int nchannels = 1;        ///< connections to each peer; the same on every rank
 };
 
-/// Makes the transport of one rank. Throws Error.
+/// Makes the transport of one rank; the first one of a process loads UCX. Throws Error, with what is missing if there
+/// is no UCX to be had, or SignCCL was built without it.
 std::unique_ptr<ProcessTransport> makeProcessTransport(const ProcessTransportOptions& options, Rank rank, int nranks);
 
 }  // namespace signccl

@@ -41,11 +41,15 @@ enum class Landing : std::uint8_t {
 /// One outstanding send or receive. Owned by the caller, who keeps it at its address until it is completed (and, for
 /// a receive with Landing::kBorrow, released).
 struct Request {
-  std::uint64_t user = 0;     ///< for the caller
-  ConstBytes data;            ///< a completed receive: where the message is
-  std::uint64_t held = 0;     ///< for the transport: what release() gives back, 0 for nothing
-  Rank peer = -1;             ///< set by send() and recv()
-  std::uint32_t channel = 0;  ///< for the transport, as `held`
+  std::uint64_t user = 0;  ///< for the caller
+  ConstBytes data;         ///< a completed receive: where the message is
+  Rank peer = -1;          ///< set by send() and recv()
+
+  /// What the transport notes about the request; nobody else looks at it.
+  struct OfTransport {
+    std::uint32_t channel = 0;
+    std::uint64_t held = 0;  ///< what release() gives back, 0 for nothing
+  } transport;
 };
 
 /// Messages, as counted where they are handed over.

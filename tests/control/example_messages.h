@@ -14,7 +14,6 @@ inline HelloMessage exampleHello(Rank rank = 1, int nranks = 3) {
   hello.rank = rank;
   hello.nranks = nranks;
   hello.version = "0.1.0";
-  hello.ucx_version = "1.13.1";
   hello.info = {"host", "machine", "\x0f", static_cast<std::uint64_t>(rank) + 1, 10'000};
   hello.settings = {{"SIGNCCL_ALGO", "ring"}, {"SIGNCCL_SLICE_BYTES", "64"}};
   return hello;

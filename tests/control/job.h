@@ -23,7 +23,6 @@ inline MemberOptions memberOptions(const MeetingPoint& point, Rank rank, int nra
   options.point = point;
   options.rank = rank;
   options.nranks = nranks;
-  options.ucx_version = hello.ucx_version;
   options.info = hello.info;
   options.settings = hello.settings;
   options.make_address = [rank] { return exampleAddress(rank); };

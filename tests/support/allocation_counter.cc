@@ -8,16 +8,24 @@
 
 namespace {
 std::atomic<std::size_t> allocations = 0;
+thread_local std::size_t calls_until_failure = 0;
+
+[[maybe_unused]] void countCall() {
+  ++allocations;
+  if (calls_until_failure == 0) return;
+  --calls_until_failure;
+  if (calls_until_failure == 0) throw std::bad_alloc();
+}
 }  // namespace
 
 #if !SIGNCCL_TESTS_SANITIZED
 void* operator new(std::size_t size) {
-  ++allocations;
+  countCall();
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
 }
 void* operator new(std::size_t size, std::align_val_t alignment) {
-  ++allocations;
+  countCall();
   const auto unit = static_cast<std::size_t>(alignment);
   if (void* memory = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return memory;
   throw std::bad_alloc();
@@ -31,5 +39,7 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std
 namespace signccl {
 
 std::size_t allocationCount() { return allocations; }
+
+void failAllocation(std::size_t n) { calls_until_failure = n; }
 
 }  // namespace signccl

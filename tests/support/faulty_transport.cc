@@ -15,7 +15,7 @@ void FaultyTransport::send(Rank peer, Tag tag, ConstBytes bytes, Request& reques
     unsent_.push_back({peer, tag, bytes, &request});
     return;
   }
-  request.held = 0;
+  request.transport.held = 0;
   untold_.push_back(&request);
   Buffered& buffered = buffered_.emplace_back(Buffered{{bytes.begin(), bytes.end()}, {}});
   of_buffered_.insert(&buffered.request);

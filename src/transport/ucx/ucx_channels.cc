@@ -60,8 +60,8 @@ void UcxChannels::setAddresses(std::vector<std::string> addresses) {
 }
 
 UcxTransport& UcxChannels::channelFor(const Tag& tag, Request& request) {
-  request.channel = static_cast<std::uint32_t>(tag.slice % channels_.size());
-  return *channels_[request.channel];
+  request.transport.channel = static_cast<std::uint32_t>(tag.slice % channels_.size());
+  return *channels_[request.transport.channel];
 }
 
 void UcxChannels::send(Rank peer, Tag tag, ConstBytes bytes, Request& request) {
@@ -100,10 +100,8 @@ TransportCounters UcxChannels::counters() const {
   return sum;
 }
 
-std::string processTransportVersion() { return ucxVersion(); }
-
 std::unique_ptr<ProcessTransport> makeProcessTransport(const ProcessTransportOptions& options, Rank rank, int nranks) {
-  const std::shared_ptr<UcxContext> context = UcxContext::open(options.net_devices);
+  const std::shared_ptr<UcxContext> context = UcxContext::open(options.net_devices, options.ucx_library);
   if (options.nchannels == 1) return std::make_unique<UcxTransport>(context, rank, nranks);
   return std::make_unique<UcxChannels>(context, rank, nranks, options.nchannels);
 }

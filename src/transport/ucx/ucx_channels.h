@@ -24,7 +24,7 @@ class UcxChannels final : public ProcessTransport {
   void setAddresses(std::vector<std::string> addresses) override;
   void send(Rank peer, Tag tag, ConstBytes bytes, Request& request) override;
   void recv(Rank peer, Tag tag, Bytes memory, Landing landing, Request& request) override;
-  void release(Request& request) override { channels_[request.channel]->release(request); }
+  void release(Request& request) override { channels_[request.transport.channel]->release(request); }
   void progress(std::vector<Request*>& completed) override;
   bool flush() override;
   void wait(std::chrono::microseconds longest) override;

@@ -2,13 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <pthread.h>
 #include <string_view>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "transport/ucx/signal_keeper.h"
 
 namespace signccl {
 namespace {
@@ -37,14 +42,6 @@ constexpr std::array kSettings = std::to_array<UcxSetting>({
     {"UCX_TCP_TX_SEG_SIZE", "TX_SEG_SIZE", "256k"},
 });
 
-bool hasPlainKeys() {
-  unsigned major = 0;
-  unsigned minor = 0;
-  unsigned release = 0;
-  ucp_get_version(&major, &minor, &release);
-  return major == 1 && minor < 17;
-}
-
 /// UCX warns, for each worker, of settings that no transport of UCX_TLS reads.
 bool allowsSharedMemory() {
   const char* const allowed = std::getenv("UCX_TLS");
@@ -54,65 +51,134 @@ bool allowsSharedMemory() {
       kNames, [&](std::string_view name) { return std::string_view(allowed).find(name) != std::string_view::npos; });
 }
 
-void set(ucp_config_t* config, const char* key, const char* value) {
-  const ucs_status_t status = ucp_config_modify(config, key, value);
-  if (status == UCS_OK) return;
-  log(LogLevel::kWarn, Subsystem::kNet, kNoRank, "UCX takes no setting ", key, "=", value, ": ",
-      ucs_status_string(status));
-}
-
-void applySettings(ucp_config_t* config, const std::string& net_devices) {
-  for (const UcxSetting& setting : kSettings) {
-    if (std::getenv(setting.variable) != nullptr) continue;
-    if (setting.old_key == std::string_view("MM_ERROR_HANDLING") && !allowsSharedMemory()) continue;
-    const std::string_view variable = setting.variable;
-    const char* const new_key = variable.substr(std::string_view("UCX_").size()).data();
-    set(config, hasPlainKeys() ? setting.old_key : new_key, setting.value);
+/// The settings of a context before it is made.
+class Config {
+ public:
+  explicit Config(const UcxLibrary& library) : library_(library) {
+    checkUcx(ucx(), ucx().ucp_config_read(nullptr, nullptr, &config_), "ucp_config_read");
   }
-  if (!net_devices.empty() && std::getenv("UCX_NET_DEVICES") == nullptr) {
-    set(config, "NET_DEVICES", net_devices.c_str());
-  }
-}
+  ~Config() { ucx().ucp_config_release(config_); }
+  Config(const Config&) = delete;
+  Config& operator=(const Config&) = delete;
 
-struct ConfigDeleter {
-  void operator()(ucp_config_t* config) const { ucp_config_release(config); }
+  [[nodiscard]] const ucp_config_t* get() const { return config_; }
+
+  void apply(const std::string& net_devices) {
+    const bool has_old_keys = library_.minor < 17;
+    for (const UcxSetting& setting : kSettings) {
+      if (std::getenv(setting.variable) != nullptr) continue;
+      if (setting.old_key == std::string_view("MM_ERROR_HANDLING") && !allowsSharedMemory()) continue;
+      const std::string_view variable = setting.variable;
+      const char* const new_key = variable.substr(std::string_view("UCX_").size()).data();
+      set(has_old_keys ? setting.old_key : new_key, setting.value);
+    }
+    if (!net_devices.empty() && std::getenv("UCX_NET_DEVICES") == nullptr) set("NET_DEVICES", net_devices.c_str());
+  }
+
+ private:
+  [[nodiscard]] const UcxFunctions& ucx() const { return library_.functions; }
+
+  void set(const char* key, const char* value) {
+    const ucs_status_t status = ucx().ucp_config_modify(config_, key, value);
+    if (status == UCS_OK) return;
+    log(LogLevel::kWarn, Subsystem::kNet, kNoRank, "UCX takes no setting ", key, "=", value, ": ",
+        ucx().ucs_status_string(status));
+  }
+
+  const UcxLibrary& library_;
+  ucp_config_t* config_ = nullptr;
 };
+
+/// What a process has of UCX. Never destroyed: threads may still use it when the program ends.
+struct ProcessUcx {
+  std::mutex mutex;  ///< guards what follows
+  std::optional<const UcxLibrary> library;
+  std::map<std::string, std::weak_ptr<UcxContext>> contexts;
+};
+
+std::atomic<ProcessUcx*> process_ucx{nullptr};
+
+/// Contexts that this process has, makes or destroys.
+std::atomic<int> live_contexts{0};
+
+/// The process that had contexts when this one, or one between them, was forked from it; 0: none.
+std::atomic<pid_t> forked_from{0};
+
+/// A forked child begins anew. The contexts of its parent are not its own, and the mutex may be locked by a thread that
+/// the child does not have.
+void beginAnewInChild() noexcept {
+  process_ucx.store(nullptr, std::memory_order_relaxed);
+  if (live_contexts.exchange(0, std::memory_order_relaxed) > 0) forked_from.store(getppid(), std::memory_order_relaxed);
+}
+
+[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, beginAnewInChild);
+
+/// UCX serves connections in a thread that a child does not have, and has the child share its epoll set with the
+/// parent: over tcp the child would wait for ever, and the parent's thread would turn without a pause over the child's
+/// events.
+void refuseInChild() {
+  const pid_t parent = forked_from.load(std::memory_order_relaxed);
+  if (parent == 0) return;
+  throw Error(signcclInvalidUsage,
+              "process " + std::to_string(getpid()) + " was forked from process " + std::to_string(parent) +
+                  " while that had a communicator of several processes, and cannot use UCX itself; expected a process "
+                  "that is started with exec (in Python: the start method 'spawn'), or forked before");
+}
+
+ProcessUcx& thisProcess() {
+  ProcessUcx* known = process_ucx.load(std::memory_order_acquire);
+  if (known != nullptr) return *known;
+  auto made = std::make_unique<ProcessUcx>();
+  if (process_ucx.compare_exchange_strong(known, made.get(), std::memory_order_acq_rel)) known = made.release();
+  return *known;
+}
+
+const UcxLibrary& libraryLocked(ProcessUcx& process, const std::string& ucx_library) {
+  if (!process.library) process.library.emplace(loadUcx(ucx_library));
+  return *process.library;
+}
 
 }  // namespace
 
-void checkUcx(ucs_status_t status, const char* call) {
-  if (status == UCS_OK) return;
-  throw Error(signcclSystemError, std::string(call) + " failed: " + ucs_status_string(status));
+UcxContext::Count::Count() {
+  refuseInChild();
+  ++live_contexts;
 }
 
-UcxContext::UcxContext(const std::string& net_devices) {
-  ucp_config_t* read = nullptr;
-  checkUcx(ucp_config_read(nullptr, nullptr, &read), "ucp_config_read");
-  const std::unique_ptr<ucp_config_t, ConfigDeleter> config(read);
-  applySettings(config.get(), net_devices);
+UcxContext::Count::~Count() { --live_contexts; }
+
+UcxContext::UcxContext(const UcxLibrary& library, const std::string& net_devices) : library_(library) {
+  Config config(library);
+  config.apply(net_devices);
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_MT_WORKERS_SHARED | UCP_PARAM_FIELD_NAME;
   params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
   params.mt_workers_shared = 1;
   params.name = "signccl";
-  checkUcx(ucp_init(&params, config.get(), &context_), "ucp_init");
-  log(LogLevel::kInfo, Subsystem::kNet, kNoRank, "UCX ", ucxVersion(), ", devices ",
+  const SignalKeeper keeper;
+  checkUcx(ucx(), ucx().ucp_init_version(kUcxMajor, kOldestUcxMinor, &params, config.get(), &context_), "ucp_init");
+  log(LogLevel::kInfo, Subsystem::kNet, kNoRank, "UCX ", library.version, ", devices ",
       net_devices.empty() ? "as UCX chooses" : net_devices);
 }
 
-std::shared_ptr<UcxContext> UcxContext::open(const std::string& net_devices) {
-  static std::mutex mutex;
-  static std::map<std::string, std::weak_ptr<UcxContext>> open_contexts;
-  const std::lock_guard lock(mutex);
-  std::weak_ptr<UcxContext>& known = open_contexts[net_devices];
+UcxContext::~UcxContext() { ucx().ucp_cleanup(context_); }
+
+std::shared_ptr<UcxContext> UcxContext::open(const std::string& net_devices, const std::string& ucx_library) {
+  ProcessUcx& process = thisProcess();
+  const std::lock_guard lock(process.mutex);
+  std::weak_ptr<UcxContext>& known = process.contexts[net_devices];
   std::shared_ptr<UcxContext> context = known.lock();
   if (!context) {
-    context = std::make_shared<UcxContext>(net_devices);
+    context = std::make_shared<UcxContext>(libraryLocked(process, ucx_library), net_devices);
     known = context;
   }
   return context;
 }
 
-std::string ucxVersion() { return ucp_get_version_string(); }
+const UcxLibrary& ucxLibrary(const std::string& ucx_library) {
+  ProcessUcx& process = thisProcess();
+  const std::lock_guard lock(process.mutex);
+  return libraryLocked(process, ucx_library);
+}
 
 }  // namespace signccl

@@ -5,34 +5,46 @@
 #include <memory>
 #include <string>
 
-#include <ucp/api/ucp.h>
+#include "transport/ucx/ucx_library.h"
 
 namespace signccl {
-
-/// Throws signcclSystemError naming `call` unless `status` is UCS_OK.
-void checkUcx(ucs_status_t status, const char* call);
 
 /// Owns a ucp_context_h. Thread-safe: its workers may be used by different threads.
 class UcxContext {
  public:
   /// The context of this process that uses `net_devices`, a list as in UCX_NET_DEVICES; empty: as UCX chooses. Made at
-  /// the first call and again after the last user is gone. UCX_* variables of the user win over our settings. Throws
-  /// Error.
-  static std::shared_ptr<UcxContext> open(const std::string& net_devices);
+  /// the first call and again after the last user is gone. UCX_* variables of the user win over our settings. The first
+  /// call of a process loads UCX; see loadUcx(), also for `ucx_library`. A forked child has none of its parent's
+  /// contexts, and may make its own if the parent had none when it forked. Throws Error: signcclInvalidUsage in a child
+  /// that may not.
+  static std::shared_ptr<UcxContext> open(const std::string& net_devices, const std::string& ucx_library = {});
 
-  explicit UcxContext(const std::string& net_devices);
-  ~UcxContext() { ucp_cleanup(context_); }
+  /// `library` outlives the context.
+  UcxContext(const UcxLibrary& library, const std::string& net_devices);
+  ~UcxContext();
   UcxContext(const UcxContext&) = delete;
   UcxContext& operator=(const UcxContext&) = delete;
 
   [[nodiscard]] ucp_context_h get() const { return context_; }
+  [[nodiscard]] const UcxLibrary& library() const { return library_; }
+  [[nodiscard]] const UcxFunctions& ucx() const { return library_.functions; }
 
  private:
+  /// Notes that UCX is in use, from before the context is made until after it is gone.
+  struct Count {
+    Count();
+    ~Count();
+    Count(const Count&) = delete;
+    Count& operator=(const Count&) = delete;
+  };
+
+  const Count count_;
+  const UcxLibrary& library_;
   ucp_context_h context_ = nullptr;
 };
 
-/// Version of the loaded library, e.g. "1.13.1".
-std::string ucxVersion();
+/// The UCX of this process, which the first call loads: see loadUcx(). It is never unloaded. Throws Error.
+const UcxLibrary& ucxLibrary(const std::string& ucx_library = {});
 
 }  // namespace signccl
 

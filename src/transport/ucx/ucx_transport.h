@@ -4,18 +4,24 @@
 // copied; a larger one is announced, and moves into the memory of its receive once that is posted (UCX's rendezvous).
 // No credits are needed: every schedule has all ranks wait for votes of all others before a slice ends, so a rank is
 // ahead of another by at most the lanes of one exchange, which bounds what arrives unasked (docs/architecture.md).
+//
+// UCX calls back from frames of C, which no exception may cross: callbacks are noexcept, and progress() reports what
+// went wrong in them.
 #ifndef SIGNCCL_TRANSPORT_UCX_UCX_TRANSPORT_H_
 #define SIGNCCL_TRANSPORT_UCX_UCX_TRANSPORT_H_
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "transport/matcher.h"
 #include "transport/process_transport.h"
-#include "transport/ucx/ucx_context.h"
+#include "transport/ucx/ucx_worker.h"
 
 namespace signccl {
 
@@ -28,8 +34,10 @@ class UcxTransport final : public ProcessTransport {
   UcxTransport(const UcxTransport&) = delete;
   UcxTransport& operator=(const UcxTransport&) = delete;
 
+  /// The version of UCX, a blank, and the address of the worker.
   [[nodiscard]] const std::string& address() const override { return address_; }
-  /// A connection is made at the first send to a peer.
+  /// Warns of peers with another version of UCX. A connection is made at the first send to a peer. Throws
+  /// signcclInternalError for what is no address().
   void setAddresses(std::vector<std::string> addresses) override;
   void send(Rank peer, Tag tag, ConstBytes bytes, Request& request) override;
   void recv(Rank peer, Tag tag, Bytes memory, Landing landing, Request& request) override;
@@ -37,7 +45,7 @@ class UcxTransport final : public ProcessTransport {
   void progress(std::vector<Request*>& completed) override;
   bool flush() override;
   void wait(std::chrono::microseconds longest) override;
-  void wake() override;
+  void wake() override { in_use_->worker.wake(); }
   void keepAlive(std::shared_ptr<const void> memory) override;
   [[nodiscard]] TransportCounters counters() const override { return counters_; }
 
@@ -57,6 +65,9 @@ class UcxTransport final : public ProcessTransport {
     ucp_ep_h endpoint = nullptr;
     ucs_status_t status = UCS_OK;  ///< why the endpoint is broken
     int outstanding = 0;           ///< sends under way and receives posted
+    void* closing = nullptr;       ///< an operation of UCX
+    std::string ucx_version;
+    std::string address;  ///< of its worker
   };
 
   /// A send or a rendezvous that UCX has not completed.
@@ -85,55 +96,66 @@ class UcxTransport final : public ProcessTransport {
   struct Posted {
     Rank source = 0;
     Landing landing = Landing::kCopy;
-    Tag tag;
     Bytes memory;
     Request* request = nullptr;
   };
 
-  static ucs_status_t onMessage(void* self, const void* header, std::size_t header_size, void* data, std::size_t size,
-                                const ucp_am_recv_param_t* param);
-  static void onSent(void* operation, ucs_status_t status, void* transfer);
-  static void onReceived(void* operation, ucs_status_t status, std::size_t size, void* transfer);
-  static void onBroken(void* peer, ucp_ep_h endpoint, ucs_status_t status);
+  /// What UCX works with. It stays when the transport goes if transfers do not end, since they may still use it.
+  struct InUse {
+    explicit InUse(std::shared_ptr<UcxContext> context) : worker(std::move(context)) {}
 
-  void makeWorker();
+    std::deque<Transfer> transfers;  ///< all that were ever needed at once
+    std::vector<std::shared_ptr<const void>> kept;
+    UcxWorker worker;  ///< goes first
+  };
+
+  static ucs_status_t onMessage(void* self, const void* header, std::size_t header_size, void* data, std::size_t size,
+                                const ucp_am_recv_param_t* param) noexcept;
+  static void onSent(void* operation, ucs_status_t status, void* transfer) noexcept;
+  static void onReceived(void* operation, ucs_status_t status, std::size_t size, void* transfer) noexcept;
+  static void onBroken(void* peer, ucp_ep_h endpoint, ucs_status_t status) noexcept;
+
   bool arm();
   Peer& connectedPeer(Rank rank);
   ucs_status_t take(const Header& header, void* data, std::size_t size, std::uint64_t attributes);
   void accept(const Posted& posted, Arrival& arrival);
   void startRendezvous(const Posted& posted, const Arrival& arrival);
-  void drop(const Arrival& arrival);
-  void checkSize(const Posted& posted, const Arrival& arrival);
+  void drop(const Arrival& arrival) noexcept;
+  void checkSize(const Posted& posted, const Arrival& arrival) const;
+  void deliver(const Posted& posted, Arrival& arrival);
   void finishReceive(Request& request, ConstBytes data);
   void transferDone(Transfer& transfer, ucs_status_t status);
   void matchArrivals();
   void throwIfBroken();
+  [[nodiscard]] std::string versionsBeside(const Peer& peer) const;
   Transfer& takeTransfer(Request& request);
-  void breakPeer(Peer& peer, ucs_status_t status);
+  void breakPeer(Peer& peer, ucs_status_t status) noexcept;
+
+  template <typename Done>
+  bool progressUntil(const Done& done) noexcept;
+  bool isOver(void*& operation) noexcept;
+  void flushAtEnd() noexcept;
+  void closeEndpoints() noexcept;
   void close() noexcept;
 
-  std::shared_ptr<UcxContext> context_;
   const Rank rank_;
-  ucp_worker_h worker_ = nullptr;
-  int event_fd_ = -1;  ///< of UCX: readable when there is something to progress
-  int wake_fd_ = -1;   ///< an eventfd, for wake()
+  std::unique_ptr<InUse> in_use_;
+  const UcxFunctions& ucx_;
+  const ucp_worker_h worker_;
   std::string address_;
-  std::vector<std::string> addresses_;
   std::vector<Peer> peers_;
 
-  std::vector<Posted> posted_;
-  std::vector<Arrival> unexpected_;
+  Matcher<Arrival, Posted> matcher_;
   std::vector<Arrival> arrivals_;              ///< of the last turn of the worker
   std::vector<Request*> completed_;            ///< not yet given to the caller
   std::vector<void*> held_;                    ///< messages in memory of UCX that the caller has
-  std::deque<Transfer> transfers_;             ///< all that were ever needed at once
-  std::vector<Transfer*> unused_transfers_;    ///< of transfers_
+  std::vector<Transfer*> unused_transfers_;    ///< with room for all of them
   std::vector<std::vector<std::byte>> spare_;  ///< memory for copies
-  std::vector<std::shared_ptr<const void>> kept_;
-  bool is_flushed_ = true;  ///< nothing was sent since the last flush began
-  void* flush_ = nullptr;   ///< the flush under way, an operation of UCX
+  bool is_flushed_ = true;                     ///< nothing was sent since the last flush began
+  void* flush_ = nullptr;                      ///< the flush under way, an operation of UCX
   bool closing_ = false;
-  int under_way_ = 0;  ///< transfers that UCX has not completed
+  bool out_of_memory_ = false;  ///< in a callback, which lost a message
+  int under_way_ = 0;           ///< transfers that UCX has not completed
   std::optional<std::chrono::steady_clock::time_point> broken_since_;
   TransportCounters counters_;
 };

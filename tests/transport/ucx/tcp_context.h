@@ -10,18 +10,21 @@
 
 namespace signccl {
 
+/// A new context, not shared with anybody.
+inline std::shared_ptr<UcxContext> newTcpContext() {
+  const char* const before = std::getenv("UCX_TLS");
+  const std::string restored = before == nullptr ? "" : before;
+  setenv("UCX_TLS", "tcp,self", 1);
+  auto made = std::make_shared<UcxContext>(ucxLibrary(), "");
+  unsetenv("UCX_TLS");
+  if (before != nullptr) setenv("UCX_TLS", restored.c_str(), 1);
+  return made;
+}
+
 /// A worker that ends within the same process is no news to shared memory, whose other users are processes; and only a
 /// socket can be full.
 inline std::shared_ptr<UcxContext> tcpContext() {
-  static const std::shared_ptr<UcxContext> context = [] {
-    const char* const before = std::getenv("UCX_TLS");
-    const std::string restored = before == nullptr ? "" : before;
-    setenv("UCX_TLS", "tcp,self", 1);
-    auto made = std::make_shared<UcxContext>("");
-    unsetenv("UCX_TLS");
-    if (before != nullptr) setenv("UCX_TLS", restored.c_str(), 1);
-    return made;
-  }();
+  static const std::shared_ptr<UcxContext> context = newTcpContext();
   return context;
 }
 

@@ -206,7 +206,7 @@ TEST_F(UcxMemoryTest, EndAfterAMessageThatDoesNotFitReleasesEachMessageOnce) {
   const auto end = steady_clock::now() + 50ms;
   while (steady_clock::now() < end) at(0).progress(ignored);
   EXPECT_EQ(failureOf(at(1)), (Caught{signcclInternalError, "rank 1 expected 4999 bytes from rank 0 and got 5000"}));
-  EXPECT_NE(receives[0].held, 0U) << "the test needs messages in memory of UCX";
+  EXPECT_NE(receives[0].transport.held, 0U) << "the test needs messages in memory of UCX";
   destroyCompletely(1);
 }
 

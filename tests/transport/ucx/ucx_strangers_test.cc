@@ -19,19 +19,19 @@ class RawSender {
  public:
   explicit RawSender(const std::string& address) : context_(UcxContext::open("")) {
     ucp_worker_params_t params{};
-    checkUcx(ucp_worker_create(context_->get(), &params, &worker_), "ucp_worker_create");
+    checkUcx(ucx_, ucx_.ucp_worker_create(context_->get(), &params, &worker_), "ucp_worker_create");
     ucp_ep_params_t to{};
     to.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE;
-    to.address = reinterpret_cast<const ucp_address_t*>(address.data());
+    to.address = reinterpret_cast<const ucp_address_t*>(address.data() + address.find(' ') + 1);
     to.err_mode = UCP_ERR_HANDLING_MODE_PEER;
-    checkUcx(ucp_ep_create(worker_, &to, &endpoint_), "ucp_ep_create");
+    checkUcx(ucx_, ucx_.ucp_ep_create(worker_, &to, &endpoint_), "ucp_ep_create");
   }
   ~RawSender() {
     ucp_request_param_t param{};
     param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
     param.flags = UCP_EP_CLOSE_FLAG_FORCE;
-    finish(ucp_ep_close_nbx(endpoint_, &param), [] {});
-    ucp_worker_destroy(worker_);
+    finish(ucx_.ucp_ep_close_nbx(endpoint_, &param), [] {});
+    ucx_.ucp_worker_destroy(worker_);
   }
   RawSender(const RawSender&) = delete;
   RawSender& operator=(const RawSender&) = delete;
@@ -40,9 +40,9 @@ class RawSender {
   template <typename ProgressPeer>
   void send(const std::string& header, const std::string& payload, const ProgressPeer& progress_peer) {
     ucp_request_param_t param{};
-    finish(ucp_am_send_nbx(endpoint_, 0, header.data(), header.size(), payload.data(), payload.size(), &param),
+    finish(ucx_.ucp_am_send_nbx(endpoint_, 0, header.data(), header.size(), payload.data(), payload.size(), &param),
            progress_peer);
-    finish(ucp_ep_flush_nbx(endpoint_, &param), progress_peer);
+    finish(ucx_.ucp_worker_flush_nbx(worker_, &param), progress_peer);
   }
 
  private:
@@ -50,15 +50,16 @@ class RawSender {
   void finish(ucs_status_ptr_t operation, const ProgressPeer& progress_peer) {
     if (!UCS_PTR_IS_PTR(operation)) return;
     const auto deadline = steady_clock::now() + 60s;
-    while (ucp_request_check_status(operation) == UCS_INPROGRESS) {
+    while (ucx_.ucp_request_check_status(operation) == UCS_INPROGRESS) {
       ASSERT_LT(steady_clock::now(), deadline) << "a message is never sent";
-      ucp_worker_progress(worker_);
+      ucx_.ucp_worker_progress(worker_);
       progress_peer();
     }
-    ucp_request_free(operation);
+    ucx_.ucp_request_free(operation);
   }
 
   std::shared_ptr<UcxContext> context_;
+  const UcxFunctions& ucx_ = context_->ucx();
   ucp_worker_h worker_ = nullptr;
   ucp_ep_h endpoint_ = nullptr;
 };

@@ -1,5 +1,6 @@
 #include "transport/ucx/ucx_transport.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -13,6 +14,16 @@
 
 namespace signccl {
 namespace {
+
+/// The tests of this program run with the UCX of SIGNCCL_UCX_LIBRARY, whoever uses it first.
+class UcxOfTheSetting : public testing::Environment {
+  void SetUp() override {
+    const char* const wanted = std::getenv("SIGNCCL_UCX_LIBRARY");
+    ucxLibrary(wanted == nullptr ? "" : wanted);
+  }
+};
+[[maybe_unused]] const testing::Environment* const ucx_of_the_setting =
+    testing::AddGlobalTestEnvironment(new UcxOfTheSetting);
 
 using namespace std::chrono_literals;
 
@@ -51,8 +62,8 @@ INSTANTIATE_TEST_SUITE_P(Ucx, TransportContractTest,
                          [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(UcxChannelsTest, AddressOfAnotherNumberOfChannelsIsRefused) {
-  const auto two = makeProcessTransport({.net_devices = "", .nchannels = 2}, 0, 2);
-  const auto three = makeProcessTransport({.net_devices = "", .nchannels = 3}, 1, 2);
+  const auto two = makeProcessTransport({.net_devices = "", .ucx_library = "", .nchannels = 2}, 0, 2);
+  const auto three = makeProcessTransport({.net_devices = "", .ucx_library = "", .nchannels = 3}, 1, 2);
   const Caught error = caught([&] { two->setAddresses({two->address(), three->address()}); });
   EXPECT_EQ(error.code, signcclInternalError);
   EXPECT_EQ(error.message, "the address of rank 1, of " + std::to_string(three->address().size()) +
