@@ -26,7 +26,7 @@ namespace signccl {
 struct ExchangeRules {
   SignOp op = SignOp::kVote;
   int votes_per_rank = 1;
-  TieRule tie = TieRule::kAlternate;  ///< of votes; kAlternate for averages, which have no ties
+  TieRule tie = TieRule::kRandom;  ///< of votes; kRandom for averages, which have no ties
 
   friend bool operator==(const ExchangeRules&, const ExchangeRules&) = default;
 };

@@ -19,7 +19,7 @@ struct Segment {
   std::size_t count = 0;  ///< elements
   ElementType sendtype = ElementType::kFloat32;
   ElementType recvtype = ElementType::kFloat32;
-  std::uint64_t call = 0;  ///< number of the call in its communicator, for TieRule::kAlternate
+  std::uint64_t call = 0;  ///< number of the call in its communicator, for TieRule::kRandom
   std::size_t word_begin = 0;
   std::size_t nwords = 0;
 };
@@ -28,7 +28,7 @@ struct Batch {
   std::uint64_t exchange = 0;
   std::uint64_t digest = 0;  ///< of what this rank takes the exchange to be; goes into the tags
   CountRules rules;
-  TieRule tie = TieRule::kAlternate;
+  TieRule tie = TieRule::kRandom;
   std::size_t nwords = 0;
   std::vector<Segment> segments;
 
