@@ -15,11 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-namespace signccl {
+#include "kernels/word.h"
 
-/// 64 elements, one bit each; the unit of bit-sliced arithmetic and of the wire.
-using Word = uint64_t;
-inline constexpr size_t kWordBits = 64;
+namespace signccl {
 
 /// Types of elements in user buffers.
 enum class ElementType : uint8_t {
@@ -58,13 +56,6 @@ struct TieBits {
 };
 
 constexpr TieBits sameTies(Word word) { return {false, word, 0}; }
-
-/// Planes that hold numbers from 0 to `max_value`: ceil(log2(max_value + 1)).
-constexpr int planesFor(uint64_t max_value) {
-  int planes = 0;
-  while (max_value >> planes != 0) ++planes;
-  return planes;
-}
 
 /// Longest input list of `count` in one call.
 inline constexpr int kMaxCountInputs = 65534;

@@ -38,7 +38,8 @@ Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& opti
       group_(std::move(group)),
       transport_(group_->makeTransport()),
       trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
-      planner_(group_->rank(), group_->topology(), costModel(*group_, options), options.algorithm, options.tuning),
+      chooser_(group_->rank(), group_->topology(), costModel(*group_, options), options.algorithm, options.tuning),
+      plans_(group_->rank(), group_->topology()),
       core_share_(group_->coreShare()),
       nthreads_(options.nthreads > 0 ? options.nthreads : core_share_.threadsPerRank()),
       executor_(*options.kernels, *transport_, {.nthreads = nthreads_, .slice_bytes = options.slice_bytes},
@@ -210,8 +211,8 @@ void Communicator::begin(Operation& operation) {
   group_->begin(batch.exchange, operation.signature, is_empty);
   operation.announced = is_empty;
   if (is_empty) return;
-  const Algorithm algorithm = planner_.choose(batch.rules, batch.nwords);
-  executor_.start(planner_.plan(algorithm, batch.rules), batch);
+  const Algorithm algorithm = chooser_.choose(batch.rules, batch.nwords);
+  executor_.start(plans_.plan(algorithm, batch.rules), batch);
   last_algorithm_.store(algorithm, std::memory_order_relaxed);
 }
 

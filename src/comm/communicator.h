@@ -17,8 +17,9 @@
 #include "comm/group.h"
 #include "comm/operation.h"
 #include "comm/options.h"
-#include "comm/planner.h"
+#include "comm/plan_cache.h"
 #include "exec/executor.h"
+#include "tuning/algorithm_chooser.h"
 
 namespace signccl {
 
@@ -112,12 +113,13 @@ class Communicator {
   std::unique_ptr<Group> group_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<TraceBuffer> trace_;
-  Planner planner_;
+  AlgorithmChooser chooser_;
+  PlanCache plans_;
   const CoreShare core_share_;  ///< a rank with a core of its own need not yield while it waits
   const int nthreads_;          ///< that run kernels
   Executor executor_;
 
-  std::mutex driver_;        ///< held by the thread that uses executor_ and planner_
+  std::mutex driver_;        ///< held by the thread that uses executor_, chooser_ and plans_
   bool abandoned_ = false;   ///< the executor was given up; driver only
   unsigned idle_looks_ = 0;  ///< driver only
 

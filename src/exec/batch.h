@@ -40,7 +40,7 @@ struct Batch {
   /// Appends a segment; its word range is set here.
   void add(Segment segment) {
     segment.word_begin = nwords;
-    segment.nwords = segment.count / kWordBits + (segment.count % kWordBits != 0 ? 1 : 0);
+    segment.nwords = wordsFor(segment.count);
     nwords += segment.nwords;
     segments.push_back(segment);
   }

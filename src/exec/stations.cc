@@ -194,8 +194,7 @@ void decideChunk(const Exchange& exchange, const Slice& slice, const PlanStep& s
       break;
   }
   forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
-    decide(piece.word, (piece.count + kWordBits - 1) / kWordBits,
-           randomTies(piece.segment.call, piece.element / kWordBits));
+    decide(piece.word, wordsFor(piece.count), randomTies(piece.segment.call, piece.element / kWordBits));
   });
 }
 

@@ -1,4 +1,4 @@
-#include "schedule/objection.h"
+#include "schedule/verify/objection.h"
 
 namespace signccl {
 namespace {

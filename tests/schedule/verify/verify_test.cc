@@ -1,4 +1,4 @@
-#include "schedule/verify.h"
+#include "schedule/verify/verify.h"
 
 #include <algorithm>
 #include <utility>

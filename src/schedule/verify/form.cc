@@ -1,8 +1,8 @@
-#include "schedule/form.h"
+#include "schedule/verify/form.h"
 
 #include <string>
 
-#include "schedule/objection.h"
+#include "schedule/verify/objection.h"
 
 namespace signccl {
 namespace {

@@ -1,6 +1,6 @@
 // How many processor cores a rank has to itself.
-#ifndef SIGNCCL_TOPOLOGY_CORE_SHARE_H_
-#define SIGNCCL_TOPOLOGY_CORE_SHARE_H_
+#ifndef SIGNCCL_HOST_CORE_SHARE_H_
+#define SIGNCCL_HOST_CORE_SHARE_H_
 
 #include <algorithm>
 #include <span>
@@ -47,4 +47,4 @@ double mostRanksPerCore(std::vector<CoresOfRank> ranks);
 
 }  // namespace signccl
 
-#endif  // SIGNCCL_TOPOLOGY_CORE_SHARE_H_
+#endif  // SIGNCCL_HOST_CORE_SHARE_H_

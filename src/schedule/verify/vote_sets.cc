@@ -1,4 +1,4 @@
-#include "schedule/vote_sets.h"
+#include "schedule/verify/vote_sets.h"
 
 #include <algorithm>
 #include <bit>

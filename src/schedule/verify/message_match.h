@@ -1,6 +1,6 @@
 // Which kRecv takes the message of which kSend: between a pair of ranks the n-th goes to the n-th. For the verifier.
-#ifndef SIGNCCL_SCHEDULE_MESSAGE_MATCH_H_
-#define SIGNCCL_SCHEDULE_MESSAGE_MATCH_H_
+#ifndef SIGNCCL_SCHEDULE_VERIFY_MESSAGE_MATCH_H_
+#define SIGNCCL_SCHEDULE_VERIFY_MESSAGE_MATCH_H_
 
 #include <cstdint>
 #include <span>
@@ -19,4 +19,4 @@ MessageMatch matchMessages(std::span<const Schedule> ranks);
 
 }  // namespace signccl
 
-#endif  // SIGNCCL_SCHEDULE_MESSAGE_MATCH_H_
+#endif  // SIGNCCL_SCHEDULE_VERIFY_MESSAGE_MATCH_H_

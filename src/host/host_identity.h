@@ -1,6 +1,6 @@
 // Which host, machine and process this is, so that ranks can tell who is near.
-#ifndef SIGNCCL_TOPOLOGY_HOST_IDENTITY_H_
-#define SIGNCCL_TOPOLOGY_HOST_IDENTITY_H_
+#ifndef SIGNCCL_HOST_HOST_IDENTITY_H_
+#define SIGNCCL_HOST_HOST_IDENTITY_H_
 
 #include <cstdint>
 #include <string>
@@ -19,4 +19,4 @@ std::uint64_t processIdentity();
 
 }  // namespace signccl
 
-#endif  // SIGNCCL_TOPOLOGY_HOST_IDENTITY_H_
+#endif  // SIGNCCL_HOST_HOST_IDENTITY_H_

@@ -1,6 +1,6 @@
 // How the verifier says what is wrong: steps in words, and one exception type that never leaves it.
-#ifndef SIGNCCL_SCHEDULE_OBJECTION_H_
-#define SIGNCCL_SCHEDULE_OBJECTION_H_
+#ifndef SIGNCCL_SCHEDULE_VERIFY_OBJECTION_H_
+#define SIGNCCL_SCHEDULE_VERIFY_OBJECTION_H_
 
 #include <cstddef>
 #include <stdexcept>
@@ -24,4 +24,4 @@ std::string describe(const Schedule& schedule, std::size_t step);
 
 }  // namespace signccl
 
-#endif  // SIGNCCL_SCHEDULE_OBJECTION_H_
+#endif  // SIGNCCL_SCHEDULE_VERIFY_OBJECTION_H_

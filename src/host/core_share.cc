@@ -1,4 +1,4 @@
-#include "topology/core_share.h"
+#include "host/core_share.h"
 
 #include <bit>
 #include <cerrno>

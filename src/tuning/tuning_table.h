@@ -1,6 +1,6 @@
 // A file that says which algorithm is the fastest, as measured where the job runs.
-#ifndef SIGNCCL_COMM_TUNING_TABLE_H_
-#define SIGNCCL_COMM_TUNING_TABLE_H_
+#ifndef SIGNCCL_TUNING_TUNING_TABLE_H_
+#define SIGNCCL_TUNING_TUNING_TABLE_H_
 
 #include <cstddef>
 #include <map>
@@ -40,4 +40,4 @@ class TuningTable {
 
 }  // namespace signccl
 
-#endif  // SIGNCCL_COMM_TUNING_TABLE_H_
+#endif  // SIGNCCL_TUNING_TUNING_TABLE_H_

@@ -1,4 +1,4 @@
-#include "comm/tuning_table.h"
+#include "tuning/tuning_table.h"
 
 #include <fstream>
 #include <string>

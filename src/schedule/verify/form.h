@@ -1,7 +1,7 @@
 // What can be checked of a schedule without running it: ranges, and which slot may stand in which step. For the
 // verifier.
-#ifndef SIGNCCL_SCHEDULE_FORM_H_
-#define SIGNCCL_SCHEDULE_FORM_H_
+#ifndef SIGNCCL_SCHEDULE_VERIFY_FORM_H_
+#define SIGNCCL_SCHEDULE_VERIFY_FORM_H_
 
 #include "schedule/schedule.h"
 
@@ -13,4 +13,4 @@ void requireForm(const Schedule& schedule, Rank rank, int nranks, int nchunks);
 
 }  // namespace signccl
 
-#endif  // SIGNCCL_SCHEDULE_FORM_H_
+#endif  // SIGNCCL_SCHEDULE_VERIFY_FORM_H_

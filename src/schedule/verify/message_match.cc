@@ -1,9 +1,9 @@
-#include "schedule/message_match.h"
+#include "schedule/verify/message_match.h"
 
 #include <algorithm>
 #include <string>
 
-#include "schedule/objection.h"
+#include "schedule/verify/objection.h"
 
 namespace signccl {
 namespace {

@@ -1,4 +1,4 @@
-#include "topology/host_identity.h"
+#include "host/host_identity.h"
 
 #include <future>
 #include <unistd.h>

@@ -1,14 +1,14 @@
-#include "schedule/verify.h"
+#include "schedule/verify/verify.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "schedule/form.h"
-#include "schedule/message_match.h"
-#include "schedule/objection.h"
-#include "schedule/vote_sets.h"
+#include "schedule/verify/form.h"
+#include "schedule/verify/message_match.h"
+#include "schedule/verify/objection.h"
+#include "schedule/verify/vote_sets.h"
 
 namespace signccl {
 namespace {

@@ -1,6 +1,6 @@
 // Proves the schedules of all ranks right, together and symbolically: no bytes, but exactly whose votes are where.
-#ifndef SIGNCCL_SCHEDULE_VERIFY_H_
-#define SIGNCCL_SCHEDULE_VERIFY_H_
+#ifndef SIGNCCL_SCHEDULE_VERIFY_VERIFY_H_
+#define SIGNCCL_SCHEDULE_VERIFY_VERIFY_H_
 
 #include <functional>
 #include <span>
@@ -34,4 +34,4 @@ Verdict verify(int nranks, const std::function<Schedule(Rank)>& generator);
 
 }  // namespace signccl
 
-#endif  // SIGNCCL_SCHEDULE_VERIFY_H_
+#endif  // SIGNCCL_SCHEDULE_VERIFY_VERIFY_H_

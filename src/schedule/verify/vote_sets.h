@@ -1,6 +1,6 @@
 // Sets of ranks whose votes some counters hold, exact, as sorted intervals. For the verifier.
-#ifndef SIGNCCL_SCHEDULE_VOTE_SETS_H_
-#define SIGNCCL_SCHEDULE_VOTE_SETS_H_
+#ifndef SIGNCCL_SCHEDULE_VERIFY_VOTE_SETS_H_
+#define SIGNCCL_SCHEDULE_VERIFY_VOTE_SETS_H_
 
 #include <cstdint>
 #include <span>
@@ -54,4 +54,4 @@ class VoteSets {
 
 }  // namespace signccl
 
-#endif  // SIGNCCL_SCHEDULE_VOTE_SETS_H_
+#endif  // SIGNCCL_SCHEDULE_VERIFY_VOTE_SETS_H_
