@@ -2,7 +2,8 @@
 // over a column; here it is called for whole vectors and for the rest, so that no kernel has a loop for tails.
 //
 // A vector word `V` has: kWords; load(const Word*, lanes) and store(Word*, lanes) with lanes AllLanes or FirstLanes;
-// fill(Word); operators &, |, ^, ~; andNot(a, b) = a & ~b. Words need no alignment beyond their own.
+// fill(Word); operators &, |, ^, ~; andNot(a, b) = a & ~b; and what random_ties.h asks for. Words need no alignment
+// beyond their own.
 #ifndef SIGNCCL_KERNELS_COLUMNS_H_
 #define SIGNCCL_KERNELS_COLUMNS_H_
 
@@ -40,6 +41,13 @@ struct Pair {
   SIGNCCL_WORD_OP friend Pair operator^(Pair a, Pair b) { return {a.low ^ b.low, a.high ^ b.high}; }
   SIGNCCL_WORD_OP friend Pair operator~(Pair a) { return {~a.low, ~a.high}; }
   SIGNCCL_WORD_OP friend Pair andNot(Pair a, Pair b) { return {andNot(a.low, b.low), andNot(a.high, b.high)}; }
+  SIGNCCL_WORD_OP static Pair sequence(uint64_t zeroth, uint64_t step, uint64_t first) {
+    return {H::sequence(zeroth, step, first), H::sequence(zeroth, step, first + H::kWords)};
+  }
+  SIGNCCL_WORD_OP friend Pair swapHalves(Pair a) { return {swapHalves(a.low), swapHalves(a.high)}; }
+  SIGNCCL_WORD_OP friend Pair multiplyLow(Pair a, Pair b) {
+    return {multiplyLow(a.low, b.low), multiplyLow(a.high, b.high)};
+  }
   SIGNCCL_WORD_OP friend void fullAdd(Pair a, Pair b, Pair c, Pair& sum, Pair& carry) {
     fullAdd(a.low, b.low, c.low, sum.low, carry.low);
     fullAdd(a.high, b.high, c.high, sum.high, carry.high);

@@ -5,6 +5,7 @@
 
 #include "kernels/columns.h"
 #include "kernels/kernels.h"
+#include "kernels/random_ties.h"
 #include "kernels/word_ops.h"
 
 namespace signccl {
@@ -61,38 +62,68 @@ void clamp(ConstPlanes in, uint64_t low, uint64_t high, size_t nwords, Planes ou
   });
 }
 
-template <typename Isa, bool kTies>
-void decidePlanes(ConstPlanes counts, uint64_t threshold, Word tie_pattern, size_t nwords, Word* positive,
-                  Word* nonnegative) {
-  const uint64_t tie = threshold - 1;
+/// Tie bits of the words of a column: the same word everywhere.
+struct SameTies {
+  Word word;
+  template <typename Column>
+  SIGNCCL_WORD_OP auto operator()(const Column&) const {
+    return Column::Vec::fill(word);
+  }
+};
+
+/// Tie bits of the words of a column by the rule `random`.
+struct RandomTies {
+  uint64_t key;
+  uint64_t first_word;
+  template <typename Column>
+  SIGNCCL_WORD_OP auto operator()(const Column& column) const {
+    return randomTieWords<typename Column::Vec>(key, first_word + column.first);
+  }
+};
+
+/// positive = count > limit, or count == limit and the tie bit is set: one comparison, since a comparison that begins
+/// with "at least" where the tie bit is set and with "more" elsewhere ends so. nonnegative = count >= limit.
+template <typename Isa, bool kNonnegative, typename Ties>
+void decidePlanes(ConstPlanes counts, uint64_t limit, Ties ties, size_t nwords, Word* positive, Word* nonnegative) {
   forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) {
     using Vec = typename decltype(column)::Vec;
-    Vec won = Vec::fill(~Word{0});
-    Vec tied = Vec::fill(~Word{0});
+    Vec won = ties(column);
+    [[maybe_unused]] Vec at_least = Vec::fill(~Word{0});
     for (int j = 0; j < counts.nplanes; ++j) {
       const Vec plane = column.load(counts, j);
-      won = compareStep(won, plane, constantBit(threshold, j));
-      if constexpr (kTies) tied = constantBit(tie, j) ? tied & plane : andNot(tied, plane);
+      won = compareStep(won, plane, constantBit(limit, j));
+      if constexpr (kNonnegative) at_least = compareStep(at_least, plane, constantBit(limit, j));
     }
-    if (threshold >> counts.nplanes != 0) won = Vec::fill(0);
-    if constexpr (kTies) {
-      if (tie >> counts.nplanes != 0) tied = Vec::fill(0);
-      column.store(positive, won | (tied & Vec::fill(tie_pattern)));
-      if (nonnegative != nullptr) column.store(nonnegative, won | tied);
-    } else {
-      column.store(positive, won);
-      if (nonnegative != nullptr) column.store(nonnegative, won);
-    }
+    column.store(positive, won);
+    if constexpr (kNonnegative) column.store(nonnegative, at_least);
   });
 }
 
-template <typename Isa>
-void decide(ConstPlanes counts, uint64_t threshold, bool has_ties, Word tie_pattern, size_t nwords, Word* positive,
-            Word* nonnegative) {
-  if (has_ties && threshold > 0) {
-    decidePlanes<Isa, true>(counts, threshold, tie_pattern, nwords, positive, nonnegative);
+template <typename Isa, typename Ties>
+void decideBy(Ties ties, ConstPlanes counts, uint64_t limit, size_t nwords, Word* positive, Word* nonnegative) {
+  if (nonnegative != nullptr) {
+    decidePlanes<Isa, true>(counts, limit, ties, nwords, positive, nonnegative);
   } else {
-    decidePlanes<Isa, false>(counts, threshold, tie_pattern, nwords, positive, nonnegative);
+    decidePlanes<Isa, false>(counts, limit, ties, nwords, positive, nonnegative);
+  }
+}
+
+SIGNCCL_WORD_OP void clearWords(Word* words, size_t nwords) {
+  for (size_t i = 0; i < nwords; ++i) words[i] = 0;
+}
+
+template <typename Isa>
+void decide(ConstPlanes counts, uint64_t threshold, bool has_ties, TieBits ties, size_t nwords, Word* positive,
+            Word* nonnegative) {
+  const bool can_tie = has_ties && threshold > 0;
+  const uint64_t limit = can_tie ? threshold - 1 : threshold;
+  if (limit >> counts.nplanes != 0) {  // more than the planes can hold
+    clearWords(positive, nwords);
+    if (nonnegative != nullptr) clearWords(nonnegative, nwords);
+  } else if (can_tie && ties.is_random) {
+    decideBy<Isa>(RandomTies{ties.word_or_key, ties.first_word}, counts, limit, nwords, positive, nonnegative);
+  } else {
+    decideBy<Isa>(SameTies{can_tie ? ties.word_or_key : ~Word{0}}, counts, limit, nwords, positive, nonnegative);
   }
 }
 

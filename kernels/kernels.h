@@ -15,11 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-namespace signccl {
+#include "kernels/word.h"
 
-/// 64 elements, one bit each; the unit of bit-sliced arithmetic and of the wire.
-using Word = uint64_t;
-inline constexpr size_t kWordBits = 64;
+namespace signccl {
 
 /// Types of elements in user buffers.
 enum class ElementType : uint8_t {
@@ -53,12 +51,14 @@ struct ConstPlanes {
   int nplanes;
 };
 
-/// Planes that hold numbers from 0 to `max_value`: ceil(log2(max_value + 1)).
-constexpr int planesFor(uint64_t max_value) {
-  int planes = 0;
-  while (max_value >> planes != 0) ++planes;
-  return planes;
-}
+/// What tied elements become, a bit for each: 1 is positive. Made by sameTies(), or by randomTies() in random_ties.h.
+struct TieBits {
+  bool is_random;
+  Word word_or_key;     ///< the tie bits of every word; if random, the key of the call
+  uint64_t first_word;  ///< if random: the number that the kernel's first word has in the buffer of the call
+};
+
+constexpr TieBits sameTies(Word word) { return {false, word, 0}; }
 
 /// Longest input list of `count` in one call.
 inline constexpr int kMaxCountInputs = 65534;
@@ -96,10 +96,9 @@ struct Kernels {
   void (*clamp)(ConstPlanes in, uint64_t low, uint64_t high, size_t nwords, Planes out);
 
   /// Full counts -> vote. With won = count >= threshold and tied = has_ties and count == threshold - 1:
-  ///   positive = won | (tied & tie_pattern),  nonnegative = won | tied (not written if nullptr).
-  /// tie_pattern is the same for every word: 0, ~0, or alternating bits. threshold >= 0; 0 means always won. `positive`
-  /// or `nonnegative` may be one of the planes of counts.
-  void (*decide)(ConstPlanes counts, uint64_t threshold, bool has_ties, Word tie_pattern, size_t nwords, Word* positive,
+  ///   positive = won | (tied & ties),  nonnegative = won | tied (not written if nullptr).
+  /// threshold >= 0; 0 means always won. `positive` or `nonnegative` may be one of the planes of counts.
+  void (*decide)(ConstPlanes counts, uint64_t threshold, bool has_ties, TieBits ties, size_t nwords, Word* positive,
                  Word* nonnegative);
 
   /// Completes counts that travelled modulo 2^p, p = low.nplanes, using that the own vote is among them:

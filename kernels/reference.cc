@@ -121,13 +121,30 @@ void clamp(ConstPlanes in, uint64_t low, uint64_t high, size_t nwords, Planes ou
   }
 }
 
-void decide(ConstPlanes counts, uint64_t threshold, bool has_ties, Word tie_pattern, size_t nwords, Word* positive,
+uint64_t lowHalf(uint64_t x) { return x & 0xFFFF'FFFF; }
+uint64_t highHalf(uint64_t x) { return x >> 32; }
+uint64_t swapHalves(uint64_t x) { return (lowHalf(x) << 32) | highHalf(x); }
+
+/// T(call, word) of docs/semantics.md, for the call with this key.
+Word randomTieWord(uint64_t key, uint64_t word) {
+  const uint64_t x = (word * 0x9E37'79B9'7F4A'7C15) ^ key;
+  const uint64_t y = x ^ swapHalves(lowHalf(x) * highHalf(x));
+  return y ^ (lowHalf(y) * 0xD251'1F52);
+}
+
+bool tieIsPositive(TieBits ties, size_t e) {
+  const Word word =
+      ties.is_random ? randomTieWord(ties.word_or_key, ties.first_word + e / kWordBits) : ties.word_or_key;
+  return ((word >> (e % kWordBits)) & 1) != 0;
+}
+
+void decide(ConstPlanes counts, uint64_t threshold, bool has_ties, TieBits ties, size_t nwords, Word* positive,
             Word* nonnegative) {
   for (size_t e = 0; e < nwords * kWordBits; ++e) {
     const uint64_t votes = getNumber(counts, e);
     const bool won = votes >= threshold;
     const bool tied = has_ties && votes + 1 == threshold;
-    const bool tie_is_positive = getBit(&tie_pattern, e % kWordBits);
+    const bool tie_is_positive = tieIsPositive(ties, e);
     setBit(positive, e, won || (tied && tie_is_positive));
     if (nonnegative != nullptr) setBit(nonnegative, e, won || tied);
   }

@@ -33,6 +33,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/kernels.h"
+#include "kernels/random_ties.h"
 #include "sign_all_reduce_perf/buffers.h"
 #include "sign_all_reduce_perf/rank_comm.h"
 #include "sign_all_reduce_perf/rank_group.h"
@@ -194,10 +195,9 @@ class KernelThread {
     const std::size_t nwords = end - begin;
     const Planes counts{counts_.data(), nwords, planesFor(nranks_)};
     timed(kCount, [&] { kernels_.count(inputs_.data(), options_.nranks, nwords, counts); });
-    constexpr Word kAlternate = 0x5555555555555555;
     timed(kDecide, [&] {
-      kernels_.decide({counts.words, counts.stride, counts.nplanes}, nranks_ / 2 + 1, nranks_ % 2 == 0, kAlternate,
-                      nwords, result_.data() + begin, nullptr);
+      kernels_.decide({counts.words, counts.stride, counts.nplanes}, nranks_ / 2 + 1, nranks_ % 2 == 0,
+                      randomTies(0, begin), nwords, result_.data() + begin, nullptr);
     });
   }
 

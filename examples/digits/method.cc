@@ -13,8 +13,8 @@ std::string tieName(signcclTieRule_t rule) {
       return "positive";
     case signcclTieNegative:
       return "negative";
-    case signcclTieAlternate:
-      return "alternate";
+    case signcclTieRandom:
+      return "random";
   }
   throw std::logic_error("unknown tie rule");
 }

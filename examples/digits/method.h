@@ -28,7 +28,7 @@ struct Method {
   signcclTieRule_t tie_rule = signcclTieZero;       ///< votes only
   HyperParameters settings{};
 
-  /// A name without spaces, for files: vote-zero, vote-ternary-alternate, avg, avg-ternary, lion, adamw.
+  /// A name without spaces, for files: vote-zero, vote-ternary-random, avg, avg-ternary, lion, adamw.
   [[nodiscard]] std::string id() const;
   /// A name to be read.
   [[nodiscard]] std::string title() const;

@@ -27,7 +27,7 @@ constexpr std::array<Named<MethodKind>, 4> kKinds = {{{"vote", MethodKind::kVote
 constexpr std::array<Named<signcclTieRule_t>, 4> kTieRules = {{{"zero", signcclTieZero},
                                                                {"positive", signcclTiePositive},
                                                                {"negative", signcclTieNegative},
-                                                               {"alternate", signcclTieAlternate}}};
+                                                               {"random", signcclTieRandom}}};
 constexpr std::array<Named<signcclZeroRule_t>, 2> kZeroRules = {
     {{"binary", signcclZeroBinary}, {"ternary", signcclZeroTernary}}};
 constexpr std::array<Named<HeldOut>, 2> kHeldOut = {{{"test", HeldOut::kTest}, {"validation", HeldOut::kValidation}}};
@@ -60,8 +60,7 @@ CLI::Validator numberFrom(double least) {
 /// The options that need work before they are Options.
 struct MethodChoice {
   std::vector<MethodKind> kinds = {MethodKind::kVote, MethodKind::kAvg, MethodKind::kLion, MethodKind::kAdamW};
-  std::vector<signcclTieRule_t> tie_rules = {signcclTieZero, signcclTiePositive, signcclTieNegative,
-                                             signcclTieAlternate};
+  std::vector<signcclTieRule_t> tie_rules = {signcclTieZero, signcclTiePositive, signcclTieNegative, signcclTieRandom};
   std::vector<signcclZeroRule_t> zero_rules = {signcclZeroBinary};
   std::map<MethodKind, HyperParameters> settings;
 };
@@ -71,8 +70,7 @@ void addMethodOptions(CLI::App& app, MethodChoice& choice) {
   app.add_option("--methods", choice.kinds, "Of vote, avg, lion, adamw; all by default")
       ->delimiter(',')
       ->transform(oneOf(kKinds));
-  app.add_option("--tie", choice.tie_rules,
-                 "Tie rules of votes, of zero, positive, negative, alternate; all by default")
+  app.add_option("--tie", choice.tie_rules, "Tie rules of votes, of zero, positive, negative, random; all by default")
       ->delimiter(',')
       ->transform(oneOf(kTieRules));
   app.add_option("--zero", choice.zero_rules, "Zero rules of signs, of binary, ternary; binary by default")

@@ -39,7 +39,7 @@ Pen penOf(const Method& method) {
           return {"#e69f00", 1.6, dashed};
         case signcclTieNegative:
           return {"#d55e00", 1.6, dashed};
-        case signcclTieAlternate:
+        case signcclTieRandom:
           return {"#009e73", 1.6, dashed};
       }
       break;

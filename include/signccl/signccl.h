@@ -107,9 +107,10 @@ typedef enum {
   signcclTieZero = 0,     /**< 0, as in the paper's formula sign(sum); the result has three values */
   signcclTiePositive = 1, /**< +1 */
   signcclTieNegative = 2, /**< -1 */
-  signcclTieAlternate = 3 /**< +1 where element index plus sequence number of the call is even, else -1: unbiased,
-                               the same on all ranks, 1 bit. The sequence number of a communicator's first collective
-                               is 0, and each call counts, in a group too */
+  signcclTieRandom = 3 /**< +1 or -1 by a random bit, independent for every element and every call, and the same on all
+                            ranks: a function of the element's index and of the sequence number of the call, defined
+                            in docs/semantics.md. The sequence number of a communicator's first collective is 0, and
+                            each call counts, in a group too */
 } signcclTieRule_t;
 
 /** Marks a field of a config struct that the caller leaves to the library. */
@@ -118,7 +119,7 @@ typedef enum {
 
 /**
  * Rules of one collective. Initialise it with SIGNCCL_SIGN_CONFIG_INITIALIZER, then set fields.
- * Undefined fields mean signcclZeroBinary and signcclTieAlternate; docs/semantics.md says why.
+ * Undefined fields mean signcclZeroBinary and signcclTieRandom; docs/semantics.md says why.
  */
 typedef struct {
   size_t size;      /**< sizeof(signcclSignConfig_t), set by the initializer */

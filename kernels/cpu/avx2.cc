@@ -32,6 +32,13 @@ struct Avx2Word {
   SIGNCCL_WORD_OP friend Avx2Word operator^(Avx2Word a, Avx2Word b) { return {_mm256_xor_si256(a.v, b.v)}; }
   SIGNCCL_WORD_OP friend Avx2Word operator~(Avx2Word a) { return a ^ fill(~Word{0}); }
   SIGNCCL_WORD_OP friend Avx2Word andNot(Avx2Word a, Avx2Word b) { return {_mm256_andnot_si256(b.v, a.v)}; }
+
+  SIGNCCL_WORD_OP static Avx2Word sequence(uint64_t zeroth, uint64_t step, uint64_t first) {
+    const auto multiple = [=](uint64_t k) { return static_cast<long long>((first + k) * step); };
+    return {_mm256_add_epi64(fill(zeroth).v, _mm256_setr_epi64x(multiple(0), multiple(1), multiple(2), multiple(3)))};
+  }
+  SIGNCCL_WORD_OP friend Avx2Word swapHalves(Avx2Word a) { return {_mm256_shuffle_epi32(a.v, 0xB1)}; }
+  SIGNCCL_WORD_OP friend Avx2Word multiplyLow(Avx2Word a, Avx2Word b) { return {_mm256_mul_epu32(a.v, b.v)}; }
 };
 
 template <bool kStream>

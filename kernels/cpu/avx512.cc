@@ -34,6 +34,13 @@ struct Avx512Word {
   SIGNCCL_WORD_OP friend Avx512Word operator^(Avx512Word a, Avx512Word b) { return {_mm512_xor_si512(a.v, b.v)}; }
   SIGNCCL_WORD_OP friend Avx512Word operator~(Avx512Word a) { return {_mm512_ternarylogic_epi64(a.v, a.v, a.v, 0x55)}; }
   SIGNCCL_WORD_OP friend Avx512Word andNot(Avx512Word a, Avx512Word b) { return {_mm512_andnot_si512(b.v, a.v)}; }
+  SIGNCCL_WORD_OP static Avx512Word sequence(uint64_t zeroth, uint64_t step, uint64_t first) {
+    const auto multiple = [=](uint64_t k) { return static_cast<long long>((first + k) * step); };
+    return {_mm512_add_epi64(fill(zeroth).v, _mm512_setr_epi64(multiple(0), multiple(1), multiple(2), multiple(3),
+                                                               multiple(4), multiple(5), multiple(6), multiple(7)))};
+  }
+  SIGNCCL_WORD_OP friend Avx512Word swapHalves(Avx512Word a) { return {_mm512_shuffle_epi32(a.v, _MM_PERM_CDAB)}; }
+  SIGNCCL_WORD_OP friend Avx512Word multiplyLow(Avx512Word a, Avx512Word b) { return {_mm512_mul_epu32(a.v, b.v)}; }
   SIGNCCL_WORD_OP friend void fullAdd(Avx512Word a, Avx512Word b, Avx512Word c, Avx512Word& sum, Avx512Word& carry) {
     constexpr int kParity = 0x96;
     constexpr int kMajority = 0xE8;

@@ -24,6 +24,15 @@ struct NeonWord {
   SIGNCCL_WORD_OP friend NeonWord operator^(NeonWord a, NeonWord b) { return {veorq_u64(a.v, b.v)}; }
   SIGNCCL_WORD_OP friend NeonWord operator~(NeonWord a) { return a ^ fill(~Word{0}); }
   SIGNCCL_WORD_OP friend NeonWord andNot(NeonWord a, NeonWord b) { return {vbicq_u64(a.v, b.v)}; }
+  SIGNCCL_WORD_OP static NeonWord sequence(uint64_t zeroth, uint64_t step, uint64_t first) {
+    return {vaddq_u64(vdupq_n_u64(zeroth), vcombine_u64(vcreate_u64(first * step), vcreate_u64((first + 1) * step)))};
+  }
+  SIGNCCL_WORD_OP friend NeonWord swapHalves(NeonWord a) {
+    return {vreinterpretq_u64_u32(vrev64q_u32(vreinterpretq_u32_u64(a.v)))};
+  }
+  SIGNCCL_WORD_OP friend NeonWord multiplyLow(NeonWord a, NeonWord b) {
+    return {vmull_u32(vmovn_u64(a.v), vmovn_u64(b.v))};
+  }
   /// The carry is c where a and b differ, else b.
   SIGNCCL_WORD_OP friend void fullAdd(NeonWord a, NeonWord b, NeonWord c, NeonWord& sum, NeonWord& carry) {
     const uint64x2_t either = veorq_u64(a.v, b.v);

@@ -1,23 +1,56 @@
-// 64 bits at a time in plain C++: runs everywhere.
+// Plain C++, a word or two at a time: runs everywhere.
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "kernels/instances.h"
 #include "kernels/kernels_impl.h"
 
 namespace signccl {
 namespace {
 
-struct ScalarWord {
-  static constexpr size_t kWords = 1;
-  Word word;
+/// Two words in the vectors that GCC and Clang have for every machine. They become what each processor of an
+/// architecture has (SSE2 on x86-64), or two plain words.
+struct TwoWords {
+  static constexpr size_t kWords = 2;
+  using Vector = uint64_t __attribute__((vector_size(16)));
+  using Halves = uint32_t __attribute__((vector_size(16)));
+  Vector v;
 
-  SIGNCCL_WORD_OP static ScalarWord load(const Word* words, AllLanes) { return {*words}; }
-  SIGNCCL_WORD_OP void store(Word* words, AllLanes) const { *words = word; }
-  SIGNCCL_WORD_OP static ScalarWord fill(Word word) { return {word}; }
+  SIGNCCL_WORD_OP static TwoWords load(const Word* words, AllLanes) {
+    Vector v;
+    __builtin_memcpy(&v, words, sizeof(v));
+    return {v};
+  }
+  SIGNCCL_WORD_OP static TwoWords load(const Word* words, FirstLanes) {
+    return {Vector{*words, 0}};  // fewer than two words, so one
+  }
+  SIGNCCL_WORD_OP void store(Word* words, AllLanes) const { __builtin_memcpy(words, &v, sizeof(v)); }
+  SIGNCCL_WORD_OP void store(Word* words, FirstLanes) const { *words = v[0]; }
+  SIGNCCL_WORD_OP static TwoWords fill(Word word) { return {Vector{word, word}}; }
 
-  SIGNCCL_WORD_OP friend ScalarWord operator&(ScalarWord a, ScalarWord b) { return {a.word & b.word}; }
-  SIGNCCL_WORD_OP friend ScalarWord operator|(ScalarWord a, ScalarWord b) { return {a.word | b.word}; }
-  SIGNCCL_WORD_OP friend ScalarWord operator^(ScalarWord a, ScalarWord b) { return {a.word ^ b.word}; }
-  SIGNCCL_WORD_OP friend ScalarWord operator~(ScalarWord a) { return {~a.word}; }
-  SIGNCCL_WORD_OP friend ScalarWord andNot(ScalarWord a, ScalarWord b) { return {a.word & ~b.word}; }
+  SIGNCCL_WORD_OP friend TwoWords operator&(TwoWords a, TwoWords b) { return {a.v & b.v}; }
+  SIGNCCL_WORD_OP friend TwoWords operator|(TwoWords a, TwoWords b) { return {a.v | b.v}; }
+  SIGNCCL_WORD_OP friend TwoWords operator^(TwoWords a, TwoWords b) { return {a.v ^ b.v}; }
+  SIGNCCL_WORD_OP friend TwoWords operator~(TwoWords a) { return {~a.v}; }
+  SIGNCCL_WORD_OP friend TwoWords andNot(TwoWords a, TwoWords b) { return {a.v & ~b.v}; }
+
+  SIGNCCL_WORD_OP static TwoWords sequence(uint64_t zeroth, uint64_t step, uint64_t first) {
+    return {fill(zeroth).v + Vector{first * step, (first + 1) * step}};
+  }
+  SIGNCCL_WORD_OP friend TwoWords swapHalves(TwoWords a) {
+    const auto halves = reinterpret_cast<Halves>(a.v);
+    return {reinterpret_cast<Vector>(__builtin_shufflevector(halves, halves, 1, 0, 3, 2))};
+  }
+  SIGNCCL_WORD_OP friend TwoWords multiplyLow(TwoWords a, TwoWords b) {
+#if defined(__SSE2__)
+    // Of the portable multiplication GCC makes three of these.
+    return {reinterpret_cast<Vector>(_mm_mul_epu32(reinterpret_cast<__m128i>(a.v), reinterpret_cast<__m128i>(b.v)))};
+#else
+    const Vector low = fill(0xFFFF'FFFF).v;
+    return {(a.v & low) * (b.v & low)};
+#endif
+  }
 };
 
 /// Bit b of an 8-bit number -> bit 0 of byte b.
@@ -27,7 +60,7 @@ SIGNCCL_WORD_OP uint64_t spreadBits(uint64_t byte) {
 }
 
 struct Scalar {
-  using Vec = ScalarWord;
+  using Vec = TwoWords;
   static constexpr size_t kOutputAlignment = 1;
   static constexpr bool kCanStream = false;
   static void fence() {}

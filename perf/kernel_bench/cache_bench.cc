@@ -9,6 +9,7 @@
 
 #include "kernel_bench/buffer.h"
 #include "kernels/kernels.h"
+#include "kernels/random_ties.h"
 
 namespace signccl {
 namespace {
@@ -76,7 +77,7 @@ void benchCountAndDecide(benchmark::State& state, const Kernels* kernels) {
   for (int k = 0; k < kInputs; ++k) pointers.push_back(inputs.row(k));
   for (auto _ : state) {
     kernels->count(pointers.data(), kInputs, kRowWords, counts.planes());
-    kernels->decide(counts.view(), kInputs / 2 + 1, true, 0, kRowWords, votes.row(0), votes.row(1));
+    kernels->decide(counts.view(), kInputs / 2 + 1, true, sameTies(0), kRowWords, votes.row(0), votes.row(1));
     benchmark::ClobberMemory();
   }
   setRates(state, kRowWords * kWordBits, (kInputs + 2) * kRowBytes);
@@ -106,10 +107,21 @@ void benchDecide(benchmark::State& state, const Kernels* kernels, int nplanes) {
   Rows counts(nplanes, kRowWords), votes(2, kRowWords);
   const std::uint64_t threshold = (std::uint64_t{1} << nplanes) / 2 + 1;
   for (auto _ : state) {
-    kernels->decide(counts.view(), threshold, true, 0, kRowWords, votes.row(0), votes.row(1));
+    kernels->decide(counts.view(), threshold, true, sameTies(0), kRowWords, votes.row(0), votes.row(1));
     benchmark::ClobberMemory();
   }
   setRates(state, kRowWords * kWordBits, static_cast<std::size_t>(nplanes + 2) * kRowBytes);
+}
+
+/// As votes with the default tie rule are decided: one result plane.
+void benchDecideRandomTies(benchmark::State& state, const Kernels* kernels, int nplanes) {
+  Rows counts(nplanes, kRowWords), votes(1, kRowWords);
+  const std::uint64_t threshold = (std::uint64_t{1} << nplanes) / 2 + 1;
+  for (auto _ : state) {
+    kernels->decide(counts.view(), threshold, true, randomTies(0, 0), kRowWords, votes.row(0), nullptr);
+    benchmark::ClobberMemory();
+  }
+  setRates(state, kRowWords * kWordBits, static_cast<std::size_t>(nplanes + 1) * kRowBytes);
 }
 
 void benchRestoreTop(benchmark::State& state, const Kernels* kernels, int nplanes) {
@@ -173,6 +185,7 @@ void addCounters(const Kernels* kernels) {
     add("merge" + planes, kernels, benchMerge, kernels, nplanes);
     add("clamp" + planes, kernels, benchClamp, kernels, nplanes);
     add("decide" + planes, kernels, benchDecide, kernels, nplanes);
+    add("decide_random_ties" + planes, kernels, benchDecideRandomTies, kernels, nplanes);
     add("restore_top" + planes, kernels, benchRestoreTop, kernels, nplanes);
   }
 }

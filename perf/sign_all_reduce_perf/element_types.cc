@@ -50,8 +50,8 @@ const char* tieRuleName(signcclTieRule_t rule) {
       return "positive";
     case signcclTieNegative:
       return "negative";
-    case signcclTieAlternate:
-      return "alternate";
+    case signcclTieRandom:
+      return "random";
   }
   return "unknown";
 }

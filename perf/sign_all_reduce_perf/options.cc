@@ -117,7 +117,7 @@ struct Choices {
   Choice<signcclTieRule_t> tie{{{"zero", signcclTieZero},
                                 {"positive", signcclTiePositive},
                                 {"negative", signcclTieNegative},
-                                {"alternate", signcclTieAlternate}}};
+                                {"random", signcclTieRandom}}};
 };
 
 void addSize(CLI::App& app, const std::string& names, std::size_t& target, const std::string& description) {
@@ -197,7 +197,7 @@ void addOwnOptions(CLI::App& app, const Choices& choices, Options& options) {
                  "what it says of other numbers of ranks stays")
       ->check([](const std::string& text) { return text.empty() ? std::string("the file name is empty") : ""; });
   choices.zero.addTo(app, "--zero", options.zero_rule, "sign of zero (default binary)");
-  choices.tie.addTo(app, "--tie", options.tie_rule, "result of a tied vote (default alternate)");
+  choices.tie.addTo(app, "--tie", options.tie_rule, "result of a tied vote (default random)");
   addInt(app, "--kernel-threads", options.kernel_threads, CLI::Range(1, 1024),
          "threads that run kernels for a rank (default: the library's)");
   app.add_flag_function(

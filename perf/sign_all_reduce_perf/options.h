@@ -46,7 +46,7 @@ struct Options {
   std::string algorithm;    ///< empty: the library chooses
   std::string tuning_file;  ///< not empty: measures every algorithm, and writes the fastest ones there
   signcclZeroRule_t zero_rule = signcclZeroBinary;
-  signcclTieRule_t tie_rule = signcclTieAlternate;
+  signcclTieRule_t tie_rule = signcclTieRandom;
   int kernel_threads = 0;  ///< 0: the library's default
   CallForm form = CallForm::kBlocking;
   double min_bus_bandwidth = -1;  ///< GB/s, from SIGNCCL_TESTS_MIN_BW; negative: not checked

@@ -109,7 +109,20 @@ std::int8_t signOf(double x, signcclZeroRule_t rule) {
   return rule == signcclZeroBinary ? 1 : 0;
 }
 
-int voteOf(int sum, signcclTieRule_t rule, std::uint64_t parity) {
+/// The rule `random` of docs/semantics.md.
+bool tieIsPositive(std::uint64_t sequence, std::uint64_t index) {
+  std::uint64_t key = sequence + 0x9E3779B97F4A7C15;
+  key = (key ^ (key >> 30)) * 0xBF58476D1CE4E5B9;
+  key = (key ^ (key >> 27)) * 0x94D049BB133111EB;
+  key ^= key >> 31;
+  constexpr std::uint64_t kLow = 0xFFFFFFFF;
+  std::uint64_t bits = index / 64 * 0x9E3779B97F4A7C15 ^ key;
+  bits ^= std::rotl((bits & kLow) * (bits >> 32), 32);
+  bits ^= (bits & kLow) * 0xD2511F52;
+  return (bits >> (index % 64) & 1) != 0;
+}
+
+int voteOf(int sum, signcclTieRule_t rule, bool random_tie_is_positive) {
   if (sum != 0) return sum > 0 ? 1 : -1;
   switch (rule) {
     case signcclTieZero:
@@ -118,15 +131,15 @@ int voteOf(int sum, signcclTieRule_t rule, std::uint64_t parity) {
       return 1;
     case signcclTieNegative:
       return -1;
-    case signcclTieAlternate:
-      return parity == 0 ? 1 : -1;
+    case signcclTieRandom:
+      return random_tie_is_positive ? 1 : -1;
   }
   return 0;
 }
 
-std::uint64_t encodeResult(const CheckedCall& call, int sum, std::uint64_t parity) {
+std::uint64_t encodeResult(const CheckedCall& call, int sum, bool random_tie_is_positive) {
   const bool is_vote = call.op == SignOp::kVote;
-  const int number = is_vote ? voteOf(sum, call.tie_rule, parity) : sum;
+  const int number = is_vote ? voteOf(sum, call.tie_rule, random_tie_is_positive) : sum;
   if (call.recvtype == signcclBits) return number > 0 ? 1 : 0;
   const FloatFormat* format = floatFormat(call.recvtype);
   // Integers are stored in two's complement; countWrong looks at the width of the type.
@@ -173,7 +186,8 @@ struct Block {
 };
 
 std::uint64_t expectedElement(const Expected& expected, const Block& block, std::size_t i) {
-  const std::vector<std::uint64_t>& of_sum = expected[(block.first + i + block.sequence) % 2];
+  const bool is_positive = block.sums[i] == 0 && tieIsPositive(block.sequence, block.first + i);
+  const std::vector<std::uint64_t>& of_sum = expected[is_positive ? 1 : 0];
   const auto nranks = static_cast<std::ptrdiff_t>(of_sum.size() / 2);
   return of_sum[static_cast<std::size_t>(nranks + block.sums[i])];
 }
@@ -237,9 +251,9 @@ Reference::Reference(const CheckedCall& call) : call_(call), sign_of_kind_{} {
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
     sign_of_kind_[kind] = signOf(valueOfKind(call.sendtype, kind), call.zero_rule);
   }
-  for (const std::uint64_t parity : {0U, 1U}) {
+  for (const bool is_positive : {false, true}) {
     for (int sum = -call.nranks; sum <= call.nranks; ++sum) {
-      expected_[parity].push_back(encodeResult(call, sum, parity));
+      expected_[is_positive ? 1 : 0].push_back(encodeResult(call, sum, is_positive));
     }
   }
 }

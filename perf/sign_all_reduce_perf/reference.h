@@ -20,7 +20,7 @@ struct CheckedCall {
   signcclDataType_t sendtype = signcclFloat32;
   signcclDataType_t recvtype = signcclFloat32;
   signcclZeroRule_t zero_rule = signcclZeroBinary;
-  signcclTieRule_t tie_rule = signcclTieAlternate;
+  signcclTieRule_t tie_rule = signcclTieRandom;
   int nranks = 1;
   std::size_t count = 0;
   std::uint64_t sequence = 0;  ///< the call's number on its communicator
@@ -47,7 +47,7 @@ class Reference {
 
   CheckedCall call_;
   std::array<std::int8_t, 256> sign_of_kind_;
-  // expected_[parity][sum + nranks]: the bits of the result where element index plus sequence number has that parity.
+  // expected_[is_positive][sum + nranks]: the bits of the result; is_positive is what the rule `random` makes of a tie.
   std::array<std::vector<std::uint64_t>, 2> expected_;
 };
 

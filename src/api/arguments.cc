@@ -77,7 +77,7 @@ void checkAvgRecvType(ElementType type, int nranks) {
 }
 
 ExchangeRules checkRules(const CollectiveArguments& arguments) {
-  ExchangeRules rules{arguments.op, 1, TieRule::kAlternate};
+  ExchangeRules rules{arguments.op, 1, TieRule::kRandom};
   if (arguments.config == nullptr) return rules;
   const signcclSignConfig_t config = readVersioned(arguments.config, "config");
   switch (config.zeroRule) {
@@ -90,7 +90,7 @@ ExchangeRules checkRules(const CollectiveArguments& arguments) {
     default:
       refuse("config->zeroRule is " + std::to_string(config.zeroRule) + ", expected 0 (binary) or 1 (ternary)");
   }
-  TieRule tie = TieRule::kAlternate;
+  TieRule tie = TieRule::kRandom;
   switch (config.tieRule) {
     case signcclTieZero:
       tie = TieRule::kZero;
@@ -102,11 +102,11 @@ ExchangeRules checkRules(const CollectiveArguments& arguments) {
       tie = TieRule::kNegative;
       break;
     case SIGNCCL_CONFIG_UNDEF_INT:
-    case signcclTieAlternate:
+    case signcclTieRandom:
       break;
     default:
       refuse("config->tieRule is " + std::to_string(config.tieRule) +
-             ", expected 0 (zero), 1 (positive), 2 (negative) or 3 (alternate)");
+             ", expected 0 (zero), 1 (positive), 2 (negative) or 3 (random)");
   }
   if (arguments.op == SignOp::kVote) rules.tie = tie;
   return rules;

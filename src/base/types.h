@@ -18,7 +18,7 @@ inline constexpr int kMaxRanks = 32767;
 enum class SignOp : std::uint8_t { kVote, kAvg };
 
 /// What a vote gives where positive and negative signs balance. docs/semantics.md.
-enum class TieRule : std::uint8_t { kZero, kPositive, kNegative, kAlternate };
+enum class TieRule : std::uint8_t { kZero, kPositive, kNegative, kRandom };
 
 using Bytes = std::span<std::byte>;
 using ConstBytes = std::span<const std::byte>;

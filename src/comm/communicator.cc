@@ -43,7 +43,8 @@ Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& opti
     : options_(options),
       group_(std::move(group)),
       trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
-      planner_(group_->rank(), group_->topology(), costModel(*group_, options), options.algorithm, options.tuning),
+      chooser_(group_->rank(), group_->topology(), costModel(*group_, options), options.algorithm, options.tuning),
+      plans_(group_->rank(), group_->topology()),
       core_share_(group_->coreShare()),
       nthreads_(options.nthreads > 0 ? options.nthreads : core_share_.threadsPerRank()),
       engine_(std::make_unique<HostEngine>(*options.kernels, group_->makeTransport(),
@@ -220,8 +221,8 @@ void Communicator::begin(Operation& operation) {
   group_->begin(batch.exchange, operation.signature, is_empty);
   operation.announced = is_empty;
   if (is_empty) return;
-  const Algorithm algorithm = planner_.choose(batch.rules, batch.nwords);
-  engine_->start(planner_.plan(algorithm, batch.rules), batch);
+  const Algorithm algorithm = chooser_.choose(batch.rules, batch.nwords);
+  engine_->start(plans_.plan(algorithm, batch.rules), batch);
   last_algorithm_.store(static_cast<int>(algorithm), std::memory_order_relaxed);
 }
 

@@ -18,8 +18,9 @@
 #include "comm/group.h"
 #include "comm/operation.h"
 #include "comm/options.h"
-#include "comm/planner.h"
+#include "comm/plan_cache.h"
 #include "exec/engine.h"
+#include "tuning/algorithm_chooser.h"
 
 namespace signccl {
 
@@ -27,7 +28,7 @@ namespace signccl {
 struct ExchangeRules {
   SignOp op = SignOp::kVote;
   int votes_per_rank = 1;
-  TieRule tie = TieRule::kAlternate;  ///< of votes; kAlternate for averages, which have no ties
+  TieRule tie = TieRule::kRandom;  ///< of votes; kRandom for averages, which have no ties
 
   friend bool operator==(const ExchangeRules&, const ExchangeRules&) = default;
 };
@@ -127,12 +128,13 @@ class Communicator {
   const CommOptions options_;
   std::unique_ptr<Group> group_;
   std::unique_ptr<TraceBuffer> trace_;
-  Planner planner_;
+  AlgorithmChooser chooser_;
+  PlanCache plans_;
   const CoreShare core_share_;  ///< a rank with a core of its own need not yield while it waits
   const int nthreads_;          ///< that run kernels
   const std::unique_ptr<Engine> engine_;
 
-  std::mutex driver_;        ///< held by the thread that uses engine_ and planner_
+  std::mutex driver_;        ///< held by the thread that uses engine_, chooser_ and plans_
   bool abandoned_ = false;   ///< the engine was given up; driver only
   unsigned idle_looks_ = 0;  ///< driver only
 

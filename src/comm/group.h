@@ -14,8 +14,8 @@
 #include "base/failure.h"
 #include "control/shared_settings.h"
 #include "control/signature.h"
+#include "host/core_share.h"
 #include "schedule/cost.h"
-#include "topology/core_share.h"
 #include "topology/topology.h"
 #include "transport/transport.h"
 

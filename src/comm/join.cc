@@ -6,8 +6,8 @@
 #include "comm/loopback_group.h"
 #include "comm/process_group.h"
 #include "control/network_interface.h"
-#include "topology/core_share.h"
-#include "topology/host_identity.h"
+#include "host/core_share.h"
+#include "host/host_identity.h"
 
 namespace signccl {
 namespace {

@@ -11,10 +11,10 @@
 #include "base/trace.h"
 #include "comm/group.h"
 #include "comm/network_options.h"
-#include "comm/tuning_table.h"
 #include "kernels/kernels.h"
 #include "schedule/algorithm.h"
 #include "signccl/signccl.h"
+#include "tuning/tuning_table.h"
 
 namespace signccl {
 

@@ -11,7 +11,7 @@
 #include "control/control_thread.h"
 #include "control/failures.h"
 #include "control/wire.h"
-#include "topology/host_identity.h"
+#include "host/host_identity.h"
 
 namespace signccl {
 namespace {

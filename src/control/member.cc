@@ -11,8 +11,8 @@
 #include "control/failures.h"
 #include "control/hub.h"
 #include "control/wire.h"
+#include "host/host_identity.h"
 #include "signccl/version.h"
-#include "topology/host_identity.h"
 
 namespace signccl {
 namespace {

@@ -137,7 +137,7 @@ AnnounceMessage decodeAnnounce(std::string_view bytes) {
   message.exchange = reader.number<std::uint64_t>();
   signature.op = readEnum(reader, SignOp::kAvg);
   signature.votes_per_rank = reader.number<std::uint8_t>();
-  signature.tie = readEnum(reader, TieRule::kAlternate);
+  signature.tie = readEnum(reader, TieRule::kRandom);
   const std::uint32_t ncalls = reader.count(sizeof(std::uint64_t) + 2);
   constexpr auto kLastElementType = static_cast<ElementType>(kNumElementTypes - 1);
   for (std::uint32_t i = 0; i < ncalls; ++i) {

@@ -34,8 +34,8 @@ const char* tieRuleName(TieRule rule) {
       return "positive";
     case TieRule::kNegative:
       return "negative";
-    case TieRule::kAlternate:
-      return "alternate";
+    case TieRule::kRandom:
+      return "random";
   }
   return "unknown";
 }

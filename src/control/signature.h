@@ -23,7 +23,7 @@ struct CallSignature {
 struct ExchangeSignature {
   SignOp op = SignOp::kVote;
   int votes_per_rank = 1;
-  TieRule tie = TieRule::kAlternate;  ///< the same for every average
+  TieRule tie = TieRule::kRandom;  ///< the same for every average
   std::vector<CallSignature> calls;
 
   friend bool operator==(const ExchangeSignature&, const ExchangeSignature&) = default;
@@ -32,7 +32,7 @@ struct ExchangeSignature {
   [[nodiscard]] std::uint64_t digest() const;
 };
 
-/// Name as in the public header, for messages: "alternate".
+/// Name as in the public header, for messages: "random".
 const char* tieRuleName(TieRule rule);
 
 /// A sentence about how two signatures, which differ, differ, e.g. "count is 5 on rank 0 and 6 on rank 2".

@@ -29,7 +29,7 @@ struct Batch {
   std::uint64_t exchange = 0;
   std::uint64_t digest = 0;  ///< of what this rank takes the exchange to be; goes into the tags
   CountRules rules;
-  TieRule tie = TieRule::kAlternate;
+  TieRule tie = TieRule::kRandom;
   std::size_t nwords = 0;
   std::vector<Segment> segments;
 
@@ -41,7 +41,7 @@ struct Batch {
   /// Appends a segment; its word range is set here.
   void add(Segment segment) {
     segment.word_begin = nwords;
-    segment.nwords = segment.count / kWordBits + (segment.count % kWordBits != 0 ? 1 : 0);
+    segment.nwords = wordsFor(segment.count);
     nwords += segment.nwords;
     segments.push_back(segment);
   }

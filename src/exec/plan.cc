@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernels/word.h"
 
 namespace signccl {
 namespace {
@@ -122,7 +123,7 @@ class Compiler {
     SIGNCCL_ASSERT(step.slot.kind == SlotKind::kCounts && step.nsources > 0);
     Content content = counts_[static_cast<std::size_t>(step.chunk)];  // the same in every chunk of the run
     CountTarget target;
-    target.before_planes = planesForMax(content.max);
+    target.before_planes = planesFor(static_cast<std::uint64_t>(content.max));
     compiled.first_source = static_cast<std::int32_t>(plan_.sources.size());
     compiled.nsources = step.nsources;
     for (const Slot& slot : schedule_.sourcesOf(step)) {
@@ -131,15 +132,16 @@ class Compiler {
                                                           : inboxes_[static_cast<std::size_t>(slot.index)];
       SIGNCCL_ASSERT(added.ranks >= 1);
       const bool is_signs = added.ranks == 1;
-      plan_.sources.push_back({slot, is_signs ? plan_.rules.votes_per_rank : planesForMax(added.max), is_signs});
+      plan_.sources.push_back(
+          {slot, is_signs ? plan_.rules.votes_per_rank : planesFor(static_cast<std::uint64_t>(added.max)), is_signs});
       content.ranks += added.ranks;
       content.offset += added.offset;
       content.max += added.max;
     }
     SIGNCCL_ASSERT(content.ranks <= schedule_.nranks);
-    target.sum_planes = planesForMax(content.max);
+    target.sum_planes = planesFor(static_cast<std::uint64_t>(content.max));
     normalise(content, target);
-    target.planes = planesForMax(content.max);
+    target.planes = planesFor(static_cast<std::uint64_t>(content.max));
     for (int chunk = step.chunk; chunk < step.chunk + step.nchunks; ++chunk) {
       const auto index = static_cast<std::size_t>(chunk);
       counts_[index] = content;
@@ -170,7 +172,7 @@ class Compiler {
     DecideRule rule;
     rule.threshold = static_cast<std::uint64_t>(total / 2 + 1 - content.offset);
     rule.has_ties = total % 2 == 0;
-    rule.planes = planesForMax(content.max);
+    rule.planes = planesFor(static_cast<std::uint64_t>(content.max));
     compiled.planes = resultPlanes(plan_.rules);
     compiled.detail = static_cast<std::int32_t>(plan_.decide_rules.size());
     compiled.writes_result = true;

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/random_ties.h"
+
 namespace signccl {
 namespace {
-
-constexpr Word kEvenBits = 0x5555555555555555;
 
 /// Planes of a slot in memory; plane p begins at words + p * stride.
 struct SlotView {
@@ -171,23 +171,22 @@ void decideChunk(const StationContext& context, const Slice& slice, const PlanSt
   const DecideRule& rule = context.plan->decide_rules[static_cast<std::size_t>(step.detail)];
   const SlotView counts = view(context, slice, SlotKind::kCounts, step.run.first, words);
   const SlotView results = view(context, slice, SlotKind::kResult, step.run.first, words);
-  const auto decide = [&](std::size_t word, std::size_t nwords, Word tie_pattern) {
-    context.kernels->decide({counts.words + word, counts.stride, rule.planes}, rule.threshold, rule.has_ties,
-                            tie_pattern, nwords, results.plane(0) + word,
+  const auto decide = [&](std::size_t word, std::size_t nwords, TieBits ties) {
+    context.kernels->decide({counts.words + word, counts.stride, rule.planes}, rule.threshold, rule.has_ties, ties,
+                            nwords, results.plane(0) + word,
                             batch.rules.ternary_result ? results.plane(1) + word : nullptr);
   };
   switch (batch.tie) {
     case TieRule::kZero:
     case TieRule::kNegative:
-      return decide(0, words.size, 0);
+      return decide(0, words.size, sameTies(0));
     case TieRule::kPositive:
-      return decide(0, words.size, ~Word{0});
-    case TieRule::kAlternate:
+      return decide(0, words.size, sameTies(~Word{0}));
+    case TieRule::kRandom:
       break;
   }
   forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
-    const Word pattern = piece.segment.call % 2 == 0 ? kEvenBits : ~kEvenBits;
-    decide(piece.word, (piece.count + kWordBits - 1) / kWordBits, pattern);
+    decide(piece.word, wordsFor(piece.count), randomTies(piece.segment.call, piece.element / kWordBits));
   });
 }
 

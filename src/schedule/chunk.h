@@ -6,15 +6,6 @@
 
 namespace signccl {
 
-/// A word of a plane holds one bit of 64 elements.
-inline constexpr std::size_t kWordBytes = 8;
-inline constexpr std::size_t kElementsPerWord = 64;
-
-/// Words of a plane of `count` elements.
-constexpr std::size_t wordsFor(std::size_t count) {
-  return count / kElementsPerWord + (count % kElementsPerWord == 0 ? 0 : 1);
-}
-
 /// Consecutive chunks.
 struct ChunkRun {
   int first = 0;

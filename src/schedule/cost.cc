@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernels/word.h"
 #include "schedule/chunk.h"
 #include "schedule/knomial.h"
 #include "schedule/slices.h"
@@ -162,7 +163,7 @@ class Estimator {
   }
 
   static std::uint64_t bytesOf(const Burst& burst) {
-    return burst.words * kWordBytes * static_cast<std::uint64_t>(burst.planes);
+    return burst.words * sizeof(Word) * static_cast<std::uint64_t>(burst.planes);
   }
 
   /// Time of a burst, and what it sends.
@@ -256,7 +257,7 @@ class Estimator {
       planes = std::max(planes, up_and_down + elsewhere);
       total_.messages = std::max<std::int64_t>(total_.messages, 2 + children);
     }
-    total_.bytes = half * kWordBytes * static_cast<std::uint64_t>(planes);
+    total_.bytes = half * sizeof(Word) * static_cast<std::uint64_t>(planes);
   }
 
   Shape shape_;

@@ -1,5 +1,6 @@
 #include "schedule/traffic.h"
 
+#include "kernels/word.h"
 #include "schedule/chunk.h"
 
 namespace signccl {
@@ -11,7 +12,7 @@ Traffic trafficOf(const Schedule& schedule, const Topology& topology, const Coun
     ++traffic.steps;
     if (step.kind != StepKind::kSend && step.kind != StepKind::kRecv) continue;
     const std::size_t words = chunkRange(nwords, schedule.nchunks, ChunkRun{step.chunk, step.nchunks}).size;
-    const std::uint64_t bytes = words * kWordBytes * static_cast<std::uint64_t>(messagePlanes(rules, step.votes));
+    const std::uint64_t bytes = words * sizeof(Word) * static_cast<std::uint64_t>(messagePlanes(rules, step.votes));
     if (step.kind == StepKind::kRecv) {
       traffic.bytes_received += bytes;
       continue;

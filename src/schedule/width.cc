@@ -1,16 +1,11 @@
 #include "schedule/width.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "base/error.h"
+#include "kernels/word.h"
 
 namespace signccl {
-
-int planesForMax(std::int64_t max_value) {
-  SIGNCCL_ASSERT(max_value >= 0);
-  return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(max_value)));
-}
 
 CountRange messageRange(const CountRules& rules, int ranks) {
   SIGNCCL_ASSERT(ranks >= 1 && ranks <= rules.nranks);
@@ -23,7 +18,7 @@ CountRange messageRange(const CountRules& rules, int ranks) {
     range.high = std::min(counted, total / 2 + 1);
     range.low = std::max<std::int64_t>(0, (2 * counted - total + 1) / 2 - 1);
   }
-  range.planes = planesForMax(range.high - range.low);
+  range.planes = planesFor(static_cast<std::uint64_t>(range.high - range.low));
   return range;
 }
 
@@ -37,9 +32,9 @@ int resultPlanes(const CountRules& rules) {
   if (rules.op == SignOp::kVote) return rules.ternary_result ? 2 : 1;
   if (rules.nranks == 1) return fullPlanes(rules);  // nothing travels
   // The receiver knows its own votes, so one rank's votes fewer are unknown to it.
-  return planesForMax(std::int64_t{rules.nranks - 1} * rules.votes_per_rank);
+  return planesFor(static_cast<std::uint64_t>(rules.nranks - 1) * static_cast<std::uint64_t>(rules.votes_per_rank));
 }
 
-int fullPlanes(const CountRules& rules) { return planesForMax(rules.totalVotes()); }
+int fullPlanes(const CountRules& rules) { return planesFor(static_cast<std::uint64_t>(rules.totalVotes())); }
 
 }  // namespace signccl

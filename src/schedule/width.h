@@ -20,6 +20,8 @@ struct CountRules {
   bool ternary_result = false;  ///< vote only: ties come back as zeros (tie rule `zero` and ties are possible)
 
   [[nodiscard]] std::int64_t totalVotes() const { return std::int64_t{nranks} * votes_per_rank; }
+
+  friend bool operator==(const CountRules&, const CountRules&) = default;
 };
 
 /// Numbers from `low` to `high`, held as value - low in `planes` bit planes.
@@ -28,9 +30,6 @@ struct CountRange {
   std::int64_t high = 0;
   int planes = 0;
 };
-
-/// Planes that hold numbers from 0 to `max_value`, as planesFor() of kernels.h says, which schedules may not see.
-int planesForMax(std::int64_t max_value);
 
 /// Range of the counters in a message that holds the votes of `ranks` ranks, 1 < ranks < nranks.
 /// Avg: all counts. Vote: clamped, because a count that can no longer lose (or win) needs no more detail; exact in
@@ -45,7 +44,7 @@ int messagePlanes(const CountRules& rules, int votes);
 /// ceil(log2 nranks) binary, ceil(log2(2 nranks - 1)) ternary. Avg of one rank: fullPlanes, as nothing travels.
 int resultPlanes(const CountRules& rules);
 
-/// Planes of a complete count: planesForMax(totalVotes()).
+/// Planes of a complete count: planesFor(totalVotes()).
 int fullPlanes(const CountRules& rules);
 
 }  // namespace signccl

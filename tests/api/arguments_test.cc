@@ -100,7 +100,7 @@ TEST_F(Arguments, UnknownRulesAreRefused) {
   expectRefused(SignOp::kVote, "zeroRule is 2, expected 0 (binary) or 1 (ternary)");
   rules.zeroRule = signcclZeroBinary;
   rules.tieRule = -1;
-  expectRefused(SignOp::kVote, "tieRule is -1, expected 0 (zero), 1 (positive), 2 (negative) or 3 (alternate)");
+  expectRefused(SignOp::kVote, "tieRule is -1, expected 0 (zero), 1 (positive), 2 (negative) or 3 (random)");
 }
 
 TEST_F(Arguments, ConfigWithoutInitializerIsRefused) {

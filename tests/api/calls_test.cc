@@ -141,7 +141,7 @@ TEST(Group, TravelsAsOneExchangeAndGivesWhatSingleCallsGive) {
   };
   signcclCommStats_t single{};
   signcclCommStats_t grouped{};
-  // The tie rule alternates with the call: equal results show that calls in a group are counted one by one.
+  // Ties depend on the number of the call: equal results show that calls in a group are counted one by one.
   EXPECT_EQ(run(false, single), run(true, grouped));
   EXPECT_EQ(single.exchanges, 6U);
   EXPECT_EQ(grouped.exchanges, 1U);

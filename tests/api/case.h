@@ -18,7 +18,7 @@ struct Case {
   signcclDataType_t sendtype = signcclFloat32;
   signcclDataType_t recvtype = signcclFloat32;
   int zero = signcclZeroBinary;
-  int tie = signcclTieAlternate;
+  int tie = signcclTieRandom;
 
   [[nodiscard]] std::string name() const {
     return std::string(op == SignOp::kVote ? "vote" : "avg") + " sendtype " + std::to_string(sendtype) + " recvtype " +
@@ -57,7 +57,7 @@ inline TieRule tieRuleOf(int tie) {
     case signcclTieNegative:
       return TieRule::kNegative;
     default:
-      return TieRule::kAlternate;
+      return TieRule::kRandom;
   }
 }
 

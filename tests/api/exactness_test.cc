@@ -57,7 +57,7 @@ class KnownResults {
 std::vector<Case> allRules() {
   std::vector<Case> cases;
   for (const int zero : {signcclZeroBinary, signcclZeroTernary}) {
-    for (const int tie : {signcclTieZero, signcclTiePositive, signcclTieNegative, signcclTieAlternate}) {
+    for (const int tie : {signcclTieZero, signcclTiePositive, signcclTieNegative, signcclTieRandom}) {
       cases.push_back({SignOp::kVote, signcclFloat32, signcclFloat32, zero, tie});
     }
     cases.push_back({SignOp::kAvg, signcclFloat32, signcclFloat32, zero, signcclTieZero});

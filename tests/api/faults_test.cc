@@ -57,7 +57,7 @@ INSTANTIATE_TEST_SUITE_P(
                      "int8 on rank 2"},
         Disagreement{"ZeroRule", [](Case& c, std::size_t&) { c.zero = signcclZeroTernary; }, "binary on rank",
                      "ternary on rank 2"},
-        Disagreement{"TieRule", [](Case& c, std::size_t&) { c.tie = signcclTieZero; }, "alternate on rank",
+        Disagreement{"TieRule", [](Case& c, std::size_t&) { c.tie = signcclTieZero; }, "random on rank",
                      "zero on rank 2"},
         Disagreement{"Collective", [](Case& c, std::size_t&) { c.op = SignOp::kAvg; }, "AllReduceVote on rank",
                      "AllReduceAvg on rank 2"}),

@@ -18,7 +18,7 @@ namespace {
 using testing::HasSubstr;
 
 std::vector<Case> someCases() {
-  return {{SignOp::kVote, signcclFloat32, signcclFloat32, signcclZeroBinary, signcclTieAlternate},
+  return {{SignOp::kVote, signcclFloat32, signcclFloat32, signcclZeroBinary, signcclTieRandom},
           {SignOp::kVote, signcclBfloat16, signcclInt8, signcclZeroTernary, signcclTieZero},
           {SignOp::kVote, signcclInt8, signcclBits, signcclZeroBinary, signcclTiePositive},
           {SignOp::kAvg, signcclFloat32, signcclFloat16, signcclZeroBinary, signcclTieZero},

@@ -10,6 +10,7 @@
 #include "comm_ranks.h"
 #include "support/allocation_counter.h"
 #include "support/caught.h"
+#include "support/random_tie.h"
 #include "support/rank_threads.h"
 #include "support/sanitizers.h"
 #include "support/sign_reference.h"
@@ -35,13 +36,21 @@ TEST(CommunicatorTest, GroupOfOneRankNeedsNobody) {
   EXPECT_EQ(call.result(), (Signs{1, -1, 0}));
 }
 
-TEST(CommunicatorTest, EveryCallCountsForAlternatingTiesInGroupsToo) {
+/// The result of call `number` if all of its elements are tied.
+Signs tiesOf(std::uint64_t number, std::size_t count) {
+  Signs signs(count);
+  for (std::size_t i = 0; i < count; ++i) signs[i] = randomTieIsPositive(number, i) ? std::int8_t{1} : std::int8_t{-1};
+  return signs;
+}
+
+TEST(CommunicatorTest, EveryCallCountsForRandomTiesInGroupsToo) {
+  constexpr std::size_t kCount = 100;
   CommRanks ranks(2);
   runAsRanks(2, [&](Rank rank) {
-    const Signs own(3, rank == 0 ? std::int8_t{1} : std::int8_t{-1});
+    const Signs own(kCount, rank == 0 ? std::int8_t{1} : std::int8_t{-1});
     Call first(own);
     first.run(ranks[rank]);
-    EXPECT_EQ(first.result(), (Signs{1, -1, 1}));
+    EXPECT_EQ(first.result(), tiesOf(0, kCount));
 
     Call second(own);
     Call empty(Signs{});
@@ -49,12 +58,12 @@ TEST(CommunicatorTest, EveryCallCountsForAlternatingTiesInGroupsToo) {
     Segment group[] = {second.segment(), empty.segment(), fourth.segment()};
     for (Segment& segment : group) segment.call = ranks[rank].takeCallNumber();
     ranks[rank].wait(ranks[rank].submit({}, group, /*in_background=*/false, 1));
-    EXPECT_EQ(second.result(), (Signs{-1, 1, -1}));
-    EXPECT_EQ(fourth.result(), (Signs{-1, 1, -1}));
+    EXPECT_EQ(second.result(), tiesOf(1, kCount));
+    EXPECT_EQ(fourth.result(), tiesOf(3, kCount));
 
     Call fifth(own);
     fifth.run(ranks[rank]);
-    EXPECT_EQ(fifth.result(), (Signs{1, -1, 1}));
+    EXPECT_EQ(fifth.result(), tiesOf(4, kCount));
   });
 }
 
@@ -71,8 +80,7 @@ TEST(CommunicatorTest, BackgroundOperationsAreCarriedOutInTheOrderOfTheirCalls) 
   EXPECT_FALSE(endsIfDone(ranks[0], two)) << "rank 1 has called only one";
   zeroAgainstTheRest(1, 100).run(ranks[1]);
   while (!endsIfDone(ranks[0], two)) std::this_thread::yield();
-  EXPECT_EQ(second.result()[0], -1);
-  EXPECT_EQ(second.result()[1], 1);
+  EXPECT_EQ(second.result(), tiesOf(1, 100));
 }
 
 TEST(CommunicatorTest, WaitingForALaterOperationCarriesOutTheEarlierOnes) {
@@ -269,7 +277,7 @@ void runManyCalls(Communicator& comm, int ncalls) {
     const std::size_t count = common() % 3000;
     const ReferenceCall reference{.op = common() % 2 == 0 ? SignOp::kVote : SignOp::kAvg,
                                   .is_ternary = common() % 2 == 0,
-                                  .tie = TieRule::kAlternate,
+                                  .tie = TieRule::kRandom,
                                   .call = static_cast<std::uint64_t>(number),
                                   .count = count,
                                   .sendtype = ElementType::kInt8,

@@ -8,7 +8,7 @@ namespace {
 std::string differenceTo(const ExchangeSignature& other) {
   const ExchangeSignature base{.op = SignOp::kVote,
                                .votes_per_rank = 1,
-                               .tie = TieRule::kAlternate,
+                               .tie = TieRule::kRandom,
                                .calls = {{10, ElementType::kFloat32, ElementType::kBits}}};
   EXPECT_FALSE(base == other);
   return describeDifference(base, 0, other, 3);
@@ -26,7 +26,7 @@ TEST(SignatureTest, EveryDifferenceIsNamedWithBothRanksAndBothValues) {
   EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.votes_per_rank = 2; })),
             "the zero rule is binary on rank 0 and ternary on rank 3");
   EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.tie = TieRule::kZero; })),
-            "the tie rule is alternate on rank 0 and zero on rank 3");
+            "the tie rule is random on rank 0 and zero on rank 3");
   EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.calls[0].count = 11; })),
             "count is 10 on rank 0 and 11 on rank 3");
   EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.calls[0].sendtype = ElementType::kBFloat16; })),
@@ -57,7 +57,7 @@ TEST(SignatureTest, NamesAreThoseOfThePublicHeader) {
   const std::pair<TieRule, const char*> rules[] = {{TieRule::kZero, "zero"},
                                                    {TieRule::kPositive, "positive"},
                                                    {TieRule::kNegative, "negative"},
-                                                   {TieRule::kAlternate, "alternate"}};
+                                                   {TieRule::kRandom, "random"}};
   for (const auto& [rule, name] : rules) EXPECT_STREQ(tieRuleName(rule), name);
 }
 

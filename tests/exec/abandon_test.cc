@@ -12,7 +12,7 @@ namespace signccl {
 namespace {
 
 ExchangeShape voteOf(Algorithm algorithm, std::size_t count) {
-  return {algorithm, SignOp::kVote, false, TieRule::kAlternate, {{count}}};
+  return {algorithm, SignOp::kVote, false, TieRule::kRandom, {{count}}};
 }
 
 TEST(AwaitedPeersTest, NobodyIsAwaitedOutsideAnExchange) {

@@ -13,7 +13,7 @@
 namespace signccl {
 namespace {
 
-constexpr TieRule kTieRules[] = {TieRule::kZero, TieRule::kPositive, TieRule::kNegative, TieRule::kAlternate};
+constexpr TieRule kTieRules[] = {TieRule::kZero, TieRule::kPositive, TieRule::kNegative, TieRule::kRandom};
 
 /// The smallest slices that there are: 8 words, 512 elements.
 constexpr std::size_t kTinySlice = 64;
@@ -42,7 +42,7 @@ std::vector<ExchangeShape> shapesOf(Algorithm algorithm, const std::vector<CallS
   };
   for (const bool is_ternary : {false, true}) {
     for (const TieRule tie : kTieRules) add(SignOp::kVote, is_ternary, tie);
-    add(SignOp::kAvg, is_ternary, TieRule::kAlternate);
+    add(SignOp::kAvg, is_ternary, TieRule::kRandom);
   }
   return shapes;
 }
@@ -106,7 +106,7 @@ TEST_P(HostEngineTest, PoolsCountLargeSlicesUnderDelays) {
   Simulation simulation(topologiesFor(GetParam(), 3)[0], {.nthreads = 3, .slice_bytes = 1 << 15},
                         Faults{.seed = 3, .delay = 0.5});
   for (const SignOp op : {SignOp::kVote, SignOp::kAvg}) {
-    simulation.runInThreads({GetParam(), op, false, TieRule::kAlternate, {{600'000}}});
+    simulation.runInThreads({GetParam(), op, false, TieRule::kRandom, {{600'000}}});
     if (HasFatalFailure()) return;
   }
 }
@@ -155,9 +155,8 @@ INSTANTIATE_TEST_SUITE_P(Algorithms, HostEngineTest,
 TEST(HostEngineTypesTest, EveryPairOfTypesGivesTheReferenceResult) {
   Simulation simulation(Topology::singleNode(4), {.slice_bytes = kTinySlice});
   for (const bool is_ternary : {false, true}) {
-    for (const auto& [op, tie] :
-         {std::pair{SignOp::kVote, TieRule::kZero}, std::pair{SignOp::kVote, TieRule::kAlternate},
-          std::pair{SignOp::kAvg, TieRule::kAlternate}}) {
+    for (const auto& [op, tie] : {std::pair{SignOp::kVote, TieRule::kZero}, std::pair{SignOp::kVote, TieRule::kRandom},
+                                  std::pair{SignOp::kAvg, TieRule::kRandom}}) {
       for (const ElementType sendtype : sendTypes()) {
         for (const ElementType recvtype : recvTypes(op, tie)) {
           simulation.runInTurn({Algorithm::kDirect, op, is_ternary, tie, {{700, sendtype, recvtype}}});
@@ -174,7 +173,7 @@ TEST(HostEngineScratchTest, NothingIsAllocatedAfterWarmUp) {
     constexpr int kRanks = 3;
     const Topology topology = Topology::singleNode(kRanks);
     Simulation simulation(topology, {.nthreads = nthreads, .slice_bytes = 2048});
-    const ExchangeShape shape{Algorithm::kRing, SignOp::kAvg, false, TieRule::kAlternate, {{50'000}, {1'000}}};
+    const ExchangeShape shape{Algorithm::kRing, SignOp::kAvg, false, TieRule::kRandom, {{50'000}, {1'000}}};
     simulation.runInTurn(shape);
     for (int round = 0; round < 50; ++round) simulation.repeat();
     const std::size_t scratch = simulation.at(0).engine().counters().scratch_bytes;
@@ -194,7 +193,7 @@ TEST(HostEngineScratchTest, NothingIsAllocatedAfterWarmUp) {
 TEST(HostEngineScratchTest, ScratchGrowsWithTheSliceAndNotWithTheVector) {
   Simulation simulation(Topology::singleNode(2), {.slice_bytes = kTinySlice});
   const auto scratch_after = [&](std::size_t count) {
-    simulation.runInTurn({Algorithm::kDirect, SignOp::kVote, false, TieRule::kAlternate, {{count}}});
+    simulation.runInTurn({Algorithm::kDirect, SignOp::kVote, false, TieRule::kRandom, {{count}}});
     return simulation.at(0).engine().counters().scratch_bytes;
   };
   EXPECT_GT(scratch_after(1), 0U);
@@ -204,7 +203,7 @@ TEST(HostEngineScratchTest, ScratchGrowsWithTheSliceAndNotWithTheVector) {
 
 TEST(HostEngineScratchTest, EngineMayBeDestroyedAsSoonAsItIsFinished) {
   // Its workers may then still be on their way out of a job.
-  const ExchangeShape shape{Algorithm::kDirect, SignOp::kVote, false, TieRule::kAlternate, {{20'000}}};
+  const ExchangeShape shape{Algorithm::kDirect, SignOp::kVote, false, TieRule::kRandom, {{20'000}}};
   for (int round = 0; round < (kSanitized ? 50 : 200); ++round) {
     Simulation simulation(Topology::singleNode(1), {.nthreads = 3, .slice_bytes = 1024});
     simulation.runInTurn(shape);

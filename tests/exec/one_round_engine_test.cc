@@ -41,7 +41,7 @@ TEST(OneRoundEngineTest, RanksWithLanesAndWithoutUnderstandEachOther) {
     for (const std::size_t count : std::initializer_list<std::size_t>{1, 64, 65, 5'000, 60'000}) {
       for (const bool is_ternary : {false, true}) {
         for (const SignOp op : {SignOp::kVote, SignOp::kAvg}) {
-          const TieRule tie = op == SignOp::kVote ? TieRule::kZero : TieRule::kAlternate;
+          const TieRule tie = op == SignOp::kVote ? TieRule::kZero : TieRule::kRandom;
           simulation.runInTurn({Algorithm::kOneShot, op, is_ternary, tie, {{count}, {3}}});
           if (HasFatalFailure()) return;
         }
@@ -52,7 +52,7 @@ TEST(OneRoundEngineTest, RanksWithLanesAndWithoutUnderstandEachOther) {
 
 TEST(OneRoundEngineTest, SilentRanksAreAwaitedUntilTheExchangeIsAbandoned) {
   Simulation simulation(Topology::singleNode(4), {});
-  const ExchangeShape shape{Algorithm::kOneShot, SignOp::kVote, false, TieRule::kAlternate, {{100}}};
+  const ExchangeShape shape{Algorithm::kOneShot, SignOp::kVote, false, TieRule::kRandom, {{100}}};
   for (const Rank rank : {0, 2}) simulation.start(rank, shape);
   simulation.settle({0, 2});
   for (const Rank rank : {0, 2}) {
@@ -67,7 +67,7 @@ TEST(OneRoundEngineTest, SilentRanksAreAwaitedUntilTheExchangeIsAbandoned) {
 TEST(OneRoundEngineTest, RankThatYetHasToTakeAMessageIsAwaited) {
   // A loopback transport lends messages, so a send is complete when its receiver has counted it.
   Simulation simulation(Topology::singleNode(2), {}, Faults{.drops = [](Rank peer, Tag /*tag*/) { return peer == 0; }});
-  const ExchangeShape shape{Algorithm::kOneShot, SignOp::kVote, false, TieRule::kAlternate, {{100}}};
+  const ExchangeShape shape{Algorithm::kOneShot, SignOp::kVote, false, TieRule::kRandom, {{100}}};
   for (const Rank rank : {0, 1}) simulation.start(rank, shape);
   simulation.settle({0, 1});
   EXPECT_EQ(simulation.at(0).engine().awaitedPeers(), std::vector<Rank>{1}) << "whose message was lost";
@@ -77,7 +77,7 @@ TEST(OneRoundEngineTest, RankThatYetHasToTakeAMessageIsAwaited) {
 TEST(OneRoundEngineTest, NothingIsAllocatedAfterWarmUp) {
   if (kSanitized) GTEST_SKIP() << "sanitizers allocate";
   Simulation simulation(Topology::singleNode(3), {});
-  simulation.runInTurn({Algorithm::kOneShot, SignOp::kVote, false, TieRule::kAlternate, {{100}}});
+  simulation.runInTurn({Algorithm::kOneShot, SignOp::kVote, false, TieRule::kRandom, {{100}}});
   for (int round = 0; round < 5; ++round) simulation.repeat();
   const std::size_t before = allocationCount();
   for (int round = 0; round < 20; ++round) simulation.repeat();

@@ -31,13 +31,6 @@ bool contains(const std::vector<std::int32_t>& steps, int number) {
   return std::ranges::find(steps, number) != steps.end();
 }
 
-TEST(PlanTest, SchedulesAndKernelsAgreeOnTheWidthOfANumber) {
-  constexpr std::int64_t kMost = 2 * std::int64_t{kMaxCountInputs};
-  for (std::int64_t max_value = 0; max_value <= kMost; ++max_value) {
-    ASSERT_EQ(planesForMax(max_value), planesFor(static_cast<std::uint64_t>(max_value))) << max_value;
-  }
-}
-
 TEST(PlanTest, ReceiveIntoAnInboxWaitsForThoseThatReadWhatWasThere) {
   ScheduleBuilder builder(0, 3, 1);
   builder.recvVotes(1, kWhole, 1, 0);

@@ -31,7 +31,7 @@ struct ExchangeShape {
   Algorithm algorithm = Algorithm::kDirect;
   SignOp op = SignOp::kVote;
   bool is_ternary = false;
-  TieRule tie = TieRule::kAlternate;
+  TieRule tie = TieRule::kRandom;
   std::vector<CallShape> calls;
 };
 std::ostream& operator<<(std::ostream& stream, const ExchangeShape& shape);

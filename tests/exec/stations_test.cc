@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "schedule/algorithm.h"
+#include "support/random_tie.h"
 
 namespace signccl {
 namespace {
@@ -116,17 +117,17 @@ TEST(StationsTest, CountAddsTheOwnSignsAndThoseInTheInbox) {
   EXPECT_EQ(bench.plane(SlotKind::kCounts, 0, slice)[2], 7U);
 }
 
-TEST(StationsTest, AlternatingTiesFollowTheNumberOfEachCall) {
+TEST(StationsTest, RandomTiesFollowTheCallAndTheWordInItsOwnBuffer) {
   TwoCalls calls;
   Bench bench(Algorithm::kOneShot, kVoteOfTwo, calls.batch(), 1);
-  bench.batch().tie = TieRule::kAlternate;
+  bench.batch().tie = TieRule::kRandom;
   const Slice slice = bench.slice(0);
   for (int word = 0; word < 3; ++word) bench.plane(SlotKind::kCounts, 0, slice)[word] = ~Word{0};  // one of two votes
   decideChunk(bench.context(), slice, bench.firstStep(StepKind::kDecide));
   const Word* results = bench.plane(SlotKind::kResult, 0, slice);
-  EXPECT_EQ(results[0], 0x5555555555555555U);
-  EXPECT_EQ(results[1], 0x5555555555555555U);
-  EXPECT_EQ(results[2], 0xAAAAAAAAAAAAAAAAU) << "call number 1";
+  EXPECT_EQ(results[0], tieWordOf(0, 0));
+  EXPECT_EQ(results[1], tieWordOf(0, 1));
+  EXPECT_EQ(results[2], tieWordOf(1, 0)) << "the first word of call number 1";
 }
 
 TEST(StationsTest, SliceDecodesItsElementsAndNoOthers) {

@@ -49,7 +49,7 @@ void tryConfigFile(std::string_view text) {
   mustHold(file >= 0 && ftruncate(file, 0) == 0, "there is a file");
   mustHold(pwrite(file, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()), "the file is written");
   const Settings settings = Settings::load(path);
-  constexpr std::string_view kAllowed[] = {"zero", "alternate"};
+  constexpr std::string_view kAllowed[] = {"zero", "random"};
   for (const Settings::Entry& entry : settings.entries()) {
     const auto value = settings.text(entry.name);
     mustHold(value.value_or("") == entry.value, "a setting has one value");
@@ -57,7 +57,7 @@ void tryConfigFile(std::string_view text) {
       const std::int64_t number = settings.integer(entry.name, 5, 1, 100);
       mustHold(number >= 1 && number <= 100, "an integer is in its range");
       const std::string choice = settings.choice(entry.name, kAllowed, "zero");
-      mustHold(choice == "zero" || choice == "alternate", "a choice is one of those allowed");
+      mustHold(choice == "zero" || choice == "random", "a choice is one of those allowed");
     } catch (const Error& error) {
       mustHold(error.code() == signcclInvalidUsage, "a bad value is the fault of the user");
     }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include "kernels/random_ties.h"
 #include "kernels_test_support.h"
 
 namespace signccl {
@@ -97,7 +98,8 @@ TEST_P(BoundsTest, KernelsOnPlanesStayInside) {
       }
       kernels().merge(counts, counts, nwords, result);
       kernels().clamp(counts, 1, 6, nwords, result);
-      kernels().decide(counts, 4, true, 0, nwords, single.words(), out.words());
+      kernels().decide(counts, 4, true, sameTies(0), nwords, single.words(), out.words());
+      kernels().decide(counts, 4, true, randomTies(1, 1), nwords, single.words(), nullptr);
       kernels().restoreTop(counts, in.words(), in.words(), nwords, single.words());
     }
   }

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/random_ties.h"
 #include "kernels_test_support.h"
 #include "test_buffer.h"
 
@@ -140,19 +141,20 @@ struct Decision {
   int nplanes = 0;
   uint64_t threshold = 0;
   bool has_ties = false;
-  Word tie_pattern = 0;
+  TieBits ties = sameTies(0);
 };
 
 class DecideTest : public KernelsTest {
  protected:
   static testing::Message describe(const Decision& d, size_t nwords) {
     return testing::Message() << d.nplanes << " planes, threshold " << d.threshold << ", ties " << d.has_ties
-                              << ", pattern " << d.tie_pattern << ", " << nwords << " words";
+                              << (d.ties.is_random ? ", key " : ", tie bits ") << d.ties.word_or_key << ", first word "
+                              << d.ties.first_word << ", " << nwords << " words";
   }
 
   static void decide(const Kernels& instance, const Decision& d, const TestPlanes& counts, size_t nwords,
                      Word* positive, Word* nonnegative) {
-    instance.decide(counts.view(d.nplanes), d.threshold, d.has_ties, d.tie_pattern, nwords, positive, nonnegative);
+    instance.decide(counts.view(d.nplanes), d.threshold, d.has_ties, d.ties, nwords, positive, nonnegative);
   }
 
   void expectEqualToReference(const Decision& d, size_t nwords) {
@@ -178,9 +180,9 @@ TEST_P(DecideTest, EqualsTheReferenceForEveryNumberOfPlanesAndCornerThresholds) 
     std::vector<uint64_t> thresholds = cornersOf(nplanes);
     thresholds.insert(thresholds.end(), {uint64_t{1} << 40, kEveryBit});
     for (const uint64_t threshold : thresholds) {
-      for (const Word pattern : {Word{0}, ~Word{0}, Word{0x5555555555555555}, Word{0xAAAAAAAAAAAAAAAA}}) {
+      for (const TieBits ties : {sameTies(0), sameTies(~Word{0}), sameTies(0xAAAAAAAAAAAAAAAA), randomTies(3, 5)}) {
         for (const bool has_ties : {false, true}) {
-          ASSERT_NO_FATAL_FAILURE(expectEqualToReference({nplanes, threshold, has_ties, pattern}, kAllPathsWords));
+          ASSERT_NO_FATAL_FAILURE(expectEqualToReference({nplanes, threshold, has_ties, ties}, kAllPathsWords));
         }
       }
     }
@@ -189,13 +191,14 @@ TEST_P(DecideTest, EqualsTheReferenceForEveryNumberOfPlanesAndCornerThresholds) 
 
 TEST_P(DecideTest, EqualsTheReferenceForEveryThresholdOfFivePlanes) {
   for (uint64_t threshold = 0; threshold <= 34; ++threshold) {
-    ASSERT_NO_FATAL_FAILURE(expectEqualToReference({5, threshold, true, 0x5555555555555555}, 11));
+    ASSERT_NO_FATAL_FAILURE(expectEqualToReference({5, threshold, true, sameTies(0x5555555555555555)}, 11));
   }
 }
 
 TEST_P(DecideTest, EqualsTheReferenceForEveryNumberOfWords) {
   for (const size_t nwords : wordGrid()) {
-    ASSERT_NO_FATAL_FAILURE(expectEqualToReference({4, 9, true, 0xAAAAAAAAAAAAAAAA}, nwords));
+    ASSERT_NO_FATAL_FAILURE(expectEqualToReference({4, 9, true, sameTies(0xAAAAAAAAAAAAAAAA)}, nwords));
+    ASSERT_NO_FATAL_FAILURE(expectEqualToReference({4, 9, true, randomTies(nwords, 7 * nwords)}, nwords));
   }
 }
 

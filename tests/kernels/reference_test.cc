@@ -153,17 +153,17 @@ TEST(ReferenceTest, DecideSplitsCountsAtTheThreshold) {
   const std::vector<Word> counts = planesOf({0, 1, 2, 3, 2}, 2);  // elements 2 and 4 are ties
   Word positive = 0;
   Word nonnegative = 0;
-  reference().decide({counts.data(), 1, 2}, 3, true, 0b01010, 1, &positive, &nonnegative);
+  reference().decide({counts.data(), 1, 2}, 3, true, sameTies(0b01010), 1, &positive, &nonnegative);
   EXPECT_EQ(bitsOf(positive, 5), "00010");
   EXPECT_EQ(bitsOf(nonnegative, 5), "00111");
-  reference().decide({counts.data(), 1, 2}, 3, true, 0b10000, 1, &positive, &nonnegative);
+  reference().decide({counts.data(), 1, 2}, 3, true, sameTies(0b10000), 1, &positive, &nonnegative);
   EXPECT_EQ(bitsOf(positive, 5), "00011");
-  reference().decide({counts.data(), 1, 2}, 3, false, ~Word{0}, 1, &positive, &nonnegative);
+  reference().decide({counts.data(), 1, 2}, 3, false, sameTies(~Word{0}), 1, &positive, &nonnegative);
   EXPECT_EQ(bitsOf(positive, 5), "00010");
   EXPECT_EQ(bitsOf(nonnegative, 5), "00010");
-  reference().decide({counts.data(), 1, 2}, 0, true, 0, 1, &positive, &nonnegative);
+  reference().decide({counts.data(), 1, 2}, 0, true, sameTies(0), 1, &positive, &nonnegative);
   EXPECT_EQ(bitsOf(positive, 5), "11111");
-  reference().decide({counts.data(), 1, 2}, 4, false, 0, 1, &positive, nullptr);
+  reference().decide({counts.data(), 1, 2}, 4, false, sameTies(0), 1, &positive, nullptr);
   EXPECT_EQ(bitsOf(positive, 5), "00000");
 }
 

@@ -57,7 +57,8 @@ TEST_P(VotePropertyTest, TernaryVotesAreTheSignOfTheSum) {
     const Ranks ranks = makeRanks(nranks, true);
     const TestPlanes counts = countOf(ranks.positive_and_nonnegative);
     TestPlanes vote(2, kWords);
-    kernels().decide(counts.view(), static_cast<uint64_t>(nranks) + 1, true, 0, kWords, vote.plane(0), vote.plane(1));
+    kernels().decide(counts.view(), static_cast<uint64_t>(nranks) + 1, true, sameTies(0), kWords, vote.plane(0),
+                     vote.plane(1));
     std::vector<int8_t> result(kCount);
     kernels().decodeVote(ElementType::kInt8, vote.plane(0), vote.plane(1), kCount, result.data(), Store::kCached);
     for (size_t e = 0; e < kCount; ++e) {
@@ -67,14 +68,14 @@ TEST_P(VotePropertyTest, TernaryVotesAreTheSignOfTheSum) {
   }
 }
 
-TEST_P(VotePropertyTest, BinaryVotesAreTheSignOfTheSumWithAlternatingTies) {
+TEST_P(VotePropertyTest, BinaryVotesAreTheSignOfTheSumAndTiesFollowTheirBits) {
   constexpr Word kEvenElements = 0x5555555555555555;
   for (const int nranks : kRanks) {
     const Ranks ranks = makeRanks(nranks, false);
     const TestPlanes counts = countOf(ranks.nonnegative);
     const auto threshold = static_cast<uint64_t>(nranks) / 2 + 1;
     std::vector<Word> vote(kWords);
-    kernels().decide(counts.view(), threshold, nranks % 2 == 0, kEvenElements, kWords, vote.data(), nullptr);
+    kernels().decide(counts.view(), threshold, nranks % 2 == 0, sameTies(kEvenElements), kWords, vote.data(), nullptr);
     for (size_t e = 0; e < kCount; ++e) {
       const int sum = ranks.sums[e];
       const bool expected = sum != 0 ? sum > 0 : e % 2 == 0;

@@ -29,8 +29,8 @@ TEST(ElementTypesTest, SizesOfOtherTypesAreWholeElements) {
 }
 
 TEST(ElementTypesTest, AMeanDoesNotFitInBits) {
-  EXPECT_FALSE(whyNotRecvType(SignOp::kAvg, signcclBits, signcclTieAlternate, 2).empty());
-  EXPECT_EQ(defaultRecvType(SignOp::kAvg, signcclBits, signcclTieAlternate, 2), signcclFloat32);
+  EXPECT_FALSE(whyNotRecvType(SignOp::kAvg, signcclBits, signcclTieRandom, 2).empty());
+  EXPECT_EQ(defaultRecvType(SignOp::kAvg, signcclBits, signcclTieRandom, 2), signcclFloat32);
 }
 
 TEST(ElementTypesTest, AVoteWithZeroTiesDoesNotFitInBits) {
@@ -40,9 +40,9 @@ TEST(ElementTypesTest, AVoteWithZeroTiesDoesNotFitInBits) {
 }
 
 TEST(ElementTypesTest, SumsOfMoreThan127RanksDoNotFitInInt8) {
-  EXPECT_TRUE(whyNotRecvType(SignOp::kAvg, signcclInt8, signcclTieAlternate, 127).empty());
-  EXPECT_FALSE(whyNotRecvType(SignOp::kAvg, signcclInt8, signcclTieAlternate, 128).empty());
-  EXPECT_EQ(defaultRecvType(SignOp::kAvg, signcclInt8, signcclTieAlternate, 128), signcclInt16);
+  EXPECT_TRUE(whyNotRecvType(SignOp::kAvg, signcclInt8, signcclTieRandom, 127).empty());
+  EXPECT_FALSE(whyNotRecvType(SignOp::kAvg, signcclInt8, signcclTieRandom, 128).empty());
+  EXPECT_EQ(defaultRecvType(SignOp::kAvg, signcclInt8, signcclTieRandom, 128), signcclInt16);
 }
 
 }  // namespace

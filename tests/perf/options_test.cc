@@ -154,7 +154,7 @@ TEST(OptionsTest, RefusalsNameTheValueAndWhatIsAllowed) {
       {{"-o", "avg", "-t", "200", "--recvtype", "int8"}, {"--recvtype", "int8", "127"}},
       {{"--algo", "butterfly"}, {"--algo", "butterfly", "direct"}},
       {{"--zero", "none"}, {"--zero", "none", "binary|ternary"}},
-      {{"--tie", "random"}, {"--tie", "random", "alternate"}},
+      {{"--tie", "sometimes"}, {"--tie", "sometimes", "random"}},
       {{"--kernel-threads", "0"}, {"--kernel-threads", "0", "1"}},
       {{"-g", "2"}, {"--ngpus", "'2'", "-t"}},
       {{"-z", "1"}, {"--blocking", "'1'", "--async"}},

@@ -61,7 +61,7 @@ TEST(SignAllReducePerfTest, EveryTypeAndOperationIsRight) {
 
 TEST(SignAllReducePerfTest, EveryZeroAndTieRuleIsRight) {
   for (const char* zero : {"binary", "ternary"}) {
-    for (const char* tie : {"zero", "positive", "negative", "alternate"}) {
+    for (const char* tie : {"zero", "positive", "negative", "random"}) {
       SCOPED_TRACE(std::string(zero) + " " + tie);
       expectNothingWrong(runForJson(smallWith({"-t", "4", "-d", "all", "-o", "all", "--zero", zero, "--tie", tie})),
                          kOperations * kTypes * kSmallSizes);

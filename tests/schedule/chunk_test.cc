@@ -43,13 +43,5 @@ TEST(ChunkTest, HugeVectorsDoNotOverflow) {
   EXPECT_NEAR(static_cast<double>(last.size), static_cast<double>(kHuge) / kChunks, 2048.0);
 }
 
-TEST(ChunkTest, WordsForRoundsUp) {
-  EXPECT_EQ(wordsFor(0), 0U);
-  EXPECT_EQ(wordsFor(1), 1U);
-  EXPECT_EQ(wordsFor(64), 1U);
-  EXPECT_EQ(wordsFor(65), 2U);
-  EXPECT_EQ(wordsFor(std::numeric_limits<std::size_t>::max()), (std::numeric_limits<std::size_t>::max() >> 6) + 1);
-}
-
 }  // namespace
 }  // namespace signccl

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "build_all.h"
+#include "kernels/word.h"
 #include "schedule/chunk.h"
 #include "schedule/slices.h"
 #include "schedule/traffic.h"
@@ -33,7 +34,7 @@ std::vector<CountRules> rulesOf(int nranks) {
 
 void expectExact(Algorithm algorithm, const Topology& topology) {
   const auto nranks = static_cast<std::size_t>(topology.nranks());
-  const std::size_t count = kElementsPerWord * nranks * 6;
+  const std::size_t count = kWordBits * nranks * 6;
   for (const CountRules& rules : rulesOf(topology.nranks())) {
     const Traffic actual = busiest(algorithm, topology, rules, count);
     const CostEstimate estimated = estimate(algorithm, topology, rules, count, {});
@@ -60,7 +61,7 @@ TEST(CostTest, MessagesAndBytesAreThoseOfTheScheduleWhereChunksAreEqual) {
 
 TEST(CostTest, BytesAreWithinAFifthOfTheScheduleWherePartsAreUnequal) {
   for (int nranks = 2; nranks <= 128; ++nranks) {
-    const std::size_t count = kElementsPerWord * static_cast<std::size_t>(nranks) * 56;
+    const std::size_t count = kWordBits * static_cast<std::size_t>(nranks) * 56;
     for (const CountRules& rules : rulesOf(nranks)) {
       for (const Topology& topology : {Topology::singleNode(nranks), Topology::uniform(nranks, 7)}) {
         for (const Algorithm algorithm : {Algorithm::kKnomial, Algorithm::kHierarchical}) {
@@ -75,7 +76,7 @@ TEST(CostTest, BytesAreWithinAFifthOfTheScheduleWherePartsAreUnequal) {
 
 constexpr CountRules kVoteOf4{SignOp::kVote, 4, 1, false};
 constexpr std::size_t kWords = 1000;
-constexpr std::size_t kCount = kWords * kElementsPerWord;
+constexpr std::size_t kCount = kWords * kWordBits;
 
 TEST(CostTest, LatencyIsPaidPerPhaseAndMessagesPerPeer) {
   const CostModel model{{10, 1, 0}, {}, 0};
@@ -112,7 +113,7 @@ TEST(CostTest, OfFewWordsOnlySomeRanksHaveAChunk) {
   CostModel model{{0, 1, 0, 0}, {}, 0};
   const Topology topology = Topology::singleNode(4);
   const auto us = [&](std::size_t nwords) {
-    return estimate(Algorithm::kDirect, topology, kVoteOf4, nwords * kElementsPerWord, model).time_us;
+    return estimate(Algorithm::kDirect, topology, kVoteOf4, nwords * kWordBits, model).time_us;
   };
   // One owner gets three messages, which is half of what getting and sending three takes, and sends three.
   EXPECT_DOUBLE_EQ(us(1), 3);
@@ -124,7 +125,7 @@ TEST(CostTest, OfFewWordsOnlySomeRanksHaveAChunk) {
 
 TEST(CostTest, EverySliceHasMessagesAndTheyOverlapWithTheLink) {
   constexpr std::size_t kWordsOfFourSlices = std::size_t{4} * 16 * 1024;
-  constexpr std::size_t kLarge = kWordsOfFourSlices * kElementsPerWord;
+  constexpr std::size_t kLarge = kWordsOfFourSlices * kWordBits;
   ASSERT_EQ(sliceCount(kWordsOfFourSlices, 0, kVoteOf4), 4U);
   const Topology topology = Topology::singleNode(4);
   CostModel model{{0, 1, 0, 0}, {}, 0};

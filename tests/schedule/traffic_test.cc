@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "build_all.h"
+#include "kernels/word.h"
 #include "schedule/chunk.h"
 
 namespace signccl {
@@ -18,9 +19,7 @@ constexpr CountRules ternaryVote(int nranks) { return {SignOp::kVote, nranks, 2,
 constexpr CountRules ternaryAvg(int nranks) { return {SignOp::kAvg, nranks, 2, false}; }
 
 /// Elements that every algorithm cuts into equal chunks for these topologies.
-std::size_t evenCount(const Topology& topology) {
-  return kElementsPerWord * static_cast<std::size_t>(topology.nranks()) * 4;
-}
+std::size_t evenCount(const Topology& topology) { return kWordBits * static_cast<std::size_t>(topology.nranks()) * 4; }
 
 /// Bits sent per element by the busiest rank, in units of 1 / nranks, where they are whole numbers.
 std::uint64_t busiestRank(Algorithm algorithm, const Topology& topology, const CountRules& rules) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "support/float_format.h"
+#include "support/random_tie.h"
 
 namespace signccl {
 namespace {
@@ -46,8 +47,8 @@ int voteOf(const ReferenceCall& call, std::size_t index, std::int64_t sum) {
       return 1;
     case TieRule::kNegative:
       return -1;
-    case TieRule::kAlternate:
-      return (index + call.call) % 2 == 0 ? 1 : -1;
+    case TieRule::kRandom:
+      return randomTieIsPositive(call.call, index) ? 1 : -1;
   }
   throwInternal("unknown tie rule", __FILE__, __LINE__);
 }

@@ -15,10 +15,10 @@ namespace signccl {
 /// One call of a collective.
 struct ReferenceCall {
   SignOp op = SignOp::kVote;
-  bool is_ternary = false;            ///< zeros and NaNs abstain
-  TieRule tie = TieRule::kAlternate;  ///< votes only
-  std::uint64_t call = 0;             ///< number of the call in its communicator
-  std::size_t count = 0;              ///< elements
+  bool is_ternary = false;         ///< zeros and NaNs abstain
+  TieRule tie = TieRule::kRandom;  ///< votes only
+  std::uint64_t call = 0;          ///< number of the call in its communicator
+  std::size_t count = 0;           ///< elements
   ElementType sendtype = ElementType::kFloat32;
   ElementType recvtype = ElementType::kFloat32;
 };

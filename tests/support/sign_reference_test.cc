@@ -50,8 +50,8 @@ TEST(SignReferenceTest, TiesFollowTheRule) {
   EXPECT_EQ(with(TieRule::kZero, 0), (std::vector<float>{0, 0, 1}));
   EXPECT_EQ(with(TieRule::kPositive, 0), (std::vector<float>{1, 1, 1}));
   EXPECT_EQ(with(TieRule::kNegative, 0), (std::vector<float>{-1, -1, 1}));
-  EXPECT_EQ(with(TieRule::kAlternate, 0), (std::vector<float>{1, -1, 1}));
-  EXPECT_EQ(with(TieRule::kAlternate, 1), (std::vector<float>{-1, 1, 1}));
+  EXPECT_EQ(with(TieRule::kRandom, 0), (std::vector<float>{-1, 1, 1}));
+  EXPECT_EQ(with(TieRule::kRandom, 1), (std::vector<float>{1, 1, 1}));
 }
 
 TEST(SignReferenceTest, BitsArePackedWithPaddingZero) {

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/random_tie.h"
+
 namespace digits {
 namespace {
 
@@ -98,10 +100,10 @@ TEST(DistributedLionTest, VoteResolvesTiesByItsRule) {
   expectAll(positive, runAlgorithm1(4, [](int sum, std::size_t, int) { return sum >= 0 ? 1.0F : -1.0F; }));
   const auto negative = runWorkers({.kind = MethodKind::kVote, .tie_rule = signcclTieNegative}, 4);
   expectAll(negative, runAlgorithm1(4, [](int sum, std::size_t, int) { return sum > 0 ? 1.0F : -1.0F; }));
-  const auto alternate = runWorkers({.kind = MethodKind::kVote, .tie_rule = signcclTieAlternate}, 4);
-  expectAll(alternate, runAlgorithm1(4, [](int sum, std::size_t i, int step) {
-              const bool even = (i + static_cast<std::size_t>(step)) % 2 == 0;
-              return sum != 0 ? signOf(sum) : even ? 1.0F : -1.0F;
+  const auto random = runWorkers({.kind = MethodKind::kVote, .tie_rule = signcclTieRandom}, 4);
+  expectAll(random, runAlgorithm1(4, [](int sum, std::size_t i, int step) {
+              const bool is_positive = signccl::randomTieIsPositive(static_cast<std::uint64_t>(step), i);
+              return sum != 0 ? signOf(sum) : is_positive ? 1.0F : -1.0F;
             }));
 }
 

@@ -34,20 +34,20 @@ std::vector<std::string> idsOf(const Options& options) {
 TEST(OptionsTest, DefaultsCompareEveryTieRuleWithTheBaselines) {
   const auto options = parse({}).options;
   ASSERT_TRUE(options);
-  EXPECT_EQ(idsOf(*options), (std::vector<std::string>{"vote-zero", "vote-positive", "vote-negative", "vote-alternate",
+  EXPECT_EQ(idsOf(*options), (std::vector<std::string>{"vote-zero", "vote-positive", "vote-negative", "vote-random",
                                                        "avg", "lion", "adamw"}));
 }
 
 TEST(OptionsTest, ListsAreTakenInTheirOrder) {
   const auto options = parse({"--workers", "32,4", "--seeds", "7,8,9", "--methods", "adamw,vote", "--tie",
-                              "alternate,zero", "--zero", "ternary,binary", "--shards", "whole"})
+                              "random,zero", "--zero", "ternary,binary", "--shards", "whole"})
                            .options;
   ASSERT_TRUE(options);
   EXPECT_EQ(options->workers, (std::vector<int>{32, 4}));
   EXPECT_EQ(options->seeds, (std::vector<std::uint64_t>{7, 8, 9}));
   EXPECT_EQ(options->shardings, std::vector<Sharding>{Sharding::kWhole});
-  EXPECT_EQ(idsOf(*options), (std::vector<std::string>{"adamw", "vote-ternary-alternate", "vote-ternary-zero",
-                                                       "vote-alternate", "vote-zero"}));
+  EXPECT_EQ(idsOf(*options), (std::vector<std::string>{"adamw", "vote-ternary-random", "vote-ternary-zero",
+                                                       "vote-random", "vote-zero"}));
 }
 
 TEST(OptionsTest, OverridesReachTheMethodTheyName) {
@@ -79,7 +79,7 @@ TEST(OptionsTest, BadValuesAreNamedWithWhatIsAllowed) {
       {{"--batch", "-3"}, "--batch: Value -3 not in range"},
       {{"--seeds", "one"}, "--seeds"},
       {{"--methods", "vote,sgd"}, "--methods: 'sgd' is not one of vote, avg, lion, adamw"},
-      {{"--tie", "random"}, "--tie: 'random' is not one of zero, positive, negative, alternate"},
+      {{"--tie", "sometimes"}, "--tie: 'sometimes' is not one of zero, positive, negative, random"},
       {{"--zero", "1"}, "--zero: '1' is not one of binary, ternary"},
       {{"--shards", "half"}, "--shards: 'half' is not one of own, whole"},
       {{"--held-out", "train"}, "--held-out: 'train' is not one of test, validation"},

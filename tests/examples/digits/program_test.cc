@@ -102,7 +102,7 @@ TEST(DigitsProgramTest, RefusesWorkersThatCannotBeSharedOut) {
 TEST(DigitsProgramTest, RefusesABadOption) {
   const Outcome outcome = runDigits("--tie sometimes");
   EXPECT_NE(outcome.exit_code, 0);
-  EXPECT_THAT(outcome.output, HasSubstr("'sometimes' is not one of zero, positive, negative, alternate"));
+  EXPECT_THAT(outcome.output, HasSubstr("'sometimes' is not one of zero, positive, negative, random"));
 }
 
 TEST(DigitsProgramTest, NamesAFileOfDigitsThatIsNotOne) {

@@ -28,7 +28,7 @@ RunSettings shortRun(const Method& method, int workers) {
 std::vector<Method> everyMethod() {
   return listMethods({MethodKind::kVote, MethodKind::kAvg, MethodKind::kLion, MethodKind::kAdamW},
                      {signcclZeroBinary, signcclZeroTernary},
-                     {signcclTieZero, signcclTiePositive, signcclTieNegative, signcclTieAlternate});
+                     {signcclTieZero, signcclTiePositive, signcclTieNegative, signcclTieRandom});
 }
 
 TEST(TrainTest, EveryMethodLearnsAndKeepsReplicasEqual) {

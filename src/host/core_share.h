@@ -1,0 +1,50 @@
+// How many processor cores a rank has to itself.
+#ifndef SIGNCCL_HOST_CORE_SHARE_H_
+#define SIGNCCL_HOST_CORE_SHARE_H_
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.h"
+
+namespace signccl {
+
+/// Ranks that may run on the cores of a rank, itself included, and the number of those cores.
+struct CoreShare {
+  int ranks = 1;
+  int cores = 1;
+
+  [[nodiscard]] int threadsPerRank() const { return std::max(1, cores / ranks); }
+  [[nodiscard]] bool hasOwnCore() const { return ranks <= cores; }
+  /// At least 1.
+  [[nodiscard]] double ranksPerCore() const { return std::max(1.0, static_cast<double>(ranks) / cores); }
+
+  friend bool operator==(const CoreShare&, const CoreShare&) = default;
+};
+
+/// The cores that the calling thread may use, as launchers bind them: core i is bit i % 8 of byte i / 8. The last byte
+/// is not 0. Empty if the kernel does not say.
+std::string usableCores();
+
+/// Their number, at least 1.
+int usableCoreCount();
+
+/// What one rank tells of itself.
+struct CoresOfRank {
+  std::string_view machine;
+  std::string_view cores;  ///< as of usableCores(); empty: any of the machine
+};
+
+/// The share of `rank`. Ranks whose cores overlap on one machine share them. A rank that does not say which it uses is
+/// taken to have one.
+CoreShare coreShare(std::span<const CoresOfRank> ranks, Rank rank);
+
+/// The largest CoreShare::ranksPerCore() of any rank.
+double mostRanksPerCore(std::vector<CoresOfRank> ranks);
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_HOST_CORE_SHARE_H_
