@@ -22,7 +22,7 @@ class AllGatherTest : public ::testing::TestWithParam<int> {};
 TEST_P(AllGatherTest, GivesEveryRankTheBytesOfAllInRankOrder) {
   Ranks ranks(GetParam());
   ranks.inThreads([&](int rank, signcclComm_t comm) {
-    for (const std::size_t bytes : {1, 3, 128, 0, 70'001}) {
+    for (const std::size_t bytes : std::vector<std::size_t>{1, 3, 128, 0, 70'001}) {
       EXPECT_EQ(gatherAndCheck(comm, rank, ranks.size(), bytes, /*round=*/1), "") << bytes << " bytes on rank " << rank;
     }
   });

@@ -1,4 +1,5 @@
 // signcclCommAllGather() of ranks that are processes: right bytes, and an error that names who is missing or disagrees.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -6,6 +7,7 @@
 #include <string>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -49,7 +51,7 @@ TEST_P(ProcessAllGatherTest, GivesEveryRankTheBytesOfAllInRankOrder) {
   const int nranks = GetParam();
   const Processes processes = ranksThat(nranks, [=](signcclComm_t comm, int rank) -> std::string {
     for (unsigned round = 0; round < 50; ++round) {
-      for (const std::size_t bytes : {8, 0, 1, 70'001}) {
+      for (const std::size_t bytes : std::vector<std::size_t>{8, 0, 1, 70'001}) {
         const std::string wrong = gatherAndCheck(comm, rank, nranks, bytes, round);
         if (!wrong.empty()) return std::to_string(bytes) + " bytes, round " + std::to_string(round) + ": " + wrong;
       }

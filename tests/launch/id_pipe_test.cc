@@ -6,7 +6,6 @@
 #include <memory>
 #include <unistd.h>
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "launch/local_processes.h"
@@ -14,8 +13,6 @@
 
 namespace signccl::launch {
 namespace {
-
-using testing::HasSubstr;
 
 signcclUniqueId exampleId() {
   signcclUniqueId id{};
