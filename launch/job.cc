@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "launch/error.h"
+#include "launch/id_pipe.h"
 #include "launch/local_processes.h"
 #include "launch/meet.h"
 
@@ -14,34 +15,36 @@ namespace {
 /// What is left for the others to say what they have noticed, once a process has failed.
 constexpr std::chrono::seconds kGrace{5};
 
-std::unique_ptr<Exchange> joinForked(ListeningSocket socket, const Party& party) {
-  if (party.place.process == 0) return std::make_unique<Exchange>(std::move(socket), party);
-  return std::make_unique<Exchange>(std::vector<Address>{{"127.0.0.1", socket.port()}}, party);
+/// Process 0 makes the unique id and gives it to the others.
+signcclUniqueId passUniqueId(IdPipe& pipe, const Place& place) {
+  if (place.process != 0) return pipe.take();
+  signcclUniqueId id{};
+  if (signcclGetUniqueId(&id) != signcclSuccess) throw LaunchError(signcclGetLastError(nullptr));
+  pipe.give(id, place.nprocesses - 1);
+  return id;
 }
 
-int runBody(Exchange& exchange, const std::function<int(Exchange&)>& body) {
+int runBody(JobComm& comm, const std::function<int(JobComm&)>& body) {
   try {
-    return body(exchange);
-  } catch (const std::exception& error) {
-    exchange.abort(error.what());
+    return body(comm);
+  } catch (...) {
+    comm.abort();
     throw;
   }
 }
 
-int runForked(int nprocesses, const std::string& name, const std::function<int(Exchange&)>& body) {
-  ListeningSocket socket(Address{"127.0.0.1", 0});
-  Party party;
-  party.place = {0, nprocesses, "-p"};
-  party.secret = makeSecret();
+int runForked(int nprocesses, const std::string& name, const std::function<int(JobComm&)>& body) {
+  auto pipe = std::make_unique<IdPipe>();
   LocalProcesses processes(nprocesses);
   if (!processes.child()) {
-    {
-      const ListeningSocket closed_here = std::move(socket);
-    }
+    pipe.reset();
     return processes.wait(kGrace, [&](const std::string& line) { std::cerr << name << ": " << line << '\n'; });
   }
-  party.place.process = *processes.child();
-  return runBody(*joinForked(std::move(socket), party), body);
+  const Place place{*processes.child(), nprocesses, "-p"};
+  const signcclUniqueId id = passUniqueId(*pipe, place);
+  pipe.reset();
+  JobComm comm(place, id);
+  return runBody(comm, body);
 }
 
 }  // namespace
@@ -68,18 +71,16 @@ Job planJob(const LaunchOptions& options, const Environment& environment) {
   return {JobKind::kAlone, place.value_or(Place{})};
 }
 
-int runJob(const Job& job, const std::string& name, const std::function<int(Exchange&)>& body) {
+int runJob(const Job& job, const std::string& name, const std::function<int(JobComm&)>& body) {
   if (job.kind == JobKind::kAlone) {
-    Exchange alone;
+    JobComm alone;
     return body(alone);
   }
-  const Environment before = [address = environmentVariable("SIGNCCL_COMM_ID")](const std::string& variable) {
-    return variable == "SIGNCCL_COMM_ID" ? address : environmentVariable(variable);
-  };
-  unsetenv("SIGNCCL_COMM_ID");
-  if (job.kind == JobKind::kForked) return runForked(job.place.nprocesses, name, body);
-  const auto exchange = meet({.place = job.place, .secret = {}}, before);
-  return runBody(*exchange, body);
+  if (job.kind == JobKind::kForked) {
+    unsetenv("SIGNCCL_COMM_ID");
+    return runForked(job.place.nprocesses, name, body);
+  }
+  return runBody(*meet(job.place, environmentVariable), body);
 }
 
 }  // namespace signccl::launch

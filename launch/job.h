@@ -1,5 +1,5 @@
 // How a program becomes one process of several: processes that it forks, that a launcher has started, or that the user
-// has numbered. Programs use this file and exchange.h.
+// has numbered. Programs use this file and job_comm.h.
 #ifndef SIGNCCL_LAUNCH_JOB_H_
 #define SIGNCCL_LAUNCH_JOB_H_
 
@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "launch/exchange.h"
+#include "launch/job_comm.h"
 #include "launch/launcher.h"
 
 namespace signccl::launch {
@@ -37,15 +37,16 @@ struct Job {
 /// LaunchError if they contradict each other.
 Job planJob(const LaunchOptions& options, const Environment& environment = environmentVariable);
 
-/// Runs `body` in each process of the job. To be called while the process has one thread, before anything of the
-/// library is. `name` is that of the program, for messages.
+/// Runs `body` in each process of the job, once all of them have joined. To be called while the process has one thread,
+/// before anything of the library is. `name` is that of the program, for messages. If `body` throws, the others fail
+/// instead of waiting for this process.
 ///
-/// SIGNCCL_COMM_ID is removed from the environment of jobs of several processes: they use the port themselves, and pass
-/// the ids of communicators on through the exchange.
+/// SIGNCCL_COMM_ID is removed from the environment of jobs of several processes: they meet there themselves, and pass
+/// on the unique ids of the communicators that they make later.
 ///
 /// @return the exit status of this process: that of `body`; of a parent of forked processes, that of the first that
 ///         failed
-int runJob(const Job& job, const std::string& name, const std::function<int(Exchange&)>& body);
+int runJob(const Job& job, const std::string& name, const std::function<int(JobComm&)>& body);
 
 }  // namespace signccl::launch
 

@@ -81,7 +81,12 @@ std::optional<Place> placeFromPmix(const Environment& environment) {
 
 std::optional<std::string> environmentVariable(const std::string& name) {
   const char* value = std::getenv(name.c_str());
-  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  if (value == nullptr) return std::nullopt;
+  constexpr const char* kBlanks = " \t\r";
+  const std::string text = value;
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
 }
 
 std::optional<Place> placeFromLauncher(const Environment& environment) {

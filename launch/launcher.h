@@ -13,7 +13,8 @@ inline constexpr int kMostProcesses = 32767;
 /// Gives the value of a variable, if it is set.
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 
-/// The environment of this process.
+/// The environment of this process. Blanks around a value, and the carriage return of a file from Windows, are left
+/// out, as the library does.
 std::optional<std::string> environmentVariable(const std::string& name);
 
 /// A process's place in its job.

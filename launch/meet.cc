@@ -1,11 +1,9 @@
 #include "launch/meet.h"
 
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <sstream>
-
-#include <sys/random.h>
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdlib>
 
 #include "launch/error.h"
 #include "launch/pmix_store.h"
@@ -13,58 +11,88 @@
 namespace signccl::launch {
 namespace {
 
-std::unique_ptr<Exchange> meetAt(const Address& address, const Party& party) {
-  if (party.place.process == 0) return std::make_unique<Exchange>(ListeningSocket(address), party);
-  return std::make_unique<Exchange>(std::vector<Address>{address}, party);
+constexpr int kLastPort = 65535;
+constexpr std::chrono::minutes kPmixTimeout{1};
+
+/// torchrun's agent listens at MASTER_PORT itself unless it leaves that to the first process.
+bool agentHoldsThePort(const Environment& environment) {
+  const std::string value = environment("TORCHELASTIC_USE_AGENT_STORE").value_or("");
+  return value == "True" || value == "true" || value == "1";
 }
 
-/// Process 0 publishes "PORT SECRET HOST...".
-std::unique_ptr<Exchange> meetThroughPmix(Party party) {
-  const auto timeout = std::chrono::duration_cast<std::chrono::seconds>(party.join_timeout);
-  if (party.place.process == 0) {
-    ListeningSocket socket;
-    party.secret = makeSecret();
-    std::string published = std::to_string(socket.port()) + " " + party.secret;
-    for (const std::string& host : hostAddresses()) published += " " + host;
-    pmixShare(0, published, timeout);
-    return std::make_unique<Exchange>(std::move(socket), party);
+std::string masterAddress(const std::string& host, const std::string& port_text, const Environment& environment) {
+  int port = 0;
+  const char* const end = port_text.data() + port_text.size();
+  const auto [stop, error] = std::from_chars(port_text.data(), end, port);
+  if (host.empty()) throw LaunchError("MASTER_ADDR is empty, expected the host name or address of process 0");
+  if (error != std::errc() || stop != end || port < 1 || port > kLastPort) {
+    throw LaunchError("MASTER_PORT is '" + port_text + "', expected a number of 1 to 65535");
   }
-  std::istringstream published(pmixShare(party.place.process, {}, timeout));
-  std::uint16_t port = 0;
-  published >> port >> party.secret;
-  std::vector<Address> addresses;
-  for (std::string host; published >> host;) addresses.push_back({host, port});
-  return std::make_unique<Exchange>(addresses, party);
+  if (agentHoldsThePort(environment)) ++port;
+  if (port > kLastPort) {
+    throw LaunchError("MASTER_PORT is 65535, expected at most 65534: torchrun holds that port, and the next is used");
+  }
+  const bool is_bare_v6 = host.find(':') != std::string::npos && host.front() != '[';
+  return (is_bare_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+/// `hint` is appended to what the library says if it fails.
+signcclUniqueId makeUniqueId(const std::string& hint = {}) {
+  signcclUniqueId id{};
+  if (signcclGetUniqueId(&id) != signcclSuccess) throw LaunchError(signcclGetLastError(nullptr) + hint);
+  return id;
+}
+
+/// Every process says itself where they meet.
+std::unique_ptr<JobComm> meetAt(const std::string& point, const Place& place, const Environment& environment) {
+  setenv("SIGNCCL_COMM_ID", point.c_str(), 1);
+  auto comm = std::make_unique<JobComm>(
+      place, makeUniqueId(environment("SIGNCCL_COMM_ID") ? "" : " (from MASTER_ADDR and MASTER_PORT)"));
+  unsetenv("SIGNCCL_COMM_ID");
+  return comm;
+}
+
+/// Process 0 publishes the id.
+std::unique_ptr<JobComm> meetThroughPmix(const Place& place) {
+  signcclUniqueId id{};
+  std::string published;
+  if (place.process == 0) {
+    id = makeUniqueId();
+    published.assign(id.internal, sizeof id.internal);
+  }
+  published = pmixShare(place.process, published, kPmixTimeout);
+  if (published.size() != sizeof id.internal) {
+    throw LaunchError("process 0 published " + std::to_string(published.size()) + " bytes through PMIx, expected " +
+                      std::to_string(sizeof id.internal) + ", a unique id");
+  }
+  std::copy(published.begin(), published.end(), id.internal);
+  return std::make_unique<JobComm>(place, id);
 }
 
 }  // namespace
 
-std::unique_ptr<Exchange> meet(const Party& party, const Environment& environment) {
-  if (const auto address = addressFromVariables(environment)) {
-    Party known = party;
-    known.secret = environment("SIGNCCL_COMM_SECRET").value_or("");
-    return meetAt(*address, known);
+std::optional<std::string> meetingPoint(const Environment& environment) {
+  if (auto point = environment("SIGNCCL_COMM_ID")) return point;
+  const auto host = environment("MASTER_ADDR");
+  const auto port = environment("MASTER_PORT");
+  if (!host && !port) return std::nullopt;
+  if (!host || !port) {
+    throw LaunchError(std::string(host ? "MASTER_ADDR" : "MASTER_PORT") + " is set to '" + (host ? *host : *port) +
+                      "', but " + (host ? "MASTER_PORT" : "MASTER_ADDR") + " is not set: expected both or none");
   }
-  const bool is_under_pmix = environment("PMIX_NAMESPACE").has_value() && party.place.origin != "--rank";
-  if (is_under_pmix && hasPmix()) return meetThroughPmix(party);
+  return masterAddress(*host, *port, environment);
+}
+
+std::unique_ptr<JobComm> meet(const Place& place, const Environment& environment) {
+  if (const auto point = meetingPoint(environment)) return meetAt(*point, place, environment);
+  const bool is_under_pmix = environment("PMIX_NAMESPACE").has_value() && place.origin != "--rank";
+  if (is_under_pmix && hasPmix()) return meetThroughPmix(place);
   throw LaunchError(
-      "process " + std::to_string(party.place.process) + " of " + std::to_string(party.place.nprocesses) + " (from " +
-      party.place.origin +
+      "process " + std::to_string(place.process) + " of " + std::to_string(place.nprocesses) + " (from " +
+      place.origin +
       ") does not know where to meet the others: set SIGNCCL_COMM_ID=host:port, or MASTER_ADDR and "
       "MASTER_PORT, to the host of process 0 and a free port there, the same on all processes" +
       (is_under_pmix ? "; this build has no PMIx (Debian package libpmix-dev), which would do without" : ""));
-}
-
-std::string makeSecret() {
-  std::array<unsigned char, 16> bytes{};
-  if (getentropy(bytes.data(), bytes.size()) != 0) {
-    throw LaunchError(std::string("no random bytes for a secret: ") + std::strerror(errno));
-  }
-  std::string digits;
-  for (const unsigned char byte : bytes) {
-    for (const int half : {byte >> 4, byte & 15}) digits += "0123456789abcdef"[half];
-  }
-  return digits;
 }
 
 }  // namespace signccl::launch

@@ -85,14 +85,19 @@ std::string pmixShare(int process, const std::string& value, std::chrono::second
   if (process == 0) {
     pmix_value_t published;
     PMIX_VALUE_CONSTRUCT(&published);
-    PMIX_VALUE_LOAD(&published, value.c_str(), PMIX_STRING);
+    const std::unique_ptr<char[]> bytes = std::make_unique<char[]>(value.size());
+    value.copy(bytes.get(), value.size());
+    pmix_byte_object_t object{bytes.get(), value.size()};
+    PMIX_VALUE_LOAD(&published, &object, PMIX_BYTE_OBJECT);  // copies the bytes
     const pmix_status_t status = PMIx_Put(PMIX_GLOBAL, kKey, &published);
     PMIX_VALUE_DESTRUCT(&published);
     check(status, "PMIx_Put");
     check(PMIx_Commit(), "PMIx_Commit");
   }
   fence(session, timeout);
-  return process == 0 ? value : get(session.process(0), kKey, PMIX_STRING)->data.string;
+  if (process == 0) return value;
+  const Value published = get(session.process(0), kKey, PMIX_BYTE_OBJECT);
+  return {published->data.bo.bytes, published->data.bo.size};
 }
 
 }  // namespace signccl::launch

@@ -13,8 +13,8 @@ bool hasPmix();
 /// Number of processes in the job of this one. Throws LaunchError.
 int pmixJobSize();
 
-/// Gives `value` of process 0 to all. Every process of the job calls it once. Throws LaunchError, also if not all have
-/// called it after `timeout`.
+/// Gives `value` of process 0, any bytes, to all. Every process of the job calls it once. Throws LaunchError, also if
+/// not all have called it after `timeout`.
 std::string pmixShare(int process, const std::string& value, std::chrono::seconds timeout);
 
 }  // namespace signccl::launch

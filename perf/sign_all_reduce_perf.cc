@@ -83,27 +83,27 @@ class Reporter {
 };
 
 /// Runs all cases in this process. Returns its exit code.
-int measure(const Options& options, const std::vector<Host>& hosts, launch::Exchange& exchange,
+int measure(const Options& options, const std::vector<Host>& hosts, launch::JobComm& job,
             TuningRecord* record = nullptr) {
   const std::vector<Sweep> sweeps = planSweeps(options);
   std::optional<Reporter> reporter;
-  if (exchange.isFirst()) reporter.emplace(options, sweeps, hosts, record);
-  const RunResult result = runRanks(options, sweeps, reporter ? reporter->observer() : RunObserver{}, exchange);
+  if (job.isFirst()) reporter.emplace(options, sweeps, hosts, record);
+  const RunResult result = runRanks(options, sweeps, reporter ? reporter->observer() : RunObserver{}, job);
   const bool okay = (!reporter || reporter->finish(result)) && result.errors.empty();
   for (const std::string& error : result.errors) std::cerr << "sign_all_reduce_perf: " << error << '\n';
   return okay ? 0 : kExitFailed;
 }
 
 /// Runs all cases with every algorithm, and writes the fastest ones into the tuning file. Returns the exit code.
-int tune(const Options& options, const std::vector<Host>& hosts, launch::Exchange& exchange) {
+int tune(const Options& options, const std::vector<Host>& hosts, launch::JobComm& job) {
   const int nnodes = countNodes(hosts);
   TuningRecord record(options.nranks, nnodes);
   for (const std::string& algorithm : algorithmsToTune(options.nranks, nnodes)) {
     Options one = options;
     one.algorithm = algorithm;
-    if (const int exit_code = measure(one, hosts, exchange, &record); exit_code != 0) return exit_code;
+    if (const int exit_code = measure(one, hosts, job, &record); exit_code != 0) return exit_code;
   }
-  if (!exchange.isFirst()) return 0;
+  if (!job.isFirst()) return 0;
   writeTuningFile(record, options.tuning_file);
   std::cout << "# Fastest algorithms of " << options.nranks << " ranks on " << nnodes << " node(s) written to "
             << options.tuning_file << "; to use them: SIGNCCL_TUNING_FILE=" << options.tuning_file << '\n';
@@ -111,15 +111,13 @@ int tune(const Options& options, const std::vector<Host>& hosts, launch::Exchang
 }
 
 /// Lowers options.max_bytes on all processes to what fits into the memory of each.
-void agreeOnSizes(Options& options, const std::vector<Host>& hosts, launch::Exchange& exchange) {
+void agreeOnSizes(Options& options, const std::vector<Host>& hosts, launch::JobComm& job) {
   const std::size_t wanted_bytes = options.max_bytes;
-  const std::string& machine = hosts[static_cast<std::size_t>(exchange.process())].machine;
+  const std::string& machine = hosts[static_cast<std::size_t>(job.process())].machine;
   const auto nprocesses = std::ranges::count(hosts, machine, &Host::machine);
   fitIntoMemory(options, static_cast<int>(nprocesses) * options.nthreads, availableMemory());
-  for (const std::string& fitting : exchange.allGather(std::to_string(options.max_bytes))) {
-    options.max_bytes = std::min(options.max_bytes, std::size_t{std::stoull(fitting)});
-  }
-  if (exchange.isFirst() && options.max_bytes < wanted_bytes) {
+  options.max_bytes = std::ranges::min(job.allGather(options.max_bytes));
+  if (job.isFirst() && options.max_bytes < wanted_bytes) {
     std::cout << "# Reducing maxBytes to " << options.max_bytes << " due to memory limitation\n";
   }
 }
@@ -130,11 +128,10 @@ int run(int argc, const char* const* argv) {
     std::cout << parsed.help;
     return 0;
   }
-  return launch::runJob(parsed.job, "sign_all_reduce_perf", [&](launch::Exchange& exchange) {
-    const std::vector<Host> hosts = gatherHosts(exchange);
-    agreeOnSizes(parsed.options, hosts, exchange);
-    return parsed.options.tuning_file.empty() ? measure(parsed.options, hosts, exchange)
-                                              : tune(parsed.options, hosts, exchange);
+  return launch::runJob(parsed.job, "sign_all_reduce_perf", [&](launch::JobComm& job) {
+    const std::vector<Host> hosts = gatherHosts(job);
+    agreeOnSizes(parsed.options, hosts, job);
+    return parsed.options.tuning_file.empty() ? measure(parsed.options, hosts, job) : tune(parsed.options, hosts, job);
   });
 }
 

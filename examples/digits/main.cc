@@ -16,10 +16,10 @@
 namespace digits {
 namespace {
 
-using signccl::launch::Exchange;
+using signccl::launch::JobComm;
 
 Entry trainEntry(const Options& options, const Method& method, Sharding sharding, int workers, const Split& data,
-                 Exchange& exchange) {
+                 JobComm& job) {
   Entry entry{.sharding = sharding, .method = method, .workers = workers, .seeds = options.seeds, .runs = {}};
   for (const std::uint64_t seed : options.seeds) {
     entry.runs.push_back(train({.method = method,
@@ -30,20 +30,20 @@ Entry trainEntry(const Options& options, const Method& method, Sharding sharding
                                 .batch = options.batch,
                                 .eval_every = options.eval_every,
                                 .seed = seed},
-                               data, exchange));
+                               data, job));
   }
   return entry;
 }
 
 /// Trains everything that the options ask for; process 0 prints a row as soon as its runs have ended.
-std::vector<Entry> trainAll(const Options& options, const Split& data, Exchange& exchange) {
+std::vector<Entry> trainAll(const Options& options, const Split& data, JobComm& job) {
   std::vector<Entry> entries;
   for (const Sharding sharding : options.shardings) {
-    if (exchange.isFirst()) printHead(std::cout, sharding);
+    if (job.isFirst()) printHead(std::cout, sharding);
     for (const int workers : options.workers) {
       for (const Method& method : options.methods) {
-        entries.push_back(trainEntry(options, method, sharding, workers, data, exchange));
-        if (exchange.isFirst()) printRow(std::cout, entries.back());
+        entries.push_back(trainEntry(options, method, sharding, workers, data, job));
+        if (job.isFirst()) printRow(std::cout, entries.back());
       }
     }
   }
@@ -71,11 +71,11 @@ bool replicasAgree(const std::vector<Entry>& entries) {
 }
 
 /// Gives the exit code: 0 if the workers of every run ended with the same parameters.
-int compare(const Options& options, Exchange& exchange) {
+int compare(const Options& options, JobComm& job) {
   const Split data = splitDigits(readDigits(options.data_file), options.held_out);
-  if (exchange.isFirst()) printTask(options, data, exchange.nprocesses());
-  const auto entries = trainAll(options, data, exchange);
-  if (exchange.isFirst()) {
+  if (job.isFirst()) printTask(options, data, job.nprocesses());
+  const auto entries = trainAll(options, data, job);
+  if (job.isFirst()) {
     printFoot(std::cout, entries);
     if (!options.out.empty()) writeFiles(options.out, entries);
   }
@@ -90,8 +90,7 @@ int main(int argc, char** argv) {
     int exit_code = 0;
     const auto options = digits::parseOptions(argc, argv, exit_code);
     if (!options) return exit_code;
-    return signccl::launch::runJob(options->job, "digits",
-                                   [&](auto& exchange) { return digits::compare(*options, exchange); });
+    return signccl::launch::runJob(options->job, "digits", [&](auto& job) { return digits::compare(*options, job); });
   } catch (const std::exception& error) {
     std::cerr << "digits: " << error.what() << '\n';
     return 1;

@@ -1,5 +1,5 @@
 // The baselines' exchange: the exact fp32 mean of the workers' gradients, through shared memory within a process and
-// over TCP between processes.
+// by an all-gather between processes.
 #ifndef DIGITS_MEAN_GROUP_H_
 #define DIGITS_MEAN_GROUP_H_
 
@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "launch/exchange.h"
+#include "launch/job_comm.h"
 
 namespace digits {
 
@@ -17,8 +17,8 @@ namespace launch = signccl::launch;
 /// Shared by the threads of one process in one run.
 class MeanGroup {
  public:
-  /// Each process of `exchange`, which must outlive the group, has `nlocal` workers.
-  MeanGroup(int nlocal, std::size_t count, launch::Exchange& exchange);
+  /// Each process of `job`, which must outlive the group, has `nlocal` workers.
+  MeanGroup(int nlocal, std::size_t count, launch::JobComm& job);
 
   /// Replaces `values` ([count]) by their mean over the workers, summed in rank order: the same bits on every worker,
   /// however the workers are spread over processes. Each worker calls it once per step and waits for the others.
@@ -28,12 +28,12 @@ class MeanGroup {
   void leave() noexcept;
 
  private:
-  void averageHere(std::size_t local);
-  void averageOverProcesses();
+  /// Writes elements begin to end - 1 of the mean of `inputs`, [rank][count].
+  void averageOf(std::span<const float> inputs, std::size_t begin, std::size_t end);
 
-  launch::Exchange& exchange_;
-  std::vector<std::vector<float>> inputs_;  ///< [nlocal][count]
-  std::vector<float> mean_;                 ///< [count]
+  launch::JobComm& job_;
+  std::vector<float> inputs_;  ///< [nlocal][count]
+  std::vector<float> mean_;    ///< [count]
   std::barrier<> barrier_;
 };
 

@@ -14,12 +14,6 @@ void check(signcclResult_t result, const char* call) {
 
 }  // namespace
 
-signcclUniqueId SignGroup::makeId() {
-  signcclUniqueId id;
-  check(signcclGetUniqueId(&id), "signcclGetUniqueId");
-  return id;
-}
-
 SignGroup::SignGroup(int nranks, const signcclUniqueId& id, int rank, const std::string& algorithm) {
   signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
   if (!algorithm.empty()) config.algorithm = algorithm.c_str();

@@ -13,9 +13,6 @@ namespace digits {
 /// What a worker needs of SignCCL. Failures throw std::runtime_error with the library's own words.
 class SignGroup {
  public:
-  /// Makes the id that brings the workers of one group together.
-  static signcclUniqueId makeId();
-
   /// Joins as `rank`; returns when all `nranks` workers have. `algorithm` is one of signcclConfig_t, or empty to let
   /// the library choose.
   SignGroup(int nranks, const signcclUniqueId& id, int rank, const std::string& algorithm);

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <exception>
 #include <mutex>
 #include <numbers>
 #include <span>
-#include <stdexcept>
 #include <thread>
 
 #include "optimizer.h"
@@ -113,23 +111,13 @@ WorkerResult runWorker(Worker& worker, const RunSettings& settings, int rank, co
   }
 }
 
-/// Made by process 0, for the workers of all.
-signcclUniqueId shareId(launch::Exchange& exchange) {
-  signcclUniqueId id{};
-  if (exchange.isFirst()) id = SignGroup::makeId();
-  const std::string text = exchange.broadcast({id.internal, sizeof id.internal});
-  if (text.size() != sizeof id.internal) throw std::runtime_error("process 0 sent no unique id");
-  std::memcpy(id.internal, text.data(), text.size());
-  return id;
-}
-
 /// The workers of this process.
-std::vector<WorkerResult> runWorkers(const RunSettings& settings, const Split& data, launch::Exchange& exchange) {
+std::vector<WorkerResult> runWorkers(const RunSettings& settings, const Split& data, launch::JobComm& job) {
   const auto shards = shardDigits(data.training, settings.sharding, settings.workers, mixSeed(settings.seed, kShards));
-  const int nlocal = settings.workers / exchange.nprocesses();
-  MeanGroup mean(nlocal, Mlp().parameterCount(), exchange);
+  const int nlocal = settings.workers / job.nprocesses();
+  MeanGroup mean(nlocal, Mlp().parameterCount(), job);
   Rendezvous rendezvous{.id = {}, .algorithm = settings.algorithm, .mean = &mean};
-  if (settings.method.sendsSigns()) rendezvous.id = shareId(exchange);
+  if (settings.method.sendsSigns()) rendezvous.id = job.shareUniqueId();
 
   std::vector<WorkerResult> results(static_cast<std::size_t>(nlocal));
   FirstError error;
@@ -138,7 +126,7 @@ std::vector<WorkerResult> runWorkers(const RunSettings& settings, const Split& d
     threads.reserve(results.size());
     for (int local = 0; local < nlocal; ++local) {
       threads.emplace_back([&, local] {
-        const int rank = exchange.process() * nlocal + local;
+        const int rank = job.process() * nlocal + local;
         try {
           Worker worker(settings, data, shards[static_cast<std::size_t>(rank)], rank);
           results[static_cast<std::size_t>(local)] = runWorker(worker, settings, rank, rendezvous);
@@ -158,27 +146,18 @@ struct Ending {
   std::uint64_t parameters_hash;
 };
 
-std::vector<Ending> shareEndings(const std::vector<WorkerResult>& workers, launch::Exchange& exchange) {
-  std::string mine;
-  for (const WorkerResult& worker : workers) {
-    const Ending ending{worker.bytes_sent, worker.parameters_hash};
-    mine.append(reinterpret_cast<const char*>(&ending), sizeof ending);
-  }
-  std::vector<Ending> endings;
-  for (const std::string& part : exchange.allGather(mine)) {
-    for (std::size_t offset = 0; offset + sizeof(Ending) <= part.size(); offset += sizeof(Ending)) {
-      std::memcpy(&endings.emplace_back(), &part[offset], sizeof(Ending));
-    }
-  }
-  return endings;
+std::vector<Ending> shareEndings(const std::vector<WorkerResult>& workers, launch::JobComm& job) {
+  std::vector<Ending> mine;
+  for (const WorkerResult& worker : workers) mine.push_back({worker.bytes_sent, worker.parameters_hash});
+  return job.allGather(std::span<const Ending>(mine));
 }
 
 }  // namespace
 
-RunResult train(const RunSettings& settings, const Split& data, launch::Exchange& exchange) {
+RunResult train(const RunSettings& settings, const Split& data, launch::JobComm& job) {
   const auto start = std::chrono::steady_clock::now();
-  auto workers = runWorkers(settings, data, exchange);
-  const std::vector<Ending> endings = shareEndings(workers, exchange);
+  auto workers = runWorkers(settings, data, job);
+  const std::vector<Ending> endings = shareEndings(workers, job);
   RunResult result;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result.curve = std::move(workers[0].curve);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data.h"
-#include "launch/exchange.h"
+#include "launch/job_comm.h"
 #include "method.h"
 #include "model.h"
 
@@ -39,9 +39,9 @@ struct RunResult {
   bool replicas_agree = false;  ///< whether all workers ended with the same bits
 };
 
-/// Trains and returns when all workers have ended. Every process of `exchange` calls it, and has as many of the workers
+/// Trains and returns when all workers have ended. Every process of `job` calls it, and has as many of the workers
 /// as the others. Throws what the first failing worker of this process threw.
-RunResult train(const RunSettings& settings, const Split& data, signccl::launch::Exchange& exchange);
+RunResult train(const RunSettings& settings, const Split& data, signccl::launch::JobComm& job);
 
 }  // namespace digits
 

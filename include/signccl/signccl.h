@@ -235,6 +235,32 @@ SIGNCCL_EXPORT signcclResult_t signcclCommInitAll(signcclComm_t* comms, int nran
 SIGNCCL_EXPORT signcclResult_t signcclCommSplit(signcclComm_t comm, int color, int key, signcclComm_t* newcomm,
                                                 const signcclConfig_t* config);
 
+/** Most bytes that signcclCommAllGather() gathers, of all ranks together: 32 MiB. */
+#define SIGNCCL_ALL_GATHER_MAX_BYTES ((size_t)32 << 20)
+
+/**
+ * Gathers `bytes` bytes of each rank in rank order into recvbuff on every rank, and returns when recvbuff is full.
+ * Meant for small data: unique ids, measured times, checksums, settings to compare. It travels over the connections by
+ * which the ranks found each other, all of it through the process that made the unique id.
+ *
+ * All ranks call it with the same `bytes`, and in the same order among all-gathers and splits. Non-blocking collectives
+ * may be outstanding; they are neither waited for nor held up. Each rank calls it in a thread of its own. It takes at
+ * most the time of one operation (timeoutMs).
+ *
+ * @param sendbuff  [bytes] host memory; recvbuff + rank * bytes, or disjoint from recvbuff
+ * @param recvbuff  [nranks][bytes] host memory
+ * @param bytes     the same on every rank, at most SIGNCCL_ALL_GATHER_MAX_BYTES / nranks; with 0 the call is a barrier,
+ *                  and the buffers may be NULL
+ *
+ * @return signcclInvalidArgument  a null or partly overlapping buffer, or too many bytes; the call had no effect
+ *         signcclInvalidUsage     called inside a group (no effect); or the ranks disagree in `bytes`, or one splits
+ *                                 where another gathers, and the message names both
+ *         signcclRemoteError      a rank failed, aborted or was destroyed; the message names it
+ *         signcclTimeout          not all ranks called it before the deadline; the message names the missing ones
+ */
+SIGNCCL_EXPORT signcclResult_t signcclCommAllGather(const void* sendbuff, void* recvbuff, size_t bytes,
+                                                    signcclComm_t comm);
+
 /** Gives the number of ranks. */
 SIGNCCL_EXPORT signcclResult_t signcclCommCount(signcclComm_t comm, int* count);
 

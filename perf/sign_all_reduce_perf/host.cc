@@ -3,10 +3,19 @@
 #include <array>
 #include <ctime>
 #include <fstream>
-#include <sstream>
 #include <unistd.h>
 
 namespace signccl::perf {
+namespace {
+
+/// A Host as it travels between processes.
+struct HostBytes {
+  std::array<char, 256> name{};
+  std::array<char, 64> machine{};
+  int pid = 0;
+};
+
+}  // namespace
 
 Host thisHost() {
   std::array<char, 256> name{};
@@ -16,16 +25,13 @@ Host thisHost() {
   return host;
 }
 
-std::vector<Host> gatherHosts(launch::Exchange& exchange) {
+std::vector<Host> gatherHosts(launch::JobComm& job) {
   const Host mine = thisHost();
+  HostBytes bytes{.pid = mine.pid};
+  mine.name.copy(bytes.name.data(), bytes.name.size() - 1);
+  mine.machine.copy(bytes.machine.data(), bytes.machine.size() - 1);
   std::vector<Host> hosts;
-  for (const std::string& part :
-       exchange.allGather(mine.name + "\n" + std::to_string(mine.pid) + "\n" + mine.machine)) {
-    std::istringstream lines(part);
-    Host& host = hosts.emplace_back();
-    std::getline(lines, host.name);
-    lines >> host.pid >> host.machine;
-  }
+  for (const HostBytes& one : job.allGather(bytes)) hosts.push_back({one.name.data(), one.pid, one.machine.data()});
   return hosts;
 }
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/exchange.h"
+#include "launch/job_comm.h"
 
 namespace signccl::perf {
 
@@ -17,7 +17,7 @@ struct Host {
 Host thisHost();
 
 /// Those of all processes, [process]. Every process calls it.
-std::vector<Host> gatherHosts(launch::Exchange& exchange);
+std::vector<Host> gatherHosts(launch::JobComm& job);
 
 /// "2026-03-01 12:00:00", local time: the form of nccl-tests.
 std::string timeOfDay();

@@ -7,10 +7,10 @@
 #include <cstring>
 #include <memory>
 #include <numeric>
+#include <span>
 #include <system_error>
 #include <thread>
 
-#include "launch/error.h"
 #include "sign_all_reduce_perf/buffers.h"
 #include "sign_all_reduce_perf/element_types.h"
 #include "sign_all_reduce_perf/host.h"
@@ -40,7 +40,7 @@ struct Session {
   const Options& options;
   const std::vector<Sweep>& sweeps;
   const RunObserver& observer;
-  launch::Exchange& exchange;
+  launch::JobComm& job;
   signcclUniqueId id;
   BufferSizes buffer_sizes;
   RankGroup group;
@@ -49,7 +49,7 @@ struct Session {
 
   /// A barrier of the ranks of all processes.
   void barrierOfAll() {
-    group.barrier([this] { exchange.barrier(); });
+    group.barrier([this] { job.barrier(); });
   }
 
   /// The same; then `figures` are those of all ranks.
@@ -59,19 +59,9 @@ struct Session {
 
  private:
   void gatherFigures() {
-    std::string mine(shares.size() * sizeof(Figures), '\0');
-    for (std::size_t i = 0; i < shares.size(); ++i) {
-      std::memcpy(&mine[i * sizeof(Figures)], &shares[i].figures, sizeof(Figures));
-    }
-    const std::vector<std::string> parts = exchange.allGather(mine);
-    for (std::size_t process = 0; process < parts.size(); ++process) {
-      if (parts[process].size() != mine.size()) {
-        throw launch::LaunchError("process " + std::to_string(process) + " has figures of " +
-                                  std::to_string(parts[process].size() / sizeof(Figures)) + " ranks, expected " +
-                                  std::to_string(shares.size()) + "; is -t the same everywhere?");
-      }
-      std::memcpy(&figures[process * shares.size()], parts[process].data(), mine.size());
-    }
+    std::vector<Figures> mine;
+    for (const Share& share : shares) mine.push_back(share.figures);
+    figures = job.allGather(std::span<const Figures>(mine));
   }
 };
 
@@ -100,7 +90,7 @@ class RankRunner {
       : session_(session),
         options_(session.options),
         local_(local),
-        rank_(session.exchange.process() * session.options.nthreads + local),
+        rank_(session.job.process() * session.options.nthreads + local),
         comm_(session.options, session.id, rank_),
         buffers_(*(share().buffers = std::make_unique<Buffers>(session.buffer_sizes))),
         calls_(static_cast<std::size_t>(session.options.agg_iters)) {}
@@ -203,7 +193,7 @@ class RankRunner {
     comm_.wait();
     const int iterations = options_.iters;
     session_.barrierOfAll();
-    // The exchange wakes one process after the other, which a few short iterations would show.
+    // The barrier wakes one process after the other, which a few short iterations would show.
     if (options_.nprocesses > 1) comm_.meet();
     const std::uint64_t sent_before = comm_.stats().bytesSent;
     const auto start = std::chrono::steady_clock::now();
@@ -300,19 +290,6 @@ void runRank(Session& session, int local) {
   }
 }
 
-/// Made by process 0, for all.
-signcclUniqueId shareUniqueId(launch::Exchange& exchange) {
-  signcclUniqueId id{};
-  if (exchange.isFirst()) checkResult(signcclGetUniqueId(&id), "signcclGetUniqueId", nullptr);
-  const std::string text = exchange.broadcast({id.internal, sizeof id.internal});
-  if (text.size() != sizeof id.internal) {
-    throw launch::LaunchError("process 0 sent a unique id of " + std::to_string(text.size()) + " bytes, expected " +
-                              std::to_string(sizeof id.internal));
-  }
-  std::memcpy(id.internal, text.data(), text.size());
-  return id;
-}
-
 void runThreads(Session& session, std::vector<std::string>& errors) {
   std::vector<std::thread> threads;
   try {
@@ -329,29 +306,29 @@ void runThreads(Session& session, std::vector<std::string>& errors) {
 }  // namespace
 
 RunResult runRanks(const Options& options, const std::vector<Sweep>& sweeps, const RunObserver& observer,
-                   launch::Exchange& exchange) {
+                   launch::JobComm& job) {
   RunResult result;
   Session session{options,
                   sweeps,
                   observer,
-                  exchange,
+                  job,
                   {},
                   bufferSizes(sweeps, callsInFlight(options)),
                   RankGroup(options.nthreads),
                   std::vector<Share>(static_cast<std::size_t>(options.nthreads)),
                   std::vector<Figures>(static_cast<std::size_t>(options.nranks))};
   try {
-    session.id = shareUniqueId(exchange);
+    session.id = job.shareUniqueId();
     runThreads(session, result.errors);
   } catch (const std::runtime_error& error) {
     result.errors.emplace_back(error.what());
   }
   for (std::size_t local = 0; local < session.shares.size(); ++local) {
     const std::string& error = session.shares[local].error;
-    const std::size_t rank = static_cast<std::size_t>(exchange.process()) * session.shares.size() + local;
+    const std::size_t rank = static_cast<std::size_t>(job.process()) * session.shares.size() + local;
     if (!error.empty()) result.errors.push_back("rank " + std::to_string(rank) + ": " + error);
   }
-  if (!result.errors.empty()) exchange.abort(result.errors.front());
+  if (!result.errors.empty()) job.abort();
   for (const Figures& rank : session.figures) result.scratch_bytes = std::max(result.scratch_bytes, rank.scratch_bytes);
   return result;
 }

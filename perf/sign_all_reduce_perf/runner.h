@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/exchange.h"
+#include "launch/job_comm.h"
 #include "sign_all_reduce_perf/options.h"
 #include "sign_all_reduce_perf/plan.h"
 
@@ -53,10 +53,10 @@ struct RunResult {
   std::uint64_t scratch_bytes = 0;  ///< most that a rank holds for exchanges at the end
 };
 
-/// Runs all sweeps, options.run_cycles times. Every process of `exchange` calls it. Never throws for a rank that
+/// Runs all sweeps, options.run_cycles times. Every process of `job` calls it. Never throws for a rank that
 /// failed: the others are stopped, and the errors of all are returned in their processes.
 RunResult runRanks(const Options& options, const std::vector<Sweep>& sweeps, const RunObserver& observer,
-                   launch::Exchange& exchange);
+                   launch::JobComm& job);
 
 }  // namespace signccl::perf
 

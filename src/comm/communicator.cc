@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "comm/all_gather.h"
 #include "exec/host_engine.h"
 
 namespace signccl {
@@ -351,6 +352,14 @@ signcclResult_t Communicator::asyncError() const {
   if (group_->failed()) return group_->failure().code;
   const std::lock_guard lock(mutex_);
   return queue_.empty() ? signcclSuccess : signcclInProgress;
+}
+
+std::vector<std::string> Communicator::allGather(std::string part) {
+  {
+    const std::lock_guard lock(mutex_);
+    throwIfUnusable();
+  }
+  return signccl::allGather(*group_, std::move(part), deadline());
 }
 
 void Communicator::postSplit(int color, int key, const CommOptions& options) {

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -92,6 +93,10 @@ class Communicator {
 
   /// signcclSuccess, signcclInProgress or the failure. Any thread.
   [[nodiscard]] signcclResult_t asyncError() const;
+
+  /// Gathers the parts of all ranks, [rank], which have the same size; see signcclCommAllGather(). Collectives may be
+  /// under way. Blocks. Throws Error.
+  std::vector<std::string> allGather(std::string part);
 
   /// Takes part in a split; joinSplit() and awaitSplit() must follow. No operation may be under way.
   void postSplit(int color, int key, const CommOptions& options);

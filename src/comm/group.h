@@ -70,6 +70,11 @@ class Group {
   /// True if no rank is left that may still need the transport of this one, or nobody can say so.
   virtual bool allLeft() = 0;
 
+  /// Gives this rank's part of an all-gather and waits for those of all ranks, [rank], whose sizes may differ. Blocks;
+  /// one thread at a time. Splits and all-gathers are counted together: the ranks' n-th belong together, and ranks in
+  /// different calls make the group fail with signcclInvalidUsage. Throws Error.
+  virtual std::vector<std::string> allGather(std::string part, Deadline deadline) = 0;
+
   /// Takes part in a split; the ranks' n-th splits belong together. Ranks of one color must have the same settings, or
   /// the group fails with signcclInvalidUsage.
   virtual void postSplit(int color, int key, const SharedSettings& settings) = 0;

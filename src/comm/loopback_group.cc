@@ -9,6 +9,7 @@
 
 #include "comm/announcements.h"
 #include "control/failures.h"
+#include "control/gathering.h"
 #include "transport/loopback.h"
 
 namespace signccl {
@@ -40,6 +41,7 @@ class LoopbackRecord {
   void leave(Rank rank);
   void fail(const Failure& failure);
   [[nodiscard]] Failure failure() const;
+  std::vector<std::string> allGather(Rank rank, std::uint64_t number, std::string part, Deadline deadline);
   void postSplit(std::uint64_t split, Choice choice);
   std::unique_ptr<LoopbackGroup> awaitSplit(Rank rank, std::uint64_t split, Deadline deadline);
 
@@ -50,9 +52,18 @@ class LoopbackRecord {
     int collected = 0;
   };
 
+  struct AllGather {
+    std::vector<std::string> parts;     ///< [rank]
+    std::vector<std::uint8_t> present;  ///< [rank] 1 if the rank has given its part
+    Rank first_rank = 0;                ///< that gave its part
+    int given = 0;
+    int collected = 0;
+  };
+
   void failLocked(const Failure& failure);
   void throwIfFailedLocked() const;
   void failIfLeftLocked(const Split& split);
+  void failIfLeftLocked(const AllGather& gathering);
   void makeSplitGroups(Split& split);
   std::vector<Rank> missing(const std::vector<std::uint8_t>& present) const;
 
@@ -63,6 +74,7 @@ class LoopbackRecord {
   std::condition_variable changed_;
   Announcements announcements_;
   std::map<std::uint64_t, Split> splits_;
+  std::map<std::uint64_t, AllGather> all_gathers_;
   Failure failure_;
   std::atomic<bool> failed_ = false;
 };
@@ -118,6 +130,7 @@ void LoopbackRecord::leave(Rank rank) {
   const std::lock_guard lock(mutex_);
   if (const auto failure = announcements_.leave(rank)) failLocked(*failure);
   for (const auto& [number, split] : splits_) failIfLeftLocked(split);
+  for (const auto& [number, gathering] : all_gathers_) failIfLeftLocked(gathering);
 }
 
 /// A split needs every rank, so it cannot end if one left that has not chosen.
@@ -129,6 +142,45 @@ void LoopbackRecord::failIfLeftLocked(const Split& split) {
     failLocked(leftBeforeSplit(rank, split.choices.front().rank));
     return;
   }
+}
+
+void LoopbackRecord::failIfLeftLocked(const AllGather& gathering) {
+  for (const Rank rank : missing(gathering.present)) {
+    if (!announcements_.hasLeft(rank)) continue;
+    failLocked(leftBeforeGathering(kAllGathers, rank, gathering.first_rank));
+    return;
+  }
+}
+
+std::vector<std::string> LoopbackRecord::allGather(Rank rank, std::uint64_t number, std::string part,
+                                                   Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  throwIfFailedLocked();
+  if (const auto other = splits_.find(number); other != splits_.end()) {
+    failLocked(splitMeetsAllGather(other->second.choices.front().rank, rank));
+    throwIfFailedLocked();
+  }
+  const auto all = static_cast<std::size_t>(nranks());
+  AllGather& joint = all_gathers_[number];
+  if (joint.given++ == 0) {
+    joint.parts.resize(all);
+    joint.present.resize(all);
+    joint.first_rank = rank;
+  }
+  joint.parts[static_cast<std::size_t>(rank)] = std::move(part);
+  joint.present[static_cast<std::size_t>(rank)] = 1;
+  failIfLeftLocked(joint);
+  const auto is_complete = [&] { return joint.given == nranks(); };
+  if (is_complete()) changed_.notify_all();
+  changed_.wait_until(lock, deadline, [&] { return failed() || is_complete(); });
+  // What all have given comes whole to each, whatever befalls the group afterwards.
+  if (!is_complete()) {
+    if (!failed()) failLocked(missedGathering(kAllGathers, rank, missing(joint.present)));
+    throwIfFailedLocked();
+  }
+  std::vector<std::string> parts = joint.parts;
+  if (++joint.collected == nranks()) all_gathers_.erase(number);
+  return parts;
 }
 
 void LoopbackRecord::fail(const Failure& failure) {
@@ -156,6 +208,10 @@ void LoopbackRecord::throwIfFailedLocked() const {
 void LoopbackRecord::postSplit(std::uint64_t split, Choice choice) {
   const std::lock_guard lock(mutex_);
   throwIfFailedLocked();
+  if (const auto other = all_gathers_.find(split); other != all_gathers_.end()) {
+    failLocked(splitMeetsAllGather(choice.rank, other->second.first_rank));
+    throwIfFailedLocked();
+  }
   Split& joint = splits_[split];
   for (const Choice& earlier : joint.choices) {
     if (earlier.color != choice.color || choice.color < 0) continue;
@@ -249,12 +305,15 @@ bool LoopbackGroup::failed() const noexcept { return record_->failed(); }
 Failure LoopbackGroup::failure() const { return record_->failure(); }
 void LoopbackGroup::fail(const Failure& failure) noexcept { record_->fail(failure); }
 void LoopbackGroup::leave() noexcept { record_->leave(rank_); }
+std::vector<std::string> LoopbackGroup::allGather(std::string part, Deadline deadline) {
+  return record_->allGather(rank_, ++gatherings_, std::move(part), deadline);
+}
 void LoopbackGroup::postSplit(int color, int key, const SharedSettings& settings) {
-  record_->postSplit(splits_++, {rank_, color, key, settings});
+  record_->postSplit(++gatherings_, {rank_, color, key, settings});
 }
 
 std::unique_ptr<Group> LoopbackGroup::awaitSplit(Deadline deadline) {
-  return record_->awaitSplit(rank_, splits_ - 1, deadline);
+  return record_->awaitSplit(rank_, gatherings_, deadline);
 }
 
 }  // namespace signccl

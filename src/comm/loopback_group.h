@@ -3,6 +3,7 @@
 #define SIGNCCL_COMM_LOOPBACK_GROUP_H_
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "comm/group.h"
@@ -39,6 +40,7 @@ class LoopbackGroup final : public Group {
   void fail(const Failure& failure) noexcept override;
   void leave() noexcept override;
   bool allLeft() override { return true; }
+  std::vector<std::string> allGather(std::string part, Deadline deadline) override;
   void postSplit(int color, int key, const SharedSettings& settings) override;
   void joinSplit(Deadline /*deadline*/) override {}
   std::unique_ptr<Group> awaitSplit(Deadline deadline) override;
@@ -46,7 +48,7 @@ class LoopbackGroup final : public Group {
  private:
   std::shared_ptr<LoopbackRecord> record_;
   Rank rank_;
-  std::uint64_t splits_ = 0;  ///< postSplit() calls so far
+  std::uint64_t gatherings_ = 0;  ///< postSplit() and allGather() calls so far
 };
 
 }  // namespace signccl

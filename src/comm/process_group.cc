@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "comm/join.h"
+#include "control/gathering.h"
 #include "control/shared_settings.h"
 #include "control/wire.h"
 
@@ -107,12 +108,18 @@ void ProcessGroup::postSplit(int color, int key, const SharedSettings& settings)
     choice.id = toUniqueId(split_hub_->meetingPoint());
   }
   split_settings_ = settings;
-  member_->gather(kAddressGathering + ++splits_, encodeChoice(choice));
+  member_->gather(kAddressGathering + ++gatherings_, encodeChoice(choice));
+}
+
+std::vector<std::string> ProcessGroup::allGather(std::string part, Deadline deadline) {
+  const std::uint64_t number = kAllGathers + ++gatherings_;
+  member_->gather(number, std::move(part));
+  return member_->awaitGathered(number, deadline);
 }
 
 void ProcessGroup::joinSplit(Deadline deadline) {
   const std::shared_ptr<Hub> hub = std::move(split_hub_);
-  const std::vector<std::string> parts = member_->awaitGathered(kAddressGathering + splits_, deadline);
+  const std::vector<std::string> parts = member_->awaitGathered(kAddressGathering + gatherings_, deadline);
   const int color = decodeChoice(rank(), parts[static_cast<std::size_t>(rank())]).color;
   if (color < 0) return;
   const std::vector<Choice> choices = choicesOfColor(color, parts);

@@ -38,6 +38,7 @@ class ProcessGroup final : public Group {
   void fail(const Failure& failure) noexcept override { member_->fail(failure); }
   void leave() noexcept override { member_->leave(); }
   bool allLeft() override { return member_->allLeft(); }
+  std::vector<std::string> allGather(std::string part, Deadline deadline) override;
   void postSplit(int color, int key, const SharedSettings& settings) override;
   void joinSplit(Deadline deadline) override;
   std::unique_ptr<Group> awaitSplit(Deadline deadline) override;
@@ -50,7 +51,7 @@ class ProcessGroup final : public Group {
   const Topology topology_;
   const NetworkOptions network_;
 
-  std::uint64_t splits_ = 0;        ///< postSplit() calls so far
+  std::uint64_t gatherings_ = 0;    ///< postSplit() and allGather() calls so far
   std::shared_ptr<Hub> split_hub_;  ///< of the group to come, if this rank turns out to be its first
   SharedSettings split_settings_;
   std::unique_ptr<Joining> split_joining_;  ///< null if this rank has no part in the group to come

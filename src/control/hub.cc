@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "control/control_thread.h"
 #include "control/failures.h"
+#include "control/gathering.h"
 #include "control/wire.h"
 #include "host/host_identity.h"
 
@@ -269,7 +270,12 @@ void Hub::onGather(Rank rank, GatherMessage message) {
   std::optional<std::string>& part = gathering.parts[static_cast<std::size_t>(rank)];
   if (!part) ++gathering.present;
   part = std::move(message.part);
-  if (gathering.present < members_.size()) return failIfLeft(gathering);
+  if (const auto other = gatherings_.find(otherKind(message.number)); other != gatherings_.end()) {
+    const Rank other_rank = other->second.first_rank;
+    return fail(isAllGather(message.number) ? splitMeetsAllGather(other_rank, rank)
+                                            : splitMeetsAllGather(rank, other_rank));
+  }
+  if (gathering.present < members_.size()) return failIfLeft(message.number, gathering);
   GatheredMessage gathered{message.number, {}};
   for (std::optional<std::string>& one : gathering.parts) gathered.parts.push_back(std::move(*one));
   gatherings_.erase(message.number);
@@ -277,10 +283,10 @@ void Hub::onGather(Rank rank, GatherMessage message) {
 }
 
 /// A gathering needs every rank, so it cannot end if one left that has not given its part.
-void Hub::failIfLeft(const Gathering& gathering) {
+void Hub::failIfLeft(std::uint64_t number, const Gathering& gathering) {
   for (std::size_t rank = 0; rank < members_.size(); ++rank) {
     if (!members_[rank].has_left || gathering.parts[rank]) continue;
-    return fail(leftBeforeSplit(static_cast<Rank>(rank), gathering.first_rank));
+    return fail(leftBeforeGathering(number, static_cast<Rank>(rank), gathering.first_rank));
   }
 }
 
@@ -290,7 +296,7 @@ void Hub::onLeave(Rank rank, std::uint64_t begun) {
   leaving.has_left = true;
   leaving.begun = begun;
   broadcast(MessageType::kLeft, encode(LeftMessage{rank, begun}));
-  for (const auto& [number, gathering] : gatherings_) failIfLeft(gathering);
+  for (const auto& [number, gathering] : gatherings_) failIfLeft(number, gathering);
   if (++nleft_ == nranks_) broadcast(MessageType::kAllLeft, {});
 }
 
@@ -314,7 +320,7 @@ void Hub::onOverdue(Rank rank, std::uint64_t what) {
   for (std::size_t other = 0; other < members_.size(); ++other) {
     if (!gathering->second.parts[other]) missing.push_back(static_cast<Rank>(other));
   }
-  fail(what == kAddressGathering ? neverJoined(rank, missing, nranks_) : neverSplit(rank, missing));
+  fail(what == kAddressGathering ? neverJoined(rank, missing, nranks_) : missedGathering(what, rank, missing));
 }
 
 std::vector<Rank> Hub::notJoined() const {

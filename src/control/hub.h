@@ -97,7 +97,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   void onLeave(Rank rank, std::uint64_t begun);
   void onQuery(const Link& link, std::uint64_t exchange);
   void onOverdue(Rank rank, std::uint64_t what);
-  void failIfLeft(const Gathering& gathering);
+  void failIfLeft(std::uint64_t number, const Gathering& gathering);
   void fail(const Failure& failure);
   void broadcast(MessageType type, std::string_view payload);
   void tick();

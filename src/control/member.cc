@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "control/control_thread.h"
 #include "control/failures.h"
+#include "control/gathering.h"
 #include "control/hub.h"
 #include "control/wire.h"
 #include "host/host_identity.h"
@@ -182,6 +183,7 @@ void Member::onLeft(std::string_view payload) {
     const std::lock_guard lock(mutex_);
     left_[static_cast<std::size_t>(left.rank)] = left.begun;
     some_left_.store(true, std::memory_order_release);
+    changed_.notify_all();
     if (begun_ > left.begun && ended_.load() < begun_) failure = leftBeforeExchange(left.rank, begun_ - 1, rank());
   }
   if (failure) fail(*failure);
@@ -290,7 +292,9 @@ std::vector<Rank> Member::missing(std::uint64_t exchange) {
   return answered ? std::vector<Rank>{} : ranksOfHub();
 }
 
-/// Waits for `done`. When the deadline passes, asks the hub to fail the group with the names of those who are late.
+/// Waits for `done`, which then counts even if the group has failed meanwhile: what ranks do after a gathering, such as
+/// ending, must not take it from those who are slower. When the deadline passes, asks the hub to fail the group with the
+/// names of those who are late.
 template <typename Done>
 void Member::await(Deadline deadline, std::uint64_t overdue, const Done& done) {
   std::unique_lock lock(mutex_);
@@ -304,11 +308,13 @@ void Member::await(Deadline deadline, std::uint64_t overdue, const Done& done) {
       lock.lock();
     }
   }
-  throwIfFailedLocked();
+  if (!done()) throwIfFailedLocked();
 }
 
 void Member::awaitReady(Deadline deadline) {
   await(deadline, kJoining, [&] { return ready_; });
+  const std::lock_guard lock(mutex_);
+  throwIfFailedLocked();
 }
 
 void Member::gather(std::uint64_t number, std::string part) {
@@ -316,8 +322,18 @@ void Member::gather(std::uint64_t number, std::string part) {
 }
 
 std::vector<std::string> Member::awaitGathered(std::uint64_t number, Deadline deadline) {
-  await(deadline, number, [&] { return gathered_.contains(number); });
-  const std::lock_guard lock(mutex_);
+  // A rank that left gives no part, and the hub that would say so may be gone. The parts of a gathering that it took
+  // part in came before the word that it left.
+  await(deadline, number, [&] { return gathered_.contains(number) || some_left_.load(std::memory_order_relaxed); });
+  std::unique_lock lock(mutex_);
+  if (!gathered_.contains(number)) {
+    const auto gone = std::ranges::find_if(left_, [](const auto& one) { return one.has_value(); });
+    const Failure failure = leftBeforeGathering(number, static_cast<Rank>(gone - left_.begin()), rank());
+    lock.unlock();
+    fail(failure);
+    lock.lock();
+    throwIfFailedLocked();
+  }
   std::vector<std::string> parts = std::move(gathered_[number]);
   gathered_.erase(number);
   return parts;

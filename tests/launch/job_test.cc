@@ -1,8 +1,5 @@
 #include "launch/job.h"
 
-#include <csignal>
-#include <unistd.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -59,50 +56,8 @@ TEST(PlanJobTest, ProcessesOfALauncherStartNoOthers) {
               HasSubstr("one of the two"));
 }
 
-/// Runs a forked job of three. A child that comes back from it ends here, as a program would.
-int runForkedJob(const std::function<int(Exchange&)>& body) {
-  const pid_t parent = getpid();
-  int status = 0;
-  try {
-    status = runJob({JobKind::kForked, {0, 3, "-p"}}, "job_test", body);
-  } catch (const std::exception&) {
-    status = 1;
-  }
-  if (getpid() != parent) _exit(status);
-  return status;
-}
-
-TEST(RunJobTest, ForkedProcessesReachEachOther) {
-  EXPECT_EQ(runForkedJob([](Exchange& exchange) {
-              const auto parts = exchange.allGather(std::to_string(exchange.process()));
-              return parts == std::vector<std::string>{"0", "1", "2"} ? 0 : 1;
-            }),
-            0);
-}
-
-TEST(RunJobTest, AForkedProcessThatDiesEndsTheOthers) {
-  testing::internal::CaptureStderr();
-  const int status = runForkedJob([](Exchange& exchange) {
-    exchange.barrier();
-    if (exchange.process() == 1) raise(SIGKILL);
-    exchange.barrier();
-    return 0;
-  });
-  EXPECT_NE(status, 0);
-  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("job_test: process 1"));
-}
-
-TEST(RunJobTest, WhatAProcessThrowsIsToldToTheOthers) {
-  EXPECT_EQ(runForkedJob([](Exchange& exchange) {
-              if (exchange.process() == 1) throw LaunchError("no more ink");
-              const std::string text = refusalOf([&] { exchange.barrier(); });
-              return text == "process 1 failed: no more ink" ? 0 : 99;
-            }),
-            1);
-}
-
 TEST(RunJobTest, AProcessAloneNeedsNobody) {
-  EXPECT_EQ(runJob({}, "job_test", [](Exchange& exchange) { return exchange.nprocesses() + 41; }), 42);
+  EXPECT_EQ(runJob({}, "job_test", [](JobComm& job) { return job.nprocesses() + 41; }), 42);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "launch/launcher.h"
 
+#include <cstdlib>
 #include <iostream>
 #include <unistd.h>
 #include <vector>
@@ -22,6 +23,15 @@ struct LauncherCase {
   int process;
   int nprocesses;
 };
+
+TEST(EnvironmentVariableTest, BlanksAroundAValueAreLeftOut) {
+  setenv("SIGNCCL_TEST_VARIABLE", " 2 3\t\r", 1);
+  EXPECT_EQ(environmentVariable("SIGNCCL_TEST_VARIABLE"), "2 3");
+  setenv("SIGNCCL_TEST_VARIABLE", " \r", 1);
+  EXPECT_EQ(environmentVariable("SIGNCCL_TEST_VARIABLE"), "");
+  unsetenv("SIGNCCL_TEST_VARIABLE");
+  EXPECT_EQ(environmentVariable("SIGNCCL_TEST_VARIABLE"), std::nullopt);
+}
 
 TEST(PlaceFromLauncherTest, EveryLauncherIsUnderstood) {
   const std::vector<LauncherCase> cases = {

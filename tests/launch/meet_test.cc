@@ -1,7 +1,5 @@
 #include "launch/meet.h"
 
-#include <thread>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,52 +12,48 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-/// A port that was free a moment ago.
-std::string freePort() { return std::to_string(ListeningSocket(Address{"127.0.0.1", 0}).port()); }
+std::string pointOf(const Variables& variables) { return meetingPoint(variables).value_or("none"); }
 
-/// Lets two processes meet under these variables; gives what each of them throws.
-std::pair<std::string, std::string> meetAsTwo(const Variables& first, const Variables& second) {
-  const auto be = [](int process, const Variables& variables) {
-    return refusalOf([&] {
-      Party party{.place = {process, 2, "test"}, .secret = {}};
-      party.join_timeout = std::chrono::milliseconds(500);
-      const auto exchange = meet(party, variables);
-      EXPECT_EQ(exchange->allGather(std::to_string(process)), (std::vector<std::string>{"0", "1"}));
-    });
-  };
-  std::pair<std::string, std::string> errors;
-  std::jthread other([&] { errors.second = be(1, second); });
-  errors.first = be(0, first);
-  other.join();
-  return errors;
+TEST(MeetingPointTest, SigncclCommIdGoesBeforeMasterAddr) {
+  EXPECT_EQ(pointOf({}), "none");
+  EXPECT_EQ(pointOf({{"MASTER_ADDR", "a"}, {"MASTER_PORT", "5"}}), "a:5");
+  EXPECT_EQ(pointOf({{"MASTER_ADDR", "a"}, {"MASTER_PORT", "5"}, {"SIGNCCL_COMM_ID", "b:6"}}), "b:6");
 }
 
-TEST(MeetTest, ProcessesMeetAtSigncclCommId) {
-  const Variables variables = {{"SIGNCCL_COMM_ID", "localhost:" + freePort()}};
-  EXPECT_EQ(meetAsTwo(variables, variables), std::pair(std::string(), std::string()));
+TEST(MeetingPointTest, AnAddressOfVersionSixGetsItsBrackets) {
+  EXPECT_EQ(pointOf({{"MASTER_ADDR", "fd00::2"}, {"MASTER_PORT", "5"}}), "[fd00::2]:5");
+  EXPECT_EQ(pointOf({{"MASTER_ADDR", "[fd00::2]"}, {"MASTER_PORT", "5"}}), "[fd00::2]:5");
 }
 
-TEST(MeetTest, ProcessesMeetAtMasterAddr) {
-  const Variables variables = {{"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", freePort()}};
-  EXPECT_EQ(meetAsTwo(variables, variables), std::pair(std::string(), std::string()));
+TEST(MeetingPointTest, ThePortAfterThatOfTorchrunsAgentIsUsed) {
+  EXPECT_EQ(pointOf({{"MASTER_ADDR", "a"}, {"MASTER_PORT", "5"}, {"TORCHELASTIC_USE_AGENT_STORE", "True"}}), "a:6");
+  EXPECT_EQ(pointOf({{"MASTER_ADDR", "a"}, {"MASTER_PORT", "5"}, {"TORCHELASTIC_USE_AGENT_STORE", "False"}}), "a:5");
 }
 
-TEST(MeetTest, TheSecretOfTheVariableIsAskedFor) {
-  const std::string address = "127.0.0.1:" + freePort();
-  const auto errors = meetAsTwo({{"SIGNCCL_COMM_ID", address}, {"SIGNCCL_COMM_SECRET", "a"}},
-                                {{"SIGNCCL_COMM_ID", address}, {"SIGNCCL_COMM_SECRET", "b"}});
-  EXPECT_THAT(errors.second, HasSubstr("SIGNCCL_COMM_SECRET"));
+TEST(MeetingPointTest, HalfAnAddressIsNamed) {
+  EXPECT_THAT(refusalOf([] { pointOf({{"MASTER_ADDR", "a"}}); }), HasSubstr("MASTER_PORT is not set"));
+  EXPECT_THAT(refusalOf([] { pointOf({{"MASTER_PORT", "5"}}); }), HasSubstr("MASTER_ADDR is not set"));
+  EXPECT_THAT(refusalOf([] { pointOf({{"MASTER_ADDR", ""}, {"MASTER_PORT", "5"}}); }),
+              HasSubstr("MASTER_ADDR is empty"));
+  for (const char* port : {"x", "0", "65536", "5x", ""}) {
+    EXPECT_THAT(refusalOf([&] { pointOf({{"MASTER_ADDR", "a"}, {"MASTER_PORT", port}}); }),
+                HasSubstr("MASTER_PORT is '" + std::string(port) + "', expected a number of 1 to 65535"));
+  }
+  EXPECT_THAT(refusalOf([] {
+                pointOf({{"MASTER_ADDR", "a"}, {"MASTER_PORT", "65535"}, {"TORCHELASTIC_USE_AGENT_STORE", "1"}});
+              }),
+              HasSubstr("65534"));
 }
 
 TEST(MeetTest, WithoutAMeetingPointTheErrorSaysWhatToSet) {
-  EXPECT_THAT(refusalOf([] { meet({.place = {1, 4, "Slurm"}, .secret = {}}, Variables{}); }),
+  EXPECT_THAT(refusalOf([] { meet({1, 4, "Slurm"}, Variables{}); }),
               AllOf(HasSubstr("process 1 of 4 (from Slurm)"), HasSubstr("SIGNCCL_COMM_ID=host:port"),
                     HasSubstr("MASTER_ADDR")));
 }
 
-TEST(MakeSecretTest, SecretsDiffer) {
-  EXPECT_EQ(makeSecret().size(), 32U);
-  EXPECT_NE(makeSecret(), makeSecret());
+TEST(MeetTest, AnAddressThatIsNoneIsNamedWithItsVariable) {
+  EXPECT_THAT(refusalOf([] { meet({0, 2, "test"}, Variables{{"SIGNCCL_COMM_ID", "nowhere"}}); }),
+              AllOf(HasSubstr("SIGNCCL_COMM_ID"), HasSubstr("nowhere")));
 }
 
 }  // namespace

@@ -79,7 +79,8 @@ TEST(ProcessesTest, RanksThatDisagreeAreAllReported) {
 TEST(ProcessesTest, AFileThatCannotBeWrittenEndsAll) {
   const ProgramResult result = runPerf({"-p", "2", "-b", "64", "-e", "64", "-J", "/no/such/directory/file"});
   EXPECT_EQ(result.exit_code, 2) << result.output;
-  EXPECT_THAT(result.output, HasSubstr("process 0 failed: --output_file: cannot create '/no/such/directory/file'"));
+  EXPECT_THAT(result.output, HasSubstr("--output_file: cannot create '/no/such/directory/file'"));
+  EXPECT_THAT(result.output, HasSubstr("rank 0 aborted the communicator"));
 }
 
 TEST(ProcessesTest, AProcessThatDiesEndsTheOthersWithAnError) {
@@ -98,6 +99,32 @@ TEST(ProcessesTest, AProcessThatDiesEndsTheOthersWithAnError) {
   EXPECT_THAT(result.output, HasSubstr("rank 0: "));
   EXPECT_THAT(result.output, HasSubstr("rank 2: "));
 }
+
+class SignalTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(SignalTest, ToTheParentLeavesNoProcessBehind) {
+  const ProgramResult result = runScript(std::string("signal=") + GetParam() + R"script(
+    "$0" -p 2 -b 64 -e 64 -N 0 -c 0 >/dev/null & parent=$!
+    sleep 2
+    read -r first second </proc/$parent/task/$parent/children
+    kill -"$signal" $parent
+    ended=0
+    for process in $parent $first $second; do
+      for ((i = 0; i < 100; ++i)); do
+        # A process that has ended but was not waited for still has an entry.
+        state=$(sed 's/.*) //' "/proc/$process/stat" 2>/dev/null)
+        [[ -z $state || $state == Z* ]] && ((++ended)) && break
+        sleep 0.1
+      done
+    done
+    kill -KILL $parent 2>/dev/null
+    echo "ended: $ended of $parent $first $second")script");
+  EXPECT_THAT(result.output, testing::ContainsRegex("ended: 3 of [0-9]+ [0-9]+ [0-9]+"));
+}
+
+// A closed terminal, the end of a batch job, and the out-of-memory killer.
+INSTANTIATE_TEST_SUITE_P(Signals, SignalTest, testing::Values("HUP", "TERM", "KILL"),
+                         [](const auto& test) { return std::string(test.param); });
 
 // Below the ports that the system gives away by itself, and another one for each test that runs at the same time.
 constexpr const char* kFindPort = "port=$((20000 + 2 * ($$ % 5000))); ";

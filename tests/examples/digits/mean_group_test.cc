@@ -1,6 +1,5 @@
 #include "mean_group.h"
 
-#include <memory>
 #include <thread>
 #include <vector>
 
@@ -13,7 +12,7 @@ TEST(MeanGroupTest, GivesEveryWorkerTheMeanInEveryStep) {
   constexpr int kWorkers = 5;
   constexpr std::size_t kCount = 13;
   constexpr int kSteps = 50;
-  launch::Exchange alone;
+  launch::JobComm alone;
   MeanGroup group(kWorkers, kCount, alone);
   std::vector<int> wrong(kWorkers, 0);
   {
@@ -43,16 +42,12 @@ std::vector<std::vector<float>> meansOver(int nprocesses) {
   constexpr int kWorkers = 6;
   constexpr std::size_t kCount = 29;
   constexpr int kSteps = 10;
-  launch::ListeningSocket socket(launch::Address{"127.0.0.1", 0});
-  const std::vector<launch::Address> address = {{"127.0.0.1", socket.port()}};
+  const signcclUniqueId id = launch::JobComm().shareUniqueId();
   const int nlocal = kWorkers / nprocesses;
   std::vector<std::vector<float>> means(kWorkers);
   const auto work = [&](int process) {
-    const launch::Party party{.place = {process, nprocesses, "test"}, .secret = {}};
-    const auto exchange = nprocesses == 1 ? std::make_unique<launch::Exchange>()
-                          : process == 0  ? std::make_unique<launch::Exchange>(std::move(socket), party)
-                                          : std::make_unique<launch::Exchange>(address, party);
-    MeanGroup group(nlocal, kCount, *exchange);
+    launch::JobComm job({process, nprocesses, "test"}, id);
+    MeanGroup group(nlocal, kCount, job);
     std::vector<std::jthread> workers;
     for (int rank = process * nlocal; rank < (process + 1) * nlocal; ++rank) {
       workers.emplace_back([&, rank] {
@@ -80,7 +75,7 @@ TEST(MeanGroupTest, ProcessesGiveTheBitsOfThreads) {
 }
 
 TEST(MeanGroupTest, AWorkerThatLeavesHoldsNobodyUp) {
-  launch::Exchange alone;
+  launch::JobComm alone;
   MeanGroup group(2, 1, alone);
   std::vector<float> value = {4};
   group.leave();

@@ -38,9 +38,9 @@ Values startOf() {
 /// Runs `nranks` workers as threads; gives each one's parameters.
 std::vector<Values> runWorkers(Method method, int nranks) {
   method.settings = {.learning_rate = kRate, .weight_decay = kDecay};
-  launch::Exchange alone;
+  launch::JobComm alone;
   MeanGroup mean(nranks, kCount, alone);
-  Rendezvous rendezvous{.id = SignGroup::makeId(), .algorithm = {}, .mean = &mean};
+  Rendezvous rendezvous{.id = alone.shareUniqueId(), .algorithm = {}, .mean = &mean};
   std::vector<Values> parameters(static_cast<std::size_t>(nranks), startOf());
   {
     std::vector<std::jthread> threads;
@@ -124,7 +124,7 @@ TEST(LionTest, AllWorkersKeepTheSameParameters) {
 }
 
 TEST(AdamWTest, FirstStepMovesByTheLearningRateAgainstTheMeanGradient) {
-  launch::Exchange alone;
+  launch::JobComm alone;
   MeanGroup mean(1, 2, alone);
   const Method method{.kind = MethodKind::kAdamW, .settings = {.learning_rate = kRate, .weight_decay = 0}};
   const auto adamw = makeOptimizer(method, 0, 1, 2, {.id = {}, .algorithm = {}, .mean = &mean});
@@ -157,7 +157,7 @@ TEST(AdamWTest, FollowsItsFormula) {
 
 TEST(OptimizerTest, CountsBytesWhereSignsTravelOnly) {
   const Method vote{.kind = MethodKind::kVote, .settings = {.learning_rate = kRate, .weight_decay = kDecay}};
-  const Rendezvous rendezvous{.id = SignGroup::makeId(), .algorithm = {}, .mean = nullptr};
+  const Rendezvous rendezvous{.id = launch::JobComm().shareUniqueId(), .algorithm = {}, .mean = nullptr};
   std::vector<std::uint64_t> bytes(2);
   {
     std::vector<std::jthread> threads;

@@ -12,7 +12,7 @@ namespace {
 
 /// In this process alone.
 RunResult trainHere(const RunSettings& settings, const Split& data) {
-  signccl::launch::Exchange alone;
+  signccl::launch::JobComm alone;
   return train(settings, data, alone);
 }
 
