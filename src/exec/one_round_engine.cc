@@ -5,6 +5,7 @@
 namespace signccl {
 
 bool OneRoundEngine::canRun(const Plan& plan) {
+  if (plan.nrounds > 1) return false;
   return std::ranges::all_of(plan.steps, [](const PlanStep& step) {
     if (step.kind == StepKind::kSend) return step.slot.kind == SlotKind::kSigns && !step.is_staged;
     return step.kind != StepKind::kRecv || step.slot.kind == SlotKind::kInbox;

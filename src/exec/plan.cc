@@ -60,6 +60,7 @@ class Compiler {
       plan_.steps.push_back(compiled);
     }
     flattenDependents();
+    groupMessages();
     return std::move(plan_);
   }
 
@@ -226,6 +227,23 @@ class Compiler {
       plan_.steps[step].ndependents = static_cast<std::int32_t>(followers_[step].size());
       plan_.dependents.insert(plan_.dependents.end(), followers_[step].begin(), followers_[step].end());
     }
+  }
+
+  void groupMessages() {
+    const auto is_message = [](const Step& step) {
+      return step.kind == StepKind::kSend || step.kind == StepKind::kRecv;
+    };
+    for (const Step& step : schedule_.steps) {
+      if (is_message(step)) plan_.nrounds = std::max(plan_.nrounds, step.round + 1);
+    }
+    for (int round = 0; round < plan_.nrounds; ++round) {
+      plan_.first_of_round.push_back(static_cast<std::int32_t>(plan_.messages.size()));
+      for (std::size_t number = 0; number < schedule_.steps.size(); ++number) {
+        const Step& step = schedule_.steps[number];
+        if (is_message(step) && step.round == round) plan_.messages.push_back(static_cast<std::int32_t>(number));
+      }
+    }
+    plan_.first_of_round.push_back(static_cast<std::int32_t>(plan_.messages.size()));
   }
 
   const Schedule& schedule_;

@@ -62,14 +62,17 @@ struct Plan {
   int nchunks = 1;
   int ninboxes = 0;
   int nresults_to_write = 0;  ///< steps with writes_result
+  int nrounds = 0;            ///< of messages, see Step::round
 
   std::vector<PlanStep> steps;
   std::vector<CountSource> sources;
   std::vector<CountTarget> count_targets;
   std::vector<DecideRule> decide_rules;
   std::vector<std::int32_t> dependents;
-  std::vector<std::int32_t> after_encode;  ///< steps that wait for the signs
-  std::vector<std::int32_t> at_start;      ///< steps that wait for nothing
+  std::vector<std::int32_t> after_encode;    ///< steps that wait for the signs
+  std::vector<std::int32_t> at_start;        ///< steps that wait for nothing
+  std::vector<std::int32_t> messages;        ///< kSend and kRecv steps by round, within a round in program order
+  std::vector<std::int32_t> first_of_round;  ///< [nrounds + 1] where each round begins in `messages`
 
   std::vector<int> counts_planes;  ///< [nchunks] planes of room that counts(c) needs, 0: the rank does not count it
   std::vector<int> inbox_room;     ///< [ninboxes] room that an inbox needs, in planes of one chunk
@@ -78,6 +81,13 @@ struct Plan {
   /// True, where steps work on runs of several chunks: plane by plane over all chunks, so that a plane of any run is
   /// one range.
   bool by_plane[4] = {};
+
+  /// The sends and receives of a round, from 0 to nrounds - 1, which an engine may hand over together.
+  [[nodiscard]] std::span<const std::int32_t> messagesOfRound(int round) const {
+    const auto first = static_cast<std::size_t>(first_of_round[static_cast<std::size_t>(round)]);
+    const auto end = static_cast<std::size_t>(first_of_round[static_cast<std::size_t>(round) + 1]);
+    return std::span(messages).subspan(first, end - first);
+  }
 
   [[nodiscard]] std::span<const CountSource> sourcesOf(const PlanStep& step) const {
     return std::span(sources).subspan(static_cast<std::size_t>(step.first_source),

@@ -53,6 +53,7 @@ Step& ScheduleBuilder::append(StepKind kind, Slot slot, ChunkRun run) {
   step.slot = slot;
   step.chunk = run.first;
   step.nchunks = run.count;
+  if (kind == StepKind::kSend || kind == StepKind::kRecv) step.round = round_;
   return step;
 }
 

@@ -13,6 +13,9 @@ class ScheduleBuilder {
  public:
   ScheduleBuilder(Rank rank, int nranks, int nchunks);
 
+  /// Messages that are appended from now on have this round; 0 at first.
+  void enterRound(int round) { round_ = round; }
+
   /// Sends the votes of `votes` ranks: the rank's own signs if it is 1, else its counts.
   void sendVotes(Rank peer, ChunkRun run, int votes);
 
@@ -35,6 +38,7 @@ class ScheduleBuilder {
   Step& append(StepKind kind, Slot slot, ChunkRun run);
 
   Schedule schedule_;
+  std::int32_t round_ = 0;
 };
 
 /// Inboxes first, first + 1, ... first + count - 1, as sources of a count, behind `signs(chunk)`.

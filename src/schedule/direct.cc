@@ -18,6 +18,7 @@ Schedule buildDirect(Rank rank, int nranks) {
 
   for (int i = 1; i <= others; ++i) builder.recvVotes(before(i), own, 1, i - 1);
   for (int i = 1; i <= others; ++i) builder.sendVotes(after(i), {after(i), 1}, 1);
+  builder.enterRound(1);
   for (int i = 1; i <= others; ++i) builder.recvResult(before(i), {before(i), 1});
   builder.count(own, signsAndInboxes(rank, 0, others));
   builder.decide(own);

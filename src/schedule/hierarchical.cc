@@ -38,6 +38,7 @@ class Generator {
     const int first_inbox = held - 1;
     postBetweenNodes(first_inbox);
     if (held > 1) builder_.count(own_, signsAndInboxes(own_.first, 0, held - 1));
+    builder_.enterRound(kVotesBetweenNodes);
     forEachOther(+1, [&](int node) {
       forEachOwnedBy(node, [&](int chunk) { builder_.sendVotes(rankFor(node, chunk), {chunk, 1}, held); });
     });
@@ -47,6 +48,8 @@ class Generator {
   }
 
  private:
+  enum Round : std::uint8_t { kVotesInNode, kVotesBetweenNodes, kResultsBetweenNodes, kResultsInNode };
+
   static int largestNode(const Topology& topology) {
     std::size_t largest = 0;
     for (int node = 0; node < topology.nnodes(); ++node) largest = std::max(largest, topology.ranksOf(node).size());
@@ -91,22 +94,26 @@ class Generator {
   }
 
   void exchangeInNode() {
+    builder_.enterRound(kVotesInNode);
     int next_inbox = 0;
     forEachLocalPeer(-1, [&](Rank peer, int) { builder_.recvVotes(peer, own_, 1, next_inbox++); });
     forEachLocalPeer(+1, [&](Rank peer, int local) { builder_.sendVotes(peer, runOf(node_, local), 1); });
   }
 
   void postBetweenNodes(int next_inbox) {
+    builder_.enterRound(kVotesBetweenNodes);
     forEachOwnedBy(node_, [&](int chunk) {
       forEachOther(-1,
                    [&](int node) { builder_.recvVotes(rankFor(node, chunk), {chunk, 1}, sizeOf(node), next_inbox++); });
     });
+    builder_.enterRound(kResultsBetweenNodes);
     forEachOther(-1, [&](int node) {
       forEachOwnedBy(node, [&](int chunk) { builder_.recvResult(rankFor(node, chunk), {chunk, 1}); });
     });
   }
 
   void decideOwned(int next_inbox) {
+    builder_.enterRound(kResultsBetweenNodes);
     forEachOwnedBy(node_, [&](int chunk) {
       std::vector<Slot> sources;
       if (sizeOf(node_) == 1) sources.push_back(signs(chunk));
@@ -118,6 +125,7 @@ class Generator {
   }
 
   void shareInNode() {
+    builder_.enterRound(kResultsInNode);
     forEachLocalPeer(-1, [&](Rank peer, int local) { builder_.recvResult(peer, runOf(node_, local)); });
     forEachLocalPeer(+1, [&](Rank peer, int) { builder_.sendResult(peer, own_); });
   }

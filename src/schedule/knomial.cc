@@ -79,6 +79,16 @@ void passVotes(ChunkRun group, ChunkRun part, std::vector<int>& held) {
   }
 }
 
+/// Levels of the ranks that have most: those in the largest part of each level.
+int mostLevels(int size) {
+  int levels = 0;
+  for (; size > 1; ++levels) {
+    const int radix = knomialRadix(size);
+    size = (size + radix - 1) / radix;
+  }
+  return levels;
+}
+
 }  // namespace
 
 int knomialRadix(int size) {
@@ -105,6 +115,7 @@ Schedule buildKnomial(Rank rank, int nranks) {
   std::vector<Level> levels;
   int inboxes = 0;
   for (ChunkRun group{0, nranks}; group.count > 1; group = levels.back().own) {
+    builder.enterRound(static_cast<int>(levels.size()));
     const Level& level = levels.emplace_back(divide(group, rank));
     std::vector<Slot> sources;
     if (held_by(rank) == 1) sources.push_back(signs(level.own.first));
@@ -119,7 +130,10 @@ Schedule buildKnomial(Rank rank, int nranks) {
   if (nranks == 1) builder.count({0, 1}, {signs(0)});
   builder.decide({rank, 1});
 
+  const int nlevels = mostLevels(nranks);
   for (auto level = levels.rbegin(); level != levels.rend(); ++level) {
+    const auto depth = static_cast<int>(levels.rend() - level) - 1;
+    builder.enterRound(2 * nlevels - 1 - depth);
     for (const Level::Outgoing& to : level->to) builder.recvResult(to.peer, to.run);
     for (const Rank peer : level->from) builder.sendResult(peer, level->own);
   }

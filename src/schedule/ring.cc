@@ -21,6 +21,7 @@ Schedule buildRing(Rank rank, int nranks) {
 
   if (hops == 0) builder.count(chunk(0), {signs(rank)});
   for (int hop = 0; hop < hops; ++hop) {
+    builder.enterRound(hop);
     builder.recvVotes(previous, chunk(hop + 1), hop + 1, hop % 2);
     builder.sendVotes(next, chunk(hop), hop + 1);
     builder.count(chunk(hop + 1), {signs(chunk(hop + 1).first), inbox(hop % 2)});
@@ -28,6 +29,7 @@ Schedule buildRing(Rank rank, int nranks) {
   builder.decide(chunk(hops));
 
   for (int hop = 0; hop < hops; ++hop) {
+    builder.enterRound(hops + hop);
     builder.recvResult(previous, chunk(hop));
     builder.sendResult(next, chunk(hop + hops));
   }

@@ -24,12 +24,15 @@ constexpr int kNumTrees = 2;
 struct Branch {
   Rank rank = kNone;
   int subtree_size = 0;  ///< ranks in the subtree below and including `rank`
+  int height = 0;        ///< see heightOf()
 };
 
 /// Neighbours of one rank in one tree.
 struct Node {
   Rank parent = kNone;
   int subtree_size = 0;
+  int height = 0;  ///< see heightOf()
+  int depth = 0;   ///< see depthOf()
   std::vector<Branch> children;
 };
 
@@ -68,13 +71,29 @@ int positionOf(int tree, Rank rank, int nranks) {
   return nranks % 2 == 0 ? nranks - 1 - rank : (rank + nranks - 1) % nranks;
 }
 
+/// Edges on the longest way from a position down to a leaf.
+int heightOf(int position, int nranks) {
+  int height = 0;
+  for (const int child : childrenOf(position, nranks)) height = std::max(height, 1 + heightOf(child, nranks));
+  return height;
+}
+
+/// Edges from a position up to the root.
+int depthOf(int position, int nranks) {
+  int depth = 0;
+  for (; position != 0; position = parentOf(position, nranks)) ++depth;
+  return depth;
+}
+
 Node nodeOf(int tree, Rank rank, int nranks) {
   const int position = positionOf(tree, rank, nranks);
   Node node;
   if (position != 0) node.parent = rankAt(tree, parentOf(position, nranks), nranks);
   node.subtree_size = subtreeSize(position, nranks);
+  node.height = heightOf(position, nranks);
+  node.depth = depthOf(position, nranks);
   for (const int child : childrenOf(position, nranks)) {
-    node.children.push_back({rankAt(tree, child, nranks), subtreeSize(child, nranks)});
+    node.children.push_back({rankAt(tree, child, nranks), subtreeSize(child, nranks), heightOf(child, nranks)});
   }
   return node;
 }
@@ -90,19 +109,26 @@ Schedule buildTree(Rank rank, int nranks) {
     const ChunkRun chunk{tree, 1};
     const Node& node = nodes[tree];
     const int first_inbox = inboxes;
-    for (const Branch& child : node.children) builder.recvVotes(child.rank, chunk, child.subtree_size, inboxes++);
+    for (const Branch& child : node.children) {
+      builder.enterRound(child.height);
+      builder.recvVotes(child.rank, chunk, child.subtree_size, inboxes++);
+    }
     if (!node.children.empty() || node.parent == kNone) {
       builder.count(chunk, signsAndInboxes(tree, first_inbox, inboxes - first_inbox));
     }
     if (node.parent == kNone) {
       builder.decide(chunk);
     } else {
+      builder.enterRound(node.height);
       builder.sendVotes(node.parent, chunk, node.subtree_size);
     }
   }
+  const int rounds_up = heightOf(0, nranks);  // the same in both trees
   for (int tree = 0; tree < kNumTrees; ++tree) {
     const ChunkRun chunk{tree, 1};
+    builder.enterRound(rounds_up + nodes[tree].depth - 1);
     if (nodes[tree].parent != kNone) builder.recvResult(nodes[tree].parent, chunk);
+    builder.enterRound(rounds_up + nodes[tree].depth);
     for (const Branch& child : nodes[tree].children) builder.sendResult(child.rank, chunk);
   }
   return builder.finish();

@@ -31,6 +31,45 @@ bool contains(const std::vector<std::int32_t>& steps, int number) {
   return std::ranges::find(steps, number) != steps.end();
 }
 
+TEST(PlanTest, RoundsAreThoseThatTheAlgorithmsAreKnownFor) {
+  const auto rounds = [](Algorithm algorithm, int nranks) {
+    return compilePlan(buildSchedule(algorithm, 0, Topology::singleNode(nranks)), {SignOp::kVote, nranks}).nrounds;
+  };
+  for (const int nranks : {2, 3, 4, 8}) {
+    EXPECT_EQ(rounds(Algorithm::kOneShot, nranks), 1);
+    EXPECT_EQ(rounds(Algorithm::kDirect, nranks), 2);
+    EXPECT_EQ(rounds(Algorithm::kRing, nranks), 2 * (nranks - 1));
+  }
+  EXPECT_EQ(rounds(Algorithm::kDirect, 1), 0);
+  const Schedule hierarchical = buildSchedule(Algorithm::kHierarchical, 0, Topology::uniform(8, 4));
+  EXPECT_EQ(compilePlan(hierarchical, {SignOp::kVote, 8}).nrounds, 4);
+}
+
+TEST(PlanTest, NoSendWaitsForAMessageOfItsOwnRoundOrALaterOne) {
+  for (const int nranks : {2, 3, 7, 8, 13}) {
+    for (const Algorithm algorithm : allAlgorithms()) {
+      for (Rank rank = 0; rank < nranks; ++rank) {
+        const Plan plan =
+            compilePlan(buildSchedule(algorithm, rank, Topology::uniform(nranks, 3)), {SignOp::kAvg, nranks});
+        std::vector<int> round_of(plan.steps.size(), -1);  // of messages
+        for (int round = 0; round < plan.nrounds; ++round) {
+          for (const std::int32_t step : plan.messagesOfRound(round)) round_of[static_cast<std::size_t>(step)] = round;
+        }
+        std::vector<int> awaited(plan.steps.size(), -1);  // latest round of a message that a step depends on
+        for (const PlanStep& step : plan.steps) {
+          EXPECT_EQ(round_of[step.number] >= 0, step.kind == StepKind::kSend || step.kind == StepKind::kRecv);
+          EXPECT_TRUE(step.kind != StepKind::kSend || awaited[step.number] < round_of[step.number]);
+          const int reached = std::max(awaited[step.number], step.kind == StepKind::kRecv ? round_of[step.number] : -1);
+          for (const std::int32_t later : plan.dependentsOf(step)) {
+            int& latest = awaited[static_cast<std::size_t>(later)];
+            latest = std::max(latest, reached);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(PlanTest, ReceiveIntoAnInboxWaitsForThoseThatReadWhatWasThere) {
   ScheduleBuilder builder(0, 3, 1);
   builder.recvVotes(1, kWhole, 1, 0);

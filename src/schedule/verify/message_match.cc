@@ -41,6 +41,9 @@ void requireSameContent(const Schedule& sender, std::size_t send, const Schedule
   if (sent.chunk != expected.chunk || sent.nchunks != expected.nchunks) {
     objectTo(receiver, recv, "expects other chunks than " + describe(sender, send) + " delivers");
   }
+  if (sent.round != expected.round) {
+    objectTo(receiver, recv, "expects it in another round than " + describe(sender, send) + " delivers it in");
+  }
   if (sent.votes != expected.votes) {
     objectTo(receiver, recv,
              "expects another number of votes, so another width, than " + describe(sender, send) + " delivers");

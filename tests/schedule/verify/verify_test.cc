@@ -176,6 +176,12 @@ TEST(VerifierTest, RejectsAWidthThatOnlyTheReceiverBelieves) {
   expectRejected(schedules, AllOf(HasSubstr("rank 2"), HasSubstr("another number of votes, so another width")));
 }
 
+TEST(VerifierTest, RejectsARoundThatOnlyOneEndBelieves) {
+  Schedules schedules = build(Algorithm::kRing, 5);
+  step(schedules[2], StepKind::kRecv, 2).round = 1;
+  expectRejected(schedules, AllOf(HasSubstr("rank 2"), HasSubstr("in another round")));
+}
+
 TEST(VerifierTest, RejectsAWidthThatBothEndsBelieve) {
   Schedules schedules = build(Algorithm::kRing, 5);
   step(schedules[1], StepKind::kSend, 2).votes = 2;
