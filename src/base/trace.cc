@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <unistd.h>
@@ -43,6 +44,11 @@ void flushAllWriters() {
   Registry& all = registry();
   const std::lock_guard lock(all.mutex);
   for (const std::unique_ptr<TraceWriter>& writer : all.writers) writer->flush();
+}
+
+/// Names come from users and may hold any bytes: what is not UTF-8 becomes U+FFFD.
+std::string toText(const Json& json) {
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
 double microseconds(std::int64_t ns) { return static_cast<double>(ns) / 1000.0; }
@@ -96,27 +102,28 @@ TraceWriter::TraceWriter(std::string file) : file_(std::move(file)), owner_(getp
 std::unique_ptr<TraceBuffer> TraceWriter::addRank(Rank rank, std::string_view comm_name) {
   std::string name = "rank " + std::to_string(rank);
   if (!comm_name.empty()) name += " of " + std::string(comm_name);
+  // Made before the lock is taken, and so destroyed after it is released if something throws: its end takes the lock.
+  std::unique_ptr<TraceBuffer> buffer(new TraceBuffer(*this, processes_.fetch_add(1)));
   const std::lock_guard lock(mutex_);
-  const int process = processes_++;
-  std::unique_ptr<TraceBuffer> buffer(new TraceBuffer(*this, process));
-  buffers_.push_back(buffer.get());
   const auto note = [&](const char* what, const Json& args) {
-    writeEvent(Json{{"ph", "M"}, {"name", what}, {"pid", process}, {"args", args}}.dump());
+    writeEvent(toText(Json{{"ph", "M"}, {"name", what}, {"pid", buffer->process_}, {"args", args}}));
   };
   note("process_name", {{"name", name}});
   // Ranks join in any order; rows with the same index stay in that order.
   note("process_sort_index", {{"sort_index", rank}});
   closeArray();
+  buffers_.push_back(buffer.get());
   return buffer;
 }
 
-void TraceWriter::flush() {
-  const std::lock_guard lock(mutex_);
+void TraceWriter::flush() noexcept {
+  // Before the lock: in a forked child a thread of the parent may hold it for ever.
   if (getpid() != owner_) return;
+  const std::lock_guard lock(mutex_);
   for (TraceBuffer* buffer : buffers_) write(*buffer);
 }
 
-void TraceWriter::write(TraceBuffer& buffer) {
+void TraceWriter::write(TraceBuffer& buffer) noexcept {
   std::vector<TraceEvent> events;
   {
     const std::lock_guard lock(buffer.mutex_);
@@ -124,6 +131,21 @@ void TraceWriter::write(TraceBuffer& buffer) {
   }
   if (failed_) return;
   errno = 0;
+  try {
+    writeEvents(buffer, events);
+    failed_ = !stream_;
+    if (failed_) logFailure(std::generic_category().message(errno));
+  } catch (const std::exception& error) {
+    failed_ = true;
+    logFailure(error.what());
+  }
+}
+
+void TraceWriter::logFailure(std::string_view cause) const noexcept {
+  log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "the trace ", file_, " ends early: ", cause);
+}
+
+void TraceWriter::writeEvents(TraceBuffer& buffer, std::vector<TraceEvent>& events) {
   std::ranges::sort(events, {}, &TraceEvent::begin_ns);
   for (const TraceEvent& event : events) {
     const auto kind = static_cast<std::size_t>(event.kind);
@@ -132,19 +154,14 @@ void TraceWriter::write(TraceBuffer& buffer) {
     const std::size_t row = rowFor(event, ends);
     const int thread = static_cast<int>(kind) * kRowsPerKind + static_cast<int>(row);
     if (row == rows) nameThread(buffer.process_, thread, kKindNames.at(kind));
-    writeEvent(toJson(event, buffer.process_, thread).dump());
+    writeEvent(toText(toJson(event, buffer.process_, thread)));
   }
   closeArray();
-  failed_ = !stream_;
-  if (failed_) {
-    log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "the trace ", file_,
-        " ends early: ", std::generic_category().message(errno));
-  }
 }
 
 void TraceWriter::nameThread(int process, int thread, const std::string& name) {
   const auto note = [&](const char* what, const Json& args) {
-    writeEvent(Json{{"ph", "M"}, {"name", what}, {"pid", process}, {"tid", thread}, {"args", args}}.dump());
+    writeEvent(toText(Json{{"ph", "M"}, {"name", what}, {"pid", process}, {"tid", thread}, {"args", args}}));
   };
   note("thread_name", {{"name", name}});
   note("thread_sort_index", {{"sort_index", thread}});
@@ -163,19 +180,22 @@ void TraceWriter::closeArray() {
 }
 
 TraceBuffer::~TraceBuffer() {
+  if (getpid() != writer_.owner_) return;
   const std::lock_guard lock(writer_.mutex_);
   writer_.write(*this);
   std::erase(writer_.buffers_, this);
 }
 
-void TraceBuffer::add(const TraceEvent& event) {
+void TraceBuffer::add(const TraceEvent& event) noexcept {
   bool full = false;
-  {
+  try {
     const std::lock_guard lock(mutex_);
     events_.push_back(event);
     full = events_.size() >= kBufferedEvents;
+  } catch (const std::bad_alloc&) {
+    full = true;  // this event is lost; what is buffered makes room by going to the file
   }
-  if (!full) return;
+  if (!full || getpid() != writer_.owner_) return;
   const std::lock_guard lock(writer_.mutex_);
   writer_.write(*this);
 }
