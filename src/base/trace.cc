@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/process_locks.h"
 #include "base/process_name.h"
 
 namespace signccl {
@@ -29,21 +30,18 @@ constexpr int kRowsPerKind = 10000;
 
 constexpr const char* kArrayEnd = "\n]}\n";
 
-struct Registry {
-  std::mutex mutex;
-  std::vector<std::unique_ptr<TraceWriter>> writers;
-};
+using Writers = std::vector<std::unique_ptr<TraceWriter>>;
 
-/// The writers of the process. Never destroyed: communicators may outlive the static objects.
-Registry& registry() {
-  static Registry& registry = *new Registry;
-  return registry;
+/// The writers of the process, guarded by ProcessLock::kTraceWriters. Never destroyed: communicators may outlive the
+/// static objects.
+Writers& writers() {
+  static Writers& writers = *new Writers;
+  return writers;
 }
 
 void flushAllWriters() {
-  Registry& all = registry();
-  const std::lock_guard lock(all.mutex);
-  for (const std::unique_ptr<TraceWriter>& writer : all.writers) writer->flush();
+  const std::lock_guard lock(processMutex(ProcessLock::kTraceWriters));
+  for (const std::unique_ptr<TraceWriter>& writer : writers()) writer->flush();
 }
 
 /// Names come from users and may hold any bytes: what is not UTF-8 becomes U+FFFD.
@@ -74,19 +72,28 @@ Json toJson(const TraceEvent& event, int process, int thread) {
           {"args", std::move(args)}};
 }
 
+/// A child that is not to trace must be able to work all the same.
+TraceWriter* refuseFileOfParent(const std::string& file) {
+  log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "the trace ", file,
+      " belongs to the process that forked this one, which is not traced; with %p in SIGNCCL_TRACE each has a file");
+  return nullptr;
+}
+
 }  // namespace
 
 TraceWriter* TraceWriter::open(const Settings& settings) {
   const std::optional<std::string> pattern = settings.text("SIGNCCL_TRACE");
   if (!pattern) return nullptr;
   const std::string file = expandFileName(*pattern);
-  Registry& all = registry();
-  const std::lock_guard lock(all.mutex);
-  const auto known = std::ranges::find(all.writers, file, [](const auto& writer) { return writer->file(); });
-  if (known != all.writers.end()) return known->get();
-  if (all.writers.empty()) std::atexit(flushAllWriters);
-  return all.writers.emplace_back(std::make_unique<TraceWriter>(file)).get();
+  const std::lock_guard lock(processMutex(ProcessLock::kTraceWriters));
+  Writers& all = writers();
+  const auto known = std::ranges::find(all, file, [](const auto& writer) { return writer->file(); });
+  if (known != all.end()) return (*known)->isOfThisProcess() ? known->get() : refuseFileOfParent(file);
+  if (all.empty()) std::atexit(flushAllWriters);
+  return all.emplace_back(std::make_unique<TraceWriter>(file)).get();
 }
+
+bool TraceWriter::isOfThisProcess() const noexcept { return getpid() == owner_; }
 
 TraceWriter::TraceWriter(std::string file) : file_(std::move(file)), owner_(getpid()) {
   errno = 0;
@@ -118,7 +125,7 @@ std::unique_ptr<TraceBuffer> TraceWriter::addRank(Rank rank, std::string_view co
 
 void TraceWriter::flush() noexcept {
   // Before the lock: in a forked child a thread of the parent may hold it for ever.
-  if (getpid() != owner_) return;
+  if (!isOfThisProcess()) return;
   const std::lock_guard lock(mutex_);
   for (TraceBuffer* buffer : buffers_) write(*buffer);
 }
@@ -180,7 +187,7 @@ void TraceWriter::closeArray() {
 }
 
 TraceBuffer::~TraceBuffer() {
-  if (getpid() != writer_.owner_) return;
+  if (!writer_.isOfThisProcess()) return;
   const std::lock_guard lock(writer_.mutex_);
   writer_.write(*this);
   std::erase(writer_.buffers_, this);
@@ -195,7 +202,7 @@ void TraceBuffer::add(const TraceEvent& event) noexcept {
   } catch (const std::bad_alloc&) {
     full = true;  // this event is lost; what is buffered makes room by going to the file
   }
-  if (!full || getpid() != writer_.owner_) return;
+  if (!full || !writer_.isOfThisProcess()) return;
   const std::lock_guard lock(writer_.mutex_);
   writer_.write(*this);
 }

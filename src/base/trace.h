@@ -41,7 +41,8 @@ class TraceBuffer;
 class TraceWriter {
  public:
   /// The writer of the file that SIGNCCL_TRACE names, one for each file and process, made at the first call; null if
-  /// the setting is unset. It lives as long as the process. Throws signcclInvalidUsage if the file cannot be written.
+  /// the setting is unset, and in a forked child whose parent owns the file. It lives as long as the process. Throws
+  /// signcclInvalidUsage if the file cannot be written.
   static TraceWriter* open(const Settings& settings);
 
   /// Creates `file` or empties it. Throws signcclInvalidUsage if it cannot be written.
@@ -51,6 +52,8 @@ class TraceWriter {
   ~TraceWriter() = default;
 
   [[nodiscard]] const std::string& file() const { return file_; }
+  /// False in a forked child of the process that made the writer.
+  [[nodiscard]] bool isOfThisProcess() const noexcept;
 
   /// A new process row. `comm_name` tells communicators apart and may be empty; bytes that are not UTF-8 show as
   /// U+FFFD. The writer must outlive the buffer.

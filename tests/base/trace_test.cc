@@ -244,6 +244,21 @@ TEST_F(TraceTest, ForkedChildLeavesTheFileOfItsParentAlone) {
   EXPECT_EQ(events("X").size(), 1U);
 }
 
+TEST_F(TraceTest, ForkedChildIsTracedOnlyIntoAFileOfItsOwn) {
+  set("SIGNCCL_TRACE", path("trace"));
+  ASSERT_NE(TraceWriter::open(load()), nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool shares = TraceWriter::open(load()) != nullptr;
+    set("SIGNCCL_TRACE", path("trace.%p"));
+    const bool has_own = TraceWriter::open(load()) != nullptr;
+    _exit(!shares && has_own ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
 TEST_F(TraceTest, FullDeviceIsAnErrorWithFileAndReason) {
   EXPECT_THAT(usageErrorOf([] { TraceWriter("/dev/full"); }),
               AllOf(HasSubstr("/dev/full"), HasSubstr("No space left")));
