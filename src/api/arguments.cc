@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "kernels/names.h"
 
 namespace signccl {
 namespace {

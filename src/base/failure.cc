@@ -1,6 +1,19 @@
 #include "base/failure.h"
 
+#include <exception>
+
 namespace signccl {
+
+void assignFailure(Failure& to, const Failure& from) noexcept {
+  try {
+    to = from;
+  } catch (const std::exception&) {
+    to.code = from.code;
+    to.scope = from.scope;
+    to.message = "out of memory";  // fits a string that holds no memory of its own
+    to.gone.clear();
+  }
+}
 
 std::string rankList(const std::vector<Rank>& ranks) {
   constexpr std::size_t kShown = 8;

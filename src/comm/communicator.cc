@@ -58,7 +58,9 @@ Communicator::~Communicator() {
   // The other ranks would read memory that goes away, or wait for messages that never come.
   if (is_busy) {
     group_->fail({signcclRemoteError,
-                  "rank " + std::to_string(rank()) + " destroyed its communicator while a collective was under way"});
+                  "rank " + std::to_string(rank()) + " destroyed its communicator while a collective was under way",
+                  Failure::Scope::kGroup,
+                  {rank()}});
   }
   transport_->wake();
   if (progress_thread_.joinable()) progress_thread_.join();
@@ -184,14 +186,17 @@ bool Communicator::driveOnce() {
   if (operation == nullptr) return false;
   try {
     if (group_->failed()) {
-      const Failure failure = group_->failure();
-      throw Error(failure.code, failure.message);
+      throw FailureError(group_->failure());
     }
     if (!operation->started) begin(*operation);
     if (advance(*operation)) return true;
     if (!operation->announced) announce(*operation);
     if (++idle_looks_ % kLooksPerClock == 0) checkDeadline(*operation);
     return false;
+  } catch (const FailureError& error) {
+    group_->fail(error.failure());
+  } catch (const PeerError& error) {
+    group_->fail({error.code(), error.what(), Failure::Scope::kGroup, {error.peer()}});
   } catch (const Error& error) {
     group_->fail({error.code(), error.what()});
   } catch (const std::exception& error) {
@@ -254,9 +259,11 @@ void Communicator::checkDeadline(Operation& operation) const {
   // announce the exchange says more than who owes a message.
   std::vector<Rank> awaited = group_->notAnnounced(operation.batch.exchange);
   if (awaited.empty()) awaited = executor_.awaitedPeers();
-  throw Error(signcclTimeout, "rank " + std::to_string(rank()) + " waited " + std::to_string(options_.timeout.count()) +
-                                  " ms for " + (awaited.empty() ? "the other ranks" : "rank " + rankList(awaited)) +
-                                  " in exchange number " + std::to_string(operation.batch.exchange));
+  throw FailureError({signcclTimeout,
+                      "rank " + std::to_string(rank()) + " waited " + std::to_string(options_.timeout.count()) +
+                          " ms for " + (awaited.empty() ? "the other ranks" : "rank " + rankList(awaited)) +
+                          " in exchange number " + std::to_string(operation.batch.exchange),
+                      Failure::Scope::kGroup, awaited});
 }
 
 void Communicator::complete(Operation& operation) {
@@ -323,7 +330,10 @@ void Communicator::finalize() {
 }
 
 void Communicator::abort() noexcept {
-  group_->fail({signcclRemoteError, "rank " + std::to_string(rank()) + " aborted the communicator"});
+  group_->fail({signcclRemoteError,
+                "rank " + std::to_string(rank()) + " aborted the communicator",
+                Failure::Scope::kGroup,
+                {rank()}});
 }
 
 signcclResult_t Communicator::asyncError() const {

@@ -18,7 +18,13 @@ class PeerError : public Error {
  public:
   PeerError(Rank rank, Rank peer, const std::string& cause)
       : Error(signcclRemoteError,
-              "rank " + std::to_string(rank) + " lost its connection to rank " + std::to_string(peer) + ": " + cause) {}
+              "rank " + std::to_string(rank) + " lost its connection to rank " + std::to_string(peer) + ": " + cause),
+        peer_(peer) {}
+
+  [[nodiscard]] Rank peer() const noexcept { return peer_; }
+
+ private:
+  Rank peer_;
 };
 
 /// Names one message between an ordered pair of ranks. Both sides derive it from the schedule, so it is never

@@ -23,10 +23,10 @@ inline MemberOptions memberOptions(const MeetingPoint& point, Rank rank, int nra
   options.point = point;
   options.rank = rank;
   options.nranks = nranks;
-  options.ucx_version = hello.ucx_version;
+  options.transport = hello.transport;
   options.info = hello.info;
   options.settings = hello.settings;
-  options.make_address = [rank] { return exampleAddress(rank); };
+  options.on_address_wanted = [](Member& member) { member.tellAddress(exampleAddress(member.rank())); };
   return options;
 }
 

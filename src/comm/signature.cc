@@ -1,11 +1,14 @@
-#include "control/signature.h"
+#include "comm/signature.h"
+
+#include <utility>
 
 #include "base/digest.h"
+#include "base/error.h"
+#include "control/wire.h"
+#include "kernels/names.h"
 
 namespace signccl {
 namespace {
-
-const char* opName(SignOp op) { return op == SignOp::kVote ? "AllReduceVote" : "AllReduceAvg"; }
 
 const char* zeroRuleName(int votes_per_rank) { return votes_per_rank == 1 ? "binary" : "ternary"; }
 
@@ -24,42 +27,6 @@ std::uint64_t ExchangeSignature::digest() const {
     digest = mix(digest, (static_cast<std::uint64_t>(call.sendtype) << 8U) | static_cast<std::uint64_t>(call.recvtype));
   }
   return digest;
-}
-
-const char* elementTypeName(ElementType type) {
-  switch (type) {
-    case ElementType::kFloat32:
-      return "float32";
-    case ElementType::kFloat16:
-      return "float16";
-    case ElementType::kBFloat16:
-      return "bfloat16";
-    case ElementType::kFloat64:
-      return "float64";
-    case ElementType::kInt8:
-      return "int8";
-    case ElementType::kInt16:
-      return "int16";
-    case ElementType::kInt32:
-      return "int32";
-    case ElementType::kBits:
-      return "bits";
-  }
-  return "unknown";
-}
-
-const char* tieRuleName(TieRule rule) {
-  switch (rule) {
-    case TieRule::kZero:
-      return "zero";
-    case TieRule::kPositive:
-      return "positive";
-    case TieRule::kNegative:
-      return "negative";
-    case TieRule::kAlternate:
-      return "alternate";
-  }
-  return "unknown";
 }
 
 std::string describeDifference(const ExchangeSignature& a, Rank rank_a, const ExchangeSignature& b, Rank rank_b) {
@@ -90,6 +57,47 @@ std::string describeDifference(const ExchangeSignature& a, Rank rank_a, const Ex
     }
   }
   return "the calls do not differ";
+}
+
+std::string encode(const ExchangeSignature& signature, std::string memory) {
+  WireWriter writer(std::move(memory));
+  writer.number(static_cast<std::uint8_t>(signature.op));
+  writer.number(static_cast<std::uint8_t>(signature.votes_per_rank));
+  writer.number(static_cast<std::uint8_t>(signature.tie));
+  writer.number(static_cast<std::uint32_t>(signature.calls.size()));
+  for (const CallSignature& call : signature.calls) {
+    writer.number(call.count);
+    writer.number(static_cast<std::uint8_t>(call.sendtype)).number(static_cast<std::uint8_t>(call.recvtype));
+  }
+  return writer.take();
+}
+
+ExchangeSignature decodeSignature(std::string_view bytes) {
+  WireReader reader(bytes);
+  ExchangeSignature signature;
+  constexpr auto kLastElementType = static_cast<ElementType>(kNumElementTypes - 1);
+  signature.op = reader.enumerator(SignOp::kAvg);
+  signature.votes_per_rank = reader.number<std::uint8_t>();
+  signature.tie = reader.enumerator(TieRule::kAlternate);
+  const std::uint32_t ncalls = reader.count(sizeof(std::uint64_t) + 2);
+  for (std::uint32_t i = 0; i < ncalls; ++i) {
+    CallSignature call;
+    call.count = reader.number<std::uint64_t>();
+    call.sendtype = reader.enumerator(kLastElementType);
+    call.recvtype = reader.enumerator(kLastElementType);
+    signature.calls.push_back(call);
+  }
+  reader.finish();
+  return signature;
+}
+
+std::string describeEncoded(const std::string& a, Rank rank_a, const std::string& b, Rank rank_b) {
+  try {
+    return describeDifference(decodeSignature(a), rank_a, decodeSignature(b), rank_b);
+  } catch (const Error&) {
+    return "what rank " + std::to_string(rank_a) + " or rank " + std::to_string(rank_b) +
+           " announced cannot be understood";
+  }
 }
 
 }  // namespace signccl

@@ -1,6 +1,9 @@
-#include "control/signature.h"
+#include "comm/signature.h"
 
 #include <gtest/gtest.h>
+
+#include "kernels/names.h"
+#include "support/caught.h"
 
 namespace signccl {
 namespace {
@@ -46,6 +49,26 @@ TEST(SignatureTest, CallOfAGroupIsNamedByItsNumber) {
 TEST(SignatureTest, EqualCallsAreEqual) {
   const ExchangeSignature a{.calls = {{1}, {2}}};
   EXPECT_TRUE(a == ExchangeSignature(a));
+}
+
+TEST(SignatureTest, BytesComeBackAsTheSameSignature) {
+  const ExchangeSignature sent{.op = SignOp::kAvg,
+                               .votes_per_rank = 2,
+                               .tie = TieRule::kNegative,
+                               .calls = {{std::uint64_t{1} << 40, ElementType::kBFloat16, ElementType::kBits},
+                                         {0, ElementType::kFloat64, ElementType::kInt32}}};
+  EXPECT_EQ(decodeSignature(encode(sent)), sent);
+  EXPECT_EQ(encode(decodeSignature(encode(sent)), "memory of an earlier one"), encode(sent));
+}
+
+TEST(SignatureTest, BytesThatAreNoSignatureAreRefusedAndDescribedAllTheSame) {
+  const std::string good = encode({.calls = {{1}, {2}}});
+  std::string unknown_type = good;
+  unknown_type.back() = '\x7f';
+  for (const std::string& bad : {std::string(), good.substr(0, good.size() - 1), good + "x", unknown_type}) {
+    EXPECT_EQ(caught([&] { decodeSignature(bad); }).code, signcclRemoteError);
+    EXPECT_EQ(describeEncoded(good, 0, bad, 1), "what rank 0 or rank 1 announced cannot be understood");
+  }
 }
 
 TEST(SignatureTest, NamesAreThoseOfThePublicHeader) {

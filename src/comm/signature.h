@@ -1,9 +1,10 @@
 // What a rank is about to exchange, in a form that ranks compare.
-#ifndef SIGNCCL_CONTROL_SIGNATURE_H_
-#define SIGNCCL_CONTROL_SIGNATURE_H_
+#ifndef SIGNCCL_COMM_SIGNATURE_H_
+#define SIGNCCL_COMM_SIGNATURE_H_
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/types.h"
@@ -32,13 +33,19 @@ struct ExchangeSignature {
   [[nodiscard]] std::uint64_t digest() const;
 };
 
-/// Names as in the public header, for messages: "float32", "alternate".
-const char* elementTypeName(ElementType type);
-const char* tieRuleName(TieRule rule);
-
 /// A sentence about how two signatures, which differ, differ, e.g. "count is 5 on rank 0 and 6 on rank 2".
 std::string describeDifference(const ExchangeSignature& a, Rank rank_a, const ExchangeSignature& b, Rank rank_b);
 
+/// As bytes, which are equal exactly if the signatures are; docs/wire_format.md. They are put in `memory`, so that
+/// whoever encodes often need not allocate.
+std::string encode(const ExchangeSignature& signature, std::string memory = {});
+
+/// Takes any bytes and throws Error with signcclRemoteError for those that encode() does not make.
+ExchangeSignature decodeSignature(std::string_view bytes);
+
+/// describeDifference() of encoded signatures, which may be any bytes.
+std::string describeEncoded(const std::string& a, Rank rank_a, const std::string& b, Rank rank_b);
+
 }  // namespace signccl
 
-#endif  // SIGNCCL_CONTROL_SIGNATURE_H_
+#endif  // SIGNCCL_COMM_SIGNATURE_H_
