@@ -32,9 +32,6 @@ enum class ElementType : uint8_t {
 };
 inline constexpr int kNumElementTypes = 8;
 
-/// The name in the public header, for messages: "float32".
-const char* elementTypeName(ElementType type);
-
 /// How results are written: into the cache, or past it for outputs much larger than the last-level cache.
 enum class Store : uint8_t { kCached, kStreaming };
 

@@ -51,28 +51,6 @@ bool avx512Supported() {
 }
 #endif
 
-const char* elementTypeName(ElementType type) {
-  switch (type) {
-    case ElementType::kFloat32:
-      return "float32";
-    case ElementType::kFloat16:
-      return "float16";
-    case ElementType::kBFloat16:
-      return "bfloat16";
-    case ElementType::kFloat64:
-      return "float64";
-    case ElementType::kInt8:
-      return "int8";
-    case ElementType::kInt16:
-      return "int16";
-    case ElementType::kInt32:
-      return "int32";
-    case ElementType::kBits:
-      return "bits";
-  }
-  return "unknown";
-}
-
 size_t elementBytes(ElementType type, size_t count) {
   switch (type) {
     case ElementType::kInt8:

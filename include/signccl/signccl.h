@@ -189,6 +189,9 @@ typedef struct {
  * ranks and stays alive as long as the communicator does; usually it is that of rank 0. With SIGNCCL_COMM_ID set every
  * rank may call it instead, and nothing has to be passed around.
  *
+ * The process listens until all ranks have joined. If no rank has come after the time of SIGNCCL_TIMEOUT (10 minutes
+ * by default), it stops: ranks that come later find nobody.
+ *
  * The id holds a random secret; a process that does not know it cannot join or disturb the ranks that do.
  */
 SIGNCCL_EXPORT signcclResult_t signcclGetUniqueId(signcclUniqueId* uniqueId);

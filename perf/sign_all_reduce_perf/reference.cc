@@ -3,6 +3,7 @@
 #include "sign_all_reduce_perf/reference.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "sign_all_reduce_perf/element_types.h"

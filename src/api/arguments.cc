@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/versioned_struct.h"
+#include "kernels/names.h"
 
 namespace signccl {
 namespace {

@@ -11,7 +11,7 @@
 #include "base/failure.h"
 #include "base/log.h"
 #include "base/versioned_struct.h"
-#include "comm/join.h"
+#include "comm/bootstrap.h"
 #include "comm/loopback_group.h"
 
 namespace signccl {
@@ -40,55 +40,6 @@ void checkRanks(int nranks, int rank) {
 
 signcclComm_t makeHandle(std::unique_ptr<Communicator> comm) {
   return commHandles().insert(std::make_shared<CommHandle>(std::move(comm)));
-}
-
-/// Where the ranks meet if SIGNCCL_COMM_ID says so.
-std::optional<MeetingPoint> fixedMeetingPoint(const Settings& settings) {
-  const auto address = settings.text("SIGNCCL_COMM_ID");
-  if (!address) return std::nullopt;
-  MeetingPoint point{resolveAddress("SIGNCCL_COMM_ID", *address), {}};
-  const std::string secret = settings.text("SIGNCCL_COMM_SECRET").value_or("");
-  if (secret.size() > point.secret.size()) settings.reject("SIGNCCL_COMM_SECRET", "1 to 16 characters");
-  std::copy(secret.begin(), secret.end(), point.secret.begin());
-  return point;
-}
-
-signcclUniqueId makeUniqueId(const Settings& settings, const NetworkOptions& network) {
-  const auto fixed = fixedMeetingPoint(settings);
-  return toUniqueId(fixed ? *fixed : openHub(network)->meetingPoint());
-}
-
-/// Passes rank 0's id to all ranks through the caller's own means.
-signcclUniqueId shareUniqueId(int nranks, int rank, const signcclConfig_t& config, const CommOptions& options) {
-  signcclUniqueId mine{};
-  if (rank == 0) mine = toUniqueId(openHub(options.network)->meetingPoint());
-  std::vector<signcclUniqueId> all(static_cast<std::size_t>(nranks));
-  const int status = config.allGather(&mine, all.data(), sizeof mine, config.allGatherContext);
-  if (status != 0) {
-    throw Error(signcclSystemError, "config.allGather returned " + std::to_string(status) + " on rank " +
-                                        std::to_string(rank) + ", expected 0");
-  }
-  return all.front();
-}
-
-JoinOptions joinOptions(int nranks, const signcclUniqueId& id, int rank, const signcclConfig_t* config,
-                        const CommOptions& options, const Settings& settings) {
-  JoinOptions join;
-  join.rank = rank;
-  join.nranks = nranks;
-  join.settings = options.shared();
-  join.ranks_per_node = options.ranks_per_node;
-  join.network = options.network;
-  if (const auto fixed = fixedMeetingPoint(settings)) {
-    join.point = *fixed;
-    join.may_be_early = true;
-    if (rank == 0) Hub::open(fixed->address, fixed->secret);
-  } else if (config != nullptr && config->allGather != nullptr) {
-    join.point = fromUniqueId(shareUniqueId(nranks, rank, *config, options));
-  } else {
-    join.point = fromUniqueId(id);
-  }
-  return join;
 }
 
 /// Now, or at the end of the group.
@@ -212,7 +163,7 @@ signcclResult_t signcclGetUniqueId(signcclUniqueId* uniqueId) {
   return guard(nullptr, [&] {
     require(uniqueId != nullptr, "uniqueId is NULL");
     const Settings settings = loadSettings();
-    *uniqueId = makeUniqueId(settings, makeOptions({}, nullptr, settings).network);
+    *uniqueId = makeUniqueId(settings, makeOptions({}, nullptr, settings));
   });
 }
 

@@ -11,6 +11,8 @@ namespace {
 Failure describe(const std::exception_ptr& exception) {
   try {
     std::rethrow_exception(exception);
+  } catch (const FailureError& error) {
+    return error.failure();
   } catch (const Error& error) {
     return {error.code(), error.what()};
   } catch (const std::bad_alloc&) {
@@ -31,6 +33,17 @@ Failure failureOf(const std::exception_ptr& exception) noexcept {
     return describe(exception);
   } catch (...) {
     return {signcclSystemError, "out of memory"};  // short enough to need no memory
+  }
+}
+
+void assignFailure(Failure& to, const Failure& from) noexcept {
+  try {
+    to = from;
+  } catch (const std::exception&) {
+    to.code = from.code;
+    to.scope = from.scope;
+    to.message = "out of memory";  // fits a string that holds no memory of its own
+    to.gone.clear();
   }
 }
 

@@ -4,19 +4,45 @@
 
 #include <chrono>
 #include <exception>
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/types.h"
-#include "signccl/signccl.h"
 
 namespace signccl {
 
 using Deadline = std::chrono::steady_clock::time_point;
 
+/// Why ranks cannot go on, in words for people and in numbers for whoever makes a new group of the survivors.
 struct Failure {
+  /// What is lost.
+  enum class Scope : std::uint8_t {
+    kExchange,  ///< what the ranks were about to do: all of them are still there
+    kGroup,     ///< the group: some ranks are gone, or could not come together
+  };
+
   signcclResult_t code = signcclSuccess;
   std::string message;
+  Scope scope = Scope::kGroup;
+  std::vector<Rank> gone = {};  ///< ranks that are dead, left, aborted, unreachable or late, ascending
+};
+
+/// Copies `from`. Where memory is short, the code and the scope are kept, the message is "out of memory", and nobody is
+/// named: a failure must be told all the same.
+void assignFailure(Failure& to, const Failure& from) noexcept;
+
+/// A failure as an exception, so that the ranks it names are not lost on the way.
+class FailureError : public Error {
+ public:
+  explicit FailureError(Failure failure) : Error(failure.code, failure.message), failure_(std::move(failure)) {}
+
+  [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
+
+ private:
+  Failure failure_;
 };
 
 /// What an exception that was caught says. Where memory is too short for its text, the text is "out of memory".

@@ -18,6 +18,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include "base/error.h"
+#include "base/process_locks.h"
 #include "base/process_name.h"
 
 namespace signccl {
@@ -51,25 +52,26 @@ constexpr std::uint32_t kDefaultSubsystems = static_cast<std::uint32_t>(Subsyste
                                              static_cast<std::uint32_t>(Subsystem::kEnv);
 
 /// What the settings ask of the log.
-struct Choice {
+struct LogSettings {
   LogLevel level = LogLevel::kNone;
   std::uint32_t subsystems = kDefaultSubsystems;
   std::string file;                ///< empty: standard output
   std::string time_format;         ///< empty: no time
   std::vector<std::string> notes;  ///< the settings in words
 
-  bool operator==(const Choice&) const = default;
+  bool operator==(const LogSettings&) const = default;
 };
 
+/// Guarded by ProcessLock::kLog.
 struct Log {
-  std::mutex mutex;
-  Choice choice;
+  LogSettings settings;
   spdlog::sink_ptr sink;                   ///< null until something is asked for
-  std::string sink_file;                   ///< file of the sink, as in Choice
+  std::string sink_file;                   ///< file of the sink, as in LogSettings
   std::unique_ptr<spdlog::logger> logger;  ///< writes to the sink
 };
 
-/// The log of the process. Never destroyed: threads may log while the process ends.
+/// The log of the process. Never destroyed: threads may log while the process ends. To be called under its lock, so
+/// that no forked child finds it half made.
 Log& theLog() {
   static Log& log = *new Log;
   return log;
@@ -127,16 +129,16 @@ std::string timeFormatIn(const Settings& settings) {
   return format;
 }
 
-Choice choiceIn(const Settings& settings) {
-  Choice choice;
-  choice.level = levelIn(settings);
-  choice.subsystems = subsystemsIn(settings);
-  choice.file = expandFileName(settings.text("SIGNCCL_DEBUG_FILE").value_or(""));
-  choice.time_format = timeFormatIn(settings);
+LogSettings logSettingsIn(const Settings& settings) {
+  LogSettings wanted;
+  wanted.level = levelIn(settings);
+  wanted.subsystems = subsystemsIn(settings);
+  wanted.file = expandFileName(settings.text("SIGNCCL_DEBUG_FILE").value_or(""));
+  wanted.time_format = timeFormatIn(settings);
   for (const Settings::Entry& entry : settings.entries()) {
-    choice.notes.push_back(entry.name + " set by " + entry.origin + " to '" + entry.value + "'");
+    wanted.notes.push_back(entry.name + " set by " + entry.origin + " to '" + entry.value + "'");
   }
-  return choice;
+  return wanted;
 }
 
 class TimeFlag : public spdlog::custom_flag_formatter {
@@ -178,9 +180,9 @@ std::unique_ptr<spdlog::logger> makeLogger(spdlog::sink_ptr sink, const std::str
   return logger;
 }
 
-void logSettings(const Settings& settings, const Choice& choice) {
+void logSettings(const Settings& settings, const LogSettings& wanted) {
   log(LogLevel::kVersion, Subsystem::kInit, kNoRank, "version ", SIGNCCL_MAJOR, ".", SIGNCCL_MINOR, ".", SIGNCCL_PATCH);
-  for (const std::string& note : choice.notes) log(LogLevel::kInfo, Subsystem::kEnv, kNoRank, note);
+  for (const std::string& note : wanted.notes) log(LogLevel::kInfo, Subsystem::kEnv, kNoRank, note);
   for (const std::string& name : settings.unknownVariables()) {
     log(LogLevel::kWarn, Subsystem::kEnv, kNoRank, "there is no setting ", name, "; it has no effect");
   }
@@ -192,8 +194,8 @@ void logMessage(LogLevel level, Subsystem subsystem, Rank rank, std::string_view
   if (!logEnabled(level, subsystem)) return;
   try {
     const std::string_view name = kLevelNames.at(static_cast<std::size_t>(level));
+    const std::lock_guard lock(processMutex(ProcessLock::kLog));
     Log& log = theLog();
-    const std::lock_guard lock(log.mutex);
     if (!log.logger) return;
     if (rank == kNoRank) {
       log.logger->info("SIGNCCL {} {}", name, text);
@@ -206,24 +208,25 @@ void logMessage(LogLevel level, Subsystem subsystem, Rank rank, std::string_view
 }
 
 void configureLogging(const Settings& settings) {
-  Choice choice = choiceIn(settings);
-  Log& log = theLog();
+  LogSettings wanted = logSettingsIn(settings);
   {
-    const std::lock_guard lock(log.mutex);
-    if (choice == log.choice) return;
-    if (choice.level != LogLevel::kNone) {
+    const std::lock_guard lock(processMutex(ProcessLock::kLog));
+    Log& log = theLog();
+    if (wanted == log.settings) return;
+    if (wanted.level != LogLevel::kNone) {
       // A file is opened once and goes on, as opening it again would empty it.
-      if (!log.sink || choice.file != log.sink_file) {
-        log.sink = makeSink(choice.file);
-        log.sink_file = choice.file;
-      }
-      log.logger = makeLogger(log.sink, choice.time_format);
+      const bool goes_on = log.sink && wanted.file == log.sink_file;
+      const spdlog::sink_ptr sink = goes_on ? log.sink : makeSink(wanted.file);
+      std::unique_ptr<spdlog::logger> logger = makeLogger(sink, wanted.time_format);
+      log.sink_file = wanted.file;
+      log.sink = sink;
+      log.logger = std::move(logger);
     }
-    log.choice = choice;
-    detail::log_filter.store((static_cast<std::uint32_t>(choice.level) << 16) | choice.subsystems,
+    log.settings = wanted;
+    detail::log_filter.store((static_cast<std::uint32_t>(wanted.level) << 16) | wanted.subsystems,
                              std::memory_order_relaxed);
   }
-  logSettings(settings, choice);
+  logSettings(settings, wanted);
 }
 
 }  // namespace signccl

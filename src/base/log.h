@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <sstream>
 #include <string_view>
 
@@ -48,13 +49,18 @@ inline bool logEnabled(LogLevel level, Subsystem subsystem) noexcept {
 /// Prints a line if it is enabled. Any thread; does not throw: a line that cannot be written is lost.
 void logMessage(LogLevel level, Subsystem subsystem, Rank rank, std::string_view text) noexcept;
 
-/// Prints `parts`, one after the other, as a line if it is enabled, and formats nothing otherwise.
+/// Prints `parts`, one after the other, as a line if it is enabled, and formats nothing otherwise. Any thread; does not
+/// throw: a line for which there is no memory is lost.
 template <typename... Parts>
-void log(LogLevel level, Subsystem subsystem, Rank rank, const Parts&... parts) {
+void log(LogLevel level, Subsystem subsystem, Rank rank, const Parts&... parts) noexcept {
   if (!logEnabled(level, subsystem)) return;
-  std::ostringstream text;
-  (text << ... << parts);
-  logMessage(level, subsystem, rank, text.view());
+  try {
+    std::ostringstream text;
+    (text << ... << parts);
+    logMessage(level, subsystem, rank, text.view());
+  } catch (const std::exception&) {
+    logMessage(level, subsystem, rank, "(a line is lost: out of memory)");
+  }
 }
 
 /// Sets the log up as the settings say; to be called for each communicator. Where nothing changed since the last call

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/process_locks.h"
 #include "base/process_name.h"
 
 namespace signccl {
@@ -28,21 +30,23 @@ constexpr int kRowsPerKind = 10000;
 
 constexpr const char* kArrayEnd = "\n]}\n";
 
-struct Registry {
-  std::mutex mutex;
-  std::vector<std::unique_ptr<TraceWriter>> writers;
-};
+using Writers = std::vector<std::unique_ptr<TraceWriter>>;
 
-/// The writers of the process. Never destroyed: communicators may outlive the static objects.
-Registry& registry() {
-  static Registry& registry = *new Registry;
-  return registry;
+/// The writers of the process, guarded by ProcessLock::kTraceWriters. Never destroyed: communicators may outlive the
+/// static objects.
+Writers& writers() {
+  static Writers& writers = *new Writers;
+  return writers;
 }
 
 void flushAllWriters() {
-  Registry& all = registry();
-  const std::lock_guard lock(all.mutex);
-  for (const std::unique_ptr<TraceWriter>& writer : all.writers) writer->flush();
+  const std::lock_guard lock(processMutex(ProcessLock::kTraceWriters));
+  for (const std::unique_ptr<TraceWriter>& writer : writers()) writer->flush();
+}
+
+/// Names come from users and may hold any bytes: what is not UTF-8 becomes U+FFFD.
+std::string toText(const Json& json) {
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
 double microseconds(std::int64_t ns) { return static_cast<double>(ns) / 1000.0; }
@@ -68,19 +72,28 @@ Json toJson(const TraceEvent& event, int process, int thread) {
           {"args", std::move(args)}};
 }
 
+/// A child that is not to trace must be able to work all the same.
+TraceWriter* refuseFileOfParent(const std::string& file) {
+  log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "the trace ", file,
+      " belongs to the process that forked this one, which is not traced; with %p in SIGNCCL_TRACE each has a file");
+  return nullptr;
+}
+
 }  // namespace
 
 TraceWriter* TraceWriter::open(const Settings& settings) {
   const std::optional<std::string> pattern = settings.text("SIGNCCL_TRACE");
   if (!pattern) return nullptr;
   const std::string file = expandFileName(*pattern);
-  Registry& all = registry();
-  const std::lock_guard lock(all.mutex);
-  const auto known = std::ranges::find(all.writers, file, [](const auto& writer) { return writer->file(); });
-  if (known != all.writers.end()) return known->get();
-  if (all.writers.empty()) std::atexit(flushAllWriters);
-  return all.writers.emplace_back(std::make_unique<TraceWriter>(file)).get();
+  const std::lock_guard lock(processMutex(ProcessLock::kTraceWriters));
+  Writers& all = writers();
+  const auto known = std::ranges::find(all, file, [](const auto& writer) { return writer->file(); });
+  if (known != all.end()) return (*known)->isOfThisProcess() ? known->get() : refuseFileOfParent(file);
+  if (all.empty()) std::atexit(flushAllWriters);
+  return all.emplace_back(std::make_unique<TraceWriter>(file)).get();
 }
+
+bool TraceWriter::isOfThisProcess() const noexcept { return getpid() == owner_; }
 
 TraceWriter::TraceWriter(std::string file) : file_(std::move(file)), owner_(getpid()) {
   errno = 0;
@@ -96,27 +109,28 @@ TraceWriter::TraceWriter(std::string file) : file_(std::move(file)), owner_(getp
 std::unique_ptr<TraceBuffer> TraceWriter::addRank(Rank rank, std::string_view comm_name) {
   std::string name = "rank " + std::to_string(rank);
   if (!comm_name.empty()) name += " of " + std::string(comm_name);
+  // Made before the lock is taken, and so destroyed after it is released if something throws: its end takes the lock.
+  std::unique_ptr<TraceBuffer> buffer(new TraceBuffer(*this, processes_.fetch_add(1)));
   const std::lock_guard lock(mutex_);
-  const int process = processes_++;
-  std::unique_ptr<TraceBuffer> buffer(new TraceBuffer(*this, process));
-  buffers_.push_back(buffer.get());
   const auto note = [&](const char* what, const Json& args) {
-    writeEvent(Json{{"ph", "M"}, {"name", what}, {"pid", process}, {"args", args}}.dump());
+    writeEvent(toText(Json{{"ph", "M"}, {"name", what}, {"pid", buffer->process_}, {"args", args}}));
   };
   note("process_name", {{"name", name}});
   // Ranks join in any order; rows with the same index stay in that order.
   note("process_sort_index", {{"sort_index", rank}});
   closeArray();
+  buffers_.push_back(buffer.get());
   return buffer;
 }
 
-void TraceWriter::flush() {
+void TraceWriter::flush() noexcept {
+  // Before the lock: in a forked child a thread of the parent may hold it for ever.
+  if (!isOfThisProcess()) return;
   const std::lock_guard lock(mutex_);
-  if (getpid() != owner_) return;
   for (TraceBuffer* buffer : buffers_) write(*buffer);
 }
 
-void TraceWriter::write(TraceBuffer& buffer) {
+void TraceWriter::write(TraceBuffer& buffer) noexcept {
   std::vector<TraceEvent> events;
   {
     const std::lock_guard lock(buffer.mutex_);
@@ -124,6 +138,21 @@ void TraceWriter::write(TraceBuffer& buffer) {
   }
   if (failed_) return;
   errno = 0;
+  try {
+    writeEvents(buffer, events);
+    failed_ = !stream_;
+    if (failed_) logFailure(std::generic_category().message(errno));
+  } catch (const std::exception& error) {
+    failed_ = true;
+    logFailure(error.what());
+  }
+}
+
+void TraceWriter::logFailure(std::string_view cause) const noexcept {
+  log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "the trace ", file_, " ends early: ", cause);
+}
+
+void TraceWriter::writeEvents(TraceBuffer& buffer, std::vector<TraceEvent>& events) {
   std::ranges::sort(events, {}, &TraceEvent::begin_ns);
   for (const TraceEvent& event : events) {
     const auto kind = static_cast<std::size_t>(event.kind);
@@ -132,19 +161,14 @@ void TraceWriter::write(TraceBuffer& buffer) {
     const std::size_t row = rowFor(event, ends);
     const int thread = static_cast<int>(kind) * kRowsPerKind + static_cast<int>(row);
     if (row == rows) nameThread(buffer.process_, thread, kKindNames.at(kind));
-    writeEvent(toJson(event, buffer.process_, thread).dump());
+    writeEvent(toText(toJson(event, buffer.process_, thread)));
   }
   closeArray();
-  failed_ = !stream_;
-  if (failed_) {
-    log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "the trace ", file_,
-        " ends early: ", std::generic_category().message(errno));
-  }
 }
 
 void TraceWriter::nameThread(int process, int thread, const std::string& name) {
   const auto note = [&](const char* what, const Json& args) {
-    writeEvent(Json{{"ph", "M"}, {"name", what}, {"pid", process}, {"tid", thread}, {"args", args}}.dump());
+    writeEvent(toText(Json{{"ph", "M"}, {"name", what}, {"pid", process}, {"tid", thread}, {"args", args}}));
   };
   note("thread_name", {{"name", name}});
   note("thread_sort_index", {{"sort_index", thread}});
@@ -163,19 +187,22 @@ void TraceWriter::closeArray() {
 }
 
 TraceBuffer::~TraceBuffer() {
+  if (!writer_.isOfThisProcess()) return;
   const std::lock_guard lock(writer_.mutex_);
   writer_.write(*this);
   std::erase(writer_.buffers_, this);
 }
 
-void TraceBuffer::add(const TraceEvent& event) {
+void TraceBuffer::add(const TraceEvent& event) noexcept {
   bool full = false;
-  {
+  try {
     const std::lock_guard lock(mutex_);
     events_.push_back(event);
     full = events_.size() >= kBufferedEvents;
+  } catch (const std::bad_alloc&) {
+    full = true;  // this event is lost; what is buffered makes room by going to the file
   }
-  if (!full) return;
+  if (!full || !writer_.isOfThisProcess()) return;
   const std::lock_guard lock(writer_.mutex_);
   writer_.write(*this);
 }

@@ -4,6 +4,7 @@
 #define SIGNCCL_BASE_TRACE_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <fstream>
 #include <memory>
@@ -40,7 +41,8 @@ class TraceBuffer;
 class TraceWriter {
  public:
   /// The writer of the file that SIGNCCL_TRACE names, one for each file and process, made at the first call; null if
-  /// the setting is unset. It lives as long as the process. Throws signcclInvalidUsage if the file cannot be written.
+  /// the setting is unset, and in a forked child whose parent owns the file. It lives as long as the process. Throws
+  /// signcclInvalidUsage if the file cannot be written.
   static TraceWriter* open(const Settings& settings);
 
   /// Creates `file` or empties it. Throws signcclInvalidUsage if it cannot be written.
@@ -50,29 +52,34 @@ class TraceWriter {
   ~TraceWriter() = default;
 
   [[nodiscard]] const std::string& file() const { return file_; }
+  /// False in a forked child of the process that made the writer.
+  [[nodiscard]] bool isOfThisProcess() const noexcept;
 
-  /// A new process row. `comm_name` tells communicators apart and may be empty. The writer must outlive the buffer.
+  /// A new process row. `comm_name` tells communicators apart and may be empty; bytes that are not UTF-8 show as
+  /// U+FFFD. The writer must outlive the buffer.
   std::unique_ptr<TraceBuffer> addRank(Rank rank, std::string_view comm_name);
 
-  /// Writes what the ranks have buffered. Does nothing in a forked child, whose parent owns the file. Does not throw:
-  /// when the file fails, that is logged once and later events are lost.
-  void flush();
+  /// Writes what the ranks have buffered. Does nothing in a forked child, whose parent owns the file. When the file or
+  /// memory fails, that is logged once and later events are lost.
+  void flush() noexcept;
 
  private:
   friend class TraceBuffer;
 
-  void write(TraceBuffer& buffer);
+  void write(TraceBuffer& buffer) noexcept;
+  void writeEvents(TraceBuffer& buffer, std::vector<TraceEvent>& events);
+  void logFailure(std::string_view cause) const noexcept;
   void nameThread(int process, int thread, const std::string& name);
   void writeEvent(std::string_view json);
   void closeArray();
 
   const std::string file_;
   const int owner_;  ///< process id
-  std::mutex mutex_;
+  std::atomic<int> processes_ = 0;
+  std::mutex mutex_;  ///< guards what follows
   std::ofstream stream_;
   bool empty_ = true;  ///< no event is written
   bool failed_ = false;
-  int processes_ = 0;
   std::vector<TraceBuffer*> buffers_;  ///< those that are alive
 };
 
@@ -85,7 +92,8 @@ class TraceBuffer {
   /// Writes what is buffered.
   ~TraceBuffer();
 
-  void add(const TraceEvent& event);
+  /// Where memory is short the event is lost.
+  void add(const TraceEvent& event) noexcept;
 
  private:
   friend class TraceWriter;

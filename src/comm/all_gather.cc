@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "control/gathering.h"
+#include "control/failures.h"
 
 namespace signccl {
 

@@ -18,7 +18,7 @@ std::optional<Failure> Announcements::announce(Rank rank, std::uint64_t exchange
     noted.first_rank = rank;
     noted.signature = signature;
   } else if (!(noted.signature == signature)) {
-    return disagreement(exchange, noted.signature, noted.first_rank, signature, rank);
+    return disagreement(exchange, describeDifference(noted.signature, noted.first_rank, signature, rank));
   }
   ++noted.announced;
   while (entry(first_).announced == static_cast<int>(last_.size())) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "comm/group.h"
-#include "control/signature.h"
+#include "comm/signature.h"
 
 namespace signccl {
 

@@ -36,8 +36,6 @@ CostModel costModel(const Group& group, const CommOptions& options) {
   return model;
 }
 
-CallSignature signatureOf(const Segment& segment) { return {segment.count, segment.source.type, segment.sink.type}; }
-
 }  // namespace
 
 Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& options)
@@ -266,9 +264,11 @@ void Communicator::checkDeadline(Operation& operation) const {
   // announce the exchange says more than who owes a message.
   std::vector<Rank> awaited = group_->notAnnounced(operation.batch.exchange);
   if (awaited.empty()) awaited = engine_->awaitedPeers();
-  throw Error(signcclTimeout, "rank " + std::to_string(rank()) + " waited " + std::to_string(options_.timeout.count()) +
-                                  " ms for " + (awaited.empty() ? "the other ranks" : "rank " + rankList(awaited)) +
-                                  " in exchange number " + std::to_string(operation.batch.exchange));
+  throw FailureError({signcclTimeout,
+                      "rank " + std::to_string(rank()) + " waited " + std::to_string(options_.timeout.count()) +
+                          " ms for " + (awaited.empty() ? "the other ranks" : "rank " + rankList(awaited)) +
+                          " in exchange number " + std::to_string(operation.batch.exchange),
+                      Failure::Scope::kGroup, awaited});
 }
 
 void Communicator::complete(Operation& operation) {
@@ -342,7 +342,7 @@ void Communicator::abort() noexcept { failAsRank(" aborted the communicator"); }
 /// Makes the group fail because of what this rank does.
 void Communicator::failAsRank(const char* what) noexcept {
   try {
-    group_->fail({signcclRemoteError, "rank " + std::to_string(rank()) + what});
+    group_->fail({signcclRemoteError, "rank " + std::to_string(rank()) + what, Failure::Scope::kGroup, {rank()}});
   } catch (const std::bad_alloc&) {
     group_->fail({signcclRemoteError, "a rank left"});
   }
@@ -395,8 +395,7 @@ void Communicator::throwIfUnusable() const {
 }
 
 void Communicator::throwFailure() const {
-  const Failure failure = group_->failure();
-  throw Error(failure.code, failure.message);
+  throw FailureError(group_->failure());
 }
 
 }  // namespace signccl

@@ -12,8 +12,8 @@
 
 #include "base/error.h"
 #include "base/failure.h"
+#include "comm/signature.h"
 #include "control/shared_settings.h"
-#include "control/signature.h"
 #include "host/core_share.h"
 #include "schedule/cost.h"
 #include "topology/topology.h"
@@ -21,20 +21,27 @@
 
 namespace signccl {
 
-class Group {
+class Group;
+
+/// Who is there. Does not change.
+class GroupPlace {
  public:
-  virtual ~Group() = default;
+  virtual ~GroupPlace() = default;
 
   [[nodiscard]] virtual Rank rank() const = 0;
   [[nodiscard]] virtual const Topology& topology() const = 0;
   /// Ranks of the group that share the cores of this one, whatever the topology says.
   [[nodiscard]] virtual CoreShare coreShare() const = 0;
-
   /// What messages cost here, for the choice of algorithms; the same on every rank.
   [[nodiscard]] virtual CostModel costModel() const = 0;
+};
 
-  /// The transport of this rank. Called once.
-  virtual std::unique_ptr<Transport> makeTransport() = 0;
+/// What the ranks are about to do, so that ranks that disagree get an error instead of waiting for each other.
+/// Exchanges are numbered alike on all ranks; for each, in this order: begin(), then announce() or allAnnounced(), then
+/// end().
+class GroupExchanges {
+ public:
+  virtual ~GroupExchanges() = default;
 
   /// Says what this rank is about to exchange; `is_empty`: without any data, so that nothing but allAnnounced() says
   /// when it ends. Cheap. Throws Error if a rank that it needs has left.
@@ -53,6 +60,12 @@ class Group {
 
   /// Ranks that have not announced `exchange`, ascending; for error messages. May block for a second.
   virtual std::vector<Rank> notAnnounced(std::uint64_t exchange) = 0;
+};
+
+/// Who is gone: failures, and ranks that leave.
+class GroupHealth {
+ public:
+  virtual ~GroupHealth() = default;
 
   /// True once the group has failed. Cheap; any thread.
   [[nodiscard]] virtual bool failed() const noexcept = 0;
@@ -69,6 +82,13 @@ class Group {
 
   /// True if no rank is left that may still need the transport of this one, or nobody can say so.
   virtual bool allLeft() = 0;
+};
+
+/// New groups of the ranks of this one. A split is three calls, so that one thread may take several ranks through it:
+/// each call for all of them, then the next. No exchange may be under way.
+class GroupSplits {
+ public:
+  virtual ~GroupSplits() = default;
 
   /// Gives this rank's part of an all-gather and waits for those of all ranks, [rank], whose sizes may differ. Blocks;
   /// one thread at a time. Splits and all-gathers are counted together: the ranks' n-th belong together, and ranks in
@@ -79,12 +99,18 @@ class Group {
   /// the group fails with signcclInvalidUsage.
   virtual void postSplit(int color, int key, const SharedSettings& settings) = 0;
 
-  /// Waits for the other ranks' postSplit() and starts to join the new group. Apart from awaitSplit(), which must
-  /// follow, so that one thread may take several ranks through a split.
+  /// Waits for the other ranks' postSplit() and starts to join the new group. awaitSplit() must follow unless it
+  /// throws.
   virtual void joinSplit(Deadline deadline) = 0;
 
   /// Waits for the other ranks' joinSplit() and gives the new group, null for a negative color.
   virtual std::unique_ptr<Group> awaitSplit(Deadline deadline) = 0;
+};
+
+class Group : public GroupPlace, public GroupExchanges, public GroupHealth, public GroupSplits {
+ public:
+  /// The transport of this rank. Called once.
+  virtual std::unique_ptr<Transport> makeTransport() = 0;
 };
 
 }  // namespace signccl

@@ -1,11 +1,14 @@
 #include "comm/join.h"
 
+#include <exception>
+#include <filesystem>
 #include <map>
+#include <system_error>
 
 #include "base/log.h"
 #include "comm/loopback_group.h"
 #include "comm/process_group.h"
-#include "control/network_interface.h"
+#include "comm/signature.h"
 #include "host/core_share.h"
 #include "host/host_identity.h"
 
@@ -24,10 +27,26 @@ Topology nodesOf(const JoinOptions& options, const std::vector<RankInfo>& ranks)
 
 }  // namespace
 
-std::shared_ptr<Hub> openHub(const NetworkOptions& network) {
+HubOptions hubOptions(std::optional<std::chrono::milliseconds> unused_time) {
+  return {.strangers = {}, .unused_time = unused_time, .describe = describeEncoded};
+}
+
+std::shared_ptr<Hub> openHub(const NetworkOptions& network, std::optional<std::chrono::milliseconds> unused_time) {
   const std::vector<NetworkInterface> usable = chooseInterfaces(networkInterfaces(), network.socket_ifname);
   if (usable.empty()) throw Error(signcclSystemError, "this machine has no network interface that is up, not even lo");
-  return Hub::open({usable.front().address, 0}, makeSecret());
+  return Hub::open({usable.front().address, 0}, makeSecret(), hubOptions(unused_time));
+}
+
+std::string ucxDevices(const std::vector<NetworkInterface>& interfaces) {
+  std::string devices = namesOf(interfaces);
+  std::error_code no_rdma;
+  for (const auto& device : std::filesystem::directory_iterator("/sys/class/infiniband", no_rdma)) {
+    for (const auto& port : std::filesystem::directory_iterator(device.path() / "ports", no_rdma)) {
+      devices +=
+          (devices.empty() ? "" : ",") + device.path().filename().string() + ":" + port.path().filename().string();
+    }
+  }
+  return devices;
 }
 
 Joining::Joining(const JoinOptions& options) : options_(options) {
@@ -43,39 +62,54 @@ Joining::Joining(const JoinOptions& options) : options_(options) {
   member.info.process = processIdentity();
   member.info.link_mbit = options.network.link_mbit.value_or(usable.empty() ? 0 : usable.front().mbit);
   member.settings = options.settings;
-  const ProcessTransportOptions transport{ucxDevices(usable), options.network.ucx_library, options.network.nchannels};
-  member.make_address = [made = made_, transport, rank = options.rank, nranks = options.nranks] {
-    made->transport = makeProcessTransport(transport, rank, nranks);
-    return made->transport->address();
-  };
+  maker_ = std::make_shared<TransportMaker>(
+      options.make_transport,
+      ProcessTransportOptions{ucxDevices(usable), options.network.ucx_library, options.network.nchannels});
+  member.on_address_wanted = [maker = maker_](Member& wanting) { maker->start(wanting.shared_from_this()); };
   member_ = Member::join(std::move(member));
   if (options.parent) options.parent->passFailuresTo(member_);
 }
 
 Joining::~Joining() {
   if (options_.parent) options_.parent->passFailuresTo(nullptr);
-  if (!member_) return;
-  member_->fail({signcclRemoteError, "rank " + std::to_string(options_.rank) + " gave up joining the communicator"});
+  if (member_) giveUp();
+  maker_->stop();
+}
+
+void Joining::giveUp() noexcept {
+  try {
+    member_->fail({signcclRemoteError,
+                   "rank " + std::to_string(options_.rank) + " gave up joining the communicator",
+                   Failure::Scope::kGroup,
+                   {options_.rank}});
+  } catch (const std::exception&) {
+    member_->fail({signcclRemoteError, "out of memory"});
+  }
   member_->close();
 }
 
 std::unique_ptr<Group> Joining::finish(Deadline deadline) {
+  const std::shared_ptr<Member> member = std::move(member_);
   try {
-    member_->awaitReady(deadline);
+    member->awaitReady(deadline);
+    return member->inOneProcess() ? enterLoopbackGroup(*member) : enterProcessGroup(member);
   } catch (...) {
-    member_->close();
-    member_ = nullptr;
+    member->close();
     throw;
   }
-  const std::shared_ptr<Member> member = std::move(member_);
-  if (member->inOneProcess()) {
-    auto group = LoopbackGroup::enter(member->group(), options_.nranks, options_.rank, options_.ranks_per_node);
-    member->leave();
-    member->close();
-    return group;
-  }
-  made_->transport->setAddresses(member->addresses());
-  return std::make_unique<ProcessGroup>(member, std::move(made_->transport), nodesOf(options_, member->ranks()),
+}
+
+std::unique_ptr<Group> Joining::enterLoopbackGroup(Member& member) const {
+  auto group = LoopbackGroup::enter(member.group(), options_.nranks, options_.rank, options_.ranks_per_node);
+  member.leave();
+  member.close();
+  return group;
+}
+
+std::unique_ptr<Group> Joining::enterProcessGroup(const std::shared_ptr<Member>& member) const {
+  std::unique_ptr<ProcessTransport> transport = maker_->take();
+  transport->setAddresses(member->addresses());
+  return std::make_unique<ProcessGroup>(member, std::move(transport), nodesOf(options_, member->ranks()),
                                         options_.network);
 }
 

@@ -3,14 +3,21 @@
 #ifndef SIGNCCL_COMM_JOIN_H_
 #define SIGNCCL_COMM_JOIN_H_
 
+#include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "comm/group.h"
 #include "comm/network_options.h"
+#include "comm/transport_maker.h"
 #include "control/hub.h"
 #include "control/member.h"
+#include "control/network_interface.h"
 #include "control/unique_id.h"
-#include "transport/process_transport.h"
 
 namespace signccl {
 
@@ -23,10 +30,37 @@ struct JoinOptions {
   int ranks_per_node = 0;  ///< 0: ranks of one host share a node
   NetworkOptions network;
   std::shared_ptr<Member> parent;  ///< of a split: in the group that is split, whose failure ends the joining; or null
+  /// Makes the transport if the ranks are processes; tests bring their own.
+  TransportMaker::Make make_transport = makeProcessTransport;
 };
 
-/// Opens a hub at an address of this host that `network` allows. Throws Error.
-std::shared_ptr<Hub> openHub(const NetworkOptions& network);
+/// What hubs of communicators do. `unused_time`: how long one listens without any rank; unset: for ever.
+HubOptions hubOptions(std::optional<std::chrono::milliseconds> unused_time);
+
+/// Opens such a hub at an address of this host that `network` allows. Throws Error.
+std::shared_ptr<Hub> openHub(const NetworkOptions& network, std::optional<std::chrono::milliseconds> unused_time = {});
+
+/// A hub that listens no more at the end of this, unless it is kept.
+class HubOffer {
+ public:
+  explicit HubOffer(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) {}
+  ~HubOffer() {
+    if (!kept_) hub_->close();
+  }
+  HubOffer(const HubOffer&) = delete;
+  HubOffer& operator=(const HubOffer&) = delete;
+
+  [[nodiscard]] const MeetingPoint& meetingPoint() const { return hub_->meetingPoint(); }
+  /// Ranks are on their way to it: it ends by itself when they are done.
+  void keep() { kept_ = true; }
+
+ private:
+  const std::shared_ptr<Hub> hub_;
+  bool kept_ = false;
+};
+
+/// What to set as UCX_NET_DEVICES for these interfaces; RDMA devices stay allowed where the machine has any.
+std::string ucxDevices(const std::vector<NetworkInterface>& interfaces);
 
 class Joining {
  public:
@@ -42,13 +76,12 @@ class Joining {
   std::unique_ptr<Group> finish(Deadline deadline);
 
  private:
-  /// What the control thread makes.
-  struct Made {
-    std::unique_ptr<ProcessTransport> transport;
-  };
+  [[nodiscard]] std::unique_ptr<Group> enterLoopbackGroup(Member& member) const;
+  [[nodiscard]] std::unique_ptr<Group> enterProcessGroup(const std::shared_ptr<Member>& member) const;
+  void giveUp() noexcept;
 
   const JoinOptions options_;
-  std::shared_ptr<Made> made_ = std::make_shared<Made>();
+  std::shared_ptr<TransportMaker> maker_;
   std::shared_ptr<Member> member_;
 };
 

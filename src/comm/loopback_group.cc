@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <utility>
 
+#include "base/process_locks.h"
 #include "comm/announcements.h"
+#include "comm/regroup.h"
 #include "control/failures.h"
-#include "control/gathering.h"
 #include "transport/loopback.h"
 
 namespace signccl {
@@ -17,14 +20,6 @@ namespace signccl {
 /// What the ranks of one group share.
 class LoopbackRecord {
  public:
-  /// What one rank says in a split.
-  struct Choice {
-    Rank rank;
-    int color;
-    int key;
-    SharedSettings settings;
-  };
-
   explicit LoopbackRecord(Topology topology)
       : topology_(std::move(topology)),
         fabric_(std::make_shared<LoopbackFabric>(topology_.nranks())),
@@ -38,18 +33,24 @@ class LoopbackRecord {
   void announce(Rank rank, std::uint64_t exchange, const ExchangeSignature& signature);
   bool allAnnounced(std::uint64_t exchange);
   std::vector<Rank> notAnnounced(std::uint64_t exchange);
-  void leave(Rank rank);
-  void fail(const Failure& failure);
+  void leave(Rank rank) noexcept;
+  void fail(const Failure& failure) noexcept;
   [[nodiscard]] Failure failure() const;
   std::vector<std::string> allGather(Rank rank, std::uint64_t number, std::string part, Deadline deadline);
-  void postSplit(std::uint64_t split, Choice choice);
+  void postSplit(std::uint64_t split, SplitRequest request);
   std::unique_ptr<LoopbackGroup> awaitSplit(Rank rank, std::uint64_t split, Deadline deadline);
 
  private:
+  struct NewGroup {
+    std::vector<Rank> ranks;  ///< [new rank] of this group
+    std::shared_ptr<LoopbackRecord> record;
+  };
   struct Split {
-    std::vector<Choice> choices;
-    std::map<int, std::shared_ptr<LoopbackRecord>> groups;  ///< by color, made when the last rank has chosen
+    std::vector<SplitRequest> requests;  ///< in the order in which they came
+    std::map<int, NewGroup> groups;      ///< by color, made when the last rank has asked
     int collected = 0;
+
+    [[nodiscard]] int colorOf(Rank rank) const { return std::ranges::find(requests, rank, &SplitRequest::rank)->color; }
   };
 
   struct AllGather {
@@ -60,12 +61,13 @@ class LoopbackRecord {
     int collected = 0;
   };
 
-  void failLocked(const Failure& failure);
+  void failLocked(const Failure& failure) noexcept;
   void throwIfFailedLocked() const;
   void failIfLeftLocked(const Split& split);
   void failIfLeftLocked(const AllGather& gathering);
-  void makeSplitGroups(Split& split);
-  std::vector<Rank> missing(const std::vector<std::uint8_t>& present) const;
+  void makeSplitGroups(Split& split) const;
+  [[nodiscard]] std::vector<Rank> missing(const Split& split) const;
+  [[nodiscard]] static std::vector<Rank> missing(const AllGather& gathering);
 
   const Topology topology_;
   const std::shared_ptr<LoopbackFabric> fabric_;
@@ -81,19 +83,16 @@ class LoopbackRecord {
 
 namespace {
 
-/// Groups that not all of their ranks have entered, by name.
-struct Registry {
-  struct Entry {
-    std::shared_ptr<LoopbackRecord> record;
-    int entered = 0;
-  };
-  std::mutex mutex;
-  std::map<Secret, Entry> groups;
+struct Entry {
+  std::shared_ptr<LoopbackRecord> record;
+  int entered = 0;
 };
 
-Registry& registry() {
-  static Registry instance;
-  return instance;
+/// Groups that not all of their ranks have entered, by name; guarded by ProcessLock::kLoopbackGroups. Never destroyed:
+/// threads may still enter groups while the process ends.
+std::map<Secret, Entry>& groupsByName() {
+  static std::map<Secret, Entry>& groups = *new std::map<Secret, Entry>;
+  return groups;
 }
 
 Topology nodesOf(int nranks, int ranks_per_node) {
@@ -102,10 +101,13 @@ Topology nodesOf(int nranks, int ranks_per_node) {
 
 }  // namespace
 
-std::vector<Rank> LoopbackRecord::missing(const std::vector<std::uint8_t>& present) const {
+/// Ranks that have not asked for a split.
+std::vector<Rank> LoopbackRecord::missing(const Split& split) const {
+  std::vector<bool> present(static_cast<std::size_t>(nranks()));
+  for (const SplitRequest& one : split.requests) present[static_cast<std::size_t>(one.rank)] = true;
   std::vector<Rank> ranks;
-  for (std::size_t rank = 0; rank < present.size(); ++rank) {
-    if (present[rank] == 0) ranks.push_back(static_cast<Rank>(rank));
+  for (Rank rank = 0; rank < nranks(); ++rank) {
+    if (!present[static_cast<std::size_t>(rank)]) ranks.push_back(rank);
   }
   return ranks;
 }
@@ -126,30 +128,41 @@ std::vector<Rank> LoopbackRecord::notAnnounced(std::uint64_t exchange) {
   return announcements_.missing(exchange);
 }
 
-void LoopbackRecord::leave(Rank rank) {
+void LoopbackRecord::leave(Rank rank) noexcept {
   const std::lock_guard lock(mutex_);
-  if (const auto failure = announcements_.leave(rank)) failLocked(*failure);
-  for (const auto& [number, split] : splits_) failIfLeftLocked(split);
-  for (const auto& [number, gathering] : all_gathers_) failIfLeftLocked(gathering);
+  try {
+    if (const auto failure = announcements_.leave(rank)) failLocked(*failure);
+    for (const auto& [number, split] : splits_) failIfLeftLocked(split);
+    for (const auto& [number, gathering] : all_gathers_) failIfLeftLocked(gathering);
+  } catch (const std::exception&) {
+    // Whether others wait for this rank is not known for lack of memory: they must not wait for ever.
+    failLocked({signcclRemoteError, "out of memory"});
+  }
 }
 
-/// A split needs every rank, so it cannot end if one left that has not chosen.
+/// A split needs every rank, so it cannot end if one left that has not asked for it.
 void LoopbackRecord::failIfLeftLocked(const Split& split) {
-  std::vector<std::uint8_t> present(static_cast<std::size_t>(nranks()), 0);
-  for (const Choice& choice : split.choices) present[static_cast<std::size_t>(choice.rank)] = 1;
-  for (const Rank rank : missing(present)) {
+  for (const Rank rank : missing(split)) {
     if (!announcements_.hasLeft(rank)) continue;
-    failLocked(leftBeforeSplit(rank, split.choices.front().rank));
+    failLocked(leftBeforeGathering(rank, Gathering::kSplit, split.requests.front().rank));
     return;
   }
 }
 
 void LoopbackRecord::failIfLeftLocked(const AllGather& gathering) {
-  for (const Rank rank : missing(gathering.present)) {
+  for (const Rank rank : missing(gathering)) {
     if (!announcements_.hasLeft(rank)) continue;
-    failLocked(leftBeforeGathering(kAllGathers, rank, gathering.first_rank));
+    failLocked(leftBeforeGathering(rank, Gathering::kAllGather, gathering.first_rank));
     return;
   }
+}
+
+std::vector<Rank> LoopbackRecord::missing(const AllGather& gathering) {
+  std::vector<Rank> ranks;
+  for (std::size_t rank = 0; rank < gathering.present.size(); ++rank) {
+    if (gathering.present[rank] == 0) ranks.push_back(static_cast<Rank>(rank));
+  }
+  return ranks;
 }
 
 std::vector<std::string> LoopbackRecord::allGather(Rank rank, std::uint64_t number, std::string part,
@@ -157,7 +170,7 @@ std::vector<std::string> LoopbackRecord::allGather(Rank rank, std::uint64_t numb
   std::unique_lock lock(mutex_);
   throwIfFailedLocked();
   if (const auto other = splits_.find(number); other != splits_.end()) {
-    failLocked(splitMeetsAllGather(other->second.choices.front().rank, rank));
+    failLocked(splitMeetsAllGather(other->second.requests.front().rank, rank));
     throwIfFailedLocked();
   }
   const auto all = static_cast<std::size_t>(nranks());
@@ -175,7 +188,7 @@ std::vector<std::string> LoopbackRecord::allGather(Rank rank, std::uint64_t numb
   changed_.wait_until(lock, deadline, [&] { return failed() || is_complete(); });
   // What all have given comes whole to each, whatever befalls the group afterwards.
   if (!is_complete()) {
-    if (!failed()) failLocked(missedGathering(kAllGathers, rank, missing(joint.present)));
+    if (!failed()) failLocked(neverGathered(rank, Gathering::kAllGather, missing(joint)));
     throwIfFailedLocked();
   }
   std::vector<std::string> parts = joint.parts;
@@ -183,14 +196,14 @@ std::vector<std::string> LoopbackRecord::allGather(Rank rank, std::uint64_t numb
   return parts;
 }
 
-void LoopbackRecord::fail(const Failure& failure) {
+void LoopbackRecord::fail(const Failure& failure) noexcept {
   const std::lock_guard lock(mutex_);
   failLocked(failure);
 }
 
-void LoopbackRecord::failLocked(const Failure& failure) {
+void LoopbackRecord::failLocked(const Failure& failure) noexcept {
   if (failed()) return;
-  failure_ = failure;
+  assignFailure(failure_, failure);
   failed_.store(true, std::memory_order_release);
   changed_.notify_all();
   for (int rank = 0; rank < nranks(); ++rank) fabric_->wake(rank);
@@ -202,41 +215,36 @@ Failure LoopbackRecord::failure() const {
 }
 
 void LoopbackRecord::throwIfFailedLocked() const {
-  if (failed()) throw Error(failure_.code, failure_.message);
+  if (failed()) throw FailureError(failure_);
 }
 
-void LoopbackRecord::postSplit(std::uint64_t split, Choice choice) {
+void LoopbackRecord::postSplit(std::uint64_t split, SplitRequest request) {
   const std::lock_guard lock(mutex_);
   throwIfFailedLocked();
   if (const auto other = all_gathers_.find(split); other != all_gathers_.end()) {
-    failLocked(splitMeetsAllGather(choice.rank, other->second.first_rank));
+    failLocked(splitMeetsAllGather(request.rank, other->second.first_rank));
     throwIfFailedLocked();
   }
   Split& joint = splits_[split];
-  for (const Choice& earlier : joint.choices) {
-    if (earlier.color != choice.color || choice.color < 0) continue;
-    if (const auto difference = describeDifference(earlier.settings, earlier.rank, choice.settings, choice.rank)) {
-      failLocked({signcclInvalidUsage, *difference});
-      throwIfFailedLocked();
-    }
+  for (const SplitRequest& earlier : joint.requests) {
+    if (const auto failure = objectionTo(earlier, request)) failLocked(*failure);
   }
-  joint.choices.push_back(std::move(choice));
+  throwIfFailedLocked();
+  joint.requests.push_back(std::move(request));
   failIfLeftLocked(joint);
   throwIfFailedLocked();
-  if (joint.choices.size() < static_cast<std::size_t>(nranks())) return;
+  if (joint.requests.size() < static_cast<std::size_t>(nranks())) return;
   makeSplitGroups(joint);
   changed_.notify_all();
 }
 
-void LoopbackRecord::makeSplitGroups(Split& split) {
-  std::sort(split.choices.begin(), split.choices.end(), [](const Choice& a, const Choice& b) {
-    return std::tie(a.color, a.key, a.rank) < std::tie(b.color, b.key, b.rank);
-  });
-  std::map<int, std::vector<int>> node_of;
-  for (const Choice& choice : split.choices) node_of[choice.color].push_back(topology_.nodeOf(choice.rank));
-  for (const auto& [color, nodes] : node_of) {
-    if (color < 0) continue;
-    split.groups[color] = std::make_shared<LoopbackRecord>(Topology(nodes));
+void LoopbackRecord::makeSplitGroups(Split& split) const {
+  for (const SplitRequest& one : split.requests) {
+    if (one.color < 0 || split.groups.contains(one.color)) continue;
+    std::vector<Rank> ranks = ranksOfColor(one.color, split.requests);
+    std::vector<int> nodes;
+    for (const Rank rank : ranks) nodes.push_back(topology_.nodeOf(rank));
+    split.groups[one.color] = {std::move(ranks), std::make_shared<LoopbackRecord>(Topology(nodes))};
   }
 }
 
@@ -244,32 +252,27 @@ std::unique_ptr<LoopbackGroup> LoopbackRecord::awaitSplit(Rank rank, std::uint64
   std::unique_lock lock(mutex_);
   Split& joint = splits_[split];
   const auto all = static_cast<std::size_t>(nranks());
-  changed_.wait_until(lock, deadline, [&] { return failed() || joint.choices.size() == all; });
+  changed_.wait_until(lock, deadline, [&] { return failed() || joint.requests.size() == all; });
   throwIfFailedLocked();
-  if (joint.choices.size() < all) {
-    std::vector<std::uint8_t> present(all, 0);
-    for (const Choice& choice : joint.choices) present[static_cast<std::size_t>(choice.rank)] = 1;
-    failLocked(neverSplit(rank, missing(present)));
+  if (joint.requests.size() < all) {
+    failLocked(neverGathered(rank, Gathering::kSplit, missing(joint)));
     throwIfFailedLocked();
   }
-  const auto mine = std::find_if(joint.choices.begin(), joint.choices.end(),
-                                 [&](const Choice& choice) { return choice.rank == rank; });
-  const int color = mine->color;
-  const auto first = std::find_if(joint.choices.begin(), joint.choices.end(),
-                                  [&](const Choice& choice) { return choice.color == color; });
-  const auto new_rank = static_cast<Rank>(mine - first);
-  std::shared_ptr<LoopbackRecord> record = color < 0 ? nullptr : joint.groups[color];
+  std::unique_ptr<LoopbackGroup> place;
+  if (const auto mine = joint.groups.find(joint.colorOf(rank)); mine != joint.groups.end()) {
+    place = std::make_unique<LoopbackGroup>(mine->second.record, newRankOf(rank, mine->second.ranks));
+  }
   if (++joint.collected == nranks()) splits_.erase(split);
-  return record ? std::make_unique<LoopbackGroup>(std::move(record), new_rank) : nullptr;
+  return place;
 }
 
 std::unique_ptr<LoopbackGroup> LoopbackGroup::enter(const Secret& name, int nranks, Rank rank, int ranks_per_node) {
-  Registry& all = registry();
-  const std::lock_guard lock(all.mutex);
-  Registry::Entry& entry = all.groups[name];
+  const std::lock_guard lock(processMutex(ProcessLock::kLoopbackGroups));
+  std::map<Secret, Entry>& all = groupsByName();
+  Entry& entry = all[name];
   if (!entry.record) entry.record = std::make_shared<LoopbackRecord>(nodesOf(nranks, ranks_per_node));
   auto group = std::make_unique<LoopbackGroup>(entry.record, rank);
-  if (++entry.entered == nranks) all.groups.erase(name);
+  if (++entry.entered == nranks) all.erase(name);
   return group;
 }
 

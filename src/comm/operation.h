@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "comm/group.h"
-#include "control/signature.h"
+#include "comm/signature.h"
 #include "exec/batch.h"
 
 namespace signccl {

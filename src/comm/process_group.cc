@@ -1,61 +1,47 @@
 #include "comm/process_group.h"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "comm/join.h"
-#include "control/gathering.h"
+#include "comm/regroup.h"
 #include "control/shared_settings.h"
 #include "control/wire.h"
 
 namespace signccl {
 namespace {
 
-/// What one rank says in a split.
-struct Choice {
-  Rank rank = 0;
-  int color = 0;
-  int key = 0;
-  SharedSettings settings;
-  signcclUniqueId id{};  ///< where its hub is, should it be the first of its group
+/// What one rank tells the others about a split.
+struct SplitPart {
+  SplitRequest request;
+  signcclUniqueId hub{};  ///< where to meet, should the rank be the first of its new group
 };
 
-std::string encodeChoice(const Choice& choice) {
+std::string encode(const SplitPart& part) {
+  const SplitRequest& request = part.request;
   WireWriter writer;
-  writer.number(choice.color).number(choice.key).raw({choice.id.internal, sizeof choice.id.internal});
-  writer.number(static_cast<std::uint32_t>(choice.settings.size()));
-  for (const auto& [name, value] : choice.settings) writer.text(name).text(value);
+  writer.number(request.color).number(request.key).raw({part.hub.internal, sizeof part.hub.internal});
+  writer.number(static_cast<std::uint32_t>(request.settings.size()));
+  for (const auto& [name, value] : request.settings) writer.text(name).text(value);
   return writer.take();
 }
 
-Choice decodeChoice(Rank rank, std::string_view bytes) {
+SplitPart decodeSplitPart(Rank rank, std::string_view bytes) {
   WireReader reader(bytes);
-  Choice choice;
-  choice.rank = rank;
-  choice.color = reader.number<std::int32_t>();
-  choice.key = reader.number<std::int32_t>();
-  const std::string_view id = reader.raw(sizeof choice.id.internal);
-  std::copy(id.begin(), id.end(), choice.id.internal);
+  SplitPart part;
+  part.request.rank = rank;
+  part.request.color = reader.number<std::int32_t>();
+  part.request.key = reader.number<std::int32_t>();
+  const std::string_view id = reader.raw(sizeof part.hub.internal);
+  std::copy(id.begin(), id.end(), part.hub.internal);
   const std::uint32_t nsettings = reader.count(2 * sizeof(std::uint32_t));
   for (std::uint32_t i = 0; i < nsettings; ++i) {
     std::string name = reader.text();
     std::string value = reader.text();
-    choice.settings.emplace_back(std::move(name), std::move(value));
+    part.request.settings.emplace_back(std::move(name), std::move(value));
   }
   reader.finish();
-  return choice;
-}
-
-/// Ranks of one color, in the order of their new ranks.
-std::vector<Choice> choicesOfColor(int color, const std::vector<std::string>& parts) {
-  std::vector<Choice> choices;
-  for (std::size_t rank = 0; rank < parts.size(); ++rank) {
-    Choice choice = decodeChoice(static_cast<Rank>(rank), parts[rank]);
-    if (choice.color == color) choices.push_back(std::move(choice));
-  }
-  std::ranges::sort(choices, {}, [](const Choice& one) { return std::tuple(one.key, one.rank); });
-  return choices;
+  return part;
 }
 
 }  // namespace
@@ -67,7 +53,6 @@ ProcessGroup::ProcessGroup(std::shared_ptr<Member> member, std::unique_ptr<Proce
 ProcessGroup::~ProcessGroup() {
   member_->leave();
   member_->close();
-  if (split_hub_) split_hub_->close();
 }
 
 /// Views of what the member has.
@@ -91,55 +76,67 @@ CostModel ProcessGroup::costModel() const {
 
 void ProcessGroup::begin(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) {
   if (is_empty) {
-    member_->begin(exchange, signature, /*at_once=*/true);
+    noteAtMember(exchange, signature, /*at_once=*/true);
   } else {
     member_->throwIfLeft(exchange);
   }
 }
 
 void ProcessGroup::announce(std::uint64_t exchange, const ExchangeSignature& signature) {
-  member_->begin(exchange, signature, /*at_once=*/false);
+  noteAtMember(exchange, signature, /*at_once=*/false);
+}
+
+void ProcessGroup::noteAtMember(std::uint64_t exchange, const ExchangeSignature& signature, bool at_once) {
+  encoded_ = encode(signature, std::move(encoded_));
+  member_->begin(exchange, encoded_, at_once);
 }
 
 void ProcessGroup::postSplit(int color, int key, const SharedSettings& settings) {
-  Choice choice{rank(), color, key, settings, {}};
+  SplitPart part{{rank(), color, key, settings}, {}};
+  split_hub_.reset();
   if (color >= 0) {
-    split_hub_ = openHub(network_);
-    choice.id = toUniqueId(split_hub_->meetingPoint());
+    split_hub_ = std::make_unique<HubOffer>(openHub(network_));
+    part.hub = toUniqueId(split_hub_->meetingPoint());
   }
-  split_settings_ = settings;
-  member_->gather(kAddressGathering + ++gatherings_, encodeChoice(choice));
+  member_->gather({Gathering::kSplit, ++gatherings_}, encode(part));
 }
 
 std::vector<std::string> ProcessGroup::allGather(std::string part, Deadline deadline) {
-  const std::uint64_t number = kAllGathers + ++gatherings_;
-  member_->gather(number, std::move(part));
-  return member_->awaitGathered(number, deadline);
+  const GatheringId id{Gathering::kAllGather, ++gatherings_};
+  member_->gather(id, std::move(part));
+  return member_->awaitGathered(id, deadline);
 }
 
 void ProcessGroup::joinSplit(Deadline deadline) {
-  const std::shared_ptr<Hub> hub = std::move(split_hub_);
-  const std::vector<std::string> parts = member_->awaitGathered(kAddressGathering + gatherings_, deadline);
-  const int color = decodeChoice(rank(), parts[static_cast<std::size_t>(rank())]).color;
-  if (color < 0) return;
-  const std::vector<Choice> choices = choicesOfColor(color, parts);
-  const Choice& first = choices.front();
-  if (first.rank != rank()) hub->close();
-  for (const Choice& other : choices) {
-    const auto difference = describeDifference(first.settings, first.rank, other.settings, other.rank);
-    if (!difference) continue;
-    member_->fail({signcclInvalidUsage, *difference});
-    throw Error(signcclInvalidUsage, *difference);
+  const std::unique_ptr<HubOffer> hub = std::move(split_hub_);
+  const std::vector<std::string> parts = member_->awaitGathered({Gathering::kSplit, gatherings_}, deadline);
+  std::vector<SplitRequest> requests;
+  std::vector<signcclUniqueId> hubs;
+  for (std::size_t one = 0; one < parts.size(); ++one) {
+    SplitPart part = decodeSplitPart(static_cast<Rank>(one), parts[one]);
+    requests.push_back(std::move(part.request));
+    hubs.push_back(part.hub);
+  }
+  const SplitRequest& mine = requests[static_cast<std::size_t>(rank())];
+  if (mine.color < 0) return;
+  const std::vector<Rank> ranks = ranksOfColor(mine.color, requests);
+  const auto first = static_cast<std::size_t>(ranks.front());
+  for (const Rank other : ranks) {
+    const auto failure = objectionTo(requests[first], requests[static_cast<std::size_t>(other)]);
+    if (!failure) continue;
+    member_->fail(*failure);
+    throw FailureError(*failure);
   }
   JoinOptions options;
-  options.point = fromUniqueId(first.id);
-  options.rank = static_cast<Rank>(std::ranges::find(choices, rank(), &Choice::rank) - choices.begin());
-  options.nranks = static_cast<int>(choices.size());
-  options.settings = split_settings_;
+  options.point = fromUniqueId(hubs[first]);
+  options.rank = newRankOf(rank(), ranks);
+  options.nranks = static_cast<int>(ranks.size());
+  options.settings = mine.settings;
   options.network = network_;
   options.network.host_id = "node " + std::to_string(topology_.nodeOf(rank()));
   options.parent = member_;
   split_joining_ = std::make_unique<Joining>(options);
+  if (options.rank == 0) hub->keep();
 }
 
 std::unique_ptr<Group> ProcessGroup::awaitSplit(Deadline deadline) {

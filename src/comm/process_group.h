@@ -12,6 +12,7 @@
 
 namespace signccl {
 
+class HubOffer;
 class Joining;
 
 class ProcessGroup final : public Group {
@@ -45,15 +46,16 @@ class ProcessGroup final : public Group {
 
  private:
   [[nodiscard]] std::vector<CoresOfRank> cores() const;
+  void noteAtMember(std::uint64_t exchange, const ExchangeSignature& signature, bool at_once);
 
   std::shared_ptr<Member> member_;
   std::unique_ptr<ProcessTransport> transport_;
   const Topology topology_;
   const NetworkOptions network_;
 
-  std::uint64_t gatherings_ = 0;    ///< postSplit() and allGather() calls so far
-  std::shared_ptr<Hub> split_hub_;  ///< of the group to come, if this rank turns out to be its first
-  SharedSettings split_settings_;
+  std::string encoded_;           ///< the last signature, whose memory serves the next one; of the thread that drives
+  std::uint64_t gatherings_ = 0;  ///< postSplit() and allGather() calls so far
+  std::unique_ptr<HubOffer> split_hub_;     ///< of the group to come, if this rank turns out to be its first
   std::unique_ptr<Joining> split_joining_;  ///< null if this rank has no part in the group to come
 };
 

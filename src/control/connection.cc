@@ -23,6 +23,10 @@ std::string toText(const asio::ip::tcp::endpoint& endpoint) {
   return endpoint.address().is_v6() ? "[" + address + "]:" + port : address + ":" + port;
 }
 
+SharedFrame makeFrame(MessageType type, std::string_view payload) {
+  return std::make_shared<const std::string>(encodeFrame({type, payload}));
+}
+
 Connection::Connection(asio::ip::tcp::socket socket) : socket_(std::move(socket)) {
   asio::error_code error;
   const auto remote = socket_.remote_endpoint(error);
@@ -31,50 +35,62 @@ Connection::Connection(asio::ip::tcp::socket socket) : socket_(std::move(socket)
 }
 
 void Connection::start(FrameHandler on_frame, CloseHandler on_close) {
+  handOver(std::move(on_frame), std::move(on_close));
+  readNext();
+}
+
+void Connection::handOver(FrameHandler on_frame, CloseHandler on_close) {
   on_frame_ = std::move(on_frame);
   on_close_ = std::move(on_close);
-  readNext();
 }
 
 void Connection::readNext() {
   const std::span<char> wanted = parser_.wanted();
   asio::async_read(socket_, asio::buffer(wanted.data(), wanted.size()),
-                   [self = shared_from_this()](asio::error_code error, std::size_t) {
-                     if (!self->on_frame_) return;
-                     if (error) return self->fail(error == asio::error::eof ? "it was closed" : error.message());
-                     try {
-                       if (const auto frame = self->parser_.advance()) {
-                         // A copy, since the handler may close the connection, which drops on_frame_.
-                         const FrameHandler handler = self->on_frame_;
-                         handler(frame->type, frame->payload);
-                       }
-                     } catch (const std::exception& fault) {
-                       // Also when memory runs out: a connection that nobody reads would pass for a silent rank.
-                       return self->fail(fault.what());
-                     }
-                     if (self->on_frame_) self->readNext();
-                   });
+                   [self = shared_from_this()](asio::error_code error, std::size_t) { self->onRead(error); });
 }
 
-void Connection::send(MessageType type, std::string_view payload) {
+void Connection::onRead(asio::error_code error) {
+  if (!on_frame_) return;
+  if (error) return fail(error == asio::error::eof ? "it was closed" : error.message());
+  try {
+    if (const auto frame = parser_.advance()) {
+      // A copy, since the handler may close the connection, which drops on_frame_.
+      const FrameHandler handler = on_frame_;
+      handler(frame->type, frame->payload);
+    }
+    if (on_frame_) readNext();
+  } catch (const std::exception& fault) {
+    // Also when memory runs out: a connection that nobody reads would pass for a silent rank.
+    fail(fault.what());
+  }
+}
+
+void Connection::send(SharedFrame frame) {
   if (closing_ || !socket_.is_open()) return;
-  queue_.push_back(encodeFrame({type, payload}));
+  queue_.push_back(std::move(frame));
   if (queue_.size() == 1) writeNext();
 }
 
 void Connection::writeNext() {
-  asio::async_write(socket_, asio::buffer(queue_.front()),
-                    [self = shared_from_this()](asio::error_code error, std::size_t) {
-                      // What the peer sent before it closed the connection is still to be read; then reading fails too.
-                      if (error) return self->queue_.clear();
-                      if (self->queue_.empty()) return;  // closed since the last byte left
-                      self->queue_.pop_front();
-                      if (!self->queue_.empty()) {
-                        self->writeNext();
-                      } else if (self->closing_) {
-                        self->close();
-                      }
-                    });
+  asio::async_write(socket_, asio::buffer(*queue_.front()),
+                    [self = shared_from_this()](asio::error_code error, std::size_t) { self->onWritten(error); });
+}
+
+void Connection::onWritten(asio::error_code error) {
+  // What the peer sent before it closed the connection is still to be read; then reading fails too.
+  if (error) return queue_.clear();
+  if (queue_.empty()) return;  // closed since the last byte left
+  queue_.pop_front();
+  try {
+    if (!queue_.empty()) {
+      writeNext();
+    } else if (closing_) {
+      close();
+    }
+  } catch (const std::exception& fault) {
+    fail(fault.what());  // out of memory: what is queued would wait for ever
+  }
 }
 
 void Connection::fail(const std::string& reason) {

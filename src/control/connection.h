@@ -15,11 +15,19 @@
 
 namespace signccl {
 
-/// How long the kernel of a peer may leave bytes unacknowledged before the connection counts as broken. A process that
-/// is merely stopped still acknowledges.
+/// How long the kernel of a peer may leave bytes unacknowledged before the connection counts as broken. The kernel of a
+/// process that is merely stopped still acknowledges, but only what fits its receive buffer (net.ipv4.tcp_rmem, by
+/// default 64 KiB of payload): a process that stays stopped while it is sent more than that counts as unreachable too.
 inline constexpr std::chrono::milliseconds kSilenceLimit{3500};
 /// How often each side says something, so that there is always something to acknowledge.
 inline constexpr std::chrono::milliseconds kHeartbeatInterval{500};
+
+/// An encoded frame. Shared, since the queues of all connections that it is sent to hold it: a roster of N ranks that
+/// was copied for each of them would take N * N times the bytes of an entry.
+using SharedFrame = std::shared_ptr<const std::string>;
+
+/// Throws signcclInternalError for a payload that no peer would accept.
+SharedFrame makeFrame(MessageType type, std::string_view payload);
 
 /// Used in the control thread only. Handlers are called there, and not after close().
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -33,8 +41,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// once with the reason, unless close() came before.
   void start(FrameHandler on_frame, CloseHandler on_close);
 
+  /// Has other handlers take over from those that start() was given. May be called by these.
+  void handOver(FrameHandler on_frame, CloseHandler on_close);
+
   /// Queues a frame.
-  void send(MessageType type, std::string_view payload);
+  void send(SharedFrame frame);
+  void send(MessageType type, std::string_view payload) { send(makeFrame(type, payload)); }
 
   /// True if nothing is queued.
   [[nodiscard]] bool idle() const { return queue_.empty(); }
@@ -51,7 +63,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   void readNext();
+  void onRead(asio::error_code error);
   void writeNext();
+  void onWritten(asio::error_code error);
   void fail(const std::string& reason);
 
   asio::ip::tcp::socket socket_;
@@ -59,7 +73,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   FrameHandler on_frame_;
   CloseHandler on_close_;
   FrameParser parser_;
-  std::deque<std::string> queue_;
+  std::deque<SharedFrame> queue_;
   bool closing_ = false;
 };
 

@@ -6,12 +6,14 @@
 #include <mutex>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 #include <asio/error.hpp>
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 
 #include "base/log.h"
+#include "base/process_locks.h"
 
 namespace signccl {
 namespace {
@@ -24,7 +26,7 @@ class ControlThread {
   [[nodiscard]] asio::io_context& context() { return context_; }
   [[nodiscard]] bool isOfThisProcess() const { return process_ == getpid(); }
 
-  /// Ends the thread once it has run what is posted so far.
+  /// Ends the thread once it has run what is posted so far. Throws std::bad_alloc.
   void stop() {
     asio::post(context_, [this] { context_.stop(); });
     if (ended_.get_future().wait_for(kEndTime) == std::future_status::ready) thread_.join();
@@ -50,13 +52,18 @@ class ControlThread {
   std::thread thread_{[this] { run(); }};
 };
 
-std::mutex mutex;
-// Leaked on purpose: groups that outlive main() still post to its context, and after a fork there is no thread to join.
-ControlThread* instance = nullptr;
+// Guarded by ProcessLock::kControlThread. Leaked on purpose: groups that outlive main() still post to its context, and
+// after a fork there is no thread to join.
+constinit ControlThread* instance = nullptr;
+constinit bool is_stop_arranged = false;
 
 void stopAtExit() {
-  const std::lock_guard lock(mutex);
-  if (instance != nullptr && instance->isOfThisProcess()) instance->stop();
+  try {
+    const std::lock_guard lock(processMutex(ProcessLock::kControlThread));
+    if (instance != nullptr && instance->isOfThisProcess()) instance->stop();
+  } catch (const std::exception& error) {
+    log(LogLevel::kWarn, Subsystem::kBootstrap, kNoRank, "the control thread was not stopped: ", error.what());
+  }
 }
 
 /// Has the thread stop before what it uses is destroyed: objects of static life go in the reverse order of their
@@ -74,9 +81,8 @@ void arrangeStopAtExit() {
 }  // namespace
 
 asio::io_context& controlContext() {
-  static std::once_flag arranged;
-  std::call_once(arranged, arrangeStopAtExit);
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(processMutex(ProcessLock::kControlThread));
+  if (!std::exchange(is_stop_arranged, true)) arrangeStopAtExit();
   if (instance == nullptr || !instance->isOfThisProcess()) instance = new ControlThread;
   return instance->context();
 }

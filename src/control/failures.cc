@@ -3,35 +3,85 @@
 namespace signccl {
 namespace {
 
+using Scope = Failure::Scope;
+
 std::string name(Rank rank) { return "rank " + std::to_string(rank); }
 std::string number(std::uint64_t exchange) { return "exchange number " + std::to_string(exchange); }
+
+/// What a rank does that takes part, after "to".
+const char* action(Gathering purpose) {
+  switch (purpose) {
+    case Gathering::kAddresses:
+      return "join";
+    case Gathering::kSplit:
+      return "split the communicator";
+    case Gathering::kAllGather:
+      return "call signcclCommAllGather()";
+  }
+  return "take part";
+}
+
+/// After "takes no part in".
+const char* event(Gathering purpose) {
+  switch (purpose) {
+    case Gathering::kAddresses:
+      return "the initialisation";
+    case Gathering::kSplit:
+      return "the split";
+    case Gathering::kAllGather:
+      return "the signcclCommAllGather()";
+  }
+  return "what";
+}
 
 }  // namespace
 
 Failure leftBeforeExchange(Rank gone, std::uint64_t exchange, Rank waiting) {
-  return {signcclRemoteError, name(gone) + " destroyed its communicator and takes no part in " + number(exchange) +
-                                  ", which " + name(waiting) + " has called"};
+  return {signcclRemoteError,
+          name(gone) + " destroyed its communicator and takes no part in " + number(exchange) + ", which " +
+              name(waiting) + " has called",
+          Scope::kGroup,
+          {gone}};
 }
 
-Failure leftBeforeSplit(Rank gone, Rank waiting) {
-  return {signcclRemoteError, name(gone) + " destroyed its communicator and takes no part in the split that " +
-                                  name(waiting) + " has called"};
+Failure leftBeforeGathering(Rank gone, Gathering purpose, Rank waiting) {
+  return {signcclRemoteError,
+          name(gone) + " destroyed its communicator and takes no part in " + event(purpose) + " that " + name(waiting) +
+              " has called",
+          Scope::kGroup,
+          {gone}};
 }
 
-Failure disagreement(std::uint64_t exchange, const ExchangeSignature& a, Rank rank_a, const ExchangeSignature& b,
-                     Rank rank_b) {
-  return {signcclInvalidUsage,
-          "the ranks disagree in " + number(exchange) + ": " + describeDifference(a, rank_a, b, rank_b)};
+Failure disagreement(std::uint64_t exchange, const std::string& difference) {
+  return {signcclInvalidUsage, "the ranks disagree in " + number(exchange) + ": " + difference, Scope::kExchange};
 }
+
+Failure differentSettings(const std::string& difference) { return {signcclInvalidUsage, difference, Scope::kExchange}; }
 
 Failure neverJoined(Rank waiting, const std::vector<Rank>& missing, int nranks) {
-  return {signcclTimeout, name(waiting) + " waited in vain for rank " + rankList(missing) + " of " +
-                              std::to_string(nranks) + " to join"};
+  return {
+      signcclTimeout,
+      name(waiting) + " timed out waiting for rank " + rankList(missing) + " of " + std::to_string(nranks) + " to join",
+      Scope::kGroup, missing};
 }
 
-Failure neverSplit(Rank waiting, const std::vector<Rank>& missing) {
-  return {signcclTimeout,
-          name(waiting) + " waited in vain for rank " + rankList(missing) + " to split the communicator"};
+Failure neverGathered(Rank waiting, Gathering purpose, const std::vector<Rank>& missing) {
+  return {signcclTimeout, name(waiting) + " timed out waiting for rank " + rankList(missing) + " to " + action(purpose),
+          Scope::kGroup, missing};
+}
+
+Failure splitMeetsAllGather(Rank splitting, Rank gathering) {
+  return {signcclInvalidUsage,
+          "the ranks disagree: " + name(splitting) + " has called signcclCommSplit() where " + name(gathering) +
+              " has called signcclCommAllGather()",
+          Scope::kExchange};
+}
+
+Failure otherGatherSize(Rank rank_a, std::size_t bytes_a, Rank rank_b, std::size_t bytes_b) {
+  return {signcclInvalidUsage,
+          "the ranks disagree in signcclCommAllGather(): bytes is " + std::to_string(bytes_a) + " on " + name(rank_a) +
+              " and " + std::to_string(bytes_b) + " on " + name(rank_b),
+          Scope::kExchange};
 }
 
 Failure otherSize(Rank rank, int nranks, int earlier_nranks) {

@@ -2,24 +2,34 @@
 #ifndef SIGNCCL_CONTROL_FAILURES_H_
 #define SIGNCCL_CONTROL_FAILURES_H_
 
+#include <string>
+
 #include "base/failure.h"
-#include "control/signature.h"
+#include "control/messages.h"
 
 namespace signccl {
 
 /// `gone` destroyed its communicator before `exchange`, which `waiting` has called.
 Failure leftBeforeExchange(Rank gone, std::uint64_t exchange, Rank waiting);
 
-/// `gone` destroyed its communicator before a split that `waiting` has called.
-Failure leftBeforeSplit(Rank gone, Rank waiting);
+/// `gone` destroyed its communicator before a gathering that `waiting` takes part in.
+Failure leftBeforeGathering(Rank gone, Gathering purpose, Rank waiting);
 
-/// Two ranks take an exchange to be different things.
-Failure disagreement(std::uint64_t exchange, const ExchangeSignature& a, Rank rank_a, const ExchangeSignature& b,
-                     Rank rank_b);
+/// Two ranks take an exchange to be different things; `difference` says which.
+Failure disagreement(std::uint64_t exchange, const std::string& difference);
 
-/// Ranks that did not join, or take part in a split, before the deadline of `waiting`.
+/// Ranks of one group have different settings; `difference` says which.
+Failure differentSettings(const std::string& difference);
+
+/// Ranks that did not join, or take part in a gathering, before the deadline of `waiting`.
 Failure neverJoined(Rank waiting, const std::vector<Rank>& missing, int nranks);
-Failure neverSplit(Rank waiting, const std::vector<Rank>& missing);
+Failure neverGathered(Rank waiting, Gathering purpose, const std::vector<Rank>& missing);
+
+/// One rank splits the communicator where another one calls signcclCommAllGather().
+Failure splitMeetsAllGather(Rank splitting, Rank gathering);
+
+/// Two ranks give parts of different sizes to signcclCommAllGather().
+Failure otherGatherSize(Rank rank_a, std::size_t bytes_a, Rank rank_b, std::size_t bytes_b);
 
 /// `rank` joins a group of `nranks`, which the earlier ranks take to be of another size.
 Failure otherSize(Rank rank, int nranks, int earlier_nranks);

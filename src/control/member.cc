@@ -1,16 +1,14 @@
 #include "control/member.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include <asio/post.hpp>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "control/control_thread.h"
 #include "control/failures.h"
-#include "control/gathering.h"
-#include "control/hub.h"
 #include "control/wire.h"
 #include "host/host_identity.h"
 #include "signccl/version.h"
@@ -21,28 +19,21 @@ namespace {
 constexpr std::chrono::milliseconds kTick{100};
 constexpr int kTicksPerHeartbeat = static_cast<int>(kHeartbeatInterval / kTick);
 
-/// An exchange under way at so many ticks in turn is announced, so that the hub can tell whether the ranks disagree.
-constexpr int kTicksBeforeAnnounce = 3;
-
-/// One attempt to connect, the pause after the first, and the longest pause.
-constexpr std::chrono::seconds kConnectTime{3};
-constexpr std::chrono::milliseconds kFirstPause{20};
-constexpr std::chrono::milliseconds kLongestPause{500};
-/// Attempts at a hub that must be listening already: more than one, since a full queue refuses too.
-constexpr int kAttemptsIfListening = 4;
-
 /// How long an answer of the hub may take, beyond a deadline that has passed.
 constexpr std::chrono::seconds kAnswerTime{1};
+
+ConnectorOptions connectorOptions(const MemberOptions& options) {
+  return {.address = options.point.address, .may_be_early = options.may_be_early, .rank = options.rank};
+}
 
 }  // namespace
 
 Member::Member(asio::io_context& context, MemberOptions options)
     : context_(context),
       options_(std::move(options)),
-      socket_(context),
+      connector_(std::make_shared<Connector>(context, connectorOptions(options_))),
       timer_(context),
-      connect_timer_(context),
-      left_(static_cast<std::size_t>(options_.nranks)) {}
+      exchanges_(options_.rank, options_.nranks) {}
 
 std::shared_ptr<Member> Member::join(MemberOptions options) {
   auto member = std::make_shared<Member>(controlContext(), std::move(options));
@@ -51,46 +42,32 @@ std::shared_ptr<Member> Member::join(MemberOptions options) {
 }
 
 void Member::connect() {
-  if (closed_ || failed()) return;
-  ++attempts_;
-  socket_ = asio::ip::tcp::socket(context_);
-  connect_timer_.expires_after(kConnectTime);
-  connect_timer_.async_wait([self = shared_from_this()](asio::error_code error) {
-    asio::error_code ignored;
-    if (!error && !self->connection_) self->socket_.close(ignored);
-  });
-  socket_.async_connect(options_.point.address, [self = shared_from_this()](asio::error_code error) {
-    self->connect_timer_.cancel();
-    if (self->closed_) return;
-    if (!error) return self->greet(std::move(self->socket_));
-    if (error == asio::error::connection_refused && !self->options_.may_be_early &&
-        self->attempts_ >= kAttemptsIfListening) {
-      return self->setFailure(
-          {signcclRemoteError, "rank " + std::to_string(self->rank()) + " found nobody at " +
-                                   toText(self->options_.point.address) +
-                                   ", where the ranks meet: the process that made commId is gone, or "
-                                   "all ranks had joined already"});
-    }
-    self->retry(error.message());
-  });
+  if (closed_) return;
+  scheduleTick();
+  connector_->start([self = shared_from_this()](asio::ip::tcp::socket socket) { self->greet(std::move(socket)); },
+                    [self = shared_from_this()] { self->onRefused(); });
 }
 
-void Member::retry(const std::string& reason) {
-  const auto pause = std::min(kFirstPause * (1 << std::min(attempts_, 10)), kLongestPause);
-  log(LogLevel::kTrace, Subsystem::kBootstrap, rank(), "cannot connect to ", toText(options_.point.address), ": ",
-      reason, "; tries again");
-  connect_timer_.expires_after(pause);
-  connect_timer_.async_wait([self = shared_from_this()](asio::error_code error) {
-    if (!error) self->connect();
-  });
+void Member::onRefused() {
+  setFailure({signcclRemoteError, "rank " + std::to_string(rank()) + " found nobody at " +
+                                      toText(options_.point.address) +
+                                      ", where the ranks meet: the process that made commId is gone, all ranks had "
+                                      "joined already, or none had for as long as SIGNCCL_TIMEOUT there"});
 }
 
 void Member::greet(asio::ip::tcp::socket socket) {
+  if (failed()) return;
   connection_ = std::make_shared<Connection>(std::move(socket));
   connection_->trust();
   connection_->start(
       [self = shared_from_this()](MessageType type, std::string_view payload) { self->onFrame(type, payload); },
-      [self = shared_from_this()](const std::string& reason) { self->onClose(reason); });
+      [self = shared_from_this()](const std::string& reason) {
+        try {
+          self->onClose(reason);
+        } catch (const std::exception&) {
+          self->setFailure({signcclRemoteError, "out of memory"});  // rather than wait for ever
+        }
+      });
   HelloMessage hello;
   hello.secret = options_.point.secret;
   hello.rank = options_.rank;
@@ -99,7 +76,6 @@ void Member::greet(asio::ip::tcp::socket socket) {
   hello.info = options_.info;
   hello.settings = options_.settings;
   connection_->send(MessageType::kHello, encode(hello));
-  scheduleTick();
 }
 
 void Member::onFrame(MessageType type, std::string_view payload) {
@@ -107,7 +83,7 @@ void Member::onFrame(MessageType type, std::string_view payload) {
     case MessageType::kRoster:
       return onRoster(payload);
     case MessageType::kFailure:
-      return setFailure(decodeFailure(payload));
+      return onFailure(payload);
     case MessageType::kHeartbeat:
       return;
     case MessageType::kAllAnnounced:
@@ -137,7 +113,7 @@ void Member::onFrame(MessageType type, std::string_view payload) {
 
 void Member::onRoster(std::string_view payload) {
   RosterMessage roster = decodeRoster(payload);
-  if (roster.ranks.size() != left_.size()) WireReader::fail("it names another number of ranks");
+  if (roster.ranks.size() != static_cast<std::size_t>(nranks())) WireReader::fail("it names another number of ranks");
   bool is_ready = false;
   {
     const std::lock_guard lock(mutex_);
@@ -148,43 +124,46 @@ void Member::onRoster(std::string_view payload) {
     ready_ = is_ready = inOneProcess();
     changed_.notify_all();
   }
-  if (is_ready) return;
-  try {
-    connection_->send(MessageType::kGather, encode(GatherMessage{kAddressGathering, options_.make_address()}));
-  } catch (const Error& error) {
-    fail({error.code(), "rank " + std::to_string(rank()) + ": " + error.what()});
-  }
+  if (!is_ready) options_.on_address_wanted(*this);
 }
 
 bool Member::inOneProcess() const {
   return std::ranges::all_of(ranks_, [&](const RankInfo& one) { return one.process == options_.info.process; });
 }
 
+void Member::onFailure(std::string_view payload) {
+  Failure failure = decodeFailure(payload);
+  // A rank that takes the group to be of another size hears the failure of the real one, whose ranks it may not have.
+  if (!areRanks(failure.gone, nranks())) failure.gone.clear();
+  setFailure(failure);
+}
+
 void Member::onGathered(std::string_view payload) {
   GatheredMessage gathered = decodeGathered(payload);
-  if (gathered.parts.size() != left_.size()) WireReader::fail("it has parts of another number of ranks");
+  if (gathered.parts.size() != static_cast<std::size_t>(nranks())) {
+    WireReader::fail("it has parts of another number of ranks");
+  }
   const std::lock_guard lock(mutex_);
   if (ranks_.empty()) WireReader::fail("it comes before the roster");
-  if (gathered.number == kAddressGathering) {
+  if (gathered.id == kAddressGathering) {
     if (ready_) WireReader::fail("the addresses come a second time");
     addresses_ = std::move(gathered.parts);
     ready_ = true;
   } else {
-    gathered_[gathered.number] = std::move(gathered.parts);
+    gathered_[gathered.id] = std::move(gathered.parts);
   }
   changed_.notify_all();
 }
 
 void Member::onLeft(std::string_view payload) {
   const LeftMessage left = decodeLeft(payload);
-  if (left.rank < 0 || left.rank >= nranks()) WireReader::fail("a rank is out of range");
+  if (!areRanks({left.rank}, nranks())) WireReader::fail("a rank is out of range");
   std::optional<Failure> failure;
   {
     const std::lock_guard lock(mutex_);
-    left_[static_cast<std::size_t>(left.rank)] = left.begun;
+    failure = exchanges_.leave(left, ended_.load());
     some_left_.store(true, std::memory_order_release);
     changed_.notify_all();
-    if (begun_ > left.begun && ended_.load() < begun_) failure = leftBeforeExchange(left.rank, begun_ - 1, rank());
   }
   if (failure) fail(*failure);
 }
@@ -194,9 +173,7 @@ void Member::onClose(const std::string& reason) {
   const std::vector<Rank> hub_ranks = ranksOfHub();
   {
     const std::lock_guard lock(mutex_);
-    const bool hub_is_done =
-        std::ranges::any_of(hub_ranks, [&](Rank one) { return left_[static_cast<std::size_t>(one)].has_value(); });
-    if (all_left_ || has_left_ || hub_is_done) {
+    if (all_left_ || has_left_ || exchanges_.hasAnyLeft(hub_ranks)) {
       all_left_ = true;  // as far as anybody can still find out
       changed_.notify_all();
       return;
@@ -204,8 +181,10 @@ void Member::onClose(const std::string& reason) {
   }
   const std::string who = hub_ranks.empty() ? "the process at " + toText(options_.point.address)
                                             : "rank " + rankList(hub_ranks) + ", in whose process the ranks meet,";
-  setFailure({signcclRemoteError, who + " died or cannot be reached: the control connection of rank " +
-                                      std::to_string(rank()) + ": " + reason});
+  setFailure(
+      {signcclRemoteError,
+       who + " died or cannot be reached: the control connection of rank " + std::to_string(rank()) + ": " + reason,
+       Failure::Scope::kGroup, hub_ranks});
 }
 
 std::vector<Rank> Member::ranksOfHub() const {
@@ -223,16 +202,6 @@ void Member::send(MessageType type, std::string payload) {
   });
 }
 
-void Member::tick() {
-  if (!connection_) return;
-  announceIfLate();
-  if (++ticks_ % kTicksPerHeartbeat == 0 && connection_->idle()) {
-    const std::lock_guard lock(mutex_);
-    connection_->send(MessageType::kHeartbeat, encodeNumber(begunLocked()));
-  }
-  scheduleTick();
-}
-
 void Member::scheduleTick() {
   timer_.expires_after(kTick);
   timer_.async_wait([self = shared_from_this()](asio::error_code error) {
@@ -240,42 +209,53 @@ void Member::scheduleTick() {
   });
 }
 
-void Member::announceIfLate() {
-  const std::lock_guard lock(mutex_);
-  if (announced_ || ended_.load(std::memory_order_relaxed) >= begun_) return;
-  if (++ticks_under_way_ < kTicksBeforeAnnounce) return;
-  announced_ = true;
-  connection_->send(MessageType::kHeartbeat, encodeNumber(begun_));
-  connection_->send(MessageType::kAnnounce, encode(AnnounceMessage{begun_ - 1, current_}));
+void Member::tick() {
+  if (closed_) return;
+  scheduleTick();  // first, since what follows may run out of memory
+  tellOverdue();
+  if (!connection_) return;
+  announceIfLate();
+  if (++ticks_ % kTicksPerHeartbeat == 0 && connection_->idle()) {
+    const std::lock_guard lock(mutex_);
+    connection_->send(MessageType::kHeartbeat, encodeNumber(exchanges_.begun(ended())));
+  }
 }
 
-void Member::begin(std::uint64_t exchange, const ExchangeSignature& signature, bool at_once) {
+void Member::tellOverdue() {
+  const std::shared_ptr<Connection> connection = connection_;
+  if (connection && overdue_.failure.load()) {
+    connection->send(MessageType::kFailure, encode(failure()));
+    overdue_.failure.store(false);
+  }
+  if (connection && overdue_.leave.load()) {
+    const std::lock_guard lock(mutex_);
+    connection->send(MessageType::kLeave, encodeNumber(exchanges_.begun(ended())));
+    overdue_.leave.store(false);
+  }
+  if (overdue_.close.load()) closeNow();
+}
+
+void Member::announceIfLate() {
+  const std::lock_guard lock(mutex_);
+  const auto announcement = exchanges_.tick(ended());
+  if (!announcement) return;
+  connection_->send(MessageType::kHeartbeat, encodeNumber(announcement->exchange + 1));
+  connection_->send(MessageType::kAnnounce, encode(*announcement));
+}
+
+void Member::begin(std::uint64_t exchange, const std::string& signature, bool at_once) {
   const std::lock_guard lock(mutex_);
   throwIfFailedLocked();
-  begun_ = exchange + 1;
-  ticks_under_way_ = 0;
-  current_ = signature;
-  announced_ = at_once;
+  exchanges_.begin(exchange, signature, at_once);
   if (at_once) send(MessageType::kAnnounce, encode(AnnounceMessage{exchange, signature}));
-  throwIfLeftLocked(exchange);
+  if (auto failure = exchanges_.failureOf(exchange)) throw FailureError(std::move(*failure));
 }
 
 void Member::throwIfLeft(std::uint64_t exchange) const {
   if (!some_left_.load(std::memory_order_acquire)) return;
   const std::lock_guard lock(mutex_);
-  throwIfLeftLocked(exchange);
+  if (auto failure = exchanges_.failureOf(exchange)) throw FailureError(std::move(*failure));
 }
-
-void Member::throwIfLeftLocked(std::uint64_t exchange) const {
-  for (std::size_t other = 0; other < left_.size(); ++other) {
-    if (!left_[other] || *left_[other] > exchange) continue;
-    const Failure failure = leftBeforeExchange(static_cast<Rank>(other), exchange, rank());
-    throw Error(failure.code, failure.message);
-  }
-}
-
-/// Exchanges that this rank has begun, but for one that was begun just now and is not noted yet.
-std::uint64_t Member::begunLocked() const { return std::max(begun_, ended_.load(std::memory_order_relaxed)); }
 
 bool Member::allAnnounced(std::uint64_t exchange) const {
   return all_announced_.load(std::memory_order_acquire) > exchange;
@@ -296,15 +276,17 @@ std::vector<Rank> Member::missing(std::uint64_t exchange) {
 /// ending, must not take it from those who are slower. When the deadline passes, asks the hub to fail the group with the
 /// names of those who are late.
 template <typename Done>
-void Member::await(Deadline deadline, std::uint64_t overdue, const Done& done) {
+void Member::await(Deadline deadline, const GatheringId& overdue, const Done& done) {
   std::unique_lock lock(mutex_);
   const auto ended = [&] { return failed() || done(); };
   if (!changed_.wait_until(lock, deadline, ended)) {
-    send(MessageType::kOverdue, encodeNumber(overdue));
+    send(MessageType::kOverdue, encode(overdue));
     if (!changed_.wait_for(lock, kAnswerTime, ended)) {
       lock.unlock();
-      fail({signcclTimeout, "rank " + std::to_string(rank()) + " waited in vain for an answer of the process at " +
-                                toText(options_.point.address) + ", where the ranks meet"});
+      fail({signcclTimeout,
+            "rank " + std::to_string(rank()) + " timed out waiting for an answer of the process at " +
+                toText(options_.point.address) + ", where the ranks meet",
+            Failure::Scope::kGroup, ranksOfHub()});
       lock.lock();
     }
   }
@@ -312,30 +294,29 @@ void Member::await(Deadline deadline, std::uint64_t overdue, const Done& done) {
 }
 
 void Member::awaitReady(Deadline deadline) {
-  await(deadline, kJoining, [&] { return ready_; });
+  await(deadline, kAddressGathering, [&] { return ready_; });
   const std::lock_guard lock(mutex_);
   throwIfFailedLocked();
 }
 
-void Member::gather(std::uint64_t number, std::string part) {
-  send(MessageType::kGather, encode(GatherMessage{number, std::move(part)}));
+void Member::gather(const GatheringId& id, std::string part) {
+  send(MessageType::kGather, encode(GatherMessage{id, std::move(part)}));
 }
 
-std::vector<std::string> Member::awaitGathered(std::uint64_t number, Deadline deadline) {
+std::vector<std::string> Member::awaitGathered(const GatheringId& id, Deadline deadline) {
   // A rank that left gives no part, and the hub that would say so may be gone. The parts of a gathering that it took
   // part in came before the word that it left.
-  await(deadline, number, [&] { return gathered_.contains(number) || some_left_.load(std::memory_order_relaxed); });
+  await(deadline, id, [&] { return gathered_.contains(id) || some_left_.load(std::memory_order_relaxed); });
   std::unique_lock lock(mutex_);
-  if (!gathered_.contains(number)) {
-    const auto gone = std::ranges::find_if(left_, [](const auto& one) { return one.has_value(); });
-    const Failure failure = leftBeforeGathering(number, static_cast<Rank>(gone - left_.begin()), rank());
+  if (!gathered_.contains(id)) {
+    const Failure failure = leftBeforeGathering(exchanges_.firstLeft().value_or(0), id.purpose, rank());
     lock.unlock();
     fail(failure);
     lock.lock();
     throwIfFailedLocked();
   }
-  std::vector<std::string> parts = std::move(gathered_[number]);
-  gathered_.erase(number);
+  std::vector<std::string> parts = std::move(gathered_[id]);
+  gathered_.erase(id);
   return parts;
 }
 
@@ -344,41 +325,59 @@ Failure Member::failure() const {
   return failure_;
 }
 
-void Member::setFailure(const Failure& failure) {
+void Member::setFailure(const Failure& failure) noexcept {
   std::shared_ptr<Member> other;
   {
     const std::lock_guard lock(mutex_);
     if (failed()) return;
-    failure_ = failure;
+    assignFailure(failure_, failure);
     failed_.store(true, std::memory_order_release);
     changed_.notify_all();
     other = passes_failures_to_.lock();
   }
-  if (other) other->fail(failure);
+  if (other) passFailure(*other);
 }
 
-void Member::passFailuresTo(const std::shared_ptr<Member>& other) {
+void Member::passFailuresTo(const std::shared_ptr<Member>& other) noexcept {
   {
     const std::lock_guard lock(mutex_);
     passes_failures_to_ = other;
   }
-  if (other && failed()) other->fail(failure());
+  if (other && failed()) passFailure(*other);
+}
+
+void Member::passFailure(Member& other) const noexcept {
+  Failure passed;
+  {
+    const std::lock_guard lock(mutex_);
+    assignFailure(passed, failure_);
+  }
+  passed.gone.clear();
+  other.fail(passed);
 }
 
 void Member::fail(const Failure& failure) noexcept {
   setFailure(failure);
-  send(MessageType::kFailure, encode(failure));
+  try {
+    send(MessageType::kFailure, encode(failure));
+  } catch (const std::exception&) {
+    overdue_.failure.store(true);
+  }
 }
 
 void Member::throwIfFailedLocked() const {
-  if (failed()) throw Error(failure_.code, failure_.message);
+  if (failed()) throw FailureError(failure_);
 }
 
 void Member::leave() noexcept {
   const std::lock_guard lock(mutex_);
   if (has_left_) return;
   has_left_ = true;
-  send(MessageType::kLeave, encodeNumber(begunLocked()));
+  try {
+    send(MessageType::kLeave, encodeNumber(exchanges_.begun(ended())));
+  } catch (const std::exception&) {
+    overdue_.leave.store(true);
+  }
 }
 
 bool Member::allLeft() const {
@@ -387,15 +386,19 @@ bool Member::allLeft() const {
 }
 
 void Member::close() noexcept {
-  asio::post(context_, [self = shared_from_this()] {
-    self->closed_ = true;
-    self->timer_.cancel();
-    self->connect_timer_.cancel();
-    asio::error_code ignored;
-    self->socket_.close(ignored);
-    if (self->connection_) self->connection_->closeWhenSent();
-    self->connection_ = nullptr;
-  });
+  try {
+    asio::post(context_, [self = shared_from_this()] { self->closeNow(); });
+  } catch (const std::exception&) {
+    overdue_.close.store(true);
+  }
+}
+
+void Member::closeNow() {
+  closed_ = true;
+  timer_.cancel();
+  connector_->stop();
+  if (connection_) connection_->closeWhenSent();
+  connection_ = nullptr;
 }
 
 }  // namespace signccl

@@ -16,9 +16,13 @@
 #include <asio/steady_timer.hpp>
 
 #include "control/connection.h"
+#include "control/connector.h"
+#include "control/exchange_watch.h"
 #include "control/unique_id.h"
 
 namespace signccl {
+
+class Member;
 
 struct MemberOptions {
   MeetingPoint point;
@@ -27,9 +31,9 @@ struct MemberOptions {
   int nranks = 0;
   RankInfo info;
   SharedSettings settings;
-  /// Makes the transport and gives its address; called in the control thread once all ranks have come, unless they are
-  /// all in one process. May throw Error.
-  std::function<std::string()> make_address;
+  /// Called in the control thread once all ranks have come, unless they are all in one process: somebody must call
+  /// tellAddress() or fail(). Must not block, since the thread serves all groups of the process.
+  std::function<void(Member&)> on_address_wanted;
 };
 
 /// Calls may come from any thread. Only the calls with a deadline, and missing(), block.
@@ -46,6 +50,9 @@ class Member : public std::enable_shared_from_this<Member> {
   /// Waits until all ranks have joined and, unless they are all in this process, told their addresses. Throws Error.
   void awaitReady(Deadline deadline);
 
+  /// Tells the others how to reach the transport of this rank.
+  void tellAddress(std::string address) { gather(kAddressGathering, std::move(address)); }
+
   /// Once ready: who the ranks are.
   [[nodiscard]] const std::vector<RankInfo>& ranks() const { return ranks_; }
   /// Once ready: what names the group.
@@ -58,8 +65,8 @@ class Member : public std::enable_shared_from_this<Member> {
   /// Notes that `exchange`, which this rank has begun, is under way; one that ends at once need not be noted. The hub
   /// is only told if it does not end soon, or if `at_once`: ranks that disagree do not understand each other's
   /// messages, so their exchange never ends. Throws the failure of the group, or of this exchange if a rank has left
-  /// before.
-  void begin(std::uint64_t exchange, const ExchangeSignature& signature, bool at_once);
+  /// before. `signature` is what the hub compares.
+  void begin(std::uint64_t exchange, const std::string& signature, bool at_once);
   /// Throws the failure of `exchange` if a rank has left before it. Cheap as long as none has left.
   void throwIfLeft(std::uint64_t exchange) const;
   /// Notes that this rank has ended all exchanges up to this one.
@@ -73,15 +80,16 @@ class Member : public std::enable_shared_from_this<Member> {
   std::vector<Rank> missing(std::uint64_t exchange);
 
   /// Gives this rank's part of a gathering.
-  void gather(std::uint64_t number, std::string part);
+  void gather(const GatheringId& id, std::string part);
   /// Waits for the parts of all ranks, [rank]. Throws Error.
-  std::vector<std::string> awaitGathered(std::uint64_t number, Deadline deadline);
+  std::vector<std::string> awaitGathered(const GatheringId& id, Deadline deadline);
 
   [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
   [[nodiscard]] Failure failure() const;
   void fail(const Failure& failure) noexcept;
-  /// From now on, what fails this group fails that of `other` too, at once if it happened already; null: no other.
-  void passFailuresTo(const std::shared_ptr<Member>& other);
+  /// From now on, what fails this group fails that of `other` too, at once if it happened already; null: no other. The
+  /// ranks of the other group have other numbers, so it is told of none that is gone.
+  void passFailuresTo(const std::shared_ptr<Member>& other) noexcept;
 
   /// Tells the others that this rank takes part no more.
   void leave() noexcept;
@@ -92,35 +100,43 @@ class Member : public std::enable_shared_from_this<Member> {
   void close() noexcept;
 
  private:
+  /// What is to be told when there was no memory to tell it at once; tick() does.
+  struct Overdue {
+    std::atomic<bool> failure = false;
+    std::atomic<bool> leave = false;
+    std::atomic<bool> close = false;
+  };
+
   void connect();
-  void retry(const std::string& reason);
   void greet(asio::ip::tcp::socket socket);
+  void onRefused();
   void onFrame(MessageType type, std::string_view payload);
   void onClose(const std::string& reason);
   void onRoster(std::string_view payload);
+  void onFailure(std::string_view payload);
   void onGathered(std::string_view payload);
   void onLeft(std::string_view payload);
   void send(MessageType type, std::string payload);
-  void setFailure(const Failure& failure);
+  void setFailure(const Failure& failure) noexcept;
+  void passFailure(Member& other) const noexcept;
   void tick();
   void scheduleTick();
+  void tellOverdue();
   void announceIfLate();
+  void closeNow();
   void throwIfFailedLocked() const;
-  void throwIfLeftLocked(std::uint64_t exchange) const;
-  [[nodiscard]] std::uint64_t begunLocked() const;
+  [[nodiscard]] std::uint64_t ended() const { return ended_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::vector<Rank> ranksOfHub() const;
   template <typename Done>
-  void await(Deadline deadline, std::uint64_t overdue, const Done& done);
+  void await(Deadline deadline, const GatheringId& overdue, const Done& done);
 
   asio::io_context& context_;
   const MemberOptions options_;
 
   // Control thread only.
-  asio::ip::tcp::socket socket_;
+  const std::shared_ptr<Connector> connector_;
   asio::steady_timer timer_;
-  asio::steady_timer connect_timer_;
   std::shared_ptr<Connection> connection_;
-  int attempts_ = 0;
   int ticks_ = 0;
   bool closed_ = false;
 
@@ -128,6 +144,7 @@ class Member : public std::enable_shared_from_this<Member> {
   std::atomic<std::uint64_t> ended_ = 0;          ///< exchanges
   std::atomic<std::uint64_t> all_announced_ = 0;  ///< exchanges up to the last that all ranks announced
   std::atomic<bool> some_left_ = false;
+  Overdue overdue_;
 
   mutable std::mutex mutex_;  ///< guards what follows
   std::condition_variable changed_;
@@ -138,15 +155,11 @@ class Member : public std::enable_shared_from_this<Member> {
   bool ready_ = false;
   bool all_left_ = false;
   bool has_left_ = false;
-  std::map<std::uint64_t, std::vector<std::string>> gathered_;
+  std::map<GatheringId, std::vector<std::string>> gathered_;
   std::optional<MissingMessage> missing_;
-  std::vector<std::optional<std::uint64_t>> left_;  ///< [rank] exchanges that it took part in, if it has left
   Failure failure_;
   std::weak_ptr<Member> passes_failures_to_;
-  std::uint64_t begun_ = 0;    ///< exchanges up to the last that was noted; see begunLocked()
-  int ticks_under_way_ = 0;    ///< of the last exchange noted; begin() is no place to read a clock
-  ExchangeSignature current_;  ///< of the last exchange noted
-  bool announced_ = true;      ///< the hub has been told about it
+  ExchangeWatch exchanges_;
 };
 
 }  // namespace signccl

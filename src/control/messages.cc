@@ -9,14 +9,6 @@ namespace {
 
 constexpr std::uint32_t kHelloMagic = 0x4c434753;  // "SGCL"
 
-/// An enumerator that is its own number on the wire, up to `last`.
-template <typename Enum>
-Enum readEnum(WireReader& reader, Enum last) {
-  const auto value = reader.number<std::uint8_t>();
-  if (value > static_cast<std::uint8_t>(last)) WireReader::fail("an enumerator is unknown");
-  return static_cast<Enum>(value);
-}
-
 template <typename Enum>
 void writeEnum(WireWriter& writer, Enum value) {
   writer.number(static_cast<std::uint8_t>(value));
@@ -42,6 +34,30 @@ RankInfo readRankInfo(WireReader& reader) {
   info.process = reader.number<std::uint64_t>();
   info.link_mbit = reader.number<std::uint32_t>();
   return info;
+}
+
+void write(WireWriter& writer, const GatheringId& id) {
+  writeEnum(writer, id.purpose);
+  writer.number(id.number);
+}
+
+GatheringId readGatheringId(WireReader& reader) {
+  GatheringId id;
+  id.purpose = reader.enumerator(kLastGathering);
+  id.number = reader.number<std::uint64_t>();
+  return id;
+}
+
+void write(WireWriter& writer, const std::vector<Rank>& ranks) {
+  writer.number(static_cast<std::uint32_t>(ranks.size()));
+  for (const Rank rank : ranks) writer.number(rank);
+}
+
+std::vector<Rank> readRanks(WireReader& reader) {
+  const std::uint32_t nranks = reader.count(sizeof(Rank));
+  std::vector<Rank> ranks;
+  for (std::uint32_t i = 0; i < nranks; ++i) ranks.push_back(reader.number<Rank>());
+  return ranks;
 }
 
 }  // namespace
@@ -101,52 +117,32 @@ std::string encode(const Failure& message) {
   WireWriter writer;
   writeEnum(writer, message.code);
   writer.text(message.message);
+  writeEnum(writer, message.scope);
+  write(writer, message.gone);
   return writer.take();
 }
 
 Failure decodeFailure(std::string_view bytes) {
   WireReader reader(bytes);
   Failure message;
-  message.code = readEnum(reader, signcclTimeout);
+  message.code = reader.enumerator(signcclTimeout);
   if (message.code == signcclSuccess) WireReader::fail("a failure says that all is well");
   message.message = reader.text();
+  message.scope = reader.enumerator(Failure::Scope::kGroup);
+  message.gone = readRanks(reader);
   reader.finish();
   return message;
 }
 
 std::string encode(const AnnounceMessage& message) {
-  const ExchangeSignature& signature = message.signature;
-  WireWriter writer;
-  writer.number(message.exchange);
-  writeEnum(writer, signature.op);
-  writer.number(static_cast<std::uint8_t>(signature.votes_per_rank));
-  writeEnum(writer, signature.tie);
-  writer.number(static_cast<std::uint32_t>(signature.calls.size()));
-  for (const CallSignature& call : signature.calls) {
-    writer.number(call.count);
-    writeEnum(writer, call.sendtype);
-    writeEnum(writer, call.recvtype);
-  }
-  return writer.take();
+  return WireWriter().number(message.exchange).text(message.signature).take();
 }
 
 AnnounceMessage decodeAnnounce(std::string_view bytes) {
   WireReader reader(bytes);
   AnnounceMessage message;
-  ExchangeSignature& signature = message.signature;
   message.exchange = reader.number<std::uint64_t>();
-  signature.op = readEnum(reader, SignOp::kAvg);
-  signature.votes_per_rank = reader.number<std::uint8_t>();
-  signature.tie = readEnum(reader, TieRule::kRandom);
-  const std::uint32_t ncalls = reader.count(sizeof(std::uint64_t) + 2);
-  constexpr auto kLastElementType = static_cast<ElementType>(kNumElementTypes - 1);
-  for (std::uint32_t i = 0; i < ncalls; ++i) {
-    CallSignature call;
-    call.count = reader.number<std::uint64_t>();
-    call.sendtype = readEnum(reader, kLastElementType);
-    call.recvtype = readEnum(reader, kLastElementType);
-    signature.calls.push_back(call);
-  }
+  message.signature = reader.text();
   reader.finish();
   return message;
 }
@@ -165,13 +161,15 @@ LeftMessage decodeLeft(std::string_view bytes) {
 }
 
 std::string encode(const GatherMessage& message) {
-  return WireWriter().number(message.number).text(message.part).take();
+  WireWriter writer;
+  write(writer, message.id);
+  return writer.text(message.part).take();
 }
 
 GatherMessage decodeGather(std::string_view bytes) {
   WireReader reader(bytes);
   GatherMessage message;
-  message.number = reader.number<std::uint64_t>();
+  message.id = readGatheringId(reader);
   message.part = reader.text();
   reader.finish();
   return message;
@@ -179,7 +177,8 @@ GatherMessage decodeGather(std::string_view bytes) {
 
 std::string encode(const GatheredMessage& message) {
   WireWriter writer;
-  writer.number(message.number).number(static_cast<std::uint32_t>(message.parts.size()));
+  write(writer, message.id);
+  writer.number(static_cast<std::uint32_t>(message.parts.size()));
   for (const std::string& part : message.parts) writer.text(part);
   return writer.take();
 }
@@ -187,7 +186,7 @@ std::string encode(const GatheredMessage& message) {
 GatheredMessage decodeGathered(std::string_view bytes) {
   WireReader reader(bytes);
   GatheredMessage message;
-  message.number = reader.number<std::uint64_t>();
+  message.id = readGatheringId(reader);
   const std::uint32_t nparts = reader.count(sizeof(std::uint32_t));
   for (std::uint32_t i = 0; i < nparts; ++i) message.parts.push_back(reader.text());
   reader.finish();
@@ -196,8 +195,8 @@ GatheredMessage decodeGathered(std::string_view bytes) {
 
 std::string encode(const MissingMessage& message) {
   WireWriter writer;
-  writer.number(message.exchange).number(static_cast<std::uint32_t>(message.ranks.size()));
-  for (const Rank rank : message.ranks) writer.number(rank);
+  writer.number(message.exchange);
+  write(writer, message.ranks);
   return writer.take();
 }
 
@@ -205,10 +204,22 @@ MissingMessage decodeMissing(std::string_view bytes) {
   WireReader reader(bytes);
   MissingMessage message;
   message.exchange = reader.number<std::uint64_t>();
-  const std::uint32_t nranks = reader.count(sizeof(Rank));
-  for (std::uint32_t i = 0; i < nranks; ++i) message.ranks.push_back(reader.number<Rank>());
+  message.ranks = readRanks(reader);
   reader.finish();
   return message;
+}
+
+std::string encode(const GatheringId& message) {
+  WireWriter writer;
+  write(writer, message);
+  return writer.take();
+}
+
+GatheringId decodeGatheringId(std::string_view bytes) {
+  WireReader reader(bytes);
+  const GatheringId id = readGatheringId(reader);
+  reader.finish();
+  return id;
 }
 
 std::string encodeNumber(std::uint64_t number) { return WireWriter().number(number).take(); }
@@ -218,6 +229,10 @@ std::uint64_t decodeNumber(std::string_view bytes) {
   const auto number = reader.number<std::uint64_t>();
   reader.finish();
   return number;
+}
+
+bool areRanks(const std::vector<Rank>& ranks, int nranks) {
+  return std::ranges::all_of(ranks, [&](Rank rank) { return rank >= 0 && rank < nranks; });
 }
 
 }  // namespace signccl

@@ -3,6 +3,7 @@
 #define SIGNCCL_CONTROL_MESSAGES_H_
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -11,12 +12,11 @@
 #include "base/failure.h"
 #include "base/types.h"
 #include "control/shared_settings.h"
-#include "control/signature.h"
 
 namespace signccl {
 
 /// A change of any message needs a new number.
-inline constexpr std::uint16_t kWireVersion = 1;
+inline constexpr std::uint16_t kWireVersion = 2;
 
 /// What proves that a process belongs to the job.
 using Secret = std::array<std::uint8_t, 16>;
@@ -35,9 +35,32 @@ enum class MessageType : std::uint8_t {
   kGathered,      ///< hub: all parts of a gathering
   kQuery,         ///< rank: who has not begun an exchange?
   kMissing,       ///< hub: the answer
-  kOverdue,       ///< rank: a gathering, or that all ranks join, has taken longer than it may
+  kOverdue,       ///< rank: a gathering has taken longer than it may; that of the addresses: joining has
 };
 inline constexpr auto kLastMessageType = MessageType::kOverdue;
+
+/// What ranks gather: each gives a part, and each gets the parts of all.
+enum class Gathering : std::uint8_t {
+  kAddresses,  ///< addresses of transports, in which joining ends; there is one
+  kSplit,      ///< what the ranks ask of a split
+  kAllGather,  ///< what the user's calls of signcclCommAllGather() bring
+};
+inline constexpr auto kLastGathering = Gathering::kAllGather;
+
+/// Splits and all-gathers of a communicator are counted together, and the ranks' n-th belong together: ranks in different
+/// calls do not take each other's parts, and are found.
+struct GatheringId {
+  Gathering purpose = Gathering::kAddresses;
+  std::uint64_t number = 0;
+
+  friend auto operator<=>(const GatheringId&, const GatheringId&) = default;
+};
+inline constexpr GatheringId kAddressGathering{Gathering::kAddresses, 0};
+
+/// The id that a split or an all-gather would have if it were the other of the two.
+constexpr GatheringId otherKind(const GatheringId& id) {
+  return {id.purpose == Gathering::kSplit ? Gathering::kAllGather : Gathering::kSplit, id.number};
+}
 
 /// Who a rank is.
 struct RankInfo {
@@ -68,7 +91,7 @@ struct RosterMessage {
 
 struct AnnounceMessage {
   std::uint64_t exchange = 0;
-  ExchangeSignature signature;
+  std::string signature;  ///< what the rank takes it to be: bytes that are only compared here
 };
 
 struct LeftMessage {
@@ -77,12 +100,12 @@ struct LeftMessage {
 };
 
 struct GatherMessage {
-  std::uint64_t number = 0;
+  GatheringId id;
   std::string part;
 };
 
 struct GatheredMessage {
-  std::uint64_t number = 0;
+  GatheringId id;
   std::vector<std::string> parts;  ///< [rank]
 };
 
@@ -99,7 +122,9 @@ std::string encode(const LeftMessage& message);
 std::string encode(const GatherMessage& message);
 std::string encode(const GatheredMessage& message);
 std::string encode(const MissingMessage& message);
-/// Of kHeartbeat, kAllAnnounced, kLeave, kQuery and kOverdue, which are a number alone.
+/// Of kOverdue.
+std::string encode(const GatheringId& message);
+/// Of kHeartbeat, kAllAnnounced, kLeave and kQuery, which are a number alone.
 std::string encodeNumber(std::uint64_t number);
 
 /// Decoders take any bytes and throw Error with signcclRemoteError for those that are no such message. A Hello of
@@ -112,7 +137,11 @@ LeftMessage decodeLeft(std::string_view bytes);
 GatherMessage decodeGather(std::string_view bytes);
 GatheredMessage decodeGathered(std::string_view bytes);
 MissingMessage decodeMissing(std::string_view bytes);
+GatheringId decodeGatheringId(std::string_view bytes);
 std::uint64_t decodeNumber(std::string_view bytes);
+
+/// True if all of `ranks` are from 0 to nranks - 1.
+bool areRanks(const std::vector<Rank>& ranks, int nranks);
 
 }  // namespace signccl
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <ifaddrs.h>
 #include <memory>
@@ -70,6 +69,8 @@ std::vector<NetworkInterface> chooseUnasked(const std::vector<NetworkInterface>&
   return chosen.empty() ? all : chosen;
 }
 
+}  // namespace
+
 std::string namesOf(const std::vector<NetworkInterface>& interfaces) {
   std::vector<std::string> names;
   for (const NetworkInterface& one : interfaces) {
@@ -79,8 +80,6 @@ std::string namesOf(const std::vector<NetworkInterface>& interfaces) {
   for (const std::string& name : names) list += (list.empty() ? "" : ",") + name;
   return list;
 }
-
-}  // namespace
 
 std::vector<NetworkInterface> networkInterfaces() {
   ifaddrs* list = nullptr;
@@ -118,18 +117,6 @@ std::vector<NetworkInterface> chooseInterfaces(const std::vector<NetworkInterfac
                                          "', which allows none of the interfaces of this machine: " + namesOf(all));
   }
   return chosen;
-}
-
-std::string ucxDevices(const std::vector<NetworkInterface>& interfaces) {
-  std::string devices = namesOf(interfaces);
-  std::error_code no_rdma;
-  for (const auto& device : std::filesystem::directory_iterator("/sys/class/infiniband", no_rdma)) {
-    for (const auto& port : std::filesystem::directory_iterator(device.path() / "ports", no_rdma)) {
-      devices +=
-          (devices.empty() ? "" : ",") + device.path().filename().string() + ":" + port.path().filename().string();
-    }
-  }
-  return devices;
 }
 
 }  // namespace signccl

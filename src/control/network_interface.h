@@ -29,8 +29,8 @@ std::vector<NetworkInterface> networkInterfaces();
 std::vector<NetworkInterface> chooseInterfaces(const std::vector<NetworkInterface>& all,
                                                const std::optional<std::string>& filter);
 
-/// What to set as UCX_NET_DEVICES for these interfaces; RDMA devices stay allowed where the machine has any.
-std::string ucxDevices(const std::vector<NetworkInterface>& interfaces);
+/// Their names, each once, as a comma list.
+std::string namesOf(const std::vector<NetworkInterface>& interfaces);
 
 }  // namespace signccl
 

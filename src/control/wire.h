@@ -6,11 +6,15 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace signccl {
 
 class WireWriter {
  public:
+  /// Writes into `memory`, whose bytes are dropped and whose capacity is used.
+  explicit WireWriter(std::string memory = {}) : bytes_(std::move(memory)) { bytes_.clear(); }
+
   template <std::integral Integer>
   WireWriter& number(Integer value) {
     auto bits = static_cast<std::make_unsigned_t<Integer>>(value);
@@ -54,6 +58,14 @@ class WireReader {
       bits = static_cast<decltype(bits)>(bits | static_cast<unsigned char>(bytes[i]));
     }
     return static_cast<Integer>(bits);
+  }
+
+  /// An enumerator that is its own number, up to `last`, in one byte.
+  template <typename Enum>
+  Enum enumerator(Enum last) {
+    const auto value = number<std::uint8_t>();
+    if (value > static_cast<std::uint8_t>(last)) fail("an enumerator is unknown");
+    return static_cast<Enum>(value);
   }
 
   std::string text() { return std::string(raw(number<std::uint32_t>())); }

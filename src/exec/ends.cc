@@ -1,6 +1,7 @@
 #include "exec/ends.h"
 
 #include "exec/batch.h"
+#include "kernels/names.h"
 
 namespace signccl {
 namespace {

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "base/error.h"
+#include "base/process_locks.h"
 
 namespace signccl {
 namespace {
@@ -31,10 +32,9 @@ std::string machineIdentity() {
 std::string hostIdentity() { return fullHostName() + "/" + machineIdentity(); }
 
 std::uint64_t processIdentity() {
-  static std::mutex mutex;
   static std::uint64_t identity = 0;
   static pid_t process = 0;
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(processMutex(ProcessLock::kProcessIdentity));
   if (process != getpid()) {
     if (getentropy(&identity, sizeof identity) != 0) {
       throw Error(signcclSystemError, std::string("no random bytes: ") + std::strerror(errno));

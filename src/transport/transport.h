@@ -9,16 +9,20 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/failure.h"
 #include "base/types.h"
 
 namespace signccl {
 
 /// The connection to a peer is lost.
-class PeerError : public Error {
+class PeerError : public FailureError {
  public:
   PeerError(Rank rank, Rank peer, const std::string& cause)
-      : Error(signcclRemoteError,
-              "rank " + std::to_string(rank) + " lost its connection to rank " + std::to_string(peer) + ": " + cause) {}
+      : FailureError({signcclRemoteError,
+                      "rank " + std::to_string(rank) + " lost its connection to rank " + std::to_string(peer) + ": " +
+                          cause,
+                      Failure::Scope::kGroup,
+                      {peer}}) {}
 };
 
 /// Names one message between an ordered pair of ranks. Both sides derive it from the schedule, so it is never

@@ -219,6 +219,12 @@ TEST_F(LogTest, TextIsNoFormatString) {
   EXPECT_THAT(read("log"), HasSubstr("WARN {} %s {0}\n"));
 }
 
+TEST_F(LogTest, BytesThatAreNoTextArePrintedAsTheyAre) {
+  logAt("WARN");
+  log(LogLevel::kWarn, Subsystem::kInit, 0, "caf\xe9 \xff{}%v");
+  EXPECT_THAT(read("log"), HasSubstr("SIGNCCL WARN caf\xe9 \xff{}%v\n"));
+}
+
 TEST_F(LogTest, LinesOfManyThreadsStayWhole) {
   constexpr int kThreads = 4;
   constexpr int kLines = 200;

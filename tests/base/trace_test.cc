@@ -116,6 +116,13 @@ TEST_F(TraceTest, EveryRankOfEveryCommunicatorHasAProcessRow) {
   EXPECT_EQ(shown, (std::set<std::string>{"rank 0 of one", "rank 1 of one", "rank 0"}));
 }
 
+TEST_F(TraceTest, NameThatIsNotUtf8IsShownWithReplacementCharacters) {
+  TraceWriter writer(path("trace"));
+  writer.addRank(0, "caf\xe9")->add(event(TraceKind::kEncode, 0, 1));
+  EXPECT_EQ(events("M", "process_name").at(0).at("args").at("name"), "rank 0 of caf\xef\xbf\xbd");
+  EXPECT_EQ(events("X").size(), 1U);
+}
+
 TEST_F(TraceTest, ProcessRowsAreSortedByRankInWhateverOrderTheRanksJoin) {
   TraceWriter writer(path("trace"));
   for (const Rank rank : {2, 0, 11, 1}) writer.addRank(rank, "");
@@ -235,6 +242,21 @@ TEST_F(TraceTest, ForkedChildLeavesTheFileOfItsParentAlone) {
   EXPECT_TRUE(events("X").empty());
   writer.flush();
   EXPECT_EQ(events("X").size(), 1U);
+}
+
+TEST_F(TraceTest, ForkedChildIsTracedOnlyIntoAFileOfItsOwn) {
+  set("SIGNCCL_TRACE", path("trace"));
+  ASSERT_NE(TraceWriter::open(load()), nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool shares = TraceWriter::open(load()) != nullptr;
+    set("SIGNCCL_TRACE", path("trace.%p"));
+    const bool has_own = TraceWriter::open(load()) != nullptr;
+    _exit(!shares && has_own ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(TraceTest, FullDeviceIsAnErrorWithFileAndReason) {

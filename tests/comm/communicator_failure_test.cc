@@ -218,10 +218,11 @@ TEST(DeadlineTest, MessageNamesTheRankWhoseMessageWasLostIfAllHaveCalled) {
   }
 }
 
-/// Throws at the third progress().
+/// Calls `fault`, which throws, at the third progress().
 class BrokenTransport final : public Transport {
  public:
-  explicit BrokenTransport(std::unique_ptr<Transport> inner) : inner_(std::move(inner)) {}
+  BrokenTransport(std::unique_ptr<Transport> inner, std::function<void()> fault)
+      : inner_(std::move(inner)), fault_(std::move(fault)) {}
 
   void send(Rank peer, Tag tag, ConstBytes bytes, Request& request) override {
     inner_->send(peer, tag, bytes, request);
@@ -231,7 +232,7 @@ class BrokenTransport final : public Transport {
   }
   void release(Request& request) override { inner_->release(request); }
   void progress(std::vector<Request*>& completed) override {
-    if (++turns_ == 3) throw Error(signcclSystemError, "the cable is out");
+    if (++turns_ == 3) fault_();
     inner_->progress(completed);
   }
   bool flush() override { return inner_->flush(); }
@@ -242,13 +243,15 @@ class BrokenTransport final : public Transport {
 
  private:
   std::unique_ptr<Transport> inner_;
+  std::function<void()> fault_;
   int turns_ = 0;
 };
 
 TEST(FailureTest, ErrorOfOneTransportReachesEveryRank) {
   const WrapGroup wrap = rewired([](std::unique_ptr<Transport> inner, Rank rank) -> std::unique_ptr<Transport> {
-    if (rank == 1) return std::make_unique<BrokenTransport>(std::move(inner));
-    return inner;
+    if (rank != 1) return inner;
+    return std::make_unique<BrokenTransport>(std::move(inner),
+                                             [] { throw Error(signcclSystemError, "the cable is out"); });
   });
   // Several slices, so that nobody can be done before the third turn of rank 1.
   CommOptions options = optionsWith(Algorithm::kRing);
@@ -359,6 +362,50 @@ TEST(LeaveTest, GroupThatFailedWhileRanksCountInPoolsEndsCleanly) {
       EXPECT_EQ(error.code, signcclRemoteError);
     }
   }
+}
+
+/// Keeps what the group of a rank says about its failure.
+WrapGroup keepingFailures(std::vector<Group*>& groups) {
+  return [&groups](std::unique_ptr<Group> inner) {
+    groups.push_back(inner.get());
+    return inner;
+  };
+}
+
+TEST(GoneTest, RankThatAbortsIsGone) {
+  std::vector<Group*> groups;
+  CommRanks ranks(3, testOptions(), keepingFailures(groups));
+  ranks[1].abort();
+  EXPECT_EQ(groups[0]->failure().gone, (std::vector<Rank>{1}));
+}
+
+TEST(GoneTest, RankThatIsDestroyedInTheMiddleOfACallIsGone) {
+  std::vector<Group*> groups;
+  CommRanks ranks(3, testOptions(), keepingFailures(groups));
+  Call call({1, 1, 1});
+  call.submit(ranks[1], {}, /*in_background=*/true);
+  ranks.destroy(1);
+  EXPECT_EQ(groups[0]->failure().gone, (std::vector<Rank>{1}));
+}
+
+TEST(GoneTest, RanksThatDoNotCallBeforeTheDeadlineAreGone) {
+  std::vector<Group*> groups;
+  CommRanks ranks(3, optionsWith(Algorithm::kOneShot, std::chrono::milliseconds(50)), keepingFailures(groups));
+  EXPECT_EQ(caught([&] { Call({1, 1, 1}).run(ranks[1]); }).code, signcclTimeout);
+  EXPECT_EQ(groups[1]->failure().gone, (std::vector<Rank>{0, 2}));
+}
+
+TEST(GoneTest, PeerOfABrokenConnectionIsGone) {
+  std::vector<Group*> groups;
+  CommRanks ranks(3, testOptions(), [&](std::unique_ptr<Group> inner) -> std::unique_ptr<Group> {
+    groups.push_back(inner.get());
+    return std::make_unique<RewiredGroup>(std::move(inner), [](std::unique_ptr<Transport> transport, Rank rank) {
+      return std::make_unique<BrokenTransport>(std::move(transport), [rank] { throw PeerError(rank, 2, "reset"); });
+    });
+  });
+  EXPECT_EQ(caught([&] { zeroAgainstTheRest(0, 1000).run(ranks[0]); }).message,
+            "rank 0 lost its connection to rank 2: reset");
+  EXPECT_EQ(groups[1]->failure().gone, (std::vector<Rank>{2}));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "comm/join.h"
 
+#include <atomic>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -7,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "control/job.h"
 #include "support/caught.h"
 #include "support/rank_threads.h"
 
@@ -14,8 +17,6 @@ namespace signccl {
 namespace {
 
 using namespace std::chrono_literals;
-
-Deadline in(std::chrono::milliseconds time) { return std::chrono::steady_clock::now() + time; }
 
 const SharedSettings kSettings = {{"SIGNCCL_ALGO", "ring"}, {"SIGNCCL_SLICE_BYTES", "64"}};
 
@@ -115,7 +116,7 @@ TEST(JoinTest, DeadlineNamesTheMissingRanksOnEveryRank) {
   Joining first(options(point, 4, 1));
   Joining second(options(point, 4, 2));
   std::this_thread::sleep_for(200ms);
-  const Caught expected{signcclTimeout, "rank 1 waited in vain for rank 0 and 3 of 4 to join"};
+  const Caught expected{signcclTimeout, "rank 1 timed out waiting for rank 0 and 3 of 4 to join"};
   EXPECT_EQ(caught([&] { first.finish(in(10ms)); }), expected);
   EXPECT_EQ(caught([&] { second.finish(in(2min)); }), expected);
   EXPECT_EQ(joinFully(options(point, 4, 0)), expected) << "too late";
@@ -128,6 +129,49 @@ TEST(JoinTest, NobodyAtTheMeetingPointIsAnError) {
   const Caught refused = joinFully(options(point, 2, 0));
   EXPECT_EQ(refused.code, signcclRemoteError);
   EXPECT_THAT(refused.message, testing::HasSubstr("found nobody at"));
+}
+
+TEST(JoinTest, OtherGroupsAreJoinedWhileATransportIsMade) {
+  const MeetingPoint point = newPoint();
+  std::promise<void> making;
+  std::promise<void> may_end;
+  JoinOptions slow = options(point, 2, 0);
+  slow.make_transport = [&](const ProcessTransportOptions&, Rank, int) -> std::unique_ptr<ProcessTransport> {
+    making.set_value();
+    may_end.get_future().wait_for(kPatience);
+    throw Error(signcclSystemError, "no device");
+  };
+  Joining first(slow);
+  const JobRank second(point, 1, 2);
+  ASSERT_EQ(making.get_future().wait_for(kPatience), std::future_status::ready);
+  EXPECT_EQ(joinFully(options(newPoint(), 1, 0)), Caught{});
+  may_end.set_value();
+  EXPECT_EQ(caught([&] { first.finish(in(2min)); }), (Caught{signcclSystemError, "rank 0: no device"}));
+}
+
+TEST(JoinTest, JoiningThatIsGivenUpWaitsForItsTransport) {
+  const MeetingPoint point = newPoint();
+  std::promise<void> making;
+  std::atomic<bool> is_made = false;
+  JoinOptions slow = options(point, 2, 0);
+  slow.make_transport = [&](const ProcessTransportOptions&, Rank, int) -> std::unique_ptr<ProcessTransport> {
+    making.set_value();
+    std::this_thread::sleep_for(50ms);
+    is_made = true;
+    throw Error(signcclSystemError, "no device");
+  };
+  const JobRank second(point, 1, 2);
+  {
+    const Joining first(slow);
+    ASSERT_EQ(making.get_future().wait_for(kPatience), std::future_status::ready);
+  }
+  EXPECT_TRUE(is_made);
+}
+
+TEST(JoinTest, DevicesOfUcxNameEachInterfaceOnce) {
+  const std::vector<NetworkInterface> interfaces = {{"eth0", {}, 0}, {"eth1", {}, 0}, {"eth0", {}, 0}};
+  EXPECT_THAT(ucxDevices(interfaces), testing::StartsWith("eth0,eth1"));
+  EXPECT_THAT(ucxDevices(interfaces), testing::Not(testing::HasSubstr("eth1,eth0")));
 }
 
 TEST(JoinTest, ManyThreadsMayJoinManyGroups) {

@@ -51,6 +51,25 @@ TEST(FailTest, FailureEndsTheWaitForASplit) {
   EXPECT_EQ(caught([&] { splitting[0]->awaitSplit(in(2min)); }), (Caught{signcclRemoteError, "no"}));
 }
 
+TEST(FailTest, EachCauseNamesTheRanksThatAreGone) {
+  const auto late = LoopbackGroup::makeAll(3, 0);
+  late[1]->postSplit(0, 0, kSettings);
+  EXPECT_EQ(caught([&] { late[1]->awaitSplit(in(1ms)); }).code, signcclTimeout);
+  EXPECT_EQ(late[0]->failure().gone, (std::vector<Rank>{0, 2}));
+
+  const auto left = LoopbackGroup::makeAll(3, 0);
+  left[1]->begin(0, {.calls = {{5}}}, false);
+  left[2]->leave();
+  EXPECT_EQ(left[0]->failure().gone, (std::vector<Rank>{2}));
+  EXPECT_EQ(left[0]->failure().scope, Failure::Scope::kGroup);
+
+  const auto disagreeing = LoopbackGroup::makeAll(2, 0);
+  disagreeing[1]->begin(0, {.calls = {{5}}}, false);
+  EXPECT_EQ(caught([&] { disagreeing[0]->begin(0, {.calls = {{6}}}, false); }).code, signcclInvalidUsage);
+  EXPECT_TRUE(disagreeing[1]->failure().gone.empty());
+  EXPECT_EQ(disagreeing[1]->failure().scope, Failure::Scope::kExchange);
+}
+
 TEST(AnnounceTest, DisagreementFailsTheGroup) {
   const auto groups = LoopbackGroup::makeAll(2, 0);
   groups[1]->begin(0, {.calls = {{5}}}, false);
@@ -174,7 +193,7 @@ TEST(SplitTest, DeadlineNamesTheRanksThatDidNotSplit) {
   const auto groups = LoopbackGroup::makeAll(4, 0);
   groups[3]->postSplit(0, 0, kSettings);
   groups[1]->postSplit(0, 0, kSettings);
-  const Caught expected{signcclTimeout, "rank 3 waited in vain for rank 0 and 2 to split the communicator"};
+  const Caught expected{signcclTimeout, "rank 3 timed out waiting for rank 0 and 2 to split the communicator"};
   EXPECT_EQ(caught([&] { groups[3]->awaitSplit(in(10ms)); }), expected);
   EXPECT_EQ(caught([&] { groups[1]->awaitSplit(in(2min)); }), expected);
 }

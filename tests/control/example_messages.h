@@ -25,19 +25,15 @@ inline RosterMessage exampleRoster(int nranks = 3) {
   return roster;
 }
 
+/// Of an exchange that is, to the control plane, a number and bytes.
 inline AnnounceMessage exampleAnnounce(std::uint64_t exchange = 7) {
-  return {exchange,
-          {.op = SignOp::kAvg,
-           .votes_per_rank = 2,
-           .tie = TieRule::kNegative,
-           .calls = {{std::uint64_t{1} << 40, ElementType::kBFloat16, ElementType::kBits},
-                     {0, ElementType::kFloat64, ElementType::kInt32}}}};
+  return {exchange, std::string("\x01\0signature\xff", 12)};
 }
 
-inline Failure exampleFailure() { return {signcclTimeout, "rank 1 waited in vain"}; }
+inline Failure exampleFailure() { return {signcclTimeout, "rank 1 waited in vain", Failure::Scope::kGroup, {0, 2}}; }
 inline LeftMessage exampleLeft() { return {2, std::uint64_t{1} << 33}; }
-inline GatherMessage exampleGather() { return {5, std::string("\0bytes\xff", 7)}; }
-inline GatheredMessage exampleGathered() { return {5, {"", "part", std::string(300, 'p')}}; }
+inline GatherMessage exampleGather() { return {{Gathering::kSplit, 5}, std::string("\0bytes\xff", 7)}; }
+inline GatheredMessage exampleGathered() { return {{Gathering::kSplit, 5}, {"", "part", std::string(300, 'p')}}; }
 inline MissingMessage exampleMissing() { return {9, {0, 2, 32'000}}; }
 
 }  // namespace signccl

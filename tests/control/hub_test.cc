@@ -1,6 +1,7 @@
 #include "control/hub.h"
 
 #include <limits>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -13,6 +14,8 @@ namespace signccl {
 namespace {
 
 using testing::HasSubstr;
+
+constexpr GatheringId kFifth{Gathering::kSplit, 5};
 
 /// A job of raw ranks, all of which have joined.
 class FullHubTest : public HubTest {
@@ -177,11 +180,11 @@ TEST_F(FullHubTest, RankThatAnnouncesTwiceDoesNotCountTwice) {
 
 TEST_F(FullHubTest, ExchangeThatRanksAnnounceDifferentlyFailsAll) {
   AnnounceMessage other = exampleAnnounce(7);
-  other.signature.calls[0].count = 5;
+  other.signature += "another";
   at(0).send(MessageType::kAnnounce, encode(exampleAnnounce(7)));
   at(2).send(MessageType::kAnnounce, encode(other));
   for (const RawPeer& rank : ranks_) {
-    EXPECT_THAT(failureTo(rank), HasSubstr("the ranks disagree in exchange number 7: count of call 0 of the group is"));
+    EXPECT_THAT(failureTo(rank), HasSubstr("the ranks disagree in exchange number 7: the calls of rank "));
   }
 }
 
@@ -202,14 +205,15 @@ TEST_F(FullHubTest, QueryNamesThoseWhoHaveNotBegun) {
 }
 
 TEST_F(FullHubTest, GatheringEndsOnceEveryRankGaveItsPart) {
-  for (const char* const part : {"first", "second"}) at(2).send(MessageType::kGather, encode(GatherMessage{5, part}));
-  at(0).send(MessageType::kGather, encode(GatherMessage{5, ""}));
-  at(1).send(MessageType::kGather, encode(GatherMessage{6, "another"}));
-  at(1).send(MessageType::kGather, encode(GatherMessage{5, "part"}));
+  for (const char* const part : {"first", "second"})
+    at(2).send(MessageType::kGather, encode(GatherMessage{kFifth, part}));
+  at(0).send(MessageType::kGather, encode(GatherMessage{kFifth, ""}));
+  at(1).send(MessageType::kGather, encode(GatherMessage{{Gathering::kSplit, 6}, "another"}));
+  at(1).send(MessageType::kGather, encode(GatherMessage{kFifth, "part"}));
   for (const RawPeer& rank : ranks_) {
     const auto gathered = rank.receiveMessage();
     ASSERT_TRUE(gathered && gathered->type == MessageType::kGathered);
-    EXPECT_EQ(decodeGathered(gathered->payload).number, 5U);
+    EXPECT_EQ(decodeGathered(gathered->payload).id, kFifth);
     EXPECT_EQ(decodeGathered(gathered->payload).parts[1], "part");
   }
 }
@@ -217,15 +221,101 @@ TEST_F(FullHubTest, GatheringEndsOnceEveryRankGaveItsPart) {
 TEST_F(FullHubTest, GatheringThatARankLeftFailsAll) {
   at(1).send(MessageType::kLeave, encodeNumber(0));
   EXPECT_EQ(at(0).receiveMessage()->type, MessageType::kLeft);
-  at(0).send(MessageType::kGather, encode(GatherMessage{5, ""}));
+  at(0).send(MessageType::kGather, encode(GatherMessage{kFifth, ""}));
   EXPECT_THAT(failureTo(at(0)), HasSubstr("rank 1 destroyed its communicator and takes no part in the split"));
 }
 
 TEST_F(FullHubTest, OverdueGatheringNamesThoseWhoAreMissing) {
-  at(1).send(MessageType::kOverdue, encodeNumber(5));  // of which nobody has heard
-  at(1).send(MessageType::kGather, encode(GatherMessage{5, ""}));
-  at(1).send(MessageType::kOverdue, encodeNumber(5));
-  EXPECT_EQ(failureTo(at(0)), "rank 1 waited in vain for rank 0 and 2 to split the communicator");
+  at(1).send(MessageType::kOverdue, encode(kFifth));  // of which nobody has heard
+  at(1).send(MessageType::kGather, encode(GatherMessage{kFifth, ""}));
+  at(1).send(MessageType::kOverdue, encode(kFifth));
+  EXPECT_EQ(failureTo(at(0)), "rank 1 timed out waiting for rank 0 and 2 to split the communicator");
+}
+
+TEST_F(FullHubTest, RankThatDiesIsTheOneThatIsGone) {
+  at(1).close();
+  const Failure failure = nextFailure(at(0));
+  EXPECT_EQ(failure.gone, (std::vector<Rank>{1}));
+  EXPECT_EQ(failure.scope, Failure::Scope::kGroup);
+}
+
+TEST_F(FullHubTest, RankThatLeftIsTheOneThatIsGone) {
+  at(1).send(MessageType::kLeave, encodeNumber(7));
+  EXPECT_EQ(at(0).receiveMessage()->type, MessageType::kLeft);
+  at(0).send(MessageType::kAnnounce, encode(exampleAnnounce(7)));
+  EXPECT_EQ(nextFailure(at(0)).gone, (std::vector<Rank>{1}));
+}
+
+TEST_F(FullHubTest, RanksThatAreLateAreThoseThatAreGone) {
+  at(1).send(MessageType::kGather, encode(GatherMessage{kFifth, ""}));
+  at(1).send(MessageType::kOverdue, encode(kFifth));
+  EXPECT_EQ(nextFailure(at(0)).gone, (std::vector<Rank>{0, 2}));
+}
+
+TEST_F(FullHubTest, NobodyIsGoneWhenRanksDisagree) {
+  at(0).send(MessageType::kAnnounce, encode(exampleAnnounce(7)));
+  at(2).send(MessageType::kAnnounce, encode(AnnounceMessage{7, "another"}));
+  const Failure failure = nextFailure(at(1));
+  EXPECT_EQ(failure.code, signcclInvalidUsage);
+  EXPECT_TRUE(failure.gone.empty());
+  EXPECT_EQ(failure.scope, Failure::Scope::kExchange);
+}
+
+TEST_F(FullHubTest, FailureOfARankKeepsWhoIsGoneOnItsWay) {
+  at(1).send(MessageType::kFailure, encode(exampleFailure()));
+  const Failure failure = nextFailure(at(0));
+  EXPECT_EQ(failure.gone, exampleFailure().gone);
+  EXPECT_EQ(failure.scope, exampleFailure().scope);
+}
+
+TEST_F(FullHubTest, FailureThatNamesARankThatIsNotIsTheFailureOfItsSender) {
+  at(1).send(MessageType::kFailure, encode(Failure{signcclRemoteError, "gone", Failure::Scope::kGroup, {3}}));
+  const Failure failure = nextFailure(at(0));
+  EXPECT_THAT(failure.message, HasSubstr("rank 1 died or cannot be reached: its control connection: malformed"));
+  EXPECT_EQ(failure.gone, (std::vector<Rank>{1}));
+}
+
+TEST_F(HubTest, WhoCallsDifferentlyIsDescribedByTheOwnerOfTheSignatures) {
+  const MeetingPoint point =
+      openHub({.describe = [](const std::string& a, Rank rank_a, const std::string& b, Rank rank_b) {
+        return a + " of " + std::to_string(rank_a) + ", " + b + " of " + std::to_string(rank_b);
+      }});
+  const RawPeer first = greet(point, exampleHello(0, 2));
+  const RawPeer second = greet(point, exampleHello(1, 2));
+  for (const RawPeer* const rank : {&first, &second}) EXPECT_TRUE(rank->receiveMessage());
+  first.send(MessageType::kAnnounce, encode(AnnounceMessage{3, "one"}));
+  EXPECT_TRUE(isLogged("joined"));
+  second.send(MessageType::kAnnounce, encode(AnnounceMessage{3, "other"}));
+  EXPECT_THAT(failureTo(first), testing::AnyOf("the ranks disagree in exchange number 3: one of 0, other of 1",
+                                               "the ranks disagree in exchange number 3: other of 1, one of 0"));
+}
+
+/// Whether somebody listens there.
+bool isListenedAt(const MeetingPoint& point) {
+  try {
+    const RawPeer peer(point.address);
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
+TEST_F(HubTest, HubToWhichNoRankComesListensNoMoreAfterItsTime) {
+  const MeetingPoint point = openHub({.unused_time = std::chrono::milliseconds(1)});
+  EXPECT_TRUE(eventually([&] { return !isListenedAt(point); }));
+  EXPECT_TRUE(isLogged("listens no more at " + toText(point.address) + ": no rank has come"));
+}
+
+TEST_F(HubTest, HubToWhichARankHasComeListensOnAfterItsTime) {
+  const MeetingPoint other = openHub({.unused_time = std::chrono::milliseconds(1)});
+  const std::chrono::milliseconds time = 3 * kHeartbeatInterval;
+  const MeetingPoint point = openHub({.unused_time = time});
+  const JobRank first(point, 0, 2);
+  EXPECT_TRUE(isLogged("1 of 2 are there"));
+  std::this_thread::sleep_for(time);
+  EXPECT_TRUE(eventually([&] { return !isListenedAt(other); }));  // the hubs have looked at their clocks
+  const JobRank second(point, 1, 2);
+  first->awaitReady(in(kPatience));
 }
 
 }  // namespace

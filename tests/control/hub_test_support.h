@@ -32,9 +32,10 @@ class HubTest : public EnvironmentTest {
   HubTest(const HubTest&) = delete;
   HubTest& operator=(const HubTest&) = delete;
 
-  MeetingPoint openHub(const StrangerLimits& limits = {}) {
-    return Hub::open({asio::ip::address_v4::loopback(), 0}, kExampleSecret, limits)->meetingPoint();
+  MeetingPoint openHub(HubOptions options = {}) {
+    return Hub::open({asio::ip::address_v4::loopback(), 0}, kExampleSecret, std::move(options))->meetingPoint();
   }
+  MeetingPoint openHub(const StrangerLimits& limits) { return openHub(HubOptions{.strangers = limits}); }
 
   [[nodiscard]] bool isLogged(const std::string& text) const {
     return eventually([&] { return read("log").find(text) != std::string::npos; });
@@ -48,11 +49,13 @@ inline RawPeer greet(const MeetingPoint& point, const HelloMessage& hello) {
   return rank;
 }
 
-/// The text of the failure that comes next; empty if something else comes.
-inline std::string failureTo(const RawPeer& rank) {
+/// The failure that comes next; without text if something else comes.
+inline Failure nextFailure(const RawPeer& rank) {
   const auto message = rank.receiveMessage();
-  return message && message->type == MessageType::kFailure ? decodeFailure(message->payload).message : "";
+  return message && message->type == MessageType::kFailure ? decodeFailure(message->payload) : Failure{};
 }
+
+inline std::string failureTo(const RawPeer& rank) { return nextFailure(rank).message; }
 
 }  // namespace signccl
 

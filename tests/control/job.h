@@ -25,7 +25,7 @@ inline MemberOptions memberOptions(const MeetingPoint& point, Rank rank, int nra
   options.nranks = nranks;
   options.info = hello.info;
   options.settings = hello.settings;
-  options.make_address = [rank] { return exampleAddress(rank); };
+  options.on_address_wanted = [](Member& member) { member.tellAddress(exampleAddress(member.rank())); };
   return options;
 }
 

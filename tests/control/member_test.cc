@@ -17,6 +17,8 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
+constexpr GatheringId kFirstSplit{Gathering::kSplit, 1};
+
 Caught failureOf(const JobRank& rank, std::chrono::milliseconds longest = kPatience) {
   return caught([&] { rank->awaitReady(in(longest)); });
 }
@@ -99,7 +101,7 @@ TEST_F(FakeHubTest, AddressesBeforeTheRosterAreAnError) {
 }
 
 TEST_F(FakeHubTest, PartsOfAnotherNumberOfRanksAreAnError) {
-  EXPECT_THAT(failureAfter(MessageType::kGathered, encode(GatheredMessage{0, {"one"}})).message,
+  EXPECT_THAT(failureAfter(MessageType::kGathered, encode(GatheredMessage{kAddressGathering, {"one"}})).message,
               HasSubstr("it has parts of another number of ranks"));
 }
 
@@ -116,7 +118,7 @@ TEST_F(FakeHubTest, FailureOfTheHubIsThatOfTheRank) {
 TEST_F(FakeHubTest, SilentHubIsAnErrorAfterTheDeadline) {
   join();
   EXPECT_EQ(failureOf(member(), 10ms),
-            (Caught{signcclTimeout, "rank 0 waited in vain for an answer of the process at " +
+            (Caught{signcclTimeout, "rank 0 timed out waiting for an answer of the process at " +
                                         toText(listener_.address()) + ", where the ranks meet"}));
 }
 
@@ -147,6 +149,21 @@ TEST_F(FakeHubTest, HubThatGoesIsNamedByTheRankInWhoseProcessItWas) {
   EXPECT_EQ(member()->failure().message,
             "rank 0, in whose process the ranks meet, died or cannot be reached: "
             "the control connection of rank 0: it was closed");
+}
+
+TEST_F(FakeHubTest, RanksOfTheProcessOfAHubThatGoesAreGone) {
+  makeReady();
+  hub_->close();
+  EXPECT_TRUE(eventually([&] { return member()->failed(); }));
+  EXPECT_EQ(member()->failure().gone, (std::vector<Rank>{0}));
+  EXPECT_EQ(member()->failure().scope, Failure::Scope::kGroup);
+}
+
+TEST_F(FakeHubTest, FailureOfAnotherGroupOfRanksNamesNobodyOfThisOne) {
+  join();
+  hub_->send(MessageType::kFailure, encode(Failure{signcclTimeout, "late", Failure::Scope::kGroup, {0, 2}}));
+  EXPECT_EQ(failureOf(member()).message, "late");
+  EXPECT_TRUE(member()->failure().gone.empty()) << "rank 2 is none of the two";
 }
 
 TEST_F(FakeHubTest, HubThatGoesAfterItsRanksLeftIsNoFailure) {
@@ -206,7 +223,7 @@ TEST_F(MemberTest, DeadlineNamesTheMissingRanksOnEveryRank) {
   const JobRank first(point, 1, 4);
   const JobRank second(point, 2, 4);
   EXPECT_TRUE(eventually([&] { return read("log").find("2 of 4 are there") != std::string::npos; }));
-  const Caught expected{signcclTimeout, "rank 1 waited in vain for rank 0 and 3 of 4 to join"};
+  const Caught expected{signcclTimeout, "rank 1 timed out waiting for rank 0 and 3 of 4 to join"};
   EXPECT_EQ(failureOf(first, 10ms), expected);
   EXPECT_EQ(failureOf(second), expected);
 }
@@ -214,7 +231,7 @@ TEST_F(MemberTest, DeadlineNamesTheMissingRanksOnEveryRank) {
 TEST_F(MemberTest, RankWithoutAnAddressFailsAll) {
   const MeetingPoint point = openHub();
   MemberOptions options = memberOptions(point, 0, 2);
-  options.make_address = []() -> std::string { throw Error(signcclSystemError, "no device"); };
+  options.on_address_wanted = [](Member& member) { member.fail({signcclSystemError, "rank 0: no device"}); };
   const JobRank first(options);
   const JobRank second(point, 1, 2);
   const Caught expected{signcclSystemError, "rank 0: no device"};
@@ -228,7 +245,7 @@ TEST_F(MemberTest, RanksOfOneProcessNeedNoAddresses) {
   for (const Rank rank : {0, 1}) {
     MemberOptions options = memberOptions(point, rank, 2);
     options.info.process = 5;
-    options.make_address = []() -> std::string { throw Error(signcclSystemError, "no transport"); };
+    options.on_address_wanted = [](Member&) { FAIL() << "nobody needs an address"; };
     ranks.emplace_back(options);
   }
   for (const JobRank& rank : ranks) {
@@ -247,25 +264,27 @@ class ReadyMemberTest : public HubTest {
 
 TEST_F(ReadyMemberTest, GatheredPartsAreInTheOrderOfTheRanks) {
   for (const std::uint64_t number : {1U, 2U}) {
-    for (const int rank : {2, 0, 1}) ranks_[static_cast<std::size_t>(rank)]->gather(number, std::to_string(rank));
+    const GatheringId id{Gathering::kSplit, number};
+    for (const int rank : {2, 0, 1}) ranks_[static_cast<std::size_t>(rank)]->gather(id, std::to_string(rank));
     for (const JobRank& rank : ranks_) {
-      EXPECT_EQ(rank->awaitGathered(number, in(kPatience)), (std::vector<std::string>{"0", "1", "2"}));
+      EXPECT_EQ(rank->awaitGathered(id, in(kPatience)), (std::vector<std::string>{"0", "1", "2"}));
     }
   }
 }
 
 TEST_F(ReadyMemberTest, GatheringThatIsLateNamesTheMissingRanksOnAll) {
-  ranks_[1]->gather(1, "part");
-  EXPECT_EQ(caught([&] { ranks_[1]->awaitGathered(1, in(10ms)); }),
-            (Caught{signcclTimeout, "rank 1 waited in vain for rank 0 and 2 to split the communicator"}));
-  EXPECT_EQ(caught([&] { ranks_[0]->awaitGathered(1, in(kPatience)); }).code, signcclTimeout);
+  ranks_[1]->gather(kFirstSplit, "part");
+  EXPECT_EQ(caught([&] { ranks_[1]->awaitGathered(kFirstSplit, in(10ms)); }),
+            (Caught{signcclTimeout, "rank 1 timed out waiting for rank 0 and 2 to split the communicator"}));
+  EXPECT_EQ(caught([&] { ranks_[0]->awaitGathered(kFirstSplit, in(kPatience)); }).code, signcclTimeout);
 }
 
 TEST_F(ReadyMemberTest, FirstFailureReachesAllRanks) {
-  ranks_[2]->fail({signcclRemoteError, "rank 2 aborted"});
+  ranks_[2]->fail({signcclRemoteError, "rank 2 aborted", Failure::Scope::kGroup, {2}});
   for (const JobRank& rank : ranks_) {
     EXPECT_TRUE(eventually([&] { return rank->failed(); }));
     EXPECT_EQ(rank->failure().message, "rank 2 aborted");
+    EXPECT_EQ(rank->failure().gone, (std::vector<Rank>{2}));
     EXPECT_EQ(caught([&] { rank->begin(0, exampleAnnounce().signature, false); }).message, "rank 2 aborted");
   }
 }
@@ -274,8 +293,9 @@ TEST_F(ReadyMemberTest, FailureIsPassedToAGroupThatIsBeingJoined) {
   const auto before = Member::join(memberOptions(openHub(), 0, 2));
   const auto after = Member::join(memberOptions(openHub(), 0, 2));
   ranks_[1]->passFailuresTo(before);
-  ranks_[2]->fail({signcclRemoteError, "rank 2 aborted"});
+  ranks_[2]->fail({signcclRemoteError, "rank 2 aborted", Failure::Scope::kGroup, {2}});
   EXPECT_EQ(caught([&] { before->awaitReady(in(kPatience)); }).message, "rank 2 aborted");
+  EXPECT_TRUE(before->failure().gone.empty()) << "its ranks have other numbers";
   ranks_[2]->passFailuresTo(after);
   EXPECT_EQ(caught([&] { after->awaitReady(in(kPatience)); }).message, "rank 2 aborted");
   before->close();
@@ -289,13 +309,12 @@ TEST_F(ReadyMemberTest, ExchangeThatIsAnnouncedAtOnceIsConfirmed) {
 }
 
 TEST_F(ReadyMemberTest, ExchangeThatDoesNotEndIsComparedByItself) {
-  ExchangeSignature other = exampleAnnounce().signature;
-  other.calls[1].count = 9;
+  const std::string other = exampleAnnounce().signature + "another";
   ranks_[0]->begin(0, exampleAnnounce().signature, false);
   ranks_[2]->begin(0, other, false);
   for (const JobRank& rank : ranks_) {
     EXPECT_TRUE(eventually([&] { return rank->failed(); }));
-    EXPECT_THAT(rank->failure().message, HasSubstr("the ranks disagree in exchange number 0: count of call 1"));
+    EXPECT_THAT(rank->failure().message, HasSubstr("the ranks disagree in exchange number 0: the calls of rank "));
   }
 }
 

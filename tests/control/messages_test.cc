@@ -29,6 +29,7 @@ std::vector<MessageKind> kinds() {
           {"Gather", encode(exampleGather()), [](auto bytes) { return encode(decodeGather(bytes)); }},
           {"Gathered", encode(exampleGathered()), [](auto bytes) { return encode(decodeGathered(bytes)); }},
           {"Missing", encode(exampleMissing()), [](auto bytes) { return encode(decodeMissing(bytes)); }},
+          {"Overdue", encode(exampleGather().id), [](auto bytes) { return encode(decodeGatheringId(bytes)); }},
           {"Number", encodeNumber(77), [](auto bytes) { return encodeNumber(decodeNumber(bytes)); }}};
 }
 
@@ -100,11 +101,13 @@ TEST(MessagesTest, AnnounceComesBackWithEveryField) {
 TEST(MessagesTest, OtherMessagesComeBackWithEveryField) {
   EXPECT_EQ(decodeFailure(encode(exampleFailure())).code, signcclTimeout);
   EXPECT_EQ(decodeFailure(encode(exampleFailure())).message, exampleFailure().message);
+  EXPECT_EQ(decodeFailure(encode(exampleFailure())).scope, exampleFailure().scope);
+  EXPECT_EQ(decodeFailure(encode(exampleFailure())).gone, exampleFailure().gone);
   EXPECT_EQ(decodeLeft(encode(exampleLeft())).rank, 2);
   EXPECT_EQ(decodeLeft(encode(exampleLeft())).begun, std::uint64_t{1} << 33);
-  EXPECT_EQ(decodeGather(encode(exampleGather())).number, 5U);
+  EXPECT_EQ(decodeGather(encode(exampleGather())).id, exampleGather().id);
   EXPECT_EQ(decodeGather(encode(exampleGather())).part, exampleGather().part);
-  EXPECT_EQ(decodeGathered(encode(exampleGathered())).number, 5U);
+  EXPECT_EQ(decodeGathered(encode(exampleGathered())).id, exampleGathered().id);
   EXPECT_EQ(decodeGathered(encode(exampleGathered())).parts, exampleGathered().parts);
   EXPECT_EQ(decodeMissing(encode(exampleMissing())).exchange, 9U);
   EXPECT_EQ(decodeMissing(encode(exampleMissing())).ranks, exampleMissing().ranks);
@@ -116,9 +119,10 @@ TEST(MessagesTest, EmptyListsComeBack) {
   hello.settings.clear();
   EXPECT_TRUE(decodeHello(encode(hello)).settings.empty());
   EXPECT_TRUE(decodeRoster(encode(RosterMessage{})).ranks.empty());
-  EXPECT_TRUE(decodeAnnounce(encode(AnnounceMessage{})).signature.calls.empty());
+  EXPECT_TRUE(decodeAnnounce(encode(AnnounceMessage{})).signature.empty());
   EXPECT_TRUE(decodeGathered(encode(GatheredMessage{})).parts.empty());
   EXPECT_TRUE(decodeMissing(encode(MissingMessage{})).ranks.empty());
+  EXPECT_TRUE(decodeFailure(encode(Failure{signcclTimeout, "late"})).gone.empty());
 }
 
 TEST(MessagesTest, HelloOfAnotherWireVersionHasItsVersionAndSecretAlone) {
@@ -148,22 +152,24 @@ TEST(MessagesTest, CountsThatTheMessageCannotHoldAreRefused) {
   bytes.replace(bytes.size() - many.size(), many.size(), many);
   EXPECT_EQ(caught([&] { decodeHello(bytes); }), expected);
   EXPECT_EQ(caught([&] { decodeRoster(std::string(24, '\0') + many); }), expected);
-  EXPECT_EQ(caught([&] { decodeAnnounce(std::string(11, '\0') + many); }), expected);
-  EXPECT_EQ(caught([&] { decodeGathered(std::string(8, '\0') + many); }), expected);
+  EXPECT_EQ(caught([&] { decodeGathered(std::string(9, '\0') + many); }), expected);
   EXPECT_EQ(caught([&] { decodeMissing(std::string(8, '\0') + many); }), expected);
+  std::string failure = encode(Failure{signcclTimeout, "late"});
+  failure.replace(failure.size() - many.size(), many.size(), many);
+  EXPECT_EQ(caught([&] { decodeFailure(failure); }), expected);
 }
 
 TEST(MessagesTest, UnknownEnumeratorsAreRefused) {
   const Caught expected{signcclRemoteError, "malformed control message: an enumerator is unknown"};
-  // Places of op, tie, sendtype and recvtype.
-  for (const std::size_t place : {8U, 10U, 23U, 24U}) {
-    std::string bytes = encode(exampleAnnounce());
+  std::string gather = encode(exampleGather());
+  gather[0] = 100;
+  EXPECT_EQ(caught([&] { decodeGather(gather); }), expected);
+  const std::string good = encode(Failure{signcclTimeout, "late"});
+  for (const std::size_t place : {std::size_t{0}, good.size() - 5}) {  // code and scope
+    std::string bytes = good;
     bytes[place] = 100;
-    EXPECT_EQ(caught([&] { decodeAnnounce(bytes); }), expected) << place;
+    EXPECT_EQ(caught([&] { decodeFailure(bytes); }), expected) << place;
   }
-  std::string failure = encode(exampleFailure());
-  failure[0] = 100;
-  EXPECT_EQ(caught([&] { decodeFailure(failure); }), expected);
 }
 
 TEST(MessagesTest, FailureThatIsNoneIsRefused) {

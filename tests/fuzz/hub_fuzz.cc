@@ -70,8 +70,8 @@ class Session {
   }
 
   asio::io_context context_{1};
-  std::shared_ptr<Hub> hub_ = std::make_shared<Hub>(
-      context_, kExampleSecret, StrangerLimits{.greeting_time = std::chrono::hours(1), .most = kConnections + 1});
+  std::shared_ptr<Hub> hub_ = Hub::make(
+      context_, kExampleSecret, {.strangers = {.greeting_time = std::chrono::hours(1), .most = kConnections + 1}});
   std::array<std::optional<int>, kConnections + 1> open_;
 };
 
@@ -105,7 +105,7 @@ std::vector<std::string> fuzzSeeds() {
   HelloMessage stranger = exampleHello();
   stranger.secret = {};
   HelloMessage other_version = exampleHello(0, 2);
-  other_version.wire_version = 2;
+  other_version.wire_version = kWireVersion + 1;
   const std::string job = hello(0, exampleHello(0, 2)) + hello(1, exampleHello(1, 2));
   const std::string both_announce = frame(0, MessageType::kAnnounce, encode(exampleAnnounce())) +
                                     frame(1, MessageType::kAnnounce, encode(exampleAnnounce()));
@@ -118,7 +118,8 @@ std::vector<std::string> fuzzSeeds() {
           job + frame(0, MessageType::kGather, encode(exampleGather())) +
               frame(1, MessageType::kGather, encode(exampleGather())),
           job + frame(0, MessageType::kGather, encode(exampleGather())) +
-              frame(0, MessageType::kOverdue, encodeNumber(5)) + frame(1, MessageType::kHeartbeat, encodeNumber(1)),
+              frame(0, MessageType::kOverdue, encode(exampleGather().id)) +
+              frame(1, MessageType::kHeartbeat, encodeNumber(1)),
           job + frame(0, MessageType::kLeave, encodeNumber(1)) + frame(1, MessageType::kLeave, encodeNumber(1)),
           job + frame(1, MessageType::kFailure, encode(exampleFailure())) + std::string("\x81\x00", 2)};
 }

@@ -27,13 +27,14 @@ std::string again(MessageType type, std::string_view bytes) {
       return encode(decodeGathered(bytes));
     case MessageType::kMissing:
       return encode(decodeMissing(bytes));
+    case MessageType::kOverdue:
+      return encode(decodeGatheringId(bytes));
     case MessageType::kAllLeft:
       return std::string(bytes);
     case MessageType::kHeartbeat:
     case MessageType::kAllAnnounced:
     case MessageType::kLeave:
     case MessageType::kQuery:
-    case MessageType::kOverdue:
       return encodeNumber(decodeNumber(bytes));
   }
   return std::string(bytes);
@@ -44,15 +45,12 @@ std::string seed(MessageType type, const std::string& message) { return static_c
 }  // namespace
 
 std::vector<std::string> fuzzSeeds() {
-  return {seed(MessageType::kHello, encode(exampleHello())),
-          seed(MessageType::kRoster, encode(exampleRoster())),
-          seed(MessageType::kFailure, encode(exampleFailure())),
-          seed(MessageType::kAnnounce, encode(exampleAnnounce())),
-          seed(MessageType::kLeft, encode(exampleLeft())),
-          seed(MessageType::kGather, encode(exampleGather())),
-          seed(MessageType::kGathered, encode(exampleGathered())),
-          seed(MessageType::kMissing, encode(exampleMissing())),
-          seed(MessageType::kQuery, encodeNumber(7))};
+  return {
+      seed(MessageType::kHello, encode(exampleHello())),       seed(MessageType::kRoster, encode(exampleRoster())),
+      seed(MessageType::kFailure, encode(exampleFailure())),   seed(MessageType::kAnnounce, encode(exampleAnnounce())),
+      seed(MessageType::kLeft, encode(exampleLeft())),         seed(MessageType::kGather, encode(exampleGather())),
+      seed(MessageType::kGathered, encode(exampleGathered())), seed(MessageType::kMissing, encode(exampleMissing())),
+      seed(MessageType::kOverdue, encode(exampleGather().id)), seed(MessageType::kQuery, encodeNumber(7))};
 }
 
 }  // namespace signccl

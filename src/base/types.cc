@@ -1,0 +1,29 @@
+#include "base/types.h"
+
+namespace signccl {
+
+const char* opName(SignOp op) {
+  switch (op) {
+    case SignOp::kVote:
+      return "AllReduceVote";
+    case SignOp::kAvg:
+      return "AllReduceAvg";
+  }
+  return "unknown";
+}
+
+const char* tieRuleName(TieRule rule) {
+  switch (rule) {
+    case TieRule::kZero:
+      return "zero";
+    case TieRule::kPositive:
+      return "positive";
+    case TieRule::kNegative:
+      return "negative";
+    case TieRule::kRandom:
+      return "alternate";
+  }
+  return "unknown";
+}
+
+}  // namespace signccl

@@ -1,0 +1,62 @@
+// What a rank is about to exchange, in a form that ranks compare.
+#ifndef SIGNCCL_COMM_SIGNATURE_H_
+#define SIGNCCL_COMM_SIGNATURE_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.h"
+#include "exec/batch.h"
+
+namespace signccl {
+
+/// What ranks compare of a source or a sink.
+struct ComparedEnd {
+  std::uint64_t digest = 0;  ///< differs where the ends differ in anything that all ranks must have alike
+  std::string name;          ///< for messages, such as "float32"
+
+  friend bool operator==(const ComparedEnd&, const ComparedEnd&) = default;
+};
+
+/// The part of a collective call that all ranks must agree on, apart from what the calls of an exchange share.
+struct CallSignature {
+  std::uint64_t count = 0;
+  std::uint64_t number = 0;  ///< of the call in its communicator, which keys random ties
+  ComparedEnd source = {};
+  ComparedEnd sink = {};
+
+  friend bool operator==(const CallSignature&, const CallSignature&) = default;
+};
+
+CallSignature signatureOf(const Segment& segment);
+
+struct ExchangeSignature {
+  SignOp op = SignOp::kVote;
+  int votes_per_rank = 1;
+  TieRule tie = TieRule::kRandom;  ///< the same for every average
+  std::vector<CallSignature> calls;
+
+  friend bool operator==(const ExchangeSignature&, const ExchangeSignature&) = default;
+
+  /// A number that differs where signatures differ, but for one case in 2^64. The same on all machines.
+  [[nodiscard]] std::uint64_t digest() const;
+};
+
+/// A sentence about how two signatures, which differ, differ, e.g. "count is 5 on rank 0 and 6 on rank 2".
+std::string describeDifference(const ExchangeSignature& a, Rank rank_a, const ExchangeSignature& b, Rank rank_b);
+
+/// As bytes, which are equal exactly if the signatures are; docs/wire_format.md. They are put in `memory`, so that
+/// whoever encodes often need not allocate.
+std::string encode(const ExchangeSignature& signature, std::string memory = {});
+
+/// Takes any bytes and throws Error with signcclRemoteError for those that encode() does not make.
+ExchangeSignature decodeSignature(std::string_view bytes);
+
+/// describeDifference() of encoded signatures, which may be any bytes.
+std::string describeEncoded(const std::string& a, Rank rank_a, const std::string& b, Rank rank_b);
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_COMM_SIGNATURE_H_

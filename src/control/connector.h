@@ -1,0 +1,54 @@
+// How a rank reaches the hub of its group: it tries to connect until it is connected or cannot be.
+#ifndef SIGNCCL_CONTROL_CONNECTOR_H_
+#define SIGNCCL_CONTROL_CONNECTOR_H_
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+
+#include "base/types.h"
+
+namespace signccl {
+
+struct ConnectorOptions {
+  asio::ip::tcp::endpoint address;
+  bool may_be_early = false;  ///< nobody may listen there yet, so a refused connection is no reason to give up
+  Rank rank = 0;              ///< for the log
+  std::chrono::milliseconds attempt_time{3000};  ///< longest time of one attempt
+};
+
+/// Used in the thread of its context only.
+class Connector : public std::enable_shared_from_this<Connector> {
+ public:
+  using Connected = std::function<void(asio::ip::tcp::socket)>;
+  using Refused = std::function<void()>;
+
+  Connector(asio::io_context& context, ConnectorOptions options);
+
+  /// Starts to try. Calls `connected` with an open socket, or `refused` if nobody listens although somebody should;
+  /// neither after stop(). Other errors are tried again for ever: the deadline is the caller's.
+  void start(Connected connected, Refused refused);
+  void stop();
+
+ private:
+  void attempt();
+  void onAttempt(asio::error_code error);
+  void retry(const std::string& reason);
+
+  const ConnectorOptions options_;
+  asio::io_context& context_;
+  asio::ip::tcp::socket socket_;
+  asio::steady_timer timer_;  ///< ends an attempt, or the pause before the next one
+  Connected connected_;
+  Refused refused_;
+  int attempts_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_CONTROL_CONNECTOR_H_
