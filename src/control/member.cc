@@ -297,9 +297,9 @@ std::vector<Rank> Member::missing(std::uint64_t exchange) {
   return answered ? std::vector<Rank>{} : ranksOfHub();
 }
 
-/// Waits for `done`, which then counts even if the group has failed meanwhile: what ranks do after a gathering, such as
-/// ending, must not take it from those who are slower. When the deadline passes, asks the hub to fail the group with the
-/// names of those who are late.
+/// Waits for `done`, which counts even if the group has failed meanwhile: ranks that are faster may end after a
+/// gathering whose parts are here already. At the deadline, asks the hub to fail the group with the names of those who
+/// are late.
 template <typename Done>
 void Member::await(Deadline deadline, std::uint64_t overdue, const Done& done) {
   std::unique_lock lock(mutex_);
@@ -317,9 +317,7 @@ void Member::await(Deadline deadline, std::uint64_t overdue, const Done& done) {
 }
 
 void Member::awaitReady(Deadline deadline) {
-  await(deadline, kJoining, [&] { return ready_; });
-  const std::lock_guard lock(mutex_);
-  throwIfFailedLocked();
+  await(deadline, kJoining, [&] { return ready_ && !failed(); });
 }
 
 void Member::gather(std::uint64_t number, std::string part) {
@@ -331,17 +329,12 @@ std::vector<std::string> Member::awaitGathered(std::uint64_t number, Deadline de
   // part in came before the word that it left.
   await(deadline, number, [&] { return gathered_.contains(number) || some_left_.load(std::memory_order_relaxed); });
   std::unique_lock lock(mutex_);
-  if (!gathered_.contains(number)) {
-    const auto gone = std::ranges::find_if(left_, [](const auto& one) { return one.has_value(); });
-    const Failure failure = leftBeforeGathering(number, static_cast<Rank>(gone - left_.begin()), rank());
-    lock.unlock();
-    fail(failure);
-    lock.lock();
-    throwIfFailedLocked();
-  }
-  std::vector<std::string> parts = std::move(gathered_[number]);
-  gathered_.erase(number);
-  return parts;
+  if (auto gathered = gathered_.extract(number)) return std::move(gathered.mapped());
+  const auto gone = std::ranges::find_if(left_, [](const auto& one) { return one.has_value(); });
+  lock.unlock();
+  fail(leftBeforeGathering(number, static_cast<Rank>(gone - left_.begin()), rank()));
+  const Failure first = failure();
+  throw Error(first.code, first.message);
 }
 
 Failure Member::failure() const {
