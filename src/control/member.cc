@@ -272,9 +272,9 @@ std::vector<Rank> Member::missing(std::uint64_t exchange) {
   return answered ? std::vector<Rank>{} : ranksOfHub();
 }
 
-/// Waits for `done`, which then counts even if the group has failed meanwhile: what ranks do after a gathering, such as
-/// ending, must not take it from those who are slower. When the deadline passes, asks the hub to fail the group with the
-/// names of those who are late.
+/// Waits for `done`, which counts even if the group has failed meanwhile: ranks that are faster may end after a
+/// gathering whose parts are here already. At the deadline, asks the hub to fail the group with the names of those who
+/// are late.
 template <typename Done>
 void Member::await(Deadline deadline, const GatheringId& overdue, const Done& done) {
   std::unique_lock lock(mutex_);
@@ -294,9 +294,7 @@ void Member::await(Deadline deadline, const GatheringId& overdue, const Done& do
 }
 
 void Member::awaitReady(Deadline deadline) {
-  await(deadline, kAddressGathering, [&] { return ready_; });
-  const std::lock_guard lock(mutex_);
-  throwIfFailedLocked();
+  await(deadline, kAddressGathering, [&] { return ready_ && !failed(); });
 }
 
 void Member::gather(const GatheringId& id, std::string part) {
@@ -308,16 +306,11 @@ std::vector<std::string> Member::awaitGathered(const GatheringId& id, Deadline d
   // part in came before the word that it left.
   await(deadline, id, [&] { return gathered_.contains(id) || some_left_.load(std::memory_order_relaxed); });
   std::unique_lock lock(mutex_);
-  if (!gathered_.contains(id)) {
-    const Failure failure = leftBeforeGathering(exchanges_.firstLeft().value_or(0), id.purpose, rank());
-    lock.unlock();
-    fail(failure);
-    lock.lock();
-    throwIfFailedLocked();
-  }
-  std::vector<std::string> parts = std::move(gathered_[id]);
-  gathered_.erase(id);
-  return parts;
+  if (auto gathered = gathered_.extract(id)) return std::move(gathered.mapped());
+  const Rank gone = exchanges_.firstLeft().value_or(0);
+  lock.unlock();
+  fail(leftBeforeGathering(gone, id.purpose, rank()));
+  throw FailureError(failure());
 }
 
 Failure Member::failure() const {

@@ -150,17 +150,15 @@ TEST(ProcessAllGather, OfARankThatIsDestroyedFailsWithItsName) {
   }
 }
 
-// The hub is gone then, and cannot say so any more.
-TEST(ProcessAllGather, AfterTheProcessOfTheHubHasEndedFailsWithItsName) {
+/// Ranks 1 and 2 make `call` after the process of rank 0 has ended, well: nobody is there to answer.
+void expectRank0Named(const std::function<signcclResult_t(signcclComm_t comm)>& call) {
   const Shared<std::atomic<bool>> has_ended;
   const Processes processes(3, [&](int rank, const signcclUniqueId& id) {
     Said said = inGroup(rank, 3, id, nullptr, kLong, [&](signcclComm_t comm) {
       if (rank == 0) return signcclSuccess;
       eventually([&] { return has_ended->load(); });
       std::this_thread::sleep_for(300ms);
-      int value = rank;
-      std::array<int, 3> values{};
-      return signcclCommAllGather(&value, values.data(), sizeof value, comm);
+      return call(comm);
     });
     if (rank == 0) {
       has_ended->store(true);
@@ -171,8 +169,22 @@ TEST(ProcessAllGather, AfterTheProcessOfTheHubHasEndedFailsWithItsName) {
   for (const int rank : {1, 2}) {
     const Said said = processes.outcome(rank, 20s);
     EXPECT_EQ(said.code, signcclRemoteError) << said.text;
-    EXPECT_THAT(said.text, HasSubstr("rank 0 ")) << "rank " << rank;
+    EXPECT_THAT(said.text, HasSubstr("rank 0 destroyed its communicator")) << "rank " << rank;
   }
+}
+
+TEST(ProcessOfTheHubThatHasEnded, IsNamedByAnAllGather) {
+  expectRank0Named([](signcclComm_t comm) {
+    std::array<int, 4> values{};
+    return signcclCommAllGather(&values[3], values.data(), sizeof(int), comm);
+  });
+}
+
+TEST(ProcessOfTheHubThatHasEnded, IsNamedByASplit) {
+  expectRank0Named([](signcclComm_t comm) {
+    signcclComm_t made = nullptr;
+    return signcclCommSplit(comm, 0, 0, &made, nullptr);
+  });
 }
 
 }  // namespace
