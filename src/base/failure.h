@@ -3,8 +3,8 @@
 #define SIGNCCL_BASE_FAILURE_H_
 
 #include <chrono>
-#include <exception>
 #include <cstdint>
+#include <exception>
 #include <string>
 #include <utility>
 #include <vector>

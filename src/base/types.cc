@@ -21,7 +21,7 @@ const char* tieRuleName(TieRule rule) {
     case TieRule::kNegative:
       return "negative";
     case TieRule::kRandom:
-      return "alternate";
+      return "random";
   }
   return "unknown";
 }

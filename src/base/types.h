@@ -20,7 +20,7 @@ enum class SignOp : std::uint8_t { kVote, kAvg };
 /// What a vote gives where positive and negative signs balance. docs/semantics.md.
 enum class TieRule : std::uint8_t { kZero, kPositive, kNegative, kRandom };
 
-/// Names for messages: "AllReduceVote"; "alternate", as in the public header.
+/// Names for messages: "AllReduceVote"; "random", as in the public header.
 const char* opName(SignOp op);
 const char* tieRuleName(TieRule rule);
 

@@ -394,8 +394,6 @@ void Communicator::throwIfUnusable() const {
   if (finalized_) throw Error(signcclInvalidUsage, "the communicator is finalized; it takes no more collectives");
 }
 
-void Communicator::throwFailure() const {
-  throw FailureError(group_->failure());
-}
+void Communicator::throwFailure() const { throw FailureError(group_->failure()); }
 
 }  // namespace signccl

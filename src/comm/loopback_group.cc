@@ -142,6 +142,7 @@ void LoopbackRecord::leave(Rank rank) noexcept {
 
 /// A split needs every rank, so it cannot end if one left that has not asked for it.
 void LoopbackRecord::failIfLeftLocked(const Split& split) {
+  if (split.requests.empty()) return;  // a rank ran out of memory when it asked first
   for (const Rank rank : missing(split)) {
     if (!announcements_.hasLeft(rank)) continue;
     failLocked(leftBeforeGathering(rank, Gathering::kSplit, split.requests.front().rank));
@@ -150,6 +151,7 @@ void LoopbackRecord::failIfLeftLocked(const Split& split) {
 }
 
 void LoopbackRecord::failIfLeftLocked(const AllGather& gathering) {
+  if (gathering.given == 0) return;  // as above
   for (const Rank rank : missing(gathering)) {
     if (!announcements_.hasLeft(rank)) continue;
     failLocked(leftBeforeGathering(rank, Gathering::kAllGather, gathering.first_rank));
@@ -175,11 +177,9 @@ std::vector<std::string> LoopbackRecord::allGather(Rank rank, std::uint64_t numb
   }
   const auto all = static_cast<std::size_t>(nranks());
   AllGather& joint = all_gathers_[number];
-  if (joint.given++ == 0) {
-    joint.parts.resize(all);
-    joint.present.resize(all);
-    joint.first_rank = rank;
-  }
+  joint.parts.resize(all);
+  joint.present.resize(all);
+  if (joint.given++ == 0) joint.first_rank = rank;
   joint.parts[static_cast<std::size_t>(rank)] = std::move(part);
   joint.present[static_cast<std::size_t>(rank)] = 1;
   failIfLeftLocked(joint);

@@ -18,11 +18,11 @@ namespace signccl {
 class PeerError : public FailureError {
  public:
   PeerError(Rank rank, Rank peer, const std::string& cause)
-      : FailureError({signcclRemoteError,
-                      "rank " + std::to_string(rank) + " lost its connection to rank " + std::to_string(peer) + ": " +
-                          cause,
-                      Failure::Scope::kGroup,
-                      {peer}}) {}
+      : FailureError(
+            {signcclRemoteError,
+             "rank " + std::to_string(rank) + " lost its connection to rank " + std::to_string(peer) + ": " + cause,
+             Failure::Scope::kGroup,
+             {peer}}) {}
 };
 
 /// Names one message between an ordered pair of ranks. Both sides derive it from the schedule, so it is never

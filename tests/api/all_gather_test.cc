@@ -110,7 +110,7 @@ TEST(AllGather, OfARankThatDoesNotComeEndsAtTheDeadlineWithItsName) {
   ranks.inThreads([&](int rank, signcclComm_t comm) {
     if (rank == 1) return;
     EXPECT_THAT(gatherAndCheck(comm, rank, 3, 4, 0),
-                AllOf(HasSubstr("8: "), HasSubstr("for rank 1, which did not call it before the deadline")));
+                AllOf(HasSubstr("8: "), HasSubstr("timed out waiting for rank 1 to call signcclCommAllGather()")));
   });
 }
 

@@ -127,7 +127,7 @@ TEST(ProcessAllGather, OfARankThatIsStoppedEndsAtTheDeadlineWithItsName) {
       },
       2000);
   expectSaid(processes, 3, 2, "8: ");
-  expectSaid(processes, 3, 2, "for rank 2, which did not call it before the deadline");
+  expectSaid(processes, 3, 2, "timed out waiting for rank 2 to call signcclCommAllGather()");
 }
 
 TEST(ProcessAllGather, IsEndedByAnAbort) {

@@ -16,10 +16,8 @@ CallSignature callOf(std::uint64_t count, ElementType sendtype = ElementType::kF
 }
 
 std::string differenceTo(const ExchangeSignature& other) {
-  const ExchangeSignature base{.op = SignOp::kVote,
-                               .votes_per_rank = 1,
-                               .tie = TieRule::kRandom,
-                               .calls = {callOf(10)}};
+  const ExchangeSignature base{
+      .op = SignOp::kVote, .votes_per_rank = 1, .tie = TieRule::kRandom, .calls = {callOf(10)}};
   EXPECT_FALSE(base == other);
   return describeDifference(base, 0, other, 3);
 }
