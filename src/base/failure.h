@@ -27,7 +27,9 @@ struct Failure {
   signcclResult_t code = signcclSuccess;
   std::string message;
   Scope scope = Scope::kGroup;
-  std::vector<Rank> gone = {};  ///< ranks that are dead, left, aborted, unreachable or late, ascending
+  /// Ranks that are dead, left, aborted, unreachable or late, ascending.
+  // NOLINTNEXTLINE(readability-redundant-member-init): without it GCC warns where Failure{code, message} is made
+  std::vector<Rank> gone = {};
 };
 
 /// Copies `from`. Where memory is short, the code and the scope are kept, the message is "out of memory", and nobody is

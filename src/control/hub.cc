@@ -29,7 +29,7 @@ std::string_view minorVersion(std::string_view version) { return version.substr(
 
 std::string name(Rank rank) { return "rank " + std::to_string(rank); }
 
-/// "there are different X: A on rank a and B on rank b"
+/// "the ranks have different X: A on rank a and B on rank b"
 std::string difference(const std::string& what, const std::string& on_a, Rank a, const std::string& on_b, Rank b) {
   return "the ranks have different " + what + ": " + on_a + " on " + name(a) + " and " + on_b + " on " + name(b);
 }

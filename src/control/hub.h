@@ -23,6 +23,8 @@
 
 namespace signccl {
 
+// GCC would warn of designated initializers that leave out a member without one of its own.
+// NOLINTBEGIN(readability-redundant-member-init)
 struct HubOptions {
   StrangerLimits strangers = {};
   /// How long the hub listens without any rank; unset: for ever.
@@ -30,6 +32,7 @@ struct HubOptions {
   /// Says how two signatures of one exchange, which differ, differ. The bytes come from ranks, so it must take any.
   std::function<std::string(const std::string& a, Rank rank_a, const std::string& b, Rank rank_b)> describe = {};
 };
+// NOLINTEND(readability-redundant-member-init)
 
 /// Everything but open() and close() happens in the control thread, so that nothing here is locked. The hub keeps
 /// itself alive while it listens or has connections.

@@ -3,12 +3,9 @@
 #define SIGNCCL_CONTROL_MEMBER_H_
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +14,7 @@
 
 #include "control/connection.h"
 #include "control/connector.h"
-#include "control/exchange_watch.h"
+#include "control/member_record.h"
 #include "control/unique_id.h"
 
 namespace signccl {
@@ -54,13 +51,13 @@ class Member : public std::enable_shared_from_this<Member> {
   void tellAddress(std::string address) { gather(kAddressGathering, std::move(address)); }
 
   /// Once ready: who the ranks are.
-  [[nodiscard]] const std::vector<RankInfo>& ranks() const { return ranks_; }
+  [[nodiscard]] const std::vector<RankInfo>& ranks() const { return record_.ranks(); }
   /// Once ready: what names the group.
-  [[nodiscard]] const Secret& group() const { return group_; }
+  [[nodiscard]] const Secret& group() const { return record_.group(); }
   /// Once ready: whether all ranks are threads of this process.
-  [[nodiscard]] bool inOneProcess() const;
+  [[nodiscard]] bool inOneProcess() const { return record_.inOneProcess(); }
   /// Once ready, unless in one process: addresses of the transports, [rank].
-  [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
+  [[nodiscard]] const std::vector<std::string>& addresses() const { return record_.addresses(); }
 
   /// Notes that `exchange`, which this rank has begun, is under way; one that ends at once need not be noted. The hub
   /// is only told if it does not end soon, or if `at_once`: ranks that disagree do not understand each other's
@@ -68,7 +65,7 @@ class Member : public std::enable_shared_from_this<Member> {
   /// before. `signature` is what the hub compares.
   void begin(std::uint64_t exchange, const std::string& signature, bool at_once);
   /// Throws the failure of `exchange` if a rank has left before it. Cheap as long as none has left.
-  void throwIfLeft(std::uint64_t exchange) const;
+  void throwIfLeft(std::uint64_t exchange) const { record_.throwIfLeft(exchange); }
   /// Notes that this rank has ended all exchanges up to this one.
   void end(std::uint64_t exchange) noexcept { ended_.store(exchange + 1, std::memory_order_relaxed); }
 
@@ -84,8 +81,8 @@ class Member : public std::enable_shared_from_this<Member> {
   /// Waits for the parts of all ranks, [rank]. Throws Error.
   std::vector<std::string> awaitGathered(const GatheringId& id, Deadline deadline);
 
-  [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
-  [[nodiscard]] Failure failure() const;
+  [[nodiscard]] bool failed() const noexcept { return record_.failed(); }
+  [[nodiscard]] Failure failure() const { return record_.failure(); }
   void fail(const Failure& failure) noexcept;
   /// From now on, what fails this group fails that of `other` too, at once if it happened already; null: no other. The
   /// ranks of the other group have other numbers, so it is told of none that is gone.
@@ -94,7 +91,7 @@ class Member : public std::enable_shared_from_this<Member> {
   /// Tells the others that this rank takes part no more.
   void leave() noexcept;
   /// True if nobody is left who could need this rank, or nobody can say so.
-  [[nodiscard]] bool allLeft() const;
+  [[nodiscard]] bool allLeft() const { return record_.allLeft(); }
 
   /// Closes the connection once everything is sent. The last call.
   void close() noexcept;
@@ -112,10 +109,7 @@ class Member : public std::enable_shared_from_this<Member> {
   void onRefused();
   void onFrame(MessageType type, std::string_view payload);
   void onClose(const std::string& reason);
-  void onRoster(std::string_view payload);
   void onFailure(std::string_view payload);
-  void onGathered(std::string_view payload);
-  void onLeft(std::string_view payload);
   void send(MessageType type, std::string payload);
   void setFailure(const Failure& failure) noexcept;
   void passFailure(Member& other) const noexcept;
@@ -124,11 +118,9 @@ class Member : public std::enable_shared_from_this<Member> {
   void tellOverdue();
   void announceIfLate();
   void closeNow();
-  void throwIfFailedLocked() const;
   [[nodiscard]] std::uint64_t ended() const { return ended_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::vector<Rank> ranksOfHub() const;
-  template <typename Done>
-  void await(Deadline deadline, const GatheringId& overdue, const Done& done);
+  template <typename Wait>
+  void await(Deadline deadline, const GatheringId& overdue, const Wait& wait);
 
   asio::io_context& context_;
   const MemberOptions options_;
@@ -140,26 +132,12 @@ class Member : public std::enable_shared_from_this<Member> {
   int ticks_ = 0;
   bool closed_ = false;
 
-  std::atomic<bool> failed_ = false;
   std::atomic<std::uint64_t> ended_ = 0;          ///< exchanges
   std::atomic<std::uint64_t> all_announced_ = 0;  ///< exchanges up to the last that all ranks announced
-  std::atomic<bool> some_left_ = false;
   Overdue overdue_;
-
-  mutable std::mutex mutex_;  ///< guards what follows
-  std::condition_variable changed_;
-  std::vector<RankInfo> ranks_;  ///< not changed any more once ready
-  std::vector<std::string> addresses_;
-  Secret group_{};
-  std::uint64_t hub_process_ = 0;
-  bool ready_ = false;
-  bool all_left_ = false;
-  bool has_left_ = false;
-  std::map<GatheringId, std::vector<std::string>> gathered_;
-  std::optional<MissingMessage> missing_;
-  Failure failure_;
+  MemberRecord record_;
+  std::mutex passing_mutex_;  ///< guards what follows
   std::weak_ptr<Member> passes_failures_to_;
-  ExchangeWatch exchanges_;
 };
 
 }  // namespace signccl

@@ -144,7 +144,7 @@ TEST(JoinTest, OtherGroupsAreJoinedWhileATransportIsMade) {
   Joining first(slow);
   const JobRank second(point, 1, 2);
   ASSERT_EQ(making.get_future().wait_for(kPatience), std::future_status::ready);
-  EXPECT_EQ(joinFully(options(newPoint(), 1, 0)), Caught{});
+  EXPECT_EQ(caught([&] { Joining(options(newPoint(), 1, 0)).finish(in(30s)); }), Caught{});
   may_end.set_value();
   EXPECT_EQ(caught([&] { first.finish(in(2min)); }), (Caught{signcclSystemError, "rank 0: no device"}));
 }

@@ -1,7 +1,6 @@
 #include "comm/process_group.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -29,7 +28,7 @@ std::set<std::string> listeningSockets() {
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     int listens = 0;
     socklen_t size = sizeof listens;
-    const int descriptor = std::atoi(entry.path().filename().c_str());
+    const int descriptor = std::stoi(entry.path().filename());
     std::error_code closed_meanwhile;
     const std::string name = std::filesystem::read_symlink(entry.path(), closed_meanwhile).string();
     if (getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0) sockets.insert(name);

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/names.h"
 #include "support/caught.h"
 
 namespace signccl {
@@ -76,19 +75,6 @@ TEST(SignatureTest, BytesThatAreNoSignatureAreRefusedAndDescribedAllTheSame) {
     EXPECT_EQ(caught([&] { decodeSignature(bad); }).code, signcclRemoteError);
     EXPECT_EQ(describeEncoded(good, 0, bad, 1), "what rank 0 or rank 1 announced cannot be understood");
   }
-}
-
-TEST(SignatureTest, NamesAreThoseOfThePublicHeader) {
-  const std::pair<ElementType, const char*> types[] = {
-      {ElementType::kFloat32, "float32"}, {ElementType::kFloat16, "float16"}, {ElementType::kBFloat16, "bfloat16"},
-      {ElementType::kFloat64, "float64"}, {ElementType::kInt8, "int8"},       {ElementType::kInt16, "int16"},
-      {ElementType::kInt32, "int32"},     {ElementType::kBits, "bits"}};
-  for (const auto& [type, name] : types) EXPECT_STREQ(elementTypeName(type), name);
-  const std::pair<TieRule, const char*> rules[] = {{TieRule::kZero, "zero"},
-                                                   {TieRule::kPositive, "positive"},
-                                                   {TieRule::kNegative, "negative"},
-                                                   {TieRule::kRandom, "random"}};
-  for (const auto& [rule, name] : rules) EXPECT_STREQ(tieRuleName(rule), name);
 }
 
 }  // namespace

@@ -65,15 +65,15 @@ TEST(BroadcastTest, ConnectionsShareAFrame) {
 
 TEST(BroadcastTest, GatheringOfManyRanksThatDoNotReadIsInMemoryOnce) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer does not say how much memory is in use";
-  constexpr int kRanks = 48;
+  constexpr std::size_t kRanks = 48;
   constexpr std::size_t kPart = std::size_t{40} << 10;
   asio::io_context context;
   const auto hub = Hub::make(context, kExampleSecret);
   std::vector<std::unique_ptr<SocketPair>> ranks;
-  for (Rank rank = 0; rank < kRanks; ++rank) {
+  for (std::size_t rank = 0; rank < kRanks; ++rank) {
     ranks.push_back(std::make_unique<SocketPair>());
     hub->greet(ranks.back()->take(context));
-    ranks.back()->send(MessageType::kHello, encode(exampleHello(rank, kRanks)));
+    ranks.back()->send(MessageType::kHello, encode(exampleHello(static_cast<Rank>(rank), kRanks)));
   }
   run(context);
   const std::size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;

@@ -11,7 +11,6 @@ namespace signccl {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 std::vector<NetworkInterface> interfaces(const std::vector<std::string>& names) {
   std::vector<NetworkInterface> result;
