@@ -118,9 +118,8 @@ bool MemberRecord::awaitReady(Deadline deadline) {
 bool MemberRecord::awaitGathered(const GatheringId& id, Deadline deadline) {
   std::unique_lock lock(mutex_);
   // The parts of a gathering that a rank took part in come before the word that it left.
-  return changed_.wait_until(lock, deadline, [&] {
-    return failed() || gathered_.contains(id) || some_left_.load(std::memory_order_relaxed);
-  });
+  return changed_.wait_until(
+      lock, deadline, [&] { return failed() || gathered_.contains(id) || some_left_.load(std::memory_order_relaxed); });
 }
 
 std::optional<std::vector<std::string>> MemberRecord::takeGathered(const GatheringId& id) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/names.h"
 #include "support/caught.h"
 
 namespace signccl {
