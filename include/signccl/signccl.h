@@ -25,6 +25,9 @@
  *      initializer writes nothing else into new fields. In a struct that the library fills, it writes the fields that
  *      both sides know.
  *      While the major version is 0, this holds between patch versions; a new minor version has a new SONAME.
+ *   7. After fork() communicators and requests stay with the parent. In the child their functions return
+ *      signcclInvalidUsage and touch nothing of the parent's, and signcclCommDestroy() only drops the handle. A child
+ *      may make communicators of its own; one between processes only if the parent had none when it forked.
  */
 #ifndef SIGNCCL_SIGNCCL_H_
 #define SIGNCCL_SIGNCCL_H_
@@ -71,7 +74,8 @@ SIGNCCL_EXPORT const char* signcclGetErrorString(signcclResult_t result);
 /**
  * What went wrong last, in words with the values that were given and what was expected.
  *
- * @param comm  the communicator to ask, or NULL for the last error of the calling thread in any call
+ * @param comm  the communicator to ask, or NULL for the last error of the calling thread in any call. A communicator
+ *              that has failed says why, in any thread, also if no call has returned the error yet
  * @return the text, empty if there was no error. Owned by the library; valid until the calling thread calls
  *         signcclGetLastError() again.
  */
@@ -272,12 +276,13 @@ SIGNCCL_EXPORT signcclResult_t signcclCommUserRank(signcclComm_t comm, int* rank
 
 /**
  * Waits until all collectives that this rank issued are complete. Afterwards only signcclCommDestroy() and
- * the queries are allowed.
+ * the queries are allowed. Returns signcclInvalidUsage, and does nothing, while an open group holds collectives of it.
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommFinalize(signcclComm_t comm);
 
 /**
- * Finalizes if that was not done and frees the handle, whatever state it is in. Ranks that still wait for this one
+ * Finalizes if that was not done and frees the handle, whatever state it is in, unless an open group holds collectives of
+ * a communicator that has not failed: that returns signcclInvalidUsage. Ranks that still wait for this one
  * in a collective get signcclRemoteError. Outstanding requests complete first and stay valid until they are waited for.
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommDestroy(signcclComm_t comm);
@@ -414,9 +419,11 @@ SIGNCCL_EXPORT signcclResult_t signcclRequestWait(signcclRequest_t* request);
 SIGNCCL_EXPORT signcclResult_t signcclGroupStart(void);
 
 /**
- * Carries out the group: returns when its blocking calls are complete and its non-blocking ones are queued.
+ * Carries out the group: returns when its blocking calls are complete and its non-blocking ones are queued. If a call
+ * in the group failed when it was made, nothing is carried out, and the requests of the group report that error.
  *
- * @return the first error of the group; signcclInvalidUsage without signcclGroupStart()
+ * @return the error of the first call that failed when it was made, else the first error of the work;
+ *         signcclInvalidUsage without signcclGroupStart()
  */
 SIGNCCL_EXPORT signcclResult_t signcclGroupEnd(void);
 
