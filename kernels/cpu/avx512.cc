@@ -39,7 +39,9 @@ struct Avx512Word {
     return {_mm512_add_epi64(fill(zeroth).v, _mm512_setr_epi64(multiple(0), multiple(1), multiple(2), multiple(3),
                                                                multiple(4), multiple(5), multiple(6), multiple(7)))};
   }
-  SIGNCCL_WORD_OP friend Avx512Word swapHalves(Avx512Word a) { return {_mm512_shuffle_epi32(a.v, _MM_PERM_CDAB)}; }
+  SIGNCCL_WORD_OP friend Avx512Word swapHalves(Avx512Word a) {
+    return {_mm512_maskz_shuffle_epi32(static_cast<__mmask16>(-1), a.v, _MM_PERM_CDAB)};
+  }
   SIGNCCL_WORD_OP friend Avx512Word multiplyLow(Avx512Word a, Avx512Word b) { return {_mm512_mul_epu32(a.v, b.v)}; }
   SIGNCCL_WORD_OP friend void fullAdd(Avx512Word a, Avx512Word b, Avx512Word c, Avx512Word& sum, Avx512Word& carry) {
     constexpr int kParity = 0x96;

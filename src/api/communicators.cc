@@ -1,6 +1,5 @@
 // The life of a communicator in the C API.
 #include <algorithm>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -88,7 +87,8 @@ void initAll(signcclComm_t* comms, int nranks, const int* devlist) {
 
 /// A phase of a split of `comm`. Where memory or threads run out in it, the communicator fails, so that the other ranks
 /// do not wait for this one.
-std::function<void()> orFail(const CommPointer& comm, std::function<void()> phase) {
+template <typename Phase>
+auto orFail(const CommPointer& comm, Phase phase) {
   return [comm, phase = std::move(phase)] {
     try {
       phase();
@@ -108,11 +108,14 @@ void split(signcclComm_t handle, int color, int key, signcclComm_t* newcomm, con
                 "color is " + std::to_string(color) + ", expected >= 0 or SIGNCCL_SPLIT_NOCOLOR (-1)");
   }
   const CommOptions options = loadOptions(comm->comm->options(), config);
-  carryOut({orFail(comm, [comm, color, key, options] { comm->comm->postSplit(color, key, options); }),
-            orFail(comm, [comm] { comm->comm->joinSplit(); }), orFail(comm, [comm, newcomm] {
-              std::unique_ptr<Communicator> made = comm->comm->awaitSplit();
-              *newcomm = made ? makeHandle(std::move(made)) : nullptr;
-            })});
+  GroupScope::Join join;
+  join.post = orFail(comm, [comm, color, key, options] { comm->comm->postSplit(color, key, options); });
+  join.start = orFail(comm, [comm] { comm->comm->joinSplit(); });
+  join.finish = orFail(comm, [comm, newcomm] {
+    std::unique_ptr<Communicator> made = comm->comm->awaitSplit();
+    *newcomm = made ? makeHandle(std::move(made)) : nullptr;
+  });
+  carryOut(std::move(join));
 }
 
 /// Throws signcclInvalidUsage if an open group holds collectives of the communicator: `call` would end it before they

@@ -242,12 +242,16 @@ void Member::passFailure(Member& other) const noexcept {
 }
 
 void Member::fail(const Failure& failure) noexcept {
-  setFailure(failure);
+  // Sent first: whoever learns of the failure here may close the connection at once, and the others would hear of a
+  // death instead of the cause.
+  bool is_sent = false;
   try {
     send(MessageType::kFailure, encode(failure));
-  } catch (const std::exception&) {
-    overdue_.failure.store(true);
+    is_sent = true;
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): a tick sends it
   }
+  setFailure(failure);
+  if (!is_sent) overdue_.failure.store(true);
 }
 
 void Member::leave() noexcept {
