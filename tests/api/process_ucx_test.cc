@@ -3,6 +3,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <array>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -31,8 +32,11 @@ signcclResult_t voteInOneProcess() {
   std::vector<signcclComm_t> comms(2);
   signcclResult_t result = signcclCommInitAll(comms.data(), 2, nullptr);
   if (result != signcclSuccess) return result;
+  std::array<float, 2> values = {1.0F, 1.0F};
   signcclGroupStart();
-  for (const signcclComm_t comm : comms) vote(comm);
+  for (std::size_t i = 0; i < 2; ++i) {
+    signcclAllReduceVote(&values.at(i), &values.at(i), 1, signcclFloat32, signcclFloat32, nullptr, comms[i], nullptr);
+  }
   result = signcclGroupEnd();
   for (const signcclComm_t comm : comms) signcclCommDestroy(comm);
   return result;
