@@ -31,7 +31,7 @@ Word* Scratch::reserve(std::size_t nwords) {
 }
 
 void Scratch::leak() noexcept {
-  static_cast<void>(leak_.release());
+  leak_.release();  // NOLINT(bugprone-unused-return-value): peers may still read the memory
   memory_.reset();
   nwords_ = 0;
 }
