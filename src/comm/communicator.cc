@@ -100,10 +100,10 @@ Operation& Communicator::submit(const ExchangeRules& rules, std::span<const Segm
   operation.signature.op = rules.op;
   operation.signature.votes_per_rank = rules.votes_per_rank;
   operation.signature.tie = rules.tie;
-  operation.signature.calls.clear();
-  for (const Segment& segment : segments) {
-    operation.signature.calls.push_back(signatureOf(segment));
-    operation.batch.add(segment);
+  operation.signature.calls.resize(segments.size());
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    assignSignature(operation.signature.calls[i], segments[i]);
+    operation.batch.add(segments[i]);
   }
   operation.batch.digest = operation.signature.digest();
   operation.in_background = in_background;

@@ -1,5 +1,6 @@
 #include "comm/signature.h"
 
+#include <bit>
 #include <utility>
 
 #include "base/digest.h"
@@ -21,18 +22,26 @@ std::string difference(const std::string& what, const std::string& on_a, Rank a,
 
 }  // namespace
 
-CallSignature signatureOf(const Segment& segment) {
-  const EndSignature source = segment.source.kind->signature(segment.source);
-  const EndSignature sink = segment.sink.kind->signature(segment.sink);
-  return {segment.count, segment.call, {source.digest, source.name}, {sink.digest, sink.name}};
+void assignSignature(CallSignature& signature, const Segment& segment) {
+  const auto assign = [](ComparedEnd& to, const EndSignature& from) {
+    if (to.digest == from.digest && !to.name.empty()) return;
+    to.digest = from.digest;
+    to.name = from.name;
+  };
+  signature.count = segment.count;
+  signature.number = segment.call;
+  assign(signature.source, segment.source.kind->signature(segment.source));
+  assign(signature.sink, segment.sink.kind->signature(segment.sink));
 }
 
+/// Every call of a small exchange waits for this, so few numbers are mixed: what is small shares one.
 std::uint64_t ExchangeSignature::digest() const {
-  std::uint64_t digest = mix(static_cast<std::uint64_t>(op), static_cast<std::uint64_t>(votes_per_rank));
-  digest = mix(digest, static_cast<std::uint64_t>(tie));
+  const auto rules = (static_cast<std::uint64_t>(op) << 16U) | (static_cast<std::uint64_t>(votes_per_rank) << 8U) |
+                     static_cast<std::uint64_t>(tie);
+  std::uint64_t digest = mix(rules, calls.size());
   for (const CallSignature& call : calls) {
     digest = mix(digest, call.count);
-    digest = mix(mix(digest, call.number), mix(call.source.digest, call.sink.digest));
+    digest = mix(digest, call.number + std::rotl(call.source.digest, 56) + std::rotl(call.sink.digest, 48));
   }
   return digest;
 }

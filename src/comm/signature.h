@@ -30,7 +30,8 @@ struct CallSignature {
   friend bool operator==(const CallSignature&, const CallSignature&) = default;
 };
 
-CallSignature signatureOf(const Segment& segment);
+/// Makes `signature` that of a segment. Cheap where it was that of a segment with the same ends before.
+void assignSignature(CallSignature& signature, const Segment& segment);
 
 struct ExchangeSignature {
   SignOp op = SignOp::kVote;

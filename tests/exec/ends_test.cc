@@ -86,11 +86,12 @@ Step stepOf(Rank rank) {
 
 /// What the parameters are after the step, element by element.
 std::vector<double> expectedParameters(SignOp op, bool is_ternary) {
+  std::vector<Step> steps;
+  for (Rank rank = 0; rank < kRanks; ++rank) steps.push_back(stepOf(rank));
   std::vector<double> expected(kCount);
   for (std::size_t i = 0; i < kCount; ++i) {
     int sum = 0;
-    for (Rank rank = 0; rank < kRanks; ++rank) {
-      const Step step = stepOf(rank);
+    for (const Step& step : steps) {
       const int value = step.momentum[i] + step.gradient[i];
       sum += value > 0 ? 1 : value < 0 ? -1 : is_ternary ? 0 : 1;
     }
