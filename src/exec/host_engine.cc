@@ -91,8 +91,7 @@ std::vector<Rank> HostEngine::awaitedPeers() const {
   std::vector<Rank> peers = active_->peersOf(StepKind::kRecv);
   if (peers.empty()) peers = active_->peersOf(StepKind::kSend);
   std::ranges::sort(peers);
-  const auto repeated = std::ranges::unique(peers);
-  peers.erase(repeated.begin(), repeated.end());
+  peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
   return peers;
 }
 

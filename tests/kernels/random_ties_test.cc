@@ -83,7 +83,7 @@ SIGNCCL_FOR_ALL_KERNELS(RandomTiesTest);
 constexpr size_t kSampleWords = kCoarseGrid ? 1 << 12 : 1 << 16;
 
 TEST(RandomTiesStatisticsTest, HalfOfTheTiesOfACallArePositive) {
-  for (const uint64_t call : {0, 1, 2, 1000, 123'456'789}) {
+  for (const uint64_t call : {0U, 1U, 2U, 1000U, 123'456'789U}) {
     EXPECT_LT(std::abs(deviations(tiesOf(call, 0, kSampleWords))), 6) << "call " << call;
   }
 }
@@ -142,9 +142,9 @@ TEST(RandomTiesStatisticsTest, TiesOfNeighboursAreIndependentOverCalls) {
 
 TEST(RandomTiesStatisticsTest, CallsDoNotDifferInTheSameBitsAtNeighbouringWords) {
   // What two calls have in common must say nothing about the next word, nor about other bits of the same word.
-  for (const uint64_t calls : {1, 2, 4, 18}) {
+  for (const uint64_t calls : {1U, 2U, 4U, 18U}) {
     const Words changes = differences(tiesOf(7, 0, kSampleWords), tiesOf(7 + calls, 0, kSampleWords), 0);
-    for (const size_t words : {0, 1, 2, 8, 64}) {
+    for (const size_t words : {0U, 1U, 2U, 8U, 64U}) {
       const Words here(changes.begin(), changes.end() - 64);
       const Words there(changes.begin() + static_cast<ptrdiff_t>(words),
                         changes.end() - 64 + static_cast<ptrdiff_t>(words));
