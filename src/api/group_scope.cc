@@ -31,13 +31,15 @@ GroupScope& GroupScope::current() {
 }
 
 GroupScope::~GroupScope() {
-  if (fork_depth_ == forkDepth()) {
+  if (depth_ == 0) return;
+  if (fork_depth_ != forkDepth()) return leaveToParent();
+  try {
     failRequests(std::make_exception_ptr(
         Error(signcclInvalidUsage, "the thread that made the call ended without signcclGroupEnd()")));
-    clear();
-    return;
+  } catch (const std::bad_alloc&) {
+    failRequests(std::current_exception());
   }
-  leaveToParent();
+  clear();
 }
 
 /// What a child after fork() has inherited belongs to its parent: destroying it here would close the parent's sockets.

@@ -55,7 +55,7 @@ TEST_P(TiesTest, NeighboursAreTiedIndependentlyOverSteps) {
   // Sums of neighbours would be correlated if their ties were: here, products of sums, each of variance 1,000.
   for (const int calls_per_step : {1, 2, 18}) {
     const std::vector<int> sums = sumsOverSteps(GetParam(), calls_per_step);
-    for (const std::size_t distance : {1, 2, 63, 64, 65, 128}) {
+    for (const std::size_t distance : {1U, 2U, 63U, 64U, 65U, 128U}) {
       double product = 0;
       for (std::size_t i = 0; i + distance < kCount; ++i) product += sums[i] * sums[i + distance];
       EXPECT_LT(std::abs(product), 6 * kSteps * std::sqrt(static_cast<double>(kCount - distance)))

@@ -49,8 +49,8 @@ TEST(ScratchTest, IsEmptyAfterALeakAndCanGrowAgain) {
 }
 
 TEST(ScratchTest, ThisBuildHasNoMemoryOfGpus) {
-  EXPECT_THROW(Scratch(Placement::kPinned), Error);
-  EXPECT_THROW(Scratch(Placement::kDevice), Error);
+  EXPECT_THROW(Scratch{Placement::kPinned}, Error);
+  EXPECT_THROW(Scratch{Placement::kDevice}, Error);
   int local = 0;
   EXPECT_EQ(placementOf(&local), Placement::kHost);
 }
