@@ -32,7 +32,10 @@ GroupScope& GroupScope::current() {
 
 GroupScope::~GroupScope() {
   if (depth_ == 0) return;
-  if (fork_depth_ != forkDepth()) return leaveToParent();
+  if (fork_depth_ != forkDepth()) {
+    leaveToParent();
+    return;
+  }
   try {
     failRequests(std::make_exception_ptr(
         Error(signcclInvalidUsage, "the thread that made the call ended without signcclGroupEnd()")));

@@ -94,6 +94,7 @@ std::unique_ptr<Group> Joining::finish(Deadline deadline) {
     member->awaitReady(deadline);
     return member->inOneProcess() ? enterLoopbackGroup(*member) : enterProcessGroup(member);
   } catch (...) {
+    member->awaitSent();
     member->close();
     throw;
   }

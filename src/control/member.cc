@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <future>
+#include <thread>
 #include <utility>
 
 #include <asio/post.hpp>
@@ -260,6 +262,23 @@ void Member::leave() noexcept {
     send(MessageType::kLeave, encodeNumber(record_.begun(ended())));
   } catch (const std::exception&) {
     overdue_.leave.store(true);
+  }
+}
+
+void Member::awaitSent() noexcept {
+  const auto deadline = std::chrono::steady_clock::now() + kAnswerTime;
+  try {
+    for (bool is_sent = false; !is_sent && std::chrono::steady_clock::now() < deadline;) {
+      const auto answer = std::make_shared<std::promise<bool>>();
+      std::future<bool> idle = answer->get_future();
+      asio::post(context_, [self = shared_from_this(), answer] {
+        answer->set_value(!self->connection_ || self->connection_->idle());
+      });
+      if (idle.wait_until(deadline) != std::future_status::ready) return;
+      is_sent = idle.get();
+      if (!is_sent) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): without memory nobody can wait for it
   }
 }
 

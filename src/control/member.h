@@ -93,6 +93,10 @@ class Member : public std::enable_shared_from_this<Member> {
   /// True if nobody is left who could need this rank, or nobody can say so.
   [[nodiscard]] bool allLeft() const { return record_.allLeft(); }
 
+  /// Waits until what this rank has said so far is on its way, for a second at most: a process that ends right after a
+  /// failure must have told the others its cause. Not in the control thread.
+  void awaitSent() noexcept;
+
   /// Closes the connection once everything is sent. The last call.
   void close() noexcept;
 
