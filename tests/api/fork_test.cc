@@ -16,9 +16,6 @@
 namespace signccl {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::HasSubstr;
-
 /// What a child found wrong, empty if all was as expected; "it hangs" if it does not end within a minute.
 std::string complaintsOfChild(const std::function<std::string()>& body) {
   std::array<int, 2> channel{};

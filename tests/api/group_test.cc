@@ -31,7 +31,7 @@ std::vector<std::vector<float>> resultsOfTies(const std::vector<Case>& calls, bo
       EXPECT_EQ(call(calls[i], data[i].data(), data[i].data(), data[i].size(), comm), signcclSuccess);
     }
     EXPECT_EQ(in_group ? signcclGroupEnd() : signcclSuccess, signcclSuccess);
-    if (rank == 0) results = data;
+    if (rank == 0) results = std::move(data);
   });
   return results;
 }

@@ -1,9 +1,9 @@
 // UCX in programs that use the C API: loaded when ranks turn out to be several processes, and no sooner; and their
 // signals stay theirs.
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
-#include <array>
 #include <fstream>
 #include <string>
 #include <vector>
