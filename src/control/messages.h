@@ -47,8 +47,8 @@ enum class Gathering : std::uint8_t {
 };
 inline constexpr auto kLastGathering = Gathering::kAllGather;
 
-/// Splits and all-gathers of a communicator are counted together, and the ranks' n-th belong together: ranks in different
-/// calls do not take each other's parts, and are found.
+/// Splits and all-gathers of a communicator are counted together, and the ranks' n-th belong together: ranks in
+/// different calls do not take each other's parts, and are found.
 struct GatheringId {
   Gathering purpose = Gathering::kAddresses;
   std::uint64_t number = 0;

@@ -55,8 +55,8 @@ struct Step {
   /// derive its width from this.
   std::int32_t votes = 0;
 
-  /// kSend and kRecv: the round of the message, from 0 and the same at both ends. A send depends on no message of its own
-  /// or a later round, so all messages of a round can be handed over together.
+  /// kSend and kRecv: the round of the message, from 0 and the same at both ends. A send depends on no message of its
+  /// own or a later round, so all messages of a round can be handed over together.
   std::int32_t round = 0;
 
   std::int32_t first_source = 0;  ///< kCount only: sources are Schedule::sources[first_source, first_source + nsources)
