@@ -282,8 +282,9 @@ SIGNCCL_EXPORT signcclResult_t signcclCommFinalize(signcclComm_t comm);
 
 /**
  * Finalizes if that was not done and frees the handle, whatever state it is in, unless an open group holds
- * collectives of a communicator that has not failed: that returns signcclInvalidUsage. Ranks that still wait for this one
- * in a collective get signcclRemoteError. Outstanding requests complete first and stay valid until they are waited for.
+ * collectives of a communicator that has not failed: that returns signcclInvalidUsage. Ranks that still wait for this
+ * one in a collective get signcclRemoteError. Outstanding requests complete first and stay valid until they are waited
+ * for.
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommDestroy(signcclComm_t comm);
 
