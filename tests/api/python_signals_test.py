@@ -46,13 +46,16 @@ def be_rank(path, rank):
 
 def main(path):
     command = [sys.executable, "-B", __file__, path]
-    first = subprocess.Popen(command + ["0"], stdout=subprocess.PIPE)
-    second = subprocess.run(command + ["1"], stdin=first.stdout, stderr=subprocess.PIPE, timeout=50, check=False)
+    first = subprocess.Popen([*command, "0"], stdout=subprocess.PIPE)
+    second = subprocess.run([*command, "1"], stdin=first.stdout, stderr=subprocess.PIPE, timeout=50, check=False)
     first.kill()
     first.wait()
     text = second.stderr.decode(errors="replace")
     if second.returncode != -signal.SIGSEGV or not text.startswith("Fatal Python error: Segmentation fault"):
-        sys.exit(f"rank 1 ended with {second.returncode}, expected {-signal.SIGSEGV} and Python's traceback alone; it wrote:\n{text}")
+        sys.exit(
+            f"rank 1 ended with {second.returncode}, expected {-signal.SIGSEGV} and Python's traceback alone; "
+            f"it wrote:\n{text}"
+        )
 
 
 if __name__ == "__main__":
