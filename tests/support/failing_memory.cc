@@ -16,7 +16,9 @@ std::atomic<int> threads_left = 0;
 std::atomic<bool> thread_failed = false;
 
 bool isTheOneToFail() {
-  if (allocations_left == 0 || --allocations_left > 0) return false;
+  if (allocations_left == 0) return false;
+  --allocations_left;
+  if (allocations_left > 0) return false;
   allocation_failed = true;
   return true;
 }
@@ -43,9 +45,10 @@ extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attribute
                               void* argument) {
   using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
   static const auto real = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
-  if (threads_left > 0 && --threads_left == 0) {
-    thread_failed = true;
-    return EAGAIN;
+  if (threads_left > 0) {
+    --threads_left;
+    thread_failed = threads_left == 0;
+    if (thread_failed) return EAGAIN;
   }
   return real(thread, attributes, body, argument);
 }
