@@ -17,12 +17,13 @@ if(SIGNCCL_SANITIZE)
   target_compile_options(signccl_options INTERFACE ${flags})
   target_link_options(signccl_options INTERFACE ${flags})
 endif()
-# Source-based coverage of the library alone: kernels/ and src/ compile with these, the programs link the runtime.
+# Source-based coverage of the library alone: kernels/ and src/ compile with these, the programs link the runtime. Where
+# the profiles go is compiled in, so that a program that is run by hand leaves none in the sources.
 set(SIGNCCL_COVERAGE_FLAGS "")
 if(SIGNCCL_COVERAGE)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     message(FATAL_ERROR "SIGNCCL_COVERAGE needs Clang; the compiler is ${CMAKE_CXX_COMPILER_ID}")
   endif()
-  set(SIGNCCL_COVERAGE_FLAGS -fprofile-instr-generate -fcoverage-mapping)
+  set(SIGNCCL_COVERAGE_FLAGS -fprofile-instr-generate=${PROJECT_BINARY_DIR}/profiles/%4m.profraw -fcoverage-mapping)
   target_link_options(signccl_options INTERFACE -fprofile-instr-generate)
 endif()
