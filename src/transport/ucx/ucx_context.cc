@@ -10,9 +10,12 @@
 #include <pthread.h>
 #include <string_view>
 #include <unistd.h>
+#include <utility>
 
 #include "base/error.h"
+#include "base/fork.h"
 #include "base/log.h"
+#include "base/process_locks.h"
 #include "transport/ucx/signal_keeper.h"
 
 namespace signccl {
@@ -89,29 +92,25 @@ class Config {
   ucp_config_t* config_ = nullptr;
 };
 
-/// What a process has of UCX. Never destroyed: threads may still use it when the program ends.
+/// What a process has of UCX.
 struct ProcessUcx {
   std::mutex mutex;  ///< guards what follows
   std::optional<const UcxLibrary> library;
   std::map<std::string, std::weak_ptr<UcxContext>> contexts;
 };
 
-std::atomic<ProcessUcx*> process_ucx{nullptr};
+/// How many times UCX is in use in this process; see UcxContext::Use. Guarded by ProcessLock::kUcxUses, so that no use
+/// begins while the process forks.
+int uses = 0;
 
-/// Contexts that this process has, makes or destroys.
-std::atomic<int> live_contexts{0};
-
-/// The process that had contexts when this one, or one between them, was forked from it; 0: none.
+/// The process that used UCX when this one, or one between them, was forked from it; 0: none.
 std::atomic<pid_t> forked_from{0};
 
-/// A forked child begins anew. The contexts of its parent are not its own, and the mutex may be locked by a thread that
-/// the child does not have.
-void beginAnewInChild() noexcept {
-  process_ucx.store(nullptr, std::memory_order_relaxed);
-  if (live_contexts.exchange(0, std::memory_order_relaxed) > 0) forked_from.store(getppid(), std::memory_order_relaxed);
+void noteUsesOfParent() noexcept {
+  if (std::exchange(uses, 0) > 0) forked_from.store(getppid(), std::memory_order_relaxed);
 }
 
-[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, beginAnewInChild);
+[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, noteUsesOfParent);
 
 /// UCX serves connections in a thread that a child does not have, and has the child share its epoll set with the
 /// parent: over tcp the child would wait for ever, and the parent's thread would turn without a pause over the child's
@@ -126,26 +125,30 @@ void refuseInChild() {
 }
 
 ProcessUcx& thisProcess() {
-  ProcessUcx* known = process_ucx.load(std::memory_order_acquire);
-  if (known != nullptr) return *known;
-  auto made = std::make_unique<ProcessUcx>();
-  if (process_ucx.compare_exchange_strong(known, made.get(), std::memory_order_acq_rel)) known = made.release();
-  return *known;
+  static constinit PerProcess<ProcessUcx> ucx;
+  return ucx.get();
 }
 
 const UcxLibrary& libraryLocked(ProcessUcx& process, const std::string& ucx_library) {
-  if (!process.library) process.library.emplace(loadUcx(ucx_library));
+  if (!process.library) {
+    const UcxContext::Use loading;
+    process.library.emplace(loadUcx(ucx_library));
+  }
   return *process.library;
 }
 
 }  // namespace
 
-UcxContext::Count::Count() {
+UcxContext::Use::Use() {
   refuseInChild();
-  ++live_contexts;
+  const std::lock_guard lock(processMutex(ProcessLock::kUcxUses));
+  ++uses;
 }
 
-UcxContext::Count::~Count() { --live_contexts; }
+UcxContext::Use::~Use() {
+  const std::lock_guard lock(processMutex(ProcessLock::kUcxUses));
+  --uses;
+}
 
 UcxContext::UcxContext(const UcxLibrary& library, const std::string& net_devices) : library_(library) {
   Config config(library);

@@ -29,16 +29,17 @@ class UcxContext {
   [[nodiscard]] const UcxLibrary& library() const { return library_; }
   [[nodiscard]] const UcxFunctions& ucx() const { return library_.functions; }
 
- private:
-  /// Notes that UCX is in use, from before the context is made until after it is gone.
-  struct Count {
-    Count();
-    ~Count();
-    Count(const Count&) = delete;
-    Count& operator=(const Count&) = delete;
+  /// Notes that UCX is in use: while it is loaded, and from before a context is made until after it is gone. A child
+  /// that is forked meanwhile may find locks of UCX taken for ever. Throws signcclInvalidUsage in such a child.
+  struct Use {
+    Use();
+    ~Use();
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
   };
 
-  const Count count_;
+ private:
+  const Use use_;
   const UcxLibrary& library_;
   ucp_context_h context_ = nullptr;
 };
