@@ -51,23 +51,20 @@ class LoopbackRecord {
     int collected = 0;
 
     [[nodiscard]] int colorOf(Rank rank) const { return std::ranges::find(requests, rank, &SplitRequest::rank)->color; }
+    [[nodiscard]] std::vector<Rank> came() const;
   };
 
   struct AllGather {
-    std::vector<std::string> parts;     ///< [rank]
-    std::vector<std::uint8_t> present;  ///< [rank] 1 if the rank has given its part
-    Rank first_rank = 0;                ///< that gave its part
-    int given = 0;
+    std::vector<std::string> parts;  ///< [rank]
+    std::vector<Rank> came;          ///< in the order in which they came
     int collected = 0;
   };
 
   void failLocked(const Failure& failure) noexcept;
   void throwIfFailedLocked() const;
-  void failIfLeftLocked(const Split& split);
-  void failIfLeftLocked(const AllGather& gathering);
+  void failIfLeftLocked(Gathering purpose, const std::vector<Rank>& came);
   void makeSplitGroups(Split& split) const;
-  [[nodiscard]] std::vector<Rank> missing(const Split& split) const;
-  [[nodiscard]] static std::vector<Rank> missing(const AllGather& gathering);
+  [[nodiscard]] std::vector<Rank> missing(const std::vector<Rank>& came) const;
 
   const Topology topology_;
   const std::shared_ptr<LoopbackFabric> fabric_;
@@ -101,10 +98,16 @@ Topology nodesOf(int nranks, int ranks_per_node) {
 
 }  // namespace
 
-/// Ranks that have not asked for a split.
-std::vector<Rank> LoopbackRecord::missing(const Split& split) const {
+std::vector<Rank> LoopbackRecord::Split::came() const {
+  std::vector<Rank> ranks;
+  for (const SplitRequest& one : requests) ranks.push_back(one.rank);
+  return ranks;
+}
+
+/// Ranks that have not come to a split or an all-gather.
+std::vector<Rank> LoopbackRecord::missing(const std::vector<Rank>& came) const {
   std::vector<bool> present(static_cast<std::size_t>(nranks()));
-  for (const SplitRequest& one : split.requests) present[static_cast<std::size_t>(one.rank)] = true;
+  for (const Rank rank : came) present[static_cast<std::size_t>(rank)] = true;
   std::vector<Rank> ranks;
   for (Rank rank = 0; rank < nranks(); ++rank) {
     if (!present[static_cast<std::size_t>(rank)]) ranks.push_back(rank);
@@ -132,63 +135,44 @@ void LoopbackRecord::leave(Rank rank) noexcept {
   const std::lock_guard lock(mutex_);
   try {
     if (const auto failure = announcements_.leave(rank)) failLocked(*failure);
-    for (const auto& [number, split] : splits_) failIfLeftLocked(split);
-    for (const auto& [number, gathering] : all_gathers_) failIfLeftLocked(gathering);
+    for (const auto& [number, split] : splits_) failIfLeftLocked(Gathering::kSplit, split.came());
+    for (const auto& [number, gathering] : all_gathers_) failIfLeftLocked(Gathering::kAllGather, gathering.came);
   } catch (const std::exception&) {
     // Whether others wait for this rank is not known for lack of memory: they must not wait for ever.
     failLocked({signcclRemoteError, "out of memory"});
   }
 }
 
-/// A split needs every rank, so it cannot end if one left that has not asked for it.
-void LoopbackRecord::failIfLeftLocked(const Split& split) {
-  if (split.requests.empty()) return;  // a rank ran out of memory when it asked first
-  for (const Rank rank : missing(split)) {
+/// A split or an all-gather needs every rank, so it cannot end if one left that has not come to it.
+void LoopbackRecord::failIfLeftLocked(Gathering purpose, const std::vector<Rank>& came) {
+  if (came.empty()) return;  // the first rank ran out of memory
+  for (const Rank rank : missing(came)) {
     if (!announcements_.hasLeft(rank)) continue;
-    failLocked(leftBeforeGathering(rank, Gathering::kSplit, split.requests.front().rank));
+    failLocked(leftBeforeGathering(rank, purpose, came.front()));
     return;
   }
-}
-
-void LoopbackRecord::failIfLeftLocked(const AllGather& gathering) {
-  if (gathering.given == 0) return;  // as above
-  for (const Rank rank : missing(gathering)) {
-    if (!announcements_.hasLeft(rank)) continue;
-    failLocked(leftBeforeGathering(rank, Gathering::kAllGather, gathering.first_rank));
-    return;
-  }
-}
-
-std::vector<Rank> LoopbackRecord::missing(const AllGather& gathering) {
-  std::vector<Rank> ranks;
-  for (std::size_t rank = 0; rank < gathering.present.size(); ++rank) {
-    if (gathering.present[rank] == 0) ranks.push_back(static_cast<Rank>(rank));
-  }
-  return ranks;
 }
 
 std::vector<std::string> LoopbackRecord::allGather(Rank rank, std::uint64_t number, std::string part,
                                                    Deadline deadline) {
   std::unique_lock lock(mutex_);
   throwIfFailedLocked();
-  if (const auto other = splits_.find(number); other != splits_.end()) {
+  if (const auto other = splits_.find(number); other != splits_.end() && !other->second.requests.empty()) {
     failLocked(splitMeetsAllGather(other->second.requests.front().rank, rank));
     throwIfFailedLocked();
   }
   const auto all = static_cast<std::size_t>(nranks());
   AllGather& joint = all_gathers_[number];
   joint.parts.resize(all);
-  joint.present.resize(all);
-  if (joint.given++ == 0) joint.first_rank = rank;
+  joint.came.push_back(rank);
   joint.parts[static_cast<std::size_t>(rank)] = std::move(part);
-  joint.present[static_cast<std::size_t>(rank)] = 1;
-  failIfLeftLocked(joint);
-  const auto is_complete = [&] { return joint.given == nranks(); };
+  failIfLeftLocked(Gathering::kAllGather, joint.came);
+  const auto is_complete = [&] { return joint.came.size() == all; };
   if (is_complete()) changed_.notify_all();
   changed_.wait_until(lock, deadline, [&] { return failed() || is_complete(); });
   // What all have given comes whole to each, whatever befalls the group afterwards.
   if (!is_complete()) {
-    if (!failed()) failLocked(neverGathered(rank, Gathering::kAllGather, missing(joint)));
+    if (!failed()) failLocked(neverGathered(rank, Gathering::kAllGather, missing(joint.came)));
     throwIfFailedLocked();
   }
   std::vector<std::string> parts = joint.parts;
@@ -221,8 +205,8 @@ void LoopbackRecord::throwIfFailedLocked() const {
 void LoopbackRecord::postSplit(std::uint64_t split, SplitRequest request) {
   const std::lock_guard lock(mutex_);
   throwIfFailedLocked();
-  if (const auto other = all_gathers_.find(split); other != all_gathers_.end()) {
-    failLocked(splitMeetsAllGather(request.rank, other->second.first_rank));
+  if (const auto other = all_gathers_.find(split); other != all_gathers_.end() && !other->second.came.empty()) {
+    failLocked(splitMeetsAllGather(request.rank, other->second.came.front()));
     throwIfFailedLocked();
   }
   Split& joint = splits_[split];
@@ -231,7 +215,7 @@ void LoopbackRecord::postSplit(std::uint64_t split, SplitRequest request) {
   }
   throwIfFailedLocked();
   joint.requests.push_back(std::move(request));
-  failIfLeftLocked(joint);
+  failIfLeftLocked(Gathering::kSplit, joint.came());
   throwIfFailedLocked();
   if (joint.requests.size() < static_cast<std::size_t>(nranks())) return;
   makeSplitGroups(joint);
@@ -255,7 +239,7 @@ std::unique_ptr<LoopbackGroup> LoopbackRecord::awaitSplit(Rank rank, std::uint64
   changed_.wait_until(lock, deadline, [&] { return failed() || joint.requests.size() == all; });
   throwIfFailedLocked();
   if (joint.requests.size() < all) {
-    failLocked(neverGathered(rank, Gathering::kSplit, missing(joint)));
+    failLocked(neverGathered(rank, Gathering::kSplit, missing(joint.came())));
     throwIfFailedLocked();
   }
   std::unique_ptr<LoopbackGroup> place;

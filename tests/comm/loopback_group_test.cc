@@ -224,14 +224,5 @@ TEST(SplitTest, RankMayLeaveWhenItHasItsPartWhileOthersStillFetchTheirs) {
   EXPECT_EQ(second->rank(), 1);
 }
 
-TEST(RankListTest, LongListsAreCutAfterEight) {
-  EXPECT_EQ(rankList({}), "");
-  EXPECT_EQ(rankList({4}), "4");
-  EXPECT_EQ(rankList({4, 7}), "4 and 7");
-  EXPECT_EQ(rankList({1, 2, 3}), "1, 2 and 3");
-  EXPECT_EQ(rankList({0, 1, 2, 3, 4, 5, 6, 7, 8}), "0, 1, 2, 3, 4, 5, 6, 7 and 8");
-  EXPECT_EQ(rankList({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}), "0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
-}
-
 }  // namespace
 }  // namespace signccl

@@ -1,9 +1,9 @@
 // Calls that must not throw keep that promise when there is no memory, and what they had to tell is told all the same.
-#include "comm/no_memory.h"
-
+#include <new>
 #include <string>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/environment.h"
@@ -11,10 +11,14 @@
 #include "comm/loopback_group.h"
 #include "control/hub.h"
 #include "control/job.h"
+#include "support/allocation_counter.h"
+#include "support/caught.h"
 #include "support/sanitizers.h"
 
 namespace signccl {
 namespace {
+
+using namespace std::chrono_literals;
 
 class NoMemoryTest : public EnvironmentTest {
  protected:
@@ -50,6 +54,46 @@ TEST_F(NoMemoryTest, RankThatLeavesOthersThatWaitFailsThem) {
   groups[0]->begin(0, {.calls = {{5}}}, false);
   withoutMemory([&] { groups[1]->leave(); });
   EXPECT_EQ(groups[0]->failure().code, signcclRemoteError);
+}
+
+/// Calls `action` of fresh ranks, whose n-th allocation fails, for every n, and then check(ranks) where it threw.
+template <typename Action, typename Check>
+void forEachFailingAllocation(const Action& action, const Check& check) {
+  for (std::size_t n = 1; n < 1000; ++n) {
+    const auto ranks = LoopbackGroup::makeAll(2, 0);
+    bool has_failed = false;
+    failAllocation(n);
+    try {
+      action(*ranks[0]);
+    } catch (const std::bad_alloc&) {
+      has_failed = true;
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): it waited for the other rank
+    }
+    failAllocation(0);
+    if (!has_failed) return;
+    check(*ranks[1]);
+  }
+  FAIL() << "no call got all the memory that it needs";
+}
+
+/// Whether the rank without memory has come to the call that it made or not, the other one hears of it.
+MATCHER(IsToldOfTheOther, "") { return arg.code == signcclTimeout || arg.code == signcclInvalidUsage; }
+
+TEST_F(NoMemoryTest, AllGatherEndsWhereAnotherRankHadNoMemoryToSplit) {
+  forEachFailingAllocation(
+      [](LoopbackGroup& rank) { rank.postSplit(0, 0, {{"SIGNCCL_ALGO", "ring"}}); },
+      [](LoopbackGroup& other) { EXPECT_THAT(caught([&] { other.allGather("", in(1ms)); }), IsToldOfTheOther()); });
+}
+
+TEST_F(NoMemoryTest, SplitEndsWhereAnotherRankHadNoMemoryToGather) {
+  forEachFailingAllocation([](LoopbackGroup& rank) { rank.allGather("part", in(1ms)); },
+                           [](LoopbackGroup& other) {
+                             const auto split = [&] {
+                               other.postSplit(0, 0, {});
+                               other.awaitSplit(in(1ms));
+                             };
+                             EXPECT_THAT(caught(split), IsToldOfTheOther());
+                           });
 }
 
 TEST_F(NoMemoryTest, FailureOfAProcessReachesTheOthers) {

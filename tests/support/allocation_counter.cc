@@ -9,9 +9,11 @@
 namespace {
 std::atomic<std::size_t> allocations = 0;
 thread_local std::size_t calls_until_failure = 0;
+thread_local bool out_of_memory = false;
 
 [[maybe_unused]] void countCall() {
   ++allocations;
+  if (out_of_memory) throw std::bad_alloc();
   if (calls_until_failure == 0) return;
   --calls_until_failure;
   if (calls_until_failure == 0) throw std::bad_alloc();
@@ -41,5 +43,11 @@ namespace signccl {
 std::size_t allocationCount() { return allocations; }
 
 void failAllocation(std::size_t n) { calls_until_failure = n; }
+
+void withoutMemory(const std::function<void()>& body) {
+  out_of_memory = true;
+  body();
+  out_of_memory = false;
+}
 
 }  // namespace signccl

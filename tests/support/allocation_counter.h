@@ -3,6 +3,7 @@
 #define SIGNCCL_TESTS_SUPPORT_ALLOCATION_COUNTER_H_
 
 #include <cstddef>
+#include <functional>
 
 namespace signccl {
 
@@ -13,6 +14,9 @@ std::size_t allocationCount();
 /// Has the n-th call of operator new of this thread from now on, 1 being the next, throw std::bad_alloc; 0: none. Calls
 /// before and after it are not affected. No effect under sanitizers.
 void failAllocation(std::size_t n);
+
+/// Runs `body`, during which every call of operator new of this thread fails. No effect under sanitizers.
+void withoutMemory(const std::function<void()>& body);
 
 }  // namespace signccl
 
