@@ -47,6 +47,12 @@ void assignFailure(Failure& to, const Failure& from) noexcept {
   }
 }
 
+std::string rankName(Rank rank) { return "rank " + std::to_string(rank); }
+
+std::string onRanks(const std::string& on_a, Rank a, const std::string& on_b, Rank b) {
+  return on_a + " on " + rankName(a) + " and " + on_b + " on " + rankName(b);
+}
+
 std::string rankList(const std::vector<Rank>& ranks) {
   constexpr std::size_t kShown = 8;
   std::string list;

@@ -50,6 +50,22 @@ class FailureError : public Error {
 /// What an exception that was caught says. Where memory is too short for its text, the text is "out of memory".
 Failure failureOf(const std::exception_ptr& exception) noexcept;
 
+/// The failure that `make` gives. Where memory is too short for its text, the text is `otherwise`, of at most 15 bytes.
+template <typename Make>
+Failure failureOr(signcclResult_t code, const char* otherwise, const Make& make) noexcept {
+  try {
+    return make();
+  } catch (const std::exception&) {
+    return {code, otherwise};
+  }
+}
+
+/// "rank 2"
+std::string rankName(Rank rank);
+
+/// What two ranks have where they must have the same: "5 on rank 0 and 6 on rank 2"
+std::string onRanks(const std::string& on_a, Rank a, const std::string& on_b, Rank b);
+
 /// "2", "2 and 3", "2, 3, 5 and 12 more"
 std::string rankList(const std::vector<Rank>& ranks);
 

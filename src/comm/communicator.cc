@@ -341,11 +341,9 @@ void Communicator::abort() noexcept { failAsRank(" aborted the communicator"); }
 
 /// Makes the group fail because of what this rank does.
 void Communicator::failAsRank(const char* what) noexcept {
-  try {
-    group_->fail({signcclRemoteError, "rank " + std::to_string(rank()) + what, Failure::Scope::kGroup, {rank()}});
-  } catch (const std::bad_alloc&) {
-    group_->fail({signcclRemoteError, "a rank left"});
-  }
+  group_->fail(failureOr(signcclRemoteError, "a rank left", [&] {
+    return Failure{signcclRemoteError, rankName(rank()) + what, Failure::Scope::kGroup, {rank()}};
+  }));
 }
 
 signcclResult_t Communicator::asyncError() const {

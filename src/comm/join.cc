@@ -77,14 +77,12 @@ Joining::~Joining() {
 }
 
 void Joining::giveUp() noexcept {
-  try {
-    member_->fail({signcclRemoteError,
-                   "rank " + std::to_string(options_.rank) + " gave up joining the communicator",
+  member_->fail(failureOr(signcclRemoteError, "out of memory", [&] {
+    return Failure{signcclRemoteError,
+                   rankName(options_.rank) + " gave up joining the communicator",
                    Failure::Scope::kGroup,
-                   {options_.rank}});
-  } catch (const std::exception&) {
-    member_->fail({signcclRemoteError, "out of memory"});
-  }
+                   {options_.rank}};
+  }));
   member_->close();
 }
 

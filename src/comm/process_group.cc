@@ -21,8 +21,7 @@ std::string encode(const SplitPart& part) {
   const SplitRequest& request = part.request;
   WireWriter writer;
   writer.number(request.color).number(request.key).raw({part.hub.internal, sizeof part.hub.internal});
-  writer.number(static_cast<std::uint32_t>(request.settings.size()));
-  for (const auto& [name, value] : request.settings) writer.text(name).text(value);
+  write(writer, request.settings);
   return writer.take();
 }
 
@@ -34,12 +33,7 @@ SplitPart decodeSplitPart(Rank rank, std::string_view bytes) {
   part.request.key = reader.number<std::int32_t>();
   const std::string_view id = reader.raw(sizeof part.hub.internal);
   std::copy(id.begin(), id.end(), part.hub.internal);
-  const std::uint32_t nsettings = reader.count(2 * sizeof(std::uint32_t));
-  for (std::uint32_t i = 0; i < nsettings; ++i) {
-    std::string name = reader.text();
-    std::string value = reader.text();
-    part.request.settings.emplace_back(std::move(name), std::move(value));
-  }
+  part.request.settings = readSharedSettings(reader);
   reader.finish();
   return part;
 }

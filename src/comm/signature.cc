@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/failure.h"
 #include "control/wire.h"
 
 namespace signccl {
@@ -14,11 +15,6 @@ namespace {
 constexpr std::size_t kLeastCallBytes = 4 * sizeof(std::uint64_t) + 2 * sizeof(std::uint32_t);
 
 const char* zeroRuleName(int votes_per_rank) { return votes_per_rank == 1 ? "binary" : "ternary"; }
-
-/// "what is X on rank a and Y on rank b"
-std::string difference(const std::string& what, const std::string& on_a, Rank a, const std::string& on_b, Rank b) {
-  return what + " is " + on_a + " on rank " + std::to_string(a) + " and " + on_b + " on rank " + std::to_string(b);
-}
 
 }  // namespace
 
@@ -48,7 +44,7 @@ std::uint64_t ExchangeSignature::digest() const {
 
 std::string describeDifference(const ExchangeSignature& a, Rank rank_a, const ExchangeSignature& b, Rank rank_b) {
   const auto differ = [&](const std::string& what, const std::string& on_a, const std::string& on_b) {
-    return difference(what, on_a, rank_a, on_b, rank_b);
+    return what + " is " + onRanks(on_a, rank_a, on_b, rank_b);
   };
   if (a.op != b.op) return differ("the collective", opName(a.op), opName(b.op));
   if (a.calls.size() != b.calls.size()) {
@@ -77,9 +73,7 @@ std::string describeDifference(const ExchangeSignature& a, Rank rank_a, const Ex
 
 std::string encode(const ExchangeSignature& signature, std::string memory) {
   WireWriter writer(std::move(memory));
-  writer.number(static_cast<std::uint8_t>(signature.op));
-  writer.number(static_cast<std::uint8_t>(signature.votes_per_rank));
-  writer.number(static_cast<std::uint8_t>(signature.tie));
+  writer.enumerator(signature.op).number(static_cast<std::uint8_t>(signature.votes_per_rank)).enumerator(signature.tie);
   writer.number(static_cast<std::uint32_t>(signature.calls.size()));
   for (const CallSignature& call : signature.calls) {
     writer.number(call.count).number(call.number);

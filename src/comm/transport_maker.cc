@@ -10,11 +10,7 @@ namespace signccl {
 namespace {
 
 void failFor(Member& member, signcclResult_t code, const char* cause) noexcept {
-  try {
-    member.fail({code, "rank " + std::to_string(member.rank()) + ": " + cause});
-  } catch (const std::exception&) {
-    member.fail({code, "out of memory"});
-  }
+  member.fail(failureOr(code, "out of memory", [&] { return Failure{code, rankName(member.rank()) + ": " + cause}; }));
 }
 
 }  // namespace

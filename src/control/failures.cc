@@ -5,7 +5,6 @@ namespace {
 
 using Scope = Failure::Scope;
 
-std::string name(Rank rank) { return "rank " + std::to_string(rank); }
 std::string number(std::uint64_t exchange) { return "exchange number " + std::to_string(exchange); }
 
 /// What a rank does that takes part, after "to".
@@ -38,16 +37,16 @@ const char* event(Gathering purpose) {
 
 Failure leftBeforeExchange(Rank gone, std::uint64_t exchange, Rank waiting) {
   return {signcclRemoteError,
-          name(gone) + " destroyed its communicator and takes no part in " + number(exchange) + ", which " +
-              name(waiting) + " has called",
+          rankName(gone) + " destroyed its communicator and takes no part in " + number(exchange) + ", which " +
+              rankName(waiting) + " has called",
           Scope::kGroup,
           {gone}};
 }
 
 Failure leftBeforeGathering(Rank gone, Gathering purpose, Rank waiting) {
   return {signcclRemoteError,
-          name(gone) + " destroyed its communicator and takes no part in " + event(purpose) + " that " + name(waiting) +
-              " has called",
+          rankName(gone) + " destroyed its communicator and takes no part in " + event(purpose) + " that " +
+              rankName(waiting) + " has called",
           Scope::kGroup,
           {gone}};
 }
@@ -59,33 +58,34 @@ Failure disagreement(std::uint64_t exchange, const std::string& difference) {
 Failure differentSettings(const std::string& difference) { return {signcclInvalidUsage, difference, Scope::kExchange}; }
 
 Failure neverJoined(Rank waiting, const std::vector<Rank>& missing, int nranks) {
-  return {
-      signcclTimeout,
-      name(waiting) + " timed out waiting for rank " + rankList(missing) + " of " + std::to_string(nranks) + " to join",
-      Scope::kGroup, missing};
+  return {signcclTimeout,
+          rankName(waiting) + " timed out waiting for rank " + rankList(missing) + " of " + std::to_string(nranks) +
+              " to join",
+          Scope::kGroup, missing};
 }
 
 Failure neverGathered(Rank waiting, Gathering purpose, const std::vector<Rank>& missing) {
-  return {signcclTimeout, name(waiting) + " timed out waiting for rank " + rankList(missing) + " to " + action(purpose),
+  return {signcclTimeout,
+          rankName(waiting) + " timed out waiting for rank " + rankList(missing) + " to " + action(purpose),
           Scope::kGroup, missing};
 }
 
 Failure splitMeetsAllGather(Rank splitting, Rank gathering) {
   return {signcclInvalidUsage,
-          "the ranks disagree: " + name(splitting) + " has called signcclCommSplit() where " + name(gathering) +
+          "the ranks disagree: " + rankName(splitting) + " has called signcclCommSplit() where " + rankName(gathering) +
               " has called signcclCommAllGather()",
           Scope::kExchange};
 }
 
 Failure otherGatherSize(Rank rank_a, std::size_t bytes_a, Rank rank_b, std::size_t bytes_b) {
   return {signcclInvalidUsage,
-          "the ranks disagree in signcclCommAllGather(): bytes is " + std::to_string(bytes_a) + " on " + name(rank_a) +
-              " and " + std::to_string(bytes_b) + " on " + name(rank_b),
+          "the ranks disagree in signcclCommAllGather(): bytes is " +
+              onRanks(std::to_string(bytes_a), rank_a, std::to_string(bytes_b), rank_b),
           Scope::kExchange};
 }
 
 Failure otherSize(Rank rank, int nranks, int earlier_nranks) {
-  return {signcclInvalidUsage, name(rank) + " joins a communicator of " + std::to_string(nranks) +
+  return {signcclInvalidUsage, rankName(rank) + " joins a communicator of " + std::to_string(nranks) +
                                    " ranks, an earlier rank one of " + std::to_string(earlier_nranks)};
 }
 

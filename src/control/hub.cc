@@ -27,13 +27,6 @@ constexpr std::chrono::milliseconds kSilence = 4 * kHeartbeatInterval;
 /// "0.1" of "0.1.3"
 std::string_view minorVersion(std::string_view version) { return version.substr(0, version.rfind('.')); }
 
-std::string name(Rank rank) { return "rank " + std::to_string(rank); }
-
-/// "the ranks have different X: A on rank a and B on rank b"
-std::string difference(const std::string& what, const std::string& on_a, Rank a, const std::string& on_b, Rank b) {
-  return "the ranks have different " + what + ": " + on_a + " on " + name(a) + " and " + on_b + " on " + name(b);
-}
-
 }  // namespace
 
 Hub::Hub(asio::io_context& context, const Secret& secret, HubOptions options)
@@ -105,7 +98,7 @@ void Hub::onClose(Rank rank, const std::string& reason) {
   stateOf(rank).connection = nullptr;
   if (left_[static_cast<std::size_t>(rank)]) return;
   fail({signcclRemoteError,
-        name(rank) + " died or cannot be reached: its control connection: " + reason,
+        rankName(rank) + " died or cannot be reached: its control connection: " + reason,
         Failure::Scope::kGroup,
         {rank}});
 }
@@ -120,7 +113,8 @@ void Hub::onHello(const ConnectionPointer& connection, HelloMessage hello) {
   }
   if (hello.nranks < 1 || hello.nranks > kMaxRanks || hello.rank < 0 || hello.rank >= hello.nranks) {
     return refuse(connection,
-                  {signcclInvalidUsage, name(hello.rank) + " of " + std::to_string(hello.nranks) + " cannot be"}, true);
+                  {signcclInvalidUsage, rankName(hello.rank) + " of " + std::to_string(hello.nranks) + " cannot be"},
+                  true);
   }
   if (nranks_ == 0) {
     nranks_ = hello.nranks;
@@ -130,7 +124,8 @@ void Hub::onHello(const ConnectionPointer& connection, HelloMessage hello) {
   }
   if (hello.nranks != nranks_) return refuse(connection, otherSize(hello.rank, hello.nranks, nranks_), false);
   if (stateOf(hello.rank).has_joined) {
-    return refuse(connection, {signcclInvalidUsage, name(hello.rank) + " has joined this communicator already"}, true);
+    return refuse(connection, {signcclInvalidUsage, rankName(hello.rank) + " has joined this communicator already"},
+                  true);
   }
   if (const auto failure = objectionTo(hello)) return refuse(connection, *failure, false);
   welcome(connection, std::move(hello));
@@ -142,8 +137,8 @@ std::optional<Failure> Hub::objectionTo(const HelloMessage& hello) const {
   if (first == ranks_.end()) return std::nullopt;
   const HelloMessage& earlier = first->hello;
   if (minorVersion(earlier.version) != minorVersion(hello.version)) {
-    return Failure{signcclInvalidUsage,
-                   difference("versions of SignCCL", earlier.version, earlier.rank, hello.version, hello.rank)};
+    return Failure{signcclInvalidUsage, "the ranks have different versions of SignCCL: " +
+                                            onRanks(earlier.version, earlier.rank, hello.version, hello.rank)};
   }
   if (const auto different = describeDifference(earlier.settings, earlier.rank, hello.settings, hello.rank)) {
     return differentSettings(*different);
@@ -197,7 +192,7 @@ void Hub::onAnnounce(Rank rank, const AnnounceMessage& message) {
     case AnnouncedExchanges::Outcome::kDisagreement:
       const std::string different =
           options_.describe ? options_.describe(result.signature, result.first_rank, message.signature, rank)
-                            : "the calls of " + name(result.first_rank) + " and " + name(rank) + " differ";
+                            : "the calls of " + rankName(result.first_rank) + " and " + rankName(rank) + " differ";
       return fail(disagreement(message.exchange, different));
   }
 }

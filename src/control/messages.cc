@@ -9,11 +9,6 @@ namespace {
 
 constexpr std::uint32_t kHelloMagic = 0x4c434753;  // "SGCL"
 
-template <typename Enum>
-void writeEnum(WireWriter& writer, Enum value) {
-  writer.number(static_cast<std::uint8_t>(value));
-}
-
 void write(WireWriter& writer, const Secret& secret) {
   for (const std::uint8_t byte : secret) writer.number(byte);
 }
@@ -36,10 +31,7 @@ RankInfo readRankInfo(WireReader& reader) {
   return info;
 }
 
-void write(WireWriter& writer, const GatheringId& id) {
-  writeEnum(writer, id.purpose);
-  writer.number(id.number);
-}
+void write(WireWriter& writer, const GatheringId& id) { writer.enumerator(id.purpose).number(id.number); }
 
 GatheringId readGatheringId(WireReader& reader) {
   GatheringId id;
@@ -68,8 +60,7 @@ std::string encode(const HelloMessage& message) {
   write(writer, message.secret);
   writer.number(message.rank).number(message.nranks).text(message.version);
   write(writer, message.info);
-  writer.number(static_cast<std::uint32_t>(message.settings.size()));
-  for (const auto& [name, value] : message.settings) writer.text(name).text(value);
+  write(writer, message.settings);
   return writer.take();
 }
 
@@ -84,12 +75,7 @@ HelloMessage decodeHello(std::string_view bytes) {
   message.nranks = reader.number<std::int32_t>();
   message.version = reader.text();
   message.info = readRankInfo(reader);
-  const std::uint32_t nsettings = reader.count(2 * sizeof(std::uint32_t));
-  for (std::uint32_t i = 0; i < nsettings; ++i) {
-    std::string name = reader.text();
-    std::string value = reader.text();
-    message.settings.emplace_back(std::move(name), std::move(value));
-  }
+  message.settings = readSharedSettings(reader);
   reader.finish();
   return message;
 }
@@ -115,9 +101,7 @@ RosterMessage decodeRoster(std::string_view bytes) {
 
 std::string encode(const Failure& message) {
   WireWriter writer;
-  writeEnum(writer, message.code);
-  writer.text(message.message);
-  writeEnum(writer, message.scope);
+  writer.enumerator(message.code).text(message.message).enumerator(message.scope);
   write(writer, message.gone);
   return writer.take();
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "control/wire.h"
 
 namespace signccl {
 
@@ -17,6 +18,11 @@ using SharedSettings = std::vector<std::pair<std::string, std::string>>;
 /// Says which setting differs, if one does.
 std::optional<std::string> describeDifference(const SharedSettings& a, Rank rank_a, const SharedSettings& b,
                                               Rank rank_b);
+
+/// As part of a message; docs/wire_format.md.
+void write(WireWriter& writer, const SharedSettings& settings);
+/// Throws Error with signcclRemoteError for bytes that write() does not make.
+SharedSettings readSharedSettings(WireReader& reader);
 
 }  // namespace signccl
 

@@ -25,6 +25,12 @@ class WireWriter {
     return *this;
   }
 
+  /// An enumerator that is its own number, in one byte.
+  template <typename Enum>
+  WireWriter& enumerator(Enum value) {
+    return number(static_cast<std::uint8_t>(value));
+  }
+
   /// Its size, then its bytes.
   WireWriter& text(std::string_view value) {
     number(static_cast<std::uint32_t>(value.size()));
@@ -60,7 +66,7 @@ class WireReader {
     return static_cast<Integer>(bits);
   }
 
-  /// An enumerator that is its own number, up to `last`, in one byte.
+  /// What WireWriter::enumerator() wrote, which may be no more than `last`.
   template <typename Enum>
   Enum enumerator(Enum last) {
     const auto value = number<std::uint8_t>();

@@ -36,9 +36,28 @@ TEST(FailureOf, TakesWhateverACallbackOfTheProgramThrows) {
   EXPECT_NE(failureOfThrown(42).message, "");
 }
 
+TEST(FailureOr, KeepsTheShortTextWhereMakingTheLongOneThrows) {
+  const auto made = failureOr(signcclTimeout, "short", [] { return Failure{signcclRemoteError, "a longer text"}; });
+  EXPECT_EQ(made.code, signcclRemoteError);
+  EXPECT_EQ(made.message, "a longer text");
+  const auto fallen_back = failureOr(signcclTimeout, "short", []() -> Failure { throw std::bad_alloc(); });
+  EXPECT_EQ(fallen_back.code, signcclTimeout);
+  EXPECT_EQ(fallen_back.message, "short");
+}
+
+TEST(OnRanks, GivesBothValuesWithTheirRanks) {
+  EXPECT_EQ(rankName(7), "rank 7");
+  EXPECT_EQ(onRanks("5", 0, "6", 2), "5 on rank 0 and 6 on rank 2");
+}
+
 TEST(RankList, NamesAFewRanksAndCountsTheRest) {
+  EXPECT_EQ(rankList({}), "");
   EXPECT_EQ(rankList({2}), "2");
   EXPECT_EQ(rankList({2, 3}), "2 and 3");
+  EXPECT_EQ(rankList({1, 2, 3}), "1, 2 and 3");
+  EXPECT_EQ(rankList({4, 7}), "4 and 7");
+  EXPECT_EQ(rankList({0, 1, 2, 3, 4, 5, 6, 7, 8}), "0, 1, 2, 3, 4, 5, 6, 7 and 8");
+  EXPECT_EQ(rankList({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}), "0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
   EXPECT_EQ(rankList({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}), "0, 1, 2, 3, 4, 5, 6, 7 and 3 more");
 }
 

@@ -25,6 +25,17 @@ TEST(SharedSettingsTest, SettingThatOneSideDoesNotKnowIsNamed) {
             "the ranks have different settings: SIGNCCL_SLICE_BYTES is unknown on rank 3 and 64 on rank 0");
 }
 
+TEST(SharedSettingsTest, ComeBackFromAMessage) {
+  for (const SharedSettings& settings : {SharedSettings{}, kBase}) {
+    WireWriter writer;
+    write(writer, settings);
+    const std::string bytes = writer.take();
+    WireReader reader(bytes);
+    EXPECT_EQ(readSharedSettings(reader), settings);
+    reader.finish();
+  }
+}
+
 TEST(SharedSettingsTest, OrderDoesNotMatter) {
   EXPECT_EQ(describeDifference(kBase, 0, {kBase[1], kBase[0]}, 1), std::nullopt);
 }

@@ -83,6 +83,15 @@ TEST(WireTest, CountThatTheRestCannotHoldIsAnError) {
   EXPECT_EQ(read(0x2000'0001, 16), malformed("a count is larger than the message"));
 }
 
+TEST(WireTest, EnumeratorsTakeAByteAndHaveALast) {
+  enum class Letter : std::uint8_t { kA, kB, kC };
+  const std::string bytes = WireWriter().enumerator(Letter::kB).enumerator(Letter::kC).take();
+  ASSERT_EQ(bytes.size(), 2U);
+  WireReader reader(bytes);
+  EXPECT_EQ(reader.enumerator(Letter::kB), Letter::kB);
+  EXPECT_EQ(caught([&] { reader.enumerator(Letter::kB); }), malformed("an enumerator is unknown"));
+}
+
 TEST(WireTest, BytesThatNobodyReadAreAnError) {
   WireReader reader("ab");
   reader.number<std::uint8_t>();
