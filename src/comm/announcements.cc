@@ -15,8 +15,8 @@ std::optional<Failure> Announcements::announce(Rank rank, std::uint64_t exchange
   }
   Entry& noted = entry(exchange);
   if (noted.first_rank < 0) {
+    noted.signature = signature;  // first, since it may run out of memory: others must not meet half a signature
     noted.first_rank = rank;
-    noted.signature = signature;
   } else if (!(noted.signature == signature)) {
     return disagreement(exchange, describeDifference(noted.signature, noted.first_rank, signature, rank));
   }

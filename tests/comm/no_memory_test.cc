@@ -96,6 +96,13 @@ TEST_F(NoMemoryTest, SplitEndsWhereAnotherRankHadNoMemoryToGather) {
                            });
 }
 
+TEST_F(NoMemoryTest, RankThatCouldNotAnnounceDoesNotDisagree) {
+  const ExchangeSignature signature{.calls = {{5}, {6}}};
+  forEachFailingAllocation(
+      [&](LoopbackGroup& rank) { rank.begin(0, signature, false); },
+      [&](LoopbackGroup& other) { EXPECT_EQ(caught([&] { other.begin(0, signature, false); }), Caught{}); });
+}
+
 TEST_F(NoMemoryTest, FailureOfAProcessReachesTheOthers) {
   const auto ranks = members(2);
   withoutMemory([&] { ranks[1]->fail(kFailure); });
