@@ -77,12 +77,12 @@ void forEachFailingAllocation(const Action& action, const Check& check) {
 }
 
 /// Whether the rank without memory has come to the call that it made or not, the other one hears of it.
-MATCHER(IsToldOfTheOther, "") { return arg.code == signcclTimeout || arg.code == signcclInvalidUsage; }
+const auto kToldOfTheOther = testing::Field("code", &Caught::code, testing::AnyOf(signcclTimeout, signcclInvalidUsage));
 
 TEST_F(NoMemoryTest, AllGatherEndsWhereAnotherRankHadNoMemoryToSplit) {
   forEachFailingAllocation(
       [](LoopbackGroup& rank) { rank.postSplit(0, 0, {{"SIGNCCL_ALGO", "ring"}}); },
-      [](LoopbackGroup& other) { EXPECT_THAT(caught([&] { other.allGather("", in(1ms)); }), IsToldOfTheOther()); });
+      [](LoopbackGroup& other) { EXPECT_THAT(caught([&] { other.allGather("", in(1ms)); }), kToldOfTheOther); });
 }
 
 TEST_F(NoMemoryTest, SplitEndsWhereAnotherRankHadNoMemoryToGather) {
@@ -92,7 +92,7 @@ TEST_F(NoMemoryTest, SplitEndsWhereAnotherRankHadNoMemoryToGather) {
                                other.postSplit(0, 0, {});
                                other.awaitSplit(in(1ms));
                              };
-                             EXPECT_THAT(caught(split), IsToldOfTheOther());
+                             EXPECT_THAT(caught(split), kToldOfTheOther);
                            });
 }
 
