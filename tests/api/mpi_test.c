@@ -13,7 +13,7 @@ static float sum[kCount];
 static signed char vote[kCount];
 
 /* The vote of all ranks must have the sign of the sum of all ranks' +1 and -1. */
-static int round_is_right(signcclComm_t comm, int rank, int round) {
+static int roundIsRight(signcclComm_t comm, int rank, int round) {
   signcclSignConfig_t rules = SIGNCCL_SIGN_CONFIG_INITIALIZER;
   int i;
   rules.tieRule = signcclTiePositive;
@@ -33,7 +33,7 @@ static int round_is_right(signcclComm_t comm, int rank, int round) {
 }
 
 /* How many files named libucp the process has mapped. */
-static int count_ucx(void) {
+static int countUcx(void) {
   char line[1024];
   char first[1024] = "";
   int count = 0;
@@ -65,9 +65,9 @@ int main(int argc, char** argv) {
     fprintf(stderr, "rank %d: %s\n", rank, signcclGetLastError(NULL));
     MPI_Abort(MPI_COMM_WORLD, 1);
   }
-  for (round = 0; round < kRounds && is_right; ++round) is_right = round_is_right(comm, rank, round);
-  if (count_ucx() != 1) {
-    fprintf(stderr, "rank %d has %d libucp mapped, expected 1\n", rank, count_ucx());
+  for (round = 0; round < kRounds && is_right; ++round) is_right = roundIsRight(comm, rank, round);
+  if (countUcx() != 1) {
+    fprintf(stderr, "rank %d has %d libucp mapped, expected 1\n", rank, countUcx());
     is_right = 0;
   }
   signcclCommDestroy(comm);

@@ -1,4 +1,5 @@
 /* A libucp.so.0 that SignCCL must refuse: of FAKE_MINOR, and without the functions that do anything. */
+/* NOLINTBEGIN(readability-identifier-naming): names of UCX */
 void ucp_get_version(unsigned* major, unsigned* minor, unsigned* release);
 const char* ucp_get_version_string(void);
 
@@ -9,3 +10,4 @@ void ucp_get_version(unsigned* major, unsigned* minor, unsigned* release) {
 }
 
 const char* ucp_get_version_string(void) { return FAKE_VERSION; }
+/* NOLINTEND(readability-identifier-naming) */
