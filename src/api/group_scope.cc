@@ -160,7 +160,12 @@ void GroupScope::submit(Bundle& bundle) {
   const int holders = static_cast<int>(bundle.requests.size()) + (bundle.is_blocking ? 1 : 0);
   std::exception_ptr error;
   const bool is_queued = attempt(
-      [&] { bundle.operation = &comm.submit(bundle.rules, bundle.segments, !bundle.requests.empty(), holders); },
+      [&] {
+        bundle.operation = &comm.submit({.rules = bundle.rules,
+                                         .segments = bundle.segments,
+                                         .in_background = !bundle.requests.empty(),
+                                         .holders = holders});
+      },
       error);
   if (!is_queued) {
     // Where memory or threads ran out, other exchanges of the group may be under way, and the other ranks would take a

@@ -34,6 +34,16 @@ struct ExchangeRules {
   friend bool operator==(const ExchangeRules&, const ExchangeRules&) = default;
 };
 
+/// Calls to be queued as one exchange.
+struct Submission {
+  ExchangeRules rules;
+  std::span<const Segment> segments;    ///< with the numbers of their calls
+  bool in_background = false;           ///< the progress thread carries it out
+  int holders = 1;                      ///< how often wait() will be asked for the outcome
+  std::int64_t first_tensor = kNoStep;  ///< see ExchangeSignature::first_tensor
+  bool vetoes = false;                  ///< see Batch::vetoes
+};
+
 /// Counters of a communicator; see signcclCommStats_t.
 struct CommCounters {
   EngineCounters engine;
@@ -65,16 +75,19 @@ class Communicator {
     return number;
   }
 
-  /// Queues calls, which have their numbers, as one exchange. `in_background`: the progress thread carries it out.
-  /// `holders`: how often wait() will be asked for the outcome, at least once. Throws Error if the communicator has
-  /// failed or is finalized, and what starting a thread or allocating memory throws; nothing is queued then.
-  Operation& submit(const ExchangeRules& rules, std::span<const Segment> segments, bool in_background, int holders);
+  /// Queues an exchange. Throws Error if the communicator has failed or is finalized, and what starting a thread or
+  /// allocating memory throws; nothing is queued then.
+  Operation& submit(const Submission& submission);
 
   /// Numbers a call and queues it as an exchange of its own with one holder. A call that throws takes no number.
   Operation& submitCall(const ExchangeRules& rules, Segment& segment, bool in_background);
 
-  /// Waits for an operation and carries it out if nobody else does. Throws its error. Drops one hold.
-  void wait(Operation& operation);
+  /// Waits for an operation and carries it out if nobody else does. Throws its error. Drops one hold. True if a rank
+  /// vetoed the exchange.
+  bool wait(Operation& operation);
+
+  /// Waits as wait() does, but for `longest` at most, and drops no hold. True if the operation is done.
+  bool isDoneWithin(const Operation& operation, std::chrono::milliseconds longest);
 
   /// Moves the oldest operation on for a moment, unless another thread is at it. For a thread that drives several
   /// ranks. True if anything moved.
@@ -128,7 +141,9 @@ class Communicator {
   void failWith(const std::exception_ptr& error) noexcept;
   void failAll() noexcept;
   Operation& firstUnused();
-  void release(Operation& operation);
+  bool release(Operation& operation);
+  template <typename Stop>
+  void driveWhileOpen(const Operation& operation, const Stop& stop);
   void progressLoop();
   void linger() noexcept;
   void throwIfUnusable() const;

@@ -24,6 +24,7 @@ struct Operation {
   Operation* next_unused = nullptr;  ///< the next in a list of operations that nobody holds
   std::atomic<bool> done = false;
   bool has_failed = false;  ///< by the failure of its group; written before `done`
+  bool vetoed = false;      ///< by a rank; see Batch::vetoes; written before `done`
 };
 
 }  // namespace signccl

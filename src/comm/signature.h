@@ -15,7 +15,8 @@ namespace signccl {
 /// What ranks compare of a source or a sink.
 struct ComparedEnd {
   std::uint64_t digest = 0;  ///< differs where the ends differ in anything that all ranks must have alike
-  std::string name;          ///< for messages, such as "float32"
+  /// For messages: such as "float32", or, in a step, a list such as "gradient type=float32, beta1=0.9".
+  std::string name;
 
   friend bool operator==(const ComparedEnd&, const ComparedEnd&) = default;
 };
@@ -33,10 +34,15 @@ struct CallSignature {
 /// Makes `signature` that of a segment. Cheap where it was that of a segment with the same ends before.
 void assignSignature(CallSignature& signature, const Segment& segment);
 
+/// ExchangeSignature::first_tensor of what is no step.
+inline constexpr std::int64_t kNoStep = -1;
+
 struct ExchangeSignature {
   SignOp op = SignOp::kVote;
   int votes_per_rank = 1;
   TieRule tie = TieRule::kRandom;  ///< the same for every average
+  /// In a step of an optimizer the calls are its tensors from this one on.
+  std::int64_t first_tensor = kNoStep;
   std::vector<CallSignature> calls;
 
   friend bool operator==(const ExchangeSignature&, const ExchangeSignature&) = default;

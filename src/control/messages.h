@@ -16,7 +16,7 @@
 namespace signccl {
 
 /// A change of any message needs a new number.
-inline constexpr std::uint16_t kWireVersion = 2;
+inline constexpr std::uint16_t kWireVersion = 3;
 
 /// What proves that a process belongs to the job.
 using Secret = std::array<std::uint8_t, 16>;

@@ -19,14 +19,18 @@ namespace signccl {
 struct Segment {
   Source source;
   Sink sink;
-  std::size_t count = 0;   ///< elements
-  std::uint64_t call = 0;  ///< number of the call in its communicator, which keys random ties
+  std::size_t count = 0;         ///< elements
+  std::uint64_t call = 0;        ///< number of the call in its communicator, which keys random ties
+  std::uint64_t first_word = 0;  ///< number of its first word among those of the call, which keys them too
   std::size_t word_begin = 0;
   std::size_t nwords = 0;
 };
 
 struct Batch {
   std::uint64_t exchange = 0;
+  /// This rank forbids the sinks of all ranks to take the result. Votes are exchanged all the same, so that nobody waits;
+  /// see Engine::vetoed().
+  bool vetoes = false;
   std::uint64_t digest = 0;  ///< of what this rank takes the exchange to be; goes into the tags
   CountRules rules;
   TieRule tie = TieRule::kRandom;

@@ -29,7 +29,7 @@ struct UserMemory {
 /// What ranks compare of an end. Ends that differ in anything all ranks must have alike have different digests.
 struct EndSignature {
   std::uint64_t digest = 0;
-  const char* name = "";  ///< for messages, such as "float32"; of static life
+  const char* name = "";  ///< for messages, see ComparedEnd::name in comm/signature.h; stays as long as the end
 };
 
 struct SourceKind {

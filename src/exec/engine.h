@@ -36,6 +36,9 @@ class Engine {
   /// True if no exchange is under way: the results are complete, and no peer needs this rank to keep polling.
   [[nodiscard]] virtual bool finished() const = 0;
 
+  /// True if a rank vetoed the last exchange, which is finished: no sink of any rank has taken a result.
+  [[nodiscard]] virtual bool vetoed() const = 0;
+
   /// Gives the exchange up after a failure. When it returns, nothing touches user memory any more, and memory that
   /// peers may still read stays allocated. Afterwards only wake() and counters() may be called.
   virtual void abandon() noexcept = 0;

@@ -36,6 +36,7 @@ class HostEngine final : public Engine {
   void start(const Plan& plan, const Batch& batch) override;
   bool progress() override;
   [[nodiscard]] bool finished() const override { return is_finished_; }
+  [[nodiscard]] bool vetoed() const override { return (active_->note() & kVetoNote) != 0; }
   void abandon() noexcept override;
   void wait(std::chrono::microseconds longest) override { transport_->wait(longest); }
   void wake() override { transport_->wake(); }

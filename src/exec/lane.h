@@ -27,10 +27,11 @@ struct Lane {
   }
 
   /// Puts a slice on the lane: nothing of it is done.
-  void begin(const Plan& plan, std::size_t slice_number, std::size_t word_begin, std::size_t nwords) {
+  void begin(const Plan& plan, std::size_t slice_number, WordRange words, std::uint32_t own_note) {
     slice.number = slice_number;
-    slice.word_begin = word_begin;
-    slice.nwords = nwords;
+    slice.word_begin = words.begin;
+    slice.nwords = words.size;
+    slice.note = own_note;
     std::transform(plan.steps.begin(), plan.steps.end(), waits_for.begin(),
                    [](const PlanStep& step) { return step.waits_for; });
     steps_left = plan.steps.size();

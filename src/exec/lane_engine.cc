@@ -23,6 +23,7 @@ void LaneEngine::start() {
   lanes_left_ = nlanes_;
   next_slice_ = 0;
   encodes_left_ = context_->nslices;
+  note_ = 0;
   for (std::size_t i = 0; i < nlanes_; ++i) startSlice(*lanes_[i]);
   // The first messages of a small vector leave before the first look at the transport.
   if (has_small_slices_) runStations();
@@ -30,7 +31,7 @@ void LaneEngine::start() {
 
 void LaneEngine::startSlice(Lane& lane) {
   const WordRange range = context_->sliceRange(next_slice_);
-  lane.begin(*context_->plan, next_slice_, range.begin, range.size);
+  lane.begin(*context_->plan, next_slice_, range, ownNote(*context_->batch));
   ++next_slice_;
   startStation(lane, kEncodeStation);
   for (const std::int32_t step : context_->plan->at_start) ready_.push_back({&lane, step});
@@ -87,6 +88,7 @@ void LaneEngine::startMessage(Lane& lane, std::int32_t number, const PlanStep& s
   lane.awaited[static_cast<std::size_t>(number)] = 1;
   if (trace_ != nullptr) lane.started_ns[static_cast<std::size_t>(number)] = nowNs();
   if (step.kind == StepKind::kSend) {
+    request.note = lane.slice.note;
     if (step.is_staged) gatherMessage(*context_, lane.slice, step);
     transport_.send(step.peer, tag, std::as_bytes(words), request);
   } else {
@@ -101,6 +103,7 @@ void LaneEngine::completeRequest(Request& request) {
   const PlanStep& step = context_->plan->steps[static_cast<std::size_t>(number)];
   lane.awaited[static_cast<std::size_t>(number)] = 0;
   if (step.kind == StepKind::kRecv) {
+    lane.slice.note |= request.note;
     if (step.slot.kind == SlotKind::kInbox) {
       const auto inbox = static_cast<std::size_t>(step.slot.index);
       lane.inboxes[inbox] = reinterpret_cast<const Word*>(request.data.data());
@@ -171,6 +174,7 @@ void LaneEngine::releaseInboxes(Lane& lane, const PlanStep& step) {
 void LaneEngine::decodeIfReady(Lane& lane) {
   if (lane.results_left > 0 || lane.decoding || (context_->encodes_first && encodes_left_ > 0)) return;
   lane.decoding = true;
+  note_ |= lane.slice.note;
   startStation(lane, kDecodeStation);
 }
 

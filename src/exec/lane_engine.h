@@ -25,6 +25,7 @@ class LaneEngine final : public InnerEngine {
   void start() override;
   bool progress() override;
   [[nodiscard]] bool finished() const override { return lanes_left_ == 0; }
+  [[nodiscard]] std::uint32_t note() const override { return note_; }
   void abandon() noexcept override;
   [[nodiscard]] std::vector<Rank> peersOf(StepKind kind) const override;
 
@@ -55,6 +56,7 @@ class LaneEngine final : public InnerEngine {
   std::size_t lanes_left_ = 0;     ///< lanes with a slice under way
   std::size_t next_slice_ = 0;
   std::size_t encodes_left_ = 0;  ///< slices not yet encoded
+  std::uint32_t note_ = 0;        ///< of the slices that have their results
 
   struct Ready {
     Lane* lane;

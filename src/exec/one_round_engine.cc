@@ -15,7 +15,7 @@ bool OneRoundEngine::canRun(const Plan& plan) {
 void OneRoundEngine::prepare(const StationContext& context, std::size_t /*nlanes*/, Word* memory) {
   context_ = &context;
   inboxes_.assign(static_cast<std::size_t>(context.plan->ninboxes), nullptr);
-  slice_ = {0, 0, context.batch->nwords, memory, inboxes_};
+  slice_ = {0, 0, context.batch->nwords, memory, inboxes_, 0};
   messages_.clear();
   for (const StepKind kind : {StepKind::kSend, StepKind::kRecv}) {
     if (kind == StepKind::kRecv) nsends_ = messages_.size();
@@ -27,6 +27,7 @@ void OneRoundEngine::prepare(const StationContext& context, std::size_t /*nlanes
 }
 
 void OneRoundEngine::start() {
+  slice_.note = ownNote(*context_->batch);
   encodeSlice(*context_, slice_);
   Tag tag{context_->batch->exchange, 0, 0, context_->batch->digest};
   sends_left_ = nsends_;
@@ -38,6 +39,7 @@ void OneRoundEngine::start() {
     message.request.user = i;
     message.is_open = true;
     if (i < nsends_) {
+      message.request.note = slice_.note;
       transport_.send(message.step->peer, tag, std::as_bytes(message.words), message.request);
     } else {
       transport_.recv(message.step->peer, tag, std::as_writable_bytes(message.words), Landing::kBorrow,
@@ -56,6 +58,7 @@ bool OneRoundEngine::progress() {
       --sends_left_;
     } else {
       --receives_left_;
+      slice_.note |= request->note;
       inboxes_[static_cast<std::size_t>(message.step->slot.index)] =
           reinterpret_cast<const Word*>(request->data.data());
     }

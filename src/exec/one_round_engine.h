@@ -25,6 +25,7 @@ class OneRoundEngine final : public InnerEngine {
   void start() override;
   bool progress() override;
   [[nodiscard]] bool finished() const override { return is_decoded_ && sends_left_ == 0; }
+  [[nodiscard]] std::uint32_t note() const override { return slice_.note; }
   void abandon() noexcept override;
   [[nodiscard]] std::vector<Rank> peersOf(StepKind kind) const override;
 

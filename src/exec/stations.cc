@@ -186,11 +186,13 @@ void decideChunk(const StationContext& context, const Slice& slice, const PlanSt
       break;
   }
   forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
-    decide(piece.word, wordsFor(piece.count), randomTies(piece.segment.call, piece.element / kWordBits));
+    decide(piece.word, wordsFor(piece.count),
+           randomTies(piece.segment.call, piece.segment.first_word + piece.element / kWordBits));
   });
 }
 
 void decodeSlice(const StationContext& context, const Slice& slice) {
+  if ((slice.note & kVetoNote) != 0) return;
   const Batch& batch = *context.batch;
   const Kernels& kernels = *context.kernels;
   forEachUniformRun(context, SlotKind::kResult, [&](ChunkRun run) {

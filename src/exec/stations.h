@@ -22,7 +22,17 @@ struct Slice {
   std::size_t nwords = 0;
   Word* memory = nullptr;
   std::span<const Word*> inboxes;  ///< [ninboxes] where the message in an inbox is
+
+  /// What goes with every message of the slice, Request::note. A result depends on votes of all ranks, and what a
+  /// message holds on those whose notes its sender has: when a slice has its results, it has the notes of all ranks.
+  std::uint32_t note = 0;
 };
+
+/// A note: its sender, or a rank whose votes the sender has, vetoes the exchange.
+inline constexpr std::uint32_t kVetoNote = 1;
+
+/// What this rank's messages of an exchange have for a note before any has come.
+inline std::uint32_t ownNote(const Batch& batch) { return batch.vetoes ? kVetoNote : 0; }
 
 /// What the stations of one exchange work with; the same for all slices.
 struct StationContext {

@@ -42,7 +42,7 @@ void LoopbackTransport::send(Rank peer, Tag tag, ConstBytes bytes, Request& requ
   request.peer = peer;
   ++counters_.messages_sent;
   counters_.bytes_sent += bytes.size();
-  fabric_->deliver(peer, {rank_, tag, bytes, &request});
+  fabric_->deliver(peer, {rank_, tag, bytes, request.note, &request});
 }
 
 void LoopbackTransport::recv(Rank peer, Tag tag, Bytes memory, Landing landing, Request& request) {
@@ -64,6 +64,7 @@ void LoopbackTransport::complete(const Posted& posted, const Arrival& arrival) {
   }
   ++counters_.messages_received;
   counters_.bytes_received += arrival.bytes.size();
+  request.note = arrival.note;
   if (posted.landing == Landing::kBorrow) {
     request.data = arrival.bytes;
     request.transport.held = std::bit_cast<std::uintptr_t>(arrival.sender);

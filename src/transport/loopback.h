@@ -30,6 +30,7 @@ class LoopbackFabric {
     Rank source;
     Tag tag;
     ConstBytes bytes;
+    std::uint32_t note;
     Request* sender;  ///< only handed back to its owner, never looked into
   };
 

@@ -64,7 +64,7 @@ class Call {
   Operation& submit(Communicator& comm, const ExchangeRules& rules = {}, bool in_background = false, int holders = 1) {
     Segment only = segment();
     only.call = comm.takeCallNumber();
-    return comm.submit(rules, {&only, 1}, in_background, holders);
+    return comm.submit({.rules = rules, .segments = {&only, 1}, .in_background = in_background, .holders = holders});
   }
 
   /// Blocks.

@@ -57,7 +57,7 @@ TEST(CommunicatorTest, EveryCallCountsForRandomTiesInGroupsToo) {
     Call fourth(own);
     Segment group[] = {second.segment(), empty.segment(), fourth.segment()};
     for (Segment& segment : group) segment.call = ranks[rank].takeCallNumber();
-    ranks[rank].wait(ranks[rank].submit({}, group, /*in_background=*/false, 1));
+    ranks[rank].wait(ranks[rank].submit({.rules = {}, .segments = group}));
     EXPECT_EQ(second.result(), tiesOf(1, kCount));
     EXPECT_EQ(fourth.result(), tiesOf(3, kCount));
 
@@ -137,7 +137,7 @@ TEST(CommunicatorTest, CountersCountWhatTheDirectAlgorithmSends) {
     Call first = zeroAgainstTheRest(rank, 1);
     Call second = zeroAgainstTheRest(rank, 0);
     const Segment group[] = {first.segment(), second.segment()};
-    ranks[rank].wait(ranks[rank].submit({}, group, /*in_background=*/false, 1));
+    ranks[rank].wait(ranks[rank].submit({.rules = {}, .segments = group}));
   });
   // A tenth of the signs to each of three ranks, and the result of the own tenth to each: 10 words a message. The
   // second exchange has one word, which one rank owns.
@@ -293,7 +293,7 @@ void runManyCalls(Communicator& comm, int ncalls) {
                           .call = comm.takeCallNumber()};
     const ExchangeRules rules{.op = reference.op, .votes_per_rank = reference.is_ternary ? 2 : 1};
     const bool in_background = own() % 2 == 0;
-    call.operation = &comm.submit(rules, {&segment, 1}, in_background, 1);
+    call.operation = &comm.submit({.rules = rules, .segments = {&segment, 1}, .in_background = in_background});
     if (in_background && open.size() < 6) continue;
     std::shuffle(open.begin(), open.end(), own);
     for (Open& finished : open) {

@@ -1,5 +1,7 @@
 #include "comm/signature.h"
 
+#include <functional>
+
 #include <gtest/gtest.h>
 
 #include "kernels/names.h"
@@ -53,6 +55,44 @@ TEST(SignatureTest, CallOfAGroupIsNamedByItsNumber) {
   EXPECT_EQ(describeDifference(a, 1, b, 0), "count of call 1 of the group is 2 on rank 1 and 5 on rank 0");
 }
 
+/// A step of tensors 4 and 5 of a list.
+ExchangeSignature stepWith(const std::string& source, const std::string& sink) {
+  const CallSignature first{10, 7, {1, "beta1=0.9"}, {2, "rate=0.1"}};
+  return {.first_tensor = 4, .calls = {first, {20, 7, {std::hash<std::string>()(source), source}, {3, sink}}}};
+}
+
+TEST(SignatureTest, StepsNameTheTensorAndTheHyperparameterThatDiffers) {
+  const ExchangeSignature base = stepWith("the type=float32, beta1=0.9", "the rate=0.1, decay=0");
+  const auto differ = [&](const ExchangeSignature& other) { return describeDifference(base, 0, other, 3); };
+  EXPECT_EQ(differ(stepWith("the type=float32, beta1=0.95", "the rate=0.1, decay=0")),
+            "beta1 of tensor 5 is 0.9 on rank 0 and 0.95 on rank 3");
+  EXPECT_EQ(differ(stepWith("the type=float32, beta1=0.9", "the rate=0.2, decay=0")),
+            "the rate of tensor 5 is 0.1 on rank 0 and 0.2 on rank 3");
+  EXPECT_EQ(differ(stepWith("something else", "the rate=0.1, decay=0")),
+            "the step of tensor 5 is the type=float32, beta1=0.9 on rank 0 and something else on rank 3");
+  ExchangeSignature other = base;
+  other.first_tensor = 5;
+  EXPECT_EQ(differ(other), "the first tensor is 4 on rank 0 and 5 on rank 3");
+  other = base;
+  other.calls.pop_back();
+  EXPECT_EQ(differ(other), "the number of tensors is 2 on rank 0 and 1 on rank 3");
+  other = base;
+  other.calls[1].count = 21;
+  EXPECT_EQ(differ(other), "count of tensor 5 is 20 on rank 0 and 21 on rank 3");
+  other = base;
+  other.first_tensor = kNoStep;
+  EXPECT_EQ(differ(other), "the collective is a Lion step with AllReduceVote on rank 0 and AllReduceVote on rank 3");
+}
+
+TEST(SignatureTest, FirstTensorIsInTheDigest) {
+  ExchangeSignature step = stepWith("", "");
+  const std::uint64_t digest = step.digest();
+  step.first_tensor = 5;
+  EXPECT_NE(step.digest(), digest);
+  step.first_tensor = kNoStep;
+  EXPECT_NE(step.digest(), digest);
+}
+
 TEST(SignatureTest, EqualCallsAreEqual) {
   const ExchangeSignature a{.calls = {callOf(1), callOf(2)}};
   EXPECT_TRUE(a == ExchangeSignature(a));
@@ -62,6 +102,7 @@ TEST(SignatureTest, BytesComeBackAsTheSameSignature) {
   const ExchangeSignature sent{.op = SignOp::kAvg,
                                .votes_per_rank = 2,
                                .tie = TieRule::kNegative,
+                               .first_tensor = std::int64_t{1} << 33,
                                .calls = {callOf(std::uint64_t{1} << 40, ElementType::kBFloat16, ElementType::kBits),
                                          callOf(0, ElementType::kFloat64, ElementType::kInt32)}};
   EXPECT_EQ(decodeSignature(encode(sent)), sent);

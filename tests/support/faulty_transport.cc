@@ -18,6 +18,7 @@ void FaultyTransport::send(Rank peer, Tag tag, ConstBytes bytes, Request& reques
   request.transport.held = 0;
   untold_.push_back(&request);
   Buffered& buffered = buffered_.emplace_back(Buffered{{bytes.begin(), bytes.end()}, {}});
+  buffered.request.note = request.note;
   of_buffered_.insert(&buffered.request);
   unsent_.push_back({peer, tag, buffered.bytes, &buffered.request});
 }

@@ -17,8 +17,9 @@ namespace signccl {
 
 using namespace std::chrono_literals;
 
-Request& Endpoint::send(Rank peer, Tag tag, ConstBytes bytes) {
+Request& Endpoint::send(Rank peer, Tag tag, ConstBytes bytes, std::uint32_t note) {
   Request& request = requests_.emplace_back();
+  request.note = note;
   transport_->send(peer, tag, bytes, request);
   return request;
 }
@@ -163,6 +164,32 @@ TEST_P(TransportContractTest, BorrowedMessageStaysReadableAndItsSendOpenUntilRel
   EXPECT_TRUE(!is_lent || !isComplete(send)) << "the sender may overwrite what the receiver still reads";
   at(1).transport().release(receive);
   finish({&send});
+}
+
+TEST_P(TransportContractTest, NoteTravelsWithItsMessage) {
+  connect(2);
+  // The last one is larger than what any transport sends without asking first.
+  const std::vector<std::string> messages = {"", "a few bytes", std::string(300'000, 'x')};
+  std::uint64_t exchange = 0;
+  for (const std::string& message : messages) {
+    for (const Landing landing : {Landing::kCopy, Landing::kBorrow}) {
+      for (const bool is_posted_first : {false, true}) {
+        const Tag tag{.exchange = ++exchange};
+        const auto note = static_cast<std::uint32_t>(0x8000'0000 + exchange);
+        Room room(message.size());
+        Request* receive = is_posted_first ? &at(1).recv(0, tag, room.bytes(), landing) : nullptr;
+        settle();
+        const Request& send = at(0).send(1, tag, bytesOf(message), note);
+        settle();
+        if (receive == nullptr) receive = &at(1).recv(0, tag, room.bytes(), landing);
+        finish({receive});
+        EXPECT_EQ(receive->note, note) << message.size() << " bytes";
+        EXPECT_EQ(textOf(receive->data), message);
+        at(1).transport().release(*receive);
+        finish({&send});
+      }
+    }
+  }
 }
 
 TEST_P(TransportContractTest, SecondReleaseDoesNothing) {
@@ -332,7 +359,7 @@ void exchangeManyMessages(Endpoint& self, Rank rank, int nranks) {
   for (std::size_t i = 0; i < sends.size(); ++i) {
     const auto [to, number] = sends[i];
     sent.push_back(message_of(rank, to, number));
-    requests.push_back(&self.send(to, {.ordinal = number}, bytesOf(sent.back())));
+    requests.push_back(&self.send(to, {.ordinal = number}, bytesOf(sent.back()), number));
     const auto [from, expected] = receives[i];
     rooms.emplace_back(message_of(from, rank, expected).size());
     Request& receive =
@@ -346,6 +373,7 @@ void exchangeManyMessages(Endpoint& self, Rank rank, int nranks) {
     while (!self.isComplete(*request)) self.progress();
     const auto [from, number] = receives[request->user - 1];
     EXPECT_EQ(textOf(request->data), message_of(from, rank, number));
+    EXPECT_EQ(request->note, number);
     self.transport().release(*request);
   }
   while (!std::all_of(requests.begin(), requests.end(), [&](const Request* r) { return self.isComplete(*r); })) {

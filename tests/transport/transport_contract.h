@@ -32,7 +32,7 @@ class Endpoint {
   explicit Endpoint(std::unique_ptr<Transport> transport) : transport_(std::move(transport)) {}
 
   /// The requests keep their address as long as the endpoint.
-  Request& send(Rank peer, Tag tag, ConstBytes bytes);
+  Request& send(Rank peer, Tag tag, ConstBytes bytes, std::uint32_t note = 0);
   Request& recv(Rank peer, Tag tag, Bytes memory, Landing landing = Landing::kCopy);
 
   /// One call of progress(). Fails the test if a request is reported twice.

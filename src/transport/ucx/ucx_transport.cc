@@ -87,7 +87,7 @@ void UcxTransport::send(Rank peer, Tag tag, ConstBytes bytes, Request& request) 
   request.transport.held = 0;
   Peer& target = connectedPeer(peer);
   Transfer& transfer = takeTransfer(request);
-  transfer.header = {tag, rank_, 0};
+  transfer.header = {tag, rank_, request.note};
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
   param.cb.send = onSent;
@@ -149,7 +149,7 @@ void UcxTransport::deliver(const Posted& posted, Arrival& arrival) {
   if (arrival.form == Form::kHeld && posted.landing == Landing::kBorrow && is_aligned) {
     held_.push_back(arrival.data);
     posted.request->transport.held = std::bit_cast<std::uintptr_t>(arrival.data);
-    finishReceive(*posted.request, {static_cast<const std::byte*>(arrival.data), arrival.size});
+    finishReceive(*posted.request, arrival.note, {static_cast<const std::byte*>(arrival.data), arrival.size});
     return;
   }
   const void* const source = arrival.form == Form::kHeld ? arrival.data : arrival.copy.data();
@@ -159,12 +159,13 @@ void UcxTransport::deliver(const Posted& posted, Arrival& arrival) {
   } else {
     spare_.push_back(std::move(arrival.copy));
   }
-  finishReceive(*posted.request, posted.memory);
+  finishReceive(*posted.request, arrival.note, posted.memory);
 }
 
 void UcxTransport::startRendezvous(const Posted& posted, const Arrival& arrival) {
   Transfer& transfer = takeTransfer(*posted.request);
   posted.request->data = posted.memory;
+  posted.request->note = arrival.note;
   is_flushed_ = false;  // its end is told to the sender
   ++under_way_;
   ucp_request_param_t param{};
@@ -180,8 +181,9 @@ void UcxTransport::startRendezvous(const Posted& posted, const Arrival& arrival)
   }
 }
 
-void UcxTransport::finishReceive(Request& request, ConstBytes data) {
+void UcxTransport::finishReceive(Request& request, std::uint32_t note, ConstBytes data) {
   request.data = data;
+  request.note = note;
   --peers_[static_cast<std::size_t>(request.peer)].outstanding;
   ++counters_.messages_received;
   counters_.bytes_received += data.size();
@@ -265,7 +267,7 @@ ucs_status_t UcxTransport::onMessage(void* self, const void* header, std::size_t
 
 /// What UCX lends only during its callback is copied at once; everything else is looked at after the worker's turn.
 ucs_status_t UcxTransport::take(const Header& header, void* data, std::size_t size, std::uint64_t attributes) {
-  Arrival arrival{header.source, Form::kCopied, header.tag, data, size, {}};
+  Arrival arrival{header.source, Form::kCopied, header.tag, header.note, data, size, {}};
   if ((attributes & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0) {
     arrival.form = Form::kRendezvous;
   } else if ((attributes & UCP_AM_RECV_ATTR_FLAG_DATA) != 0) {
@@ -274,7 +276,7 @@ ucs_status_t UcxTransport::take(const Header& header, void* data, std::size_t si
     const std::optional<Posted> posted = matcher_.takePosted(header.source, header.tag);
     if (posted && posted->memory.size() == size) {
       if (size > 0) std::memcpy(posted->memory.data(), data, size);
-      finishReceive(*posted->request, posted->memory);
+      finishReceive(*posted->request, header.note, posted->memory);
       return UCS_OK;
     }
     // One that does not fit is met again after the turn, where the error can be thrown.

@@ -57,7 +57,7 @@ class UcxTransport final : public ProcessTransport {
   struct Header {
     Tag tag;
     Rank source;
-    std::uint32_t reserved;
+    std::uint32_t note;
   };
 
   struct Peer {
@@ -88,6 +88,7 @@ class UcxTransport final : public ProcessTransport {
     Rank source = 0;
     Form form = Form::kCopied;
     Tag tag;
+    std::uint32_t note = 0;
     void* data = nullptr;
     std::size_t size = 0;
     std::vector<std::byte> copy;
@@ -123,7 +124,7 @@ class UcxTransport final : public ProcessTransport {
   void drop(const Arrival& arrival) noexcept;
   void checkSize(const Posted& posted, const Arrival& arrival) const;
   void deliver(const Posted& posted, Arrival& arrival);
-  void finishReceive(Request& request, ConstBytes data);
+  void finishReceive(Request& request, std::uint32_t note, ConstBytes data);
   void transferDone(Transfer& transfer, ucs_status_t status);
   void matchArrivals();
   void throwIfBroken();
