@@ -1,0 +1,150 @@
+"""A handle of the C API, and how it ends: closed, aborted, interrupted, forked, forgotten, or left over at exit."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import os
+import threading
+import weakref
+from typing import Any, Callable, TypeVar
+
+from ._c import check, lib
+from ._waiting import finish, wait
+from .errors import InvalidUsageError, SignCCLError
+
+_SECONDS_TO_END = 5.0
+
+#: Those of this process that are not closed.
+_live: weakref.WeakSet[Handle] = weakref.WeakSet()
+#: Requests and buffers of interrupted collectives that the library has not finished with.
+_orphans: list[tuple[ctypes.c_void_p, object]] = []
+
+Self = TypeVar("Self", bound="Handle")
+
+
+class Handle:
+    """A signcclComm_t of this process, with a lock for its calls. The base of Communicator."""
+
+    def __init__(self, handle: int, keep: object) -> None:
+        """`keep` lives until it is closed."""
+        self._handle: int | None = handle
+        self._keep = keep
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        _live.add(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._handle is None
+
+    def abort(self) -> None:
+        """Makes calls on it raise RemoteError at once, here in any thread and on all other ranks. Never waits; any
+        thread.
+
+        It then has to be closed. Does nothing if it is closed.
+        """
+        handle = self._handle
+        if handle is not None and self._pid == os.getpid():
+            lib.signcclCommAbort(handle)
+
+    def close(self) -> None:
+        """Leaves the group. Does nothing the second time. Ranks that still wait for this one get RemoteError."""
+        if self._handle is None:
+            return
+        if self._pid != os.getpid():
+            self._handle = None  # the parent's
+            return
+        with self._lock:
+            handle, self._handle = self._handle, None
+            _live.discard(self)
+            if handle is not None:
+                check(lib.signcclCommDestroy(handle))
+        self._keep = None
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is not None:
+            self.abort()  # the others are not to wait for a rank that has failed
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is None:
+            return
+        with contextlib.suppress(Exception):  # nobody could catch it
+            self.close()
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a Communicator belongs to its process and cannot be copied or pickled: pass its rank and make one there"
+        )
+
+    def _open(self) -> int:
+        """The handle. Raises InvalidUsageError if it is closed, or of the parent process."""
+        if self._pid != os.getpid():
+            raise InvalidUsageError(
+                f"the communicator belongs to process {self._pid}; process {os.getpid()} is a child after fork(), "
+                "which cannot use it: make a new communicator here"
+            )
+        if self._handle is None:
+            raise InvalidUsageError("the communicator is closed")
+        return self._handle
+
+    def _run(self, function: Callable[..., int], *arguments: Any, keep: object) -> None:
+        """Calls a non-blocking collective of the C API, `function(*arguments, comm, stream, request)`, and waits for
+        it.
+
+        `keep` holds the buffers of `arguments` alive until the library is done with them, also if the wait is
+        interrupted.
+        """
+        with self._lock:
+            handle = self._open()
+            request = ctypes.c_void_p()
+            try:
+                check(function(*arguments, handle, None, ctypes.byref(request)), handle)
+                wait(request, handle)
+            except BaseException:
+                if request.value is not None:
+                    self._interrupt(request, handle, keep)
+                raise
+
+    def _interrupt(self, request: ctypes.c_void_p, handle: int, keep: object) -> None:
+        """Ends a collective that goes on in the library."""
+        orphan = (request, keep)
+        _orphans.append(orphan)
+        lib.signcclCommAbort(handle)
+        if finish(request, handle):
+            _orphans.remove(orphan)
+
+
+def _close_all() -> None:
+    """At the exit of the interpreter. A communicator that another thread is waiting at is aborted first."""
+    for handle in list(_live):
+        if handle._pid != os.getpid():
+            continue
+        if not handle._lock.acquire(blocking=False):
+            handle.abort()
+            if not handle._lock.acquire(timeout=_SECONDS_TO_END):
+                continue
+        try:
+            handle.close()
+        except SignCCLError:
+            pass
+        finally:
+            handle._lock.release()
+
+
+def _after_fork() -> None:
+    """In a child: other threads of the parent may have held locks, and its communicators are not the child's."""
+    for handle in list(_live):
+        handle._lock = threading.RLock()
+    _live.clear()
+    _orphans.clear()
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,82 @@
+"""Exceptions, one for each kind of error that the C library returns.
+
+Every one is a :class:`SignCCLError`, and also the built-in exception that a Python user would catch for it. The text
+names what was given and what was expected. Arguments that are wrong in Python's own terms (a dtype, a shape, a type)
+raise ``TypeError`` or ``ValueError`` before the library is called.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ._c_types import Result
+
+
+class SignCCLError(RuntimeError):
+    """An error of SignCCL. ``result`` is its code in the C API."""
+
+    result: ClassVar[Result] = Result.INTERNAL_ERROR
+
+
+class CudaError(SignCCLError):
+    """A CUDA call failed."""
+
+    result = Result.UNHANDLED_CUDA_ERROR
+
+
+class SystemCallError(SignCCLError, OSError):
+    """The operating system or a library refused something: memory, a thread, a file, a port, UCX."""
+
+    result = Result.SYSTEM_ERROR
+
+
+class InternalError(SignCCLError):
+    """A bug in SignCCL. Please report it with the output of ``SIGNCCL_DEBUG=INFO``."""
+
+    result = Result.INTERNAL_ERROR
+
+
+class InvalidArgumentError(SignCCLError, ValueError):
+    """An argument is wrong. The call had no effect; the communicator stays usable."""
+
+    result = Result.INVALID_ARGUMENT
+
+
+class InvalidUsageError(SignCCLError):
+    """The calls do not fit together: ranks that disagree, a closed communicator, a setting that does not exist.
+
+    A communicator whose ranks disagreed cannot be used any more.
+    """
+
+    result = Result.INVALID_USAGE
+
+
+class RemoteError(SignCCLError, ConnectionError):
+    """Another rank failed, was aborted or left. The text names it; the communicator cannot be used any more."""
+
+    result = Result.REMOTE_ERROR
+
+
+class OperationTimeoutError(SignCCLError, TimeoutError):
+    """A deadline passed. The text names the ranks that did not come; the communicator cannot be used any more."""
+
+    result = Result.TIMEOUT
+
+
+_BY_RESULT: dict[int, type[SignCCLError]] = {
+    kind.result: kind
+    for kind in (
+        CudaError,
+        SystemCallError,
+        InternalError,
+        InvalidArgumentError,
+        InvalidUsageError,
+        RemoteError,
+        OperationTimeoutError,
+    )
+}
+
+
+def error_for(result: int, text: str) -> SignCCLError:
+    """The exception for a result code that is not a success."""
+    return _BY_RESULT.get(result, InternalError)(text or f"result code {result} without a text")
