@@ -49,7 +49,8 @@ def as_array(name: str, value: Any) -> Array:
 
 
 def _view(name: str, value: Any) -> Array:
-    if isinstance(value, np.ma.MaskedArray):
+    masked = sys.modules.get("numpy.ma")  # not imported for this alone
+    if masked is not None and isinstance(value, masked.MaskedArray):
         raise TypeError(f"{name} is a masked array, expected one without a mask: every element votes")
     if isinstance(value, np.ndarray):
         return value

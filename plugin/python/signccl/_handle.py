@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import itertools
 import os
 import threading
 import weakref
@@ -16,8 +17,10 @@ from .errors import InvalidUsageError, SignCCLError
 
 _SECONDS_TO_END = 5.0
 
-#: Those of this process that are not closed.
-_live: weakref.WeakSet[Handle] = weakref.WeakSet()
+#: Those of this process that are not closed, in the order in which they were made: ranks that end together then leave
+#: them in the same order, and do not wait for each other.
+_live: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary()
+_numbers = itertools.count()
 #: Requests and buffers of interrupted collectives that the library has not finished with.
 _orphans: list[tuple[ctypes.c_void_p, object]] = []
 
@@ -33,7 +36,8 @@ class Handle:
         self._keep = keep
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        _live.add(self)
+        self._number = next(_numbers)
+        _live[self._number] = self
 
     @property
     def closed(self) -> bool:
@@ -59,7 +63,7 @@ class Handle:
             return
         with self._lock:
             handle, self._handle = self._handle, None
-            _live.discard(self)
+            _live.pop(self._number, None)
             if handle is not None:
                 check(lib.signcclCommDestroy(handle))
         self._keep = None
@@ -123,7 +127,7 @@ class Handle:
 
 def _close_all() -> None:
     """At the exit of the interpreter. A communicator that another thread is waiting at is aborted first."""
-    for handle in list(_live):
+    for handle in list(_live.values()):
         if handle._pid != os.getpid():
             continue
         if not handle._lock.acquire(blocking=False):
@@ -140,7 +144,7 @@ def _close_all() -> None:
 
 def _after_fork() -> None:
     """In a child: other threads of the parent may have held locks, and its communicators are not the child's."""
-    for handle in list(_live):
+    for handle in list(_live.values()):
         handle._lock = threading.RLock()
     _live.clear()
     _orphans.clear()

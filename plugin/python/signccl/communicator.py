@@ -69,7 +69,7 @@ class Communicator(Handle):
     :class:`InvalidUsageError`, except :meth:`close`, which does nothing; the parent's communicator goes on working.
 
     **The end.** A context manager closes it. One that is not closed is closed when it is collected, or when the
-    interpreter exits, which never waits for other ranks.
+    interpreter exits. It waits up to a second for the other ranks to do the same, no longer.
     """
 
     rank: int  #: number of this rank, 0 to nranks - 1

@@ -1,0 +1,177 @@
+"""Communicator.from_env(): the variables of launchers, and jobs that are started as launchers do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from support import PROGRAMS, Job, Program, environment, free_port
+
+from signccl._launcher import Place, meeting_point, place
+
+TORCHRUN = {"RANK": "1", "WORLD_SIZE": "4"}
+OPEN_MPI = {"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "3", "PMIX_RANK": "2", "PMIX_NAMESPACE": "n"}
+SLURM = {"SLURM_STEP_ID": "0", "SLURM_PROCID": "3", "SLURM_NTASKS": "8"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, None),
+        (TORCHRUN, Place(1, 4, "torchrun")),
+        (OPEN_MPI, Place(2, 3, "Open MPI")),
+        ({"PMI_RANK": "0", "PMI_SIZE": "2"}, Place(0, 2, "PMI")),
+        (SLURM, Place(3, 8, "Slurm")),
+        ({**SLURM, "SLURM_STEP_NUM_TASKS": "5"}, Place(3, 5, "Slurm")),
+        ({**SLURM, "SLURM_STEP_ID": "4294967291"}, None),  # a batch script
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, None),
+        ({"PMIX_RANK": "5", "PMIX_NAMESPACE": "n"}, Place(5, None, "PMIx")),
+        ({"PMIX_RANK": "5"}, None),
+        ({**TORCHRUN, **OPEN_MPI, **SLURM}, Place(1, 4, "torchrun")),
+        ({"RANK": " 1\r", "WORLD_SIZE": "\t4"}, Place(1, 4, "torchrun")),
+    ],
+)
+def test_place(variables: dict[str, str], expected: Any) -> None:
+    assert place(variables) == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        ({"RANK": "1"}, "RANK is set to '1', but WORLD_SIZE is not set: expected both or none"),
+        ({"PMI_SIZE": "2"}, "PMI_SIZE is set to '2', but PMI_RANK is not set"),
+        ({"RANK": "4", "WORLD_SIZE": "4"}, "RANK is 4, expected 0 to 3 because WORLD_SIZE is 4"),
+        ({"RANK": "-1", "WORLD_SIZE": "4"}, "RANK is '-1', expected a number of 0 to 32767"),
+        ({"RANK": "x", "WORLD_SIZE": "4"}, "RANK is 'x', expected a number"),
+        ({"RANK": "0", "WORLD_SIZE": "0"}, "WORLD_SIZE is '0', expected 1 or more"),
+        ({"RANK": "0", "WORLD_SIZE": "99999999"}, "WORLD_SIZE is '99999999', expected a number of 0 to 32767"),
+        ({"RANK": "\u0661", "WORLD_SIZE": "4"}, "RANK is '\u0661', expected a number"),
+        ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "0"}, "SLURM_NTASKS is not set"),
+    ],
+)
+def test_place_that_contradicts_itself(variables: dict[str, str], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        place(variables)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "more", "expected"),
+    [
+        ("node0", "29500", {}, "node0:29500"),
+        ("node0", "29500", {"TORCHELASTIC_USE_AGENT_STORE": "True"}, "node0:29501"),
+        ("fe80::1", "1", {}, "[fe80::1]:1"),
+        ("[fe80::1]", "1", {}, "[fe80::1]:1"),
+    ],
+)
+def test_meeting_point(host: str, port: str, more: dict[str, str], expected: str) -> None:
+    assert meeting_point({"MASTER_ADDR": host, "MASTER_PORT": port, **more}) == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        ({"MASTER_ADDR": "a"}, "MASTER_ADDR is set to 'a', but MASTER_PORT is not set"),
+        ({"MASTER_PORT": "1"}, "MASTER_PORT is set to '1', but MASTER_ADDR is not set"),
+        ({"MASTER_ADDR": "", "MASTER_PORT": "1"}, "MASTER_ADDR is empty"),
+        ({"MASTER_ADDR": "a", "MASTER_PORT": "0"}, "MASTER_PORT is '0', expected a number of 1 to 65535"),
+        ({"MASTER_ADDR": "a", "MASTER_PORT": "65535", "TORCHELASTIC_USE_AGENT_STORE": "1"}, "expected at most 65534"),
+    ],
+)
+def test_meeting_point_that_is_none(variables: dict[str, str], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        meeting_point(variables)
+
+
+def expect_places(outputs: list[str], nranks: int, times: int = 1) -> None:
+    lines = sorted(line for output in outputs for line in output.splitlines())
+    assert lines == sorted(f"{rank} {nranks} {nranks}" for rank in range(nranks) for _ in range(times))
+
+
+def test_process_without_a_launcher_is_alone() -> None:
+    with Program("place") as alone:
+        expect_places([alone.expect_success()], 1)
+
+
+def test_comm_id_serves_one_communicator_after_the_other() -> None:
+    with Job(2, "place", 3) as job:
+        expect_places(job.expect_success(), 2, times=3)
+
+
+class NoTorch:
+    """Variables under which torch cannot be imported."""
+
+    def __init__(self, folder: Any) -> None:
+        (folder / "torch").mkdir()
+        (folder / "torch" / "__init__.py").write_text("raise ImportError('no torch here')\n")
+        self.variables = {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+
+
+@pytest.mark.parametrize("agent", ["True", "False"])
+def test_master_address_without_torch(tmp_path: Any, agent: str) -> None:
+    port = free_port()
+    variables = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": agent}
+    ranks = [
+        Program("place", RANK=str(rank), WORLD_SIZE="3", **variables, **NoTorch(tmp_path / str(rank)).variables)
+        for rank in range(3)
+        if (tmp_path / str(rank)).mkdir() is None
+    ]
+    try:
+        expect_places([rank.expect_success() for rank in ranks], 3)
+    finally:
+        for rank in ranks:
+            rank.__exit__()
+
+
+def test_master_address_with_torch() -> None:
+    pytest.importorskip("torch")
+    variables = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    ranks = [Program("place", 2, RANK=str(rank), WORLD_SIZE="2", **variables) for rank in range(2)]
+    try:
+        expect_places([rank.expect_success() for rank in ranks], 2, times=2)
+    finally:
+        for rank in ranks:
+            rank.__exit__()
+
+
+def test_torchrun() -> None:
+    pytest.importorskip("torch")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    run = subprocess.run(
+        [*command, str(PROGRAMS / "place.py"), "2"], env=environment(), capture_output=True, text=True, timeout=50
+    )
+    assert run.returncode == 0, run.stderr
+    expect_places([run.stdout], 2, times=2)
+
+
+def test_process_that_does_not_know_where_to_meet() -> None:
+    with Program("place", RANK="1", WORLD_SIZE="2") as lost:
+        status, _, errors = lost.end()
+    assert status == 1
+    assert "process 1 of 2 (from torchrun) does not know where to meet the others: set SIGNCCL_COMM_ID=host:port" in errors
+
+
+def test_pmix_without_a_server_is_an_error() -> None:
+    variables = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2", "PMIX_RANK": "0", "PMIX_NAMESPACE": "gone"}
+    with Program("place", **variables) as lost:
+        status, _, errors = lost.end()
+    assert status == 1 and "the processes cannot meet through PMIx" in errors
+
+
+def run_mpi(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    run = ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", "3", *command]
+    return subprocess.run(run, env=environment(**allowed, **variables), capture_output=True, text=True, timeout=50)
+
+
+@pytest.mark.parametrize("way", ["PMIx", "SIGNCCL_COMM_ID"])
+def test_mpirun(way: str) -> None:
+    if shutil.which("mpirun") is None or run_mpi("true").returncode != 0:
+        pytest.skip("there is no mpirun that runs here (Debian package openmpi-bin)")
+    variables = {} if way == "PMIx" else {way: f"127.0.0.1:{free_port()}"}
+    run = run_mpi(sys.executable, "-B", str(PROGRAMS / "place.py"), **variables)
+    assert run.returncode == 0, run.stderr
+    expect_places([run.stdout], 3)
