@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import reference as ref
 
+import reference as ref
 import signccl
 
 

@@ -68,7 +68,7 @@ def mean(all_signs: list[np.ndarray], dtype: np.dtype[Any]) -> np.ndarray:
     total = np.sum(all_signs, axis=0)
     if dtype.kind == "i":
         return total.astype(dtype)
-    # Of so few ranks no quotient is near the middle between two 16-bit numbers, so that rounding twice is rounding once.
+    # Of so few ranks no quotient is near the middle between two 16-bit numbers, so rounding twice is rounding once.
     return (total / len(all_signs)).astype(dtype)
 
 

@@ -1,4 +1,4 @@
-"""Wrong arguments of the collectives: a clear error before anything is sent, and a communicator that goes on working."""
+"""Wrong arguments of the collectives: a clear error before anything is sent, and a communicator that still works."""
 
 from __future__ import annotations
 
@@ -71,7 +71,11 @@ def test_array_of_a_wrong_type(comm: signccl.Communicator, wrong: Any, text: str
         ((F4, b"\0" * 12), {}, "out has dtype"),
         ((F4, np.zeros(6, "f4")[::2]), {}, "out of shape (3,) has strides (8,), expected a C-contiguous array"),
         ((np.zeros(6, "f4")[::2],), {}, "array of shape (3,) has strides (8,), expected a C-contiguous array"),
-        ((np.zeros((3, 2), "f4", order="F"),), {}, "array of shape (3, 2) has strides (4, 12), expected a C-contiguous"),
+        (
+            (np.zeros((3, 2), "f4", order="F"),),
+            {},
+            "array of shape (3, 2) has strides (4, 12), expected a C-contiguous",
+        ),
         ((F4[::-1],), {}, "expected a C-contiguous array"),
         ((F4, np.zeros(3, "u8")), {}, "out has shape (3,), expected (1,): 3 packed signs"),
         ((F4, np.zeros(3, "c8")), {}, "out has dtype complex64, expected"),
@@ -107,7 +111,7 @@ def test_mean_cannot_be_packed(comm: signccl.Communicator) -> None:
 
 @pytest.mark.parametrize("wrong", [None, 7, "comm", object()])
 def test_communicator_of_a_wrong_type(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="comm is a .*, expected a signccl.Communicator"):
+    with pytest.raises(TypeError, match=r"comm is a .*, expected a signccl.Communicator"):
         signccl.all_reduce_vote(F4, wrong)
 
 

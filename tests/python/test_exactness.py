@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 import reference as ref
+import signccl
 from cases import all_cases, first_wrong
 from support import as_threads
-
-import signccl
 
 SHAPES = [(0,), (1,), (63,), (64,), (65,), (3, 5, 7), ()]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT
 
 import signccl
 from signccl import _c, _c_types
+from support import ROOT
 
 HEADER = ROOT / "include" / "signccl" / "signccl.h"
 STRUCTS = {
@@ -71,7 +71,9 @@ def text_without_comments() -> str:
 def declarations() -> dict[str, tuple[str, list[str]]]:
     """The result type and the argument types of every function of the header."""
     found = {}
-    for result, name, arguments in re.findall(r"SIGNCCL_EXPORT\s+([\w\s*]+?)\s*(\w+)\(([^)]*)\);", text_without_comments()):
+    for result, name, arguments in re.findall(
+        r"SIGNCCL_EXPORT\s+([\w\s*]+?)\s*(\w+)\(([^)]*)\);", text_without_comments()
+    ):
         # An argument is a type and a name.
         kinds = [re.sub(r"\s*\w+$", "", " ".join(one.split())) for one in arguments.split(",") if one.strip() != "void"]
         found[name] = (" ".join(result.split()), kinds)
@@ -189,7 +191,9 @@ def test_package_has_the_licence_of_the_repository() -> None:
 
 def test_checker_notices_a_changed_declaration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     changed = tmp_path / "signccl.h"
-    changed.write_text(HEADER.read_text().replace("signcclCommCount(signcclComm_t comm, int* count)", "signcclCommCount(int* count)"))
+    changed.write_text(
+        HEADER.read_text().replace("signcclCommCount(signcclComm_t comm, int* count)", "signcclCommCount(int* count)")
+    )
     monkeypatch.setattr("test_header.HEADER", changed)
     with pytest.raises(AssertionError, match="signcclCommCount is declared"):
         test_every_function_is_bound_with_its_types()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from support import run_threads
 
 import signccl
 from signccl import Communicator
+from support import run_threads
 
 
 def sums(make: Callable[[int], Communicator], nranks: int = 3) -> list[Any]:
@@ -168,7 +169,9 @@ def test_exception_of_a_store_is_the_cause() -> None:
 
         get = set  # type: ignore[assignment]
 
-    with pytest.raises(signccl.SystemCallError, match="the store's set.. raised OSError on rank 0: disk full") as caught:
+    with pytest.raises(
+        signccl.SystemCallError, match=r"the store's set\(\) raised OSError on rank 0: disk full"
+    ) as caught:
         Communicator.from_store(Broken(), 0, 2, key="broken")
     assert isinstance(caught.value.__cause__, OSError)
     with pytest.raises(signccl.SystemCallError, match="on rank 1"):
@@ -176,7 +179,7 @@ def test_exception_of_a_store_is_the_cause() -> None:
 
 
 def test_store_that_stays_empty_times_out() -> None:
-    with pytest.raises(signccl.OperationTimeoutError, match="rank 0 has not set 'empty/0' in the store within 0.1 s"):
+    with pytest.raises(signccl.OperationTimeoutError, match=r"rank 0 has not set 'empty/0' in the store within 0.1 s"):
         Communicator.from_store(DictStore(), 1, 2, key="empty", timeout=0.1)
 
 

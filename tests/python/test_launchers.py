@@ -9,9 +9,9 @@ import sys
 from typing import Any
 
 import pytest
-from support import PROGRAMS, Job, Program, environment, free_port
 
 from signccl._launcher import Place, meeting_point, place
+from support import PROGRAMS, Job, Program, environment, free_port
 
 TORCHRUN = {"RANK": "1", "WORLD_SIZE": "4"}
 OPEN_MPI = {"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "3", "PMIX_RANK": "2", "PMIX_NAMESPACE": "n"}
@@ -151,7 +151,7 @@ def test_process_that_does_not_know_where_to_meet() -> None:
     with Program("place", RANK="1", WORLD_SIZE="2") as lost:
         status, _, errors = lost.end()
     assert status == 1
-    assert "process 1 of 2 (from torchrun) does not know where to meet the others: set SIGNCCL_COMM_ID=host:port" in errors
+    assert "process 1 of 2 (from torchrun) does not know where to meet the others: set SIGNCCL_COMM_ID=" in errors
 
 
 def test_pmix_without_a_server_is_an_error() -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support import ROOT, environment
 
 PACKAGE = ROOT / "plugin" / "python" / "signccl"
@@ -44,7 +45,8 @@ def test_variable_names_the_library() -> None:
     code = "import signccl._c; print(signccl._c.lib._name)"
     assert run(code).stdout.strip() == os.path.abspath(LOADED)
     folder, name = os.path.split(os.path.abspath(LOADED))
-    ended = run(f"import os; os.chdir({folder!r}); {code}", SIGNCCL_LIBRARY=name)  # a path, not a name to be searched for
+    # A path, not a name to be searched for.
+    ended = run(f"import os; os.chdir({folder!r}); {code}", SIGNCCL_LIBRARY=name)
     assert ended.stdout.strip() == os.path.abspath(LOADED), ended.stderr
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+
 from support import Job, Program, free_port
 
 #: What UCX may use. Without a value it takes what is fastest, which is shared memory within a host.

@@ -72,7 +72,8 @@ class Handle:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if kind is not None:
+        is_exit = isinstance(error, SystemExit) and not error.code
+        if kind is not None and not is_exit:
             self.abort()  # the others are not to wait for a rank that has failed
         self.close()
 

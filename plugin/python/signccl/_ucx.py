@@ -48,6 +48,13 @@ def share() -> None:
             )
 
 
+def hint_if_missing() -> str | None:
+    """What to do where ranks in several processes failed and there is no UCX; None if there is one."""
+    if is_loaded():
+        return None
+    return "in Python, the UCX of 'pip install signccl[ucx]' does as well"
+
+
 def is_loaded() -> bool:
     """Whether a UCX is loaded in this process, also one that a package has renamed."""
     try:

@@ -22,7 +22,7 @@ from ._c_types import (
 )
 from ._handle import Handle
 from ._waiting import call
-from .errors import SignCCLError, error_for
+from .errors import SignCCLError, SystemCallError, error_for
 
 _LARGEST_INT = 2**31 - 1
 _LARGEST_UINT64 = 2**64 - 1
@@ -213,7 +213,13 @@ class Communicator(Handle):
             check(lib.signcclCommInitRankConfig(ctypes.byref(made), nranks, passed, rank, ctypes.byref(config)))
             return made.value
 
-        handle = call(init, undo=_discard)
+        try:
+            handle = call(init, undo=_discard)
+        except SystemCallError as error:
+            hint = _ucx.hint_if_missing() if nranks > 1 else None
+            if hint is None:
+                raise
+            raise SystemCallError(f"{error}; {hint}") from None
         assert handle is not None
         return cls._adopt(handle, name, keep)
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cases import all_cases, first_wrong
-
 import signccl
+from cases import all_cases, first_wrong
 
 every = int(sys.argv[1])
 with signccl.Communicator.from_env(timeout=30) as comm:

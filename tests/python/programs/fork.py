@@ -60,7 +60,9 @@ def check(comm: signccl.Communicator) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "threads":
         comms = signccl.Communicator.all_in_process(2)
-        other = threading.Thread(target=lambda: signccl.all_reduce_vote(np.ones(3), comms[1], tie="positive"), daemon=True)
+        other = threading.Thread(
+            target=lambda: signccl.all_reduce_vote(np.ones(3), comms[1], tie="positive"), daemon=True
+        )
         other.start()
         time.sleep(0.2)  # until it waits, with the lock of its communicator, which the child then finds locked
         check(comms[0])
