@@ -37,5 +37,5 @@ if(missing)
   list(JOIN packages " " packages)
   message(FATAL_ERROR "To compile the library of signccl, this machine lacks: ${missing}. On Debian and Ubuntu:\n"
     "  apt-get install ${packages}\n"
-    "Without UCX ranks can be threads of one process only; -C cmake.define.SIGNCCL_UCX=OFF builds that.\n")
+    "Without UCX ranks can be threads of one process only; --config-settings=cmake.define.SIGNCCL_UCX=OFF builds that.\n")
 endif()

@@ -18,10 +18,11 @@ def test_ctrl_c_ends_a_call_at_once_and_fails_the_others(call: str) -> None:
         time.sleep(0.3)  # until rank 0 waits in the library
         job[0].process.send_signal(signal.SIGINT)
         status, output, errors = job[0].end(20)
-        assert output == "interrupted RemoteError\n", errors
+        assert output.endswith("interrupted RemoteError\n"), errors
         assert status == -signal.SIGINT and errors.rstrip().endswith("KeyboardInterrupt"), errors
         status, output, errors = job[2].end(20)
-        assert status == 3 and output.startswith("RemoteError") and "rank 0" in output, errors
+        last = output.splitlines()[-1]  # UCX may have written before
+        assert status == 3 and last.startswith("RemoteError") and "rank 0" in last, errors
 
 
 def test_ctrl_c_ends_joining() -> None:

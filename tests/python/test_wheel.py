@@ -49,7 +49,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = ROOT / "plugin" / "python"
     prebuilt = f"cmake.define.SIGNCCL_PREBUILT={os.path.abspath(PREBUILT)}"
     build = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--disable-pip-version-check"]
-    run(*build, "-w", folder, source, "-C", prebuilt)
+    run(*build, "-w", folder, source, "--config-settings", prebuilt)
     (made,) = folder.glob("*.whl")
     return made
 
@@ -164,7 +164,7 @@ def test_ucx_of_pypi_is_enough(installed: Installed, without_ucx: list[object], 
 
 def test_library_that_is_not_there_is_an_error_of_the_build(tmp_path: Path) -> None:
     define = "cmake.define.SIGNCCL_PREBUILT=/nowhere/libsignccl.so"
-    build = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "-w", tmp_path, "-C", define]
-    ended = run(*build, ROOT / "plugin" / "python", check=False)
+    build = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "-w", tmp_path]
+    ended = run(*build, ROOT / "plugin" / "python", "--config-settings", define, check=False)
     assert ended.returncode != 0
     assert "SIGNCCL_PREBUILT is /nowhere/libsignccl.so" in ended.stdout + ended.stderr
