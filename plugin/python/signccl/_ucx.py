@@ -48,11 +48,9 @@ def share() -> None:
             )
 
 
-def hint_if_missing() -> str | None:
-    """What to do where ranks in several processes failed and there is no UCX; None if there is one."""
-    if is_loaded():
-        return None
-    return "in Python, the UCX of 'pip install signccl[ucx]' does as well"
+def is_missed(error: str) -> bool:
+    """Whether the library's text says that there is no UCX; the result code says less."""
+    return "takes UCX, and there is none" in error and not is_loaded()
 
 
 def is_loaded() -> bool:

@@ -216,10 +216,9 @@ class Communicator(Handle):
         try:
             handle = call(init, undo=_discard)
         except SystemCallError as error:
-            hint = _ucx.hint_if_missing() if nranks > 1 else None
-            if hint is None:
+            if not _ucx.is_missed(str(error)):
                 raise
-            raise SystemCallError(f"{error}; {hint}") from None
+            raise SystemCallError(f"{error}; in Python, 'pip install signccl[ucx]' does as well") from None
         assert handle is not None
         return cls._adopt(handle, name, keep)
 
