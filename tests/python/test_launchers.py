@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -135,6 +137,29 @@ def test_master_address_with_torch() -> None:
     finally:
         for rank in ranks:
             rank.__exit__()
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_process_group_of_torch_at_the_same_port(order: str) -> None:
+    pytest.importorskip("torch")
+    variables = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    ranks = [Program("group", order, RANK=str(rank), WORLD_SIZE="2", **variables) for rank in range(2)]
+    try:
+        expect_places([rank.expect_success() for rank in ranks], 2, times=2)
+    finally:
+        for rank in ranks:
+            rank.__exit__()
+
+
+def test_ctrl_c_while_rank_0_of_torch_does_not_come() -> None:
+    pytest.importorskip("torch")
+    variables = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    with Program("group", "import", RANK="1", WORLD_SIZE="2", **variables) as lost:
+        lost.expect_line("imported")
+        time.sleep(0.5)
+        lost.process.send_signal(signal.SIGINT)
+        status, _, errors = lost.end(20)
+    assert status == -signal.SIGINT and errors.rstrip().endswith("KeyboardInterrupt"), errors
 
 
 def test_torchrun() -> None:

@@ -6,10 +6,12 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Callable, TypeVar, cast
 
 from . import _launcher, _pmix
-from ._bootstrap import Store, by_pmix, by_store, get_unique_id
+from ._bootstrap import Store, by_pmix, by_store, default_seconds, get_unique_id
+from ._waiting import call
 from .errors import InvalidUsageError, SystemCallError
 
 T = TypeVar("T")
@@ -36,7 +38,7 @@ def meet(join: Join[T], timeout: float | None) -> T:
         return join(get_unique_id(), rank, nranks, None)
     point = _launcher.meeting_point()
     if point is not None:
-        store = _torch_store(rank, nranks)
+        store = _torch_store(rank, nranks, timeout)
         if store is not None:
             return join(by_store(store, rank, _STORE_KEY, timeout), rank, nranks, store)
         with _meeting_at(point):
@@ -73,7 +75,7 @@ def _by_pmix(rank: int) -> bytes:
         ) from error
 
 
-def _torch_store(rank: int, nranks: int) -> Store | None:
+def _torch_store(rank: int, nranks: int, timeout: float | None) -> Store | None:
     """The store that torch.distributed has at MASTER_ADDR and MASTER_PORT; None where torch cannot be imported.
 
     It is that of the agent under torchrun. Else rank 0 opens it, and a process group that is made later in this
@@ -86,7 +88,14 @@ def _torch_store(rank: int, nranks: int) -> Store | None:
     if not dist.is_available():
         return None
     # Rank and size are in the address since not every launcher has the variables RANK and WORLD_SIZE.
-    store, _, _ = next(dist.rendezvous(f"env://?rank={rank}&world_size={nranks}"))
+    address = f"env://?rank={rank}&world_size={nranks}"
+    limit = timedelta(seconds=default_seconds() if timeout is None else timeout)
+    try:
+        store, _, _ = call(lambda: next(dist.rendezvous(address, timeout=limit)))
+    except Exception as error:
+        raise SystemCallError(
+            f"torch.distributed opened no store at MASTER_ADDR and MASTER_PORT on rank {rank}: {error}"
+        ) from error
     return cast(Store, store)
 
 
