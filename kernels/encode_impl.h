@@ -17,10 +17,11 @@ struct SignPlanes {
   Word* nonnegative;
 };
 
-/// Asks for the lines of a block that is read soon. The addresses may lie beyond the buffer: nothing is read from them.
-template <size_t kBytes>
+/// Asks for the lines of a block that is read soon, kAhead bytes beyond `block`. The addresses may lie beyond the buffer:
+/// nothing is read from them.
+template <size_t kBytes, size_t kAhead>
 SIGNCCL_WORD_OP void prefetchAhead(const unsigned char* block) {
-  for (size_t line = 0; line < kBytes; line += 64) __builtin_prefetch(block + kEncodePrefetchBytes + line);
+  for (size_t line = 0; line < kBytes; line += 64) __builtin_prefetch(block + kAhead + line);
 }
 
 template <typename Isa, typename Format, bool kTernary>
@@ -36,7 +37,7 @@ void encodeElements(const unsigned char* elements, size_t count, SignPlanes sign
   const size_t whole = count / kWordBits;
   for (size_t i = 0; i < whole; ++i) {
     const unsigned char* block = elements + i * kBlockBytes;
-    prefetchAhead<kBlockBytes>(block);
+    prefetchAhead<kBlockBytes, kEncodePrefetchBytes>(block);
     encodeBlock<Isa, Format, kTernary>(block, ~Word{0}, signs, i);
   }
   const size_t rest = count % kWordBits;

@@ -1,7 +1,7 @@
 // The kernels: everything that touches elements or sign words. A leaf: depends on nothing of ours.
 //
 // One instance of `Kernels` per instruction set, all bit-identical to reference.cc, which is their meaning.
-// docs/semantics.md defines signs, ties and means. Contracts that hold for every kernel:
+// docs/semantics.md defines signs, ties, means and the Lion step. Contracts that hold for every kernel:
 //   - Word i of a plane holds elements 64 i to 64 i + 63, element 64 i first, at bit 0.
 //   - Element buffers need no alignment; word buffers are aligned to 8 bytes.
 //   - A kernel reads and writes whole words, and exactly the `count` elements it is given. In the last word, bits
@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/lion.h"
 #include "kernels/word.h"
 
 namespace signccl {
@@ -113,6 +114,21 @@ struct Kernels {
   /// Counts -> elements by table: elements[e] = table[counts[e]]. table: [2^counts.nplanes] values of `type`, aligned
   /// to 64 bytes. `type`: any but kBits. counts.nplanes <= 16.
   void (*decodeAvg)(ElementType type, ConstPlanes counts, const void* table, size_t count, void* elements, Store store);
+
+  // A Lion step, whose arithmetic lion.h defines. What the thread's floating-point control register says changes
+  // nothing, and neither it nor the flags of exceptions change. Gradients do not overlap what is written.
+
+  /// First pass: gradients and momenta -> the signs of u, as encodeTernary() writes them, or encodeBinary()'s one plane
+  /// if positive is nullptr. Momenta become m' in place.
+  void (*encodeLion)(const LionMomenta& lion, size_t count, Word* positive, Word* nonnegative);
+
+  /// Second pass: parameters become x' in place, with D = +1 where positive, else 0 where nonnegative, else -1
+  /// (nonnegative nullptr: no zeros), as in decodeVote().
+  void (*decodeVoteLion)(const LionParameters& lion, const Word* positive, const Word* nonnegative, size_t count);
+
+  /// The same with D = table[counts[e]], as in decodeAvg(). table: [2^counts.nplanes], aligned to 64 bytes.
+  /// counts.nplanes <= 16.
+  void (*decodeAvgLion)(const LionParameters& lion, ConstPlanes counts, const float* table, size_t count);
 };
 
 /// Bytes that `count` elements of `type` take; kBits: whole words.

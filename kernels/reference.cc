@@ -4,42 +4,25 @@
 
 #include "kernels/instances.h"
 #include "kernels/kernels.h"
+#include "kernels/reference_elements.h"
+#include "kernels/reference_lion.h"
 
 namespace signccl {
 namespace {
 
-bool getBit(const Word* plane, size_t e) { return ((plane[e / kWordBits] >> (e % kWordBits)) & 1) != 0; }
-
-void setBit(Word* plane, size_t e, bool value) {
-  const Word bit = Word{1} << (e % kWordBits);
-  plane[e / kWordBits] = value ? plane[e / kWordBits] | bit : plane[e / kWordBits] & ~bit;
-}
-
-uint64_t getNumber(ConstPlanes planes, size_t e) {
-  uint64_t number = 0;
-  for (int j = 0; j < planes.nplanes; ++j) {
-    if (getBit(planes.words + static_cast<size_t>(j) * planes.stride, e)) number |= uint64_t{1} << j;
-  }
-  return number;
-}
+using reference::clearWords;
+using reference::getBit;
+using reference::getElement;
+using reference::getNumber;
+using reference::randomTieWord;
+using reference::setBit;
+using reference::setElement;
 
 /// Stores the number modulo 2^nplanes.
 void setNumber(Planes planes, size_t e, uint64_t number) {
   for (int j = 0; j < planes.nplanes; ++j) {
     setBit(planes.words + static_cast<size_t>(j) * planes.stride, e, ((number >> j) & 1) != 0);
   }
-}
-
-template <typename T>
-T getElement(const void* elements, size_t e) {
-  T element;
-  std::memcpy(&element, static_cast<const unsigned char*>(elements) + e * sizeof(T), sizeof(T));
-  return element;
-}
-
-template <typename T>
-void setElement(void* elements, size_t e, T element) {
-  std::memcpy(static_cast<unsigned char*>(elements) + e * sizeof(T), &element, sizeof(T));
 }
 
 /// An IEEE format: `exponent_bits` below the sign bit, then the fraction.
@@ -85,10 +68,6 @@ int signOfElement(ElementType type, const void* elements, size_t e) {
   return 0;
 }
 
-void clearWords(Word* plane, size_t count) {
-  for (size_t i = 0; i < (count + kWordBits - 1) / kWordBits; ++i) plane[i] = 0;
-}
-
 void encodeBinary(ElementType type, const void* elements, size_t count, Word* nonnegative) {
   clearWords(nonnegative, count);
   for (size_t e = 0; e < count; ++e) setBit(nonnegative, e, signOfElement(type, elements, e) >= 0);
@@ -119,17 +98,6 @@ void clamp(ConstPlanes in, uint64_t low, uint64_t high, size_t nwords, Planes ou
     if (number > high) number = high;
     setNumber(out, e, number - low);
   }
-}
-
-uint64_t lowHalf(uint64_t x) { return x & 0xFFFF'FFFF; }
-uint64_t highHalf(uint64_t x) { return x >> 32; }
-uint64_t swapHalves(uint64_t x) { return (lowHalf(x) << 32) | highHalf(x); }
-
-/// T(call, word) of docs/semantics.md, for the call with this key.
-Word randomTieWord(uint64_t key, uint64_t word) {
-  const uint64_t x = (word * 0x9E37'79B9'7F4A'7C15) ^ key;
-  const uint64_t y = x ^ swapHalves(lowHalf(x) * highHalf(x));
-  return y ^ (lowHalf(y) * 0xD251'1F52);
 }
 
 bool tieIsPositive(TieBits ties, size_t e) {
@@ -206,8 +174,20 @@ void decodeAvg(ElementType type, ConstPlanes counts, const void* table, size_t c
   }
 }
 
-const Kernels kReferenceKernels = {"reference", everySupported, encodeBinary, encodeTernary, count,    merge,
-                                   clamp,       decide,         restoreTop,   decodeVote,    decodeAvg};
+const Kernels kReferenceKernels = {"reference",
+                                   everySupported,
+                                   encodeBinary,
+                                   encodeTernary,
+                                   count,
+                                   merge,
+                                   clamp,
+                                   decide,
+                                   restoreTop,
+                                   decodeVote,
+                                   decodeAvg,
+                                   reference::encodeLion,
+                                   reference::decodeVoteLion,
+                                   reference::decodeAvgLion};
 
 }  // namespace
 

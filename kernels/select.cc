@@ -1,6 +1,10 @@
 // Which instances this build has, and which of them this machine can run.
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "kernels/instances.h"
 #include "kernels/kernels.h"
 
@@ -33,6 +37,14 @@ struct Supported {
   }
 };
 
+#if defined(__x86_64__)
+/// Conversions of float16 in 256-bit registers. Clang 14 does not let __builtin_cpu_supports ask for them.
+bool hasF16c() {
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
+
 }  // namespace
 
 bool everySupported() { return true; }
@@ -41,7 +53,7 @@ bool everySupported() { return true; }
 // __builtin_cpu_supports also asks whether the operating system saves the registers.
 bool avx2Supported() {
   __builtin_cpu_init();
-  return __builtin_cpu_supports("avx2") != 0;
+  return __builtin_cpu_supports("avx2") != 0 && hasF16c();
 }
 
 bool avx512Supported() {

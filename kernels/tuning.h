@@ -21,6 +21,9 @@ inline constexpr size_t kEncodePrefetchBytes = 4096;
 /// need all of the memory's time.
 inline constexpr size_t kDecodePrefetchWords = 128;
 
+/// How far ahead of its reads a Lion step prefetches gradients, momenta and parameters.
+inline constexpr size_t kLionPrefetchBytes = 4096;
+
 }  // namespace signccl
 
 #endif  // SIGNCCL_KERNELS_TUNING_H_

@@ -5,13 +5,33 @@
 #ifndef SIGNCCL_KERNELS_WORD_OPS_H_
 #define SIGNCCL_KERNELS_WORD_OPS_H_
 
+#include <stddef.h>
+
 #if defined(__CUDACC__)
 #define SIGNCCL_WORD_OP __host__ __device__ __forceinline__
 #else
 #define SIGNCCL_WORD_OP [[gnu::always_inline]] inline
 #endif
 
+#if defined(__clang__) || defined(__CUDACC__)
+#define SIGNCCL_UNROLL _Pragma("unroll")
+#else
+#define SIGNCCL_UNROLL _Pragma("GCC unroll 8")
+#endif
+
 namespace signccl {
+
+/// Calls body(k) for every k below kCount. Few calls are written one after the other, so that arrays of vectors that they
+/// fill become registers.
+template <size_t kCount, typename Body>
+SIGNCCL_WORD_OP void repeat(const Body& body) {
+  if constexpr (kCount <= 8) {
+    SIGNCCL_UNROLL
+    for (size_t k = 0; k < kCount; ++k) body(k);
+  } else {
+    for (size_t k = 0; k < kCount; ++k) body(k);
+  }
+}
 
 /// Adds bits of one weight: `sum` has that weight, `carry` twice as much. Results come by reference because GCC keeps
 /// aggregates of vectors in memory when functions return them.

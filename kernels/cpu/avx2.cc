@@ -1,6 +1,7 @@
 // AVX2: 256-bit words; bit masks are made and taken apart with shuffles and compares.
 #include <immintrin.h>
 
+#include "kernels/cpu/avx2_floats.h"
 #include "kernels/instances.h"
 #include "kernels/kernels_impl.h"
 
@@ -51,7 +52,7 @@ SIGNCCL_WORD_OP void put(unsigned char* out, __m256i v) {
 }
 
 /// The instructions that differ by the width of an element. spread: all ones in the elements whose bit of `mask` is
-/// set.
+/// set, from bit e on, a multiple of the number of lanes.
 template <typename Bits>
 struct Lanes;
 
@@ -60,10 +61,10 @@ struct Lanes<uint8_t> {
   SIGNCCL_WORD_OP static __m256i fill(uint8_t x) { return _mm256_set1_epi8(static_cast<char>(x)); }
   SIGNCCL_WORD_OP static __m256i add(__m256i a, __m256i b) { return _mm256_add_epi8(a, b); }
   SIGNCCL_WORD_OP static __m256i less(__m256i a, __m256i b) { return _mm256_cmpgt_epi8(b, a); }
-  SIGNCCL_WORD_OP static __m256i spread(Word mask) {
+  SIGNCCL_WORD_OP static __m256i spread(Word mask, size_t e) {
     const __m256i byte_of_element = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
     const __m256i bit_of_element = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
-    const __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(mask)), byte_of_element);
+    const __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(mask >> e)), byte_of_element);
     return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit_of_element), bit_of_element);
   }
 };
@@ -73,10 +74,10 @@ struct Lanes<uint16_t> {
   SIGNCCL_WORD_OP static __m256i fill(uint16_t x) { return _mm256_set1_epi16(static_cast<short>(x)); }
   SIGNCCL_WORD_OP static __m256i add(__m256i a, __m256i b) { return _mm256_add_epi16(a, b); }
   SIGNCCL_WORD_OP static __m256i less(__m256i a, __m256i b) { return _mm256_cmpgt_epi16(b, a); }
-  SIGNCCL_WORD_OP static __m256i spread(Word mask) {
+  SIGNCCL_WORD_OP static __m256i spread(Word mask, size_t e) {
     const __m256i bit = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12,
                                           1 << 13, 1 << 14, static_cast<short>(1 << 15));
-    return _mm256_cmpeq_epi16(_mm256_and_si256(_mm256_set1_epi16(static_cast<short>(mask)), bit), bit);
+    return _mm256_cmpeq_epi16(_mm256_and_si256(_mm256_set1_epi16(static_cast<short>(mask >> e)), bit), bit);
   }
 };
 
@@ -85,9 +86,11 @@ struct Lanes<uint32_t> {
   SIGNCCL_WORD_OP static __m256i fill(uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
   SIGNCCL_WORD_OP static __m256i add(__m256i a, __m256i b) { return _mm256_add_epi32(a, b); }
   SIGNCCL_WORD_OP static __m256i less(__m256i a, __m256i b) { return _mm256_cmpgt_epi32(b, a); }
-  SIGNCCL_WORD_OP static __m256i spread(Word mask) {
-    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(static_cast<int>(mask)), bit), bit);
+  /// Four vectors share a register with half of the mask, since moving it there takes as long as the rest.
+  SIGNCCL_WORD_OP static __m256i spread(Word mask, size_t e) {
+    const __m256i half = _mm256_set1_epi32(static_cast<int>(mask >> (e & 32)));
+    const __m256i bit = _mm256_slli_epi32(_mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128), static_cast<int>(e & 31));
+    return _mm256_cmpeq_epi32(_mm256_and_si256(half, bit), bit);
   }
 };
 
@@ -96,9 +99,9 @@ struct Lanes<uint64_t> {
   SIGNCCL_WORD_OP static __m256i fill(uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
   SIGNCCL_WORD_OP static __m256i add(__m256i a, __m256i b) { return _mm256_add_epi64(a, b); }
   SIGNCCL_WORD_OP static __m256i less(__m256i a, __m256i b) { return _mm256_cmpgt_epi64(b, a); }
-  SIGNCCL_WORD_OP static __m256i spread(Word mask) {
+  SIGNCCL_WORD_OP static __m256i spread(Word mask, size_t e) {
     const __m256i bit = _mm256_setr_epi64x(1, 2, 4, 8);
-    return _mm256_cmpeq_epi64(_mm256_and_si256(fill(mask), bit), bit);
+    return _mm256_cmpeq_epi64(_mm256_and_si256(fill(mask >> e), bit), bit);
   }
 };
 
@@ -217,6 +220,7 @@ class ShuffleTable {
 
 struct Avx2 {
   using Vec = Avx2Word;
+  using Floats = Avx2Floats;
   static constexpr size_t kOutputAlignment = 64;  // a cache line: streaming half lines is slower
   static constexpr bool kCanStream = true;
   SIGNCCL_WORD_OP static void fence() { _mm_sfence(); }
@@ -258,12 +262,13 @@ struct Avx2 {
     constexpr size_t kLanes = 32 / sizeof(Bits);
     const __m256i minus_one = Lanes<Bits>::fill(signs.minus);
     const __m256i difference = Lanes<Bits>::fill(static_cast<Bits>(signs.plus ^ signs.minus));
-    for (size_t e = 0; e < kWordBits; e += kLanes) {
-      const __m256i is_plus = Lanes<Bits>::spread(plus >> e);
+    repeat<kWordBits / kLanes>([&](size_t k) {
+      const size_t e = k * kLanes;
+      const __m256i is_plus = Lanes<Bits>::spread(plus, e);
       __m256i v = _mm256_xor_si256(minus_one, _mm256_and_si256(is_plus, difference));
-      if constexpr (kZeros) v = _mm256_andnot_si256(Lanes<Bits>::spread(zero >> e), v);
+      if constexpr (kZeros) v = _mm256_andnot_si256(Lanes<Bits>::spread(zero, e), v);
       put<kStream>(out + e * sizeof(Bits), v);
-    }
+    });
   }
 
   template <typename Bits>
@@ -274,7 +279,7 @@ struct Avx2 {
       __m256i numbers = _mm256_setzero_si256();
       __m256i weight = _mm256_set1_epi8(1);
       for (int j = 0; j < nplanes; ++j) {
-        numbers = _mm256_or_si256(numbers, _mm256_and_si256(Lanes<uint8_t>::spread(words[j] >> e), weight));
+        numbers = _mm256_or_si256(numbers, _mm256_and_si256(Lanes<uint8_t>::spread(words[j], e), weight));
         weight = _mm256_add_epi8(weight, weight);
       }
       put<false>(bytes + e, numbers);

@@ -1,14 +1,6 @@
 // AVX-512 (F, BW, DQ, VL): 512-bit words, a full adder in two instructions, bit masks as they come.
-// The header of GCC before 13 warns about its own _mm512_undefined_epi32() (GCC bug 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
-
+#include "kernels/cpu/avx512_floats.h"
+#include "kernels/cpu/avx512_intrinsics.h"
 #include "kernels/instances.h"
 #include "kernels/kernels_impl.h"
 
@@ -248,6 +240,7 @@ SIGNCCL_WORD_OP auto testElements(const unsigned char* elements, __m512i add, __
 
 struct Avx512 {
   using Vec = Avx512Word;
+  using Floats = Avx512Floats;
   static constexpr size_t kOutputAlignment = 64;
   static constexpr bool kCanStream = true;
   SIGNCCL_WORD_OP static void fence() { _mm_sfence(); }

@@ -1,6 +1,7 @@
 // 64-bit Arm Advanced SIMD: 128-bit words. Stores never go past the cache, which the contract of decode* allows.
 #include <arm_neon.h>
 
+#include "kernels/cpu/neon_floats.h"
 #include "kernels/instances.h"
 #include "kernels/kernels_impl.h"
 
@@ -161,6 +162,7 @@ class LookupTable {
 
 struct Neon {
   using Vec = NeonWord;
+  using Floats = NeonFloats;
   static constexpr size_t kOutputAlignment = 16;
   static constexpr bool kCanStream = false;
   static void fence() {}

@@ -3,6 +3,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "kernels/cpu/scalar_floats.h"
 #include "kernels/instances.h"
 #include "kernels/kernels_impl.h"
 
@@ -61,6 +62,7 @@ SIGNCCL_WORD_OP uint64_t spreadBits(uint64_t byte) {
 
 struct Scalar {
   using Vec = TwoWords;
+  using Floats = FourFloats;
   static constexpr size_t kOutputAlignment = 1;
   static constexpr bool kCanStream = false;
   static void fence() {}

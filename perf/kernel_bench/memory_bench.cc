@@ -66,8 +66,15 @@ void benchPeer(benchmark::State& state, const WindowWork& peer) {
   state.counters["bytes/s"] = rate(static_cast<double>(kWindowBytes) / median(seconds));
 }
 
+/// What a kernel and its peers do in a round.
+struct RoundSize {
+  std::size_t elements;
+  std::size_t bytes;  ///< read and written
+};
+
 /// The kernel and its peers in turns. ratio: the kernel's bandwidth as a part of the best peer's.
-void benchAgainst(benchmark::State& state, const std::vector<WindowWork>& peers, const WindowWork& kernel) {
+void benchAgainst(benchmark::State& state, RoundSize size, const std::vector<WindowWork>& peers,
+                  const WindowWork& kernel) {
   std::vector<double> kernel_seconds;
   std::vector<std::vector<double>> peer_seconds(peers.size());
   std::size_t round = 0;
@@ -81,9 +88,9 @@ void benchAgainst(benchmark::State& state, const std::vector<WindowWork>& peers,
   double best_peer = median(peer_seconds[0]);
   for (const auto& seconds : peer_seconds) best_peer = std::min(best_peer, median(seconds));
   const double own = median(kernel_seconds);
-  state.counters["bytes/s"] = rate(static_cast<double>(kWindowBytes) / own);
-  state.counters["elements/s"] = rate(static_cast<double>(kWindowElements) / own);
-  state.counters["peer_bytes/s"] = rate(static_cast<double>(kWindowBytes) / best_peer);
+  state.counters["bytes/s"] = rate(static_cast<double>(size.bytes) / own);
+  state.counters["elements/s"] = rate(static_cast<double>(size.elements) / own);
+  state.counters["peer_bytes/s"] = rate(static_cast<double>(size.bytes) / best_peer);
   state.counters["ratio"] = best_peer / own;
 }
 
@@ -91,11 +98,12 @@ const WindowWork kRead = [](std::byte* at) { benchmark::DoNotOptimize(readAll(at
 const WindowWork kReadPrefetching = [](std::byte* at) {
   benchmark::DoNotOptimize(readAll(at, kWindowBytes, kEncodePrefetchBytes));
 };
+constexpr RoundSize kWindow{kWindowElements, kWindowBytes};
 const WindowWork kStream = [](std::byte* at) { streamAll(at, kWindowBytes); };
 
 void benchEncode(benchmark::State& state, const Kernels* kernels) {
   BenchBuffer signs(kWindowElements / 8);
-  benchAgainst(state, {kRead, kReadPrefetching}, [&](std::byte* at) {
+  benchAgainst(state, kWindow, {kRead, kReadPrefetching}, [&](std::byte* at) {
     kernels->encodeBinary(ElementType::kFloat32, at, kWindowElements, signs.words());
   });
 }
@@ -104,8 +112,87 @@ void benchEncode(benchmark::State& state, const Kernels* kernels) {
 void benchDecode(benchmark::State& state, const Kernels* kernels, std::size_t skew) {
   BenchBuffer signs(kWindowElements / 8);
   const std::size_t count = kWindowElements - skew / sizeof(float);
-  benchAgainst(state, {kStream}, [&](std::byte* at) {
+  benchAgainst(state, kWindow, {kStream}, [&](std::byte* at) {
     kernels->decodeVote(ElementType::kFloat32, signs.words(), nullptr, count, at + skew, Store::kStreaming);
+  });
+}
+
+/// Makes of what bits there are numbers between 1/2 and 1 and their negatives, both as float32 and as bfloat16:
+/// arithmetic with denormals is slow on many processors.
+void makeOrdinary(BenchBuffer& buffer) {
+  for (std::size_t i = 0; i < buffer.size() / sizeof(Word); ++i) {
+    buffer.words()[i] = (buffer.words()[i] & 0x807F'807F'807F'807F) | 0x3F00'3F00'3F00'3F00;
+  }
+}
+
+BenchBuffer ordinaryBuffer() {
+  BenchBuffer buffer(kBufferBytes);
+  makeOrdinary(buffer);
+  return buffer;
+}
+
+/// Gradients for the momenta in the large buffer.
+BenchBuffer& gradientBuffer() {
+  static BenchBuffer buffer = ordinaryBuffer();
+  return buffer;
+}
+
+/// The gradients for the momenta of a window of the large buffer.
+std::byte* gradientsFor(const std::byte* window) { return gradientBuffer().data() + (window - largeBuffer().data()); }
+
+/// Plain loops that read `from_bytes` elsewhere and read and write the window in place, with and without prefetching.
+std::vector<WindowWork> updates(std::size_t from_bytes, std::size_t bytes) {
+  const auto update = [=](std::size_t prefetch_bytes) {
+    return [=](std::byte* at) {
+      updateAll(from_bytes == 0 ? nullptr : gradientsFor(at), from_bytes, at, bytes, prefetch_bytes);
+    };
+  };
+  return {update(0), update(kLionPrefetchBytes)};
+}
+
+/// Everything lies `skew` bytes beyond a line.
+void benchLionEncode(benchmark::State& state, const Kernels* kernels, FloatType gradient_type, std::size_t skew) {
+  BenchBuffer signs(kWindowElements / 8);
+  makeOrdinary(largeBuffer());
+  gradientBuffer();
+  const std::size_t gradient_bytes = kWindowElements * floatBytes(gradient_type);
+  const std::size_t count = kWindowElements - skew;
+  benchAgainst(
+      state, {count, gradient_bytes + 2 * kWindowBytes}, updates(gradient_bytes, kWindowBytes), [&](std::byte* at) {
+        const LionMomenta lion{
+            gradient_type, FloatType::kFloat32, gradientsFor(at) + skew, at + skew, {0.9F, 0.1F, 0.99F, 0.01F}};
+        kernels->encodeLion(lion, count, nullptr, signs.words());
+      });
+}
+
+enum class Direction : std::uint8_t { kVote, kVoteWithZeros, kMean };
+
+struct LionDecode {
+  FloatType type = FloatType::kFloat32;
+  Direction direction = Direction::kVote;
+  bool is_stochastic = false;
+  std::size_t skew = 0;
+};
+
+void benchLionDecode(benchmark::State& state, const Kernels* kernels, LionDecode decode) {
+  constexpr int kPlanes = 4;
+  constexpr std::size_t kPlaneWords = kWindowElements / kWordBits + 8;
+  BenchBuffer planes(kPlanes * kPlaneWords * sizeof(Word)), table(sizeof(float) << kPlanes);
+  const std::size_t bytes = kWindowElements * floatBytes(decode.type);
+  const std::size_t count = kWindowElements - decode.skew;
+  makeOrdinary(largeBuffer());
+  auto* const means = reinterpret_cast<float*>(table.data());
+  for (int i = 0; i < 1 << kPlanes; ++i) means[i] = static_cast<float>(i) / 16 - 0.5F;
+  benchAgainst(state, {count, 2 * bytes}, updates(0, bytes), [&](std::byte* at) {
+    const LionParameters lion{decode.type, at + decode.skew, 1e-3F, 0.1F, {decode.is_stochastic, 1, 0}};
+    switch (decode.direction) {
+      case Direction::kVote:
+        return kernels->decodeVoteLion(lion, planes.words(), nullptr, count);
+      case Direction::kVoteWithZeros:
+        return kernels->decodeVoteLion(lion, planes.words(), planes.words() + kPlaneWords, count);
+      case Direction::kMean:
+        return kernels->decodeAvgLion(lion, {planes.words(), kPlaneWords, kPlanes}, means, count);
+    }
   });
 }
 
@@ -205,6 +292,23 @@ void add(int rounds, const std::string& name, const Args&... args) {
       ->Unit(benchmark::kMicrosecond);
 }
 
+void addLion(const Kernels* kernels) {
+  const std::string of = std::string("_of_update/") + kernels->name;
+  const std::string of_malloc = std::string("_of_update_malloc/") + kernels->name;
+  add(kRounds, "memory/lion_encode_float32_float32" + of, benchLionEncode, kernels, FloatType::kFloat32, 0);
+  add(kRounds, "memory/lion_encode_float32_float32" + of_malloc, benchLionEncode, kernels, FloatType::kFloat32, 16);
+  add(kRounds, "memory/lion_encode_bfloat16_float32" + of, benchLionEncode, kernels, FloatType::kBFloat16, 0);
+  const auto decode = [&](const std::string& name, LionDecode d) {
+    add(kRounds, "memory/lion_decode_" + name, benchLionDecode, kernels, d);
+  };
+  decode("float32" + of, {});
+  decode("float32" + of_malloc, {.skew = 16});
+  decode("float32_zeros" + of, {.direction = Direction::kVoteWithZeros});
+  decode("float32_avg" + of, {.direction = Direction::kMean});
+  decode("bfloat16" + of, {.type = FloatType::kBFloat16});
+  decode("bfloat16_stochastic" + of, {.type = FloatType::kBFloat16, .is_stochastic = true});
+}
+
 }  // namespace
 
 void addMemoryBenchmarks(const std::vector<const Kernels*>& instances) {
@@ -219,6 +323,7 @@ void addMemoryBenchmarks(const std::vector<const Kernels*>& instances) {
     add(kRounds, "memory/encode_float32_of_read/" + name, benchEncode, kernels);
     add(kRounds, "memory/decode_float32_of_streaming_store/" + name, benchDecode, kernels, 0);
     add(kRounds, "memory/decode_float32_of_streaming_store_malloc/" + name, benchDecode, kernels, 16);
+    addLion(kernels);
   }
   add(kLongRounds, std::string("memory/encode_float32_of_read_by_two_threads/") + instances.front()->name,
       benchEncodeByTwo, instances.front());

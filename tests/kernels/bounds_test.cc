@@ -8,6 +8,7 @@
 
 #include "kernels/random_ties.h"
 #include "kernels_test_support.h"
+#include "lion_test_support.h"
 
 namespace signccl {
 namespace {
@@ -75,6 +76,47 @@ TEST_P(BoundsTest, DecodeAvgStaysInside) {
           const ConstPlanes counts{planes.words(), nwords, nplanes};
           for (const Store store : {Store::kCached, Store::kStreaming}) {
             kernels().decodeAvg(type, counts, table.data(), count, elements.data(), store);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(BoundsTest, EncodeLionStaysInside) {
+  for (const FloatType gradient_type : kFloatTypes) {
+    for (const FloatType momentum_type : kFloatTypes) {
+      for (const Edge edge : {Edge::kStart, Edge::kEnd}) {
+        for (size_t count = 0; count < 300; count += kCoarseGrid ? 41 : 7) {
+          EdgeBuffer gradients(count * floatBytes(gradient_type), edge),
+              momenta(count * floatBytes(momentum_type), edge);
+          EdgeBuffer positive(wordsFor(count) * sizeof(Word), edge), nonnegative(wordsFor(count) * sizeof(Word), edge);
+          for (const void* from : {static_cast<const void*>(gradients.data()), static_cast<const void*>(nullptr)}) {
+            const LionMomenta lion{gradient_type, momentum_type, from, momenta.data(), {0.9F, 0.1F, 0.99F, 0.01F}};
+            kernels().encodeLion(lion, count, nullptr, nonnegative.words());
+            kernels().encodeLion(lion, count, positive.words(), nonnegative.words());
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(BoundsTest, DecodeLionStaysInside) {
+  for (const FloatType type : kFloatTypes) {
+    for (const bool is_stochastic : {false, true}) {
+      for (const Edge edge : {Edge::kStart, Edge::kEnd}) {
+        for (size_t count = 0; count < 300; count += kCoarseGrid ? 41 : 7) {
+          EdgeBuffer parameters(count * floatBytes(type), edge);
+          EdgeBuffer positive(wordsFor(count) * sizeof(Word), edge), nonnegative(wordsFor(count) * sizeof(Word), edge);
+          const LionParameters lion{type, parameters.data(), 1e-3F, 0.1F, {is_stochastic, 1, 0}};
+          kernels().decodeVoteLion(lion, positive.words(), nullptr, count);
+          kernels().decodeVoteLion(lion, positive.words(), nonnegative.words(), count);
+          for (const int nplanes : {4, 6, 10}) {  // tables of whole 64-byte lines, so that both edges are aligned
+            EdgeBuffer table(sizeof(float) << nplanes, edge);
+            EdgeBuffer planes(static_cast<size_t>(nplanes) * wordsFor(count) * sizeof(Word), edge);
+            const ConstPlanes counts{planes.words(), wordsFor(count), nplanes};
+            kernels().decodeAvgLion(lion, counts, reinterpret_cast<const float*>(table.data()), count);
           }
         }
       }
