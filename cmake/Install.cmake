@@ -5,7 +5,8 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/signccl)
 set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 install(TARGETS signccl EXPORT signccl-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES include/signccl/signccl.h ${PROJECT_BINARY_DIR}/include/signccl/version.h
+install(FILES include/signccl/lion.h include/signccl/signccl.h include/signccl/types.h
+  ${PROJECT_BINARY_DIR}/include/signccl/version.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/signccl)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 

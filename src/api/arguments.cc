@@ -77,42 +77,6 @@ void checkAvgRecvType(ElementType type, int nranks) {
   if (type == ElementType::kInt16) must_hold(std::numeric_limits<std::int16_t>::max());
 }
 
-ExchangeRules checkRules(const CollectiveArguments& arguments) {
-  ExchangeRules rules{arguments.op, 1, TieRule::kRandom};
-  if (arguments.config == nullptr) return rules;
-  const signcclSignConfig_t config = readVersioned(arguments.config, "config");
-  switch (config.zeroRule) {
-    case SIGNCCL_CONFIG_UNDEF_INT:
-    case signcclZeroBinary:
-      break;
-    case signcclZeroTernary:
-      rules.votes_per_rank = 2;
-      break;
-    default:
-      refuse("config->zeroRule is " + std::to_string(config.zeroRule) + ", expected 0 (binary) or 1 (ternary)");
-  }
-  TieRule tie = TieRule::kRandom;
-  switch (config.tieRule) {
-    case signcclTieZero:
-      tie = TieRule::kZero;
-      break;
-    case signcclTiePositive:
-      tie = TieRule::kPositive;
-      break;
-    case signcclTieNegative:
-      tie = TieRule::kNegative;
-      break;
-    case SIGNCCL_CONFIG_UNDEF_INT:
-    case signcclTieRandom:
-      break;
-    default:
-      refuse("config->tieRule is " + std::to_string(config.tieRule) +
-             ", expected 0 (zero), 1 (positive), 2 (negative) or 3 (random)");
-  }
-  if (arguments.op == SignOp::kVote) rules.tie = tie;
-  return rules;
-}
-
 /// Bytes of a buffer. No object is larger than PTRDIFF_MAX, so a larger one is a mistake too.
 std::size_t checkBytes(const char* name, ElementType type, std::size_t count) {
   const std::size_t bytes_per_word = elementBytes(type, kWordBits);
@@ -143,10 +107,49 @@ void checkBuffers(const CollectiveArguments& arguments, ElementType sendtype, El
 
 }  // namespace
 
+ExchangeRules checkRules(SignOp op, int zero_rule, int tie_rule) {
+  ExchangeRules rules{op, 1, TieRule::kRandom};
+  switch (zero_rule) {
+    case SIGNCCL_CONFIG_UNDEF_INT:
+    case signcclZeroBinary:
+      break;
+    case signcclZeroTernary:
+      rules.votes_per_rank = 2;
+      break;
+    default:
+      refuse("config->zeroRule is " + std::to_string(zero_rule) + ", expected 0 (binary) or 1 (ternary)");
+  }
+  TieRule tie = TieRule::kRandom;
+  switch (tie_rule) {
+    case signcclTieZero:
+      tie = TieRule::kZero;
+      break;
+    case signcclTiePositive:
+      tie = TieRule::kPositive;
+      break;
+    case signcclTieNegative:
+      tie = TieRule::kNegative;
+      break;
+    case SIGNCCL_CONFIG_UNDEF_INT:
+    case signcclTieRandom:
+      break;
+    default:
+      refuse("config->tieRule is " + std::to_string(tie_rule) +
+             ", expected 0 (zero), 1 (positive), 2 (negative) or 3 (random)");
+  }
+  if (op == SignOp::kVote) rules.tie = tie;
+  return rules;
+}
+
 CheckedCollective checkCollective(const CollectiveArguments& arguments, int nranks) {
   if (arguments.stream != nullptr) refuse("stream is not NULL: this build serves host buffers only");
   CheckedCollective checked;
-  checked.rules = checkRules(arguments);
+  if (arguments.config != nullptr) {
+    const signcclSignConfig_t config = readVersioned(arguments.config, "config");
+    checked.rules = checkRules(arguments.op, config.zeroRule, config.tieRule);
+  } else {
+    checked.rules.op = arguments.op;
+  }
   const ElementType sendtype = checkSendType(arguments.sendtype);
   const auto recvtype = toElementType(arguments.recvtype);
   if (!recvtype) {

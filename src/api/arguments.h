@@ -25,6 +25,9 @@ struct CheckedCollective {
   Segment segment;
 };
 
+/// The rules of an exchange from the fields of a config, which may be undefined. Throws as below.
+ExchangeRules checkRules(SignOp op, int zero_rule, int tie_rule);
+
 /// Throws signcclInvalidArgument, with the value that is wrong and what was expected.
 CheckedCollective checkCollective(const CollectiveArguments& arguments, int nranks);
 

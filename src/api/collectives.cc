@@ -1,5 +1,7 @@
 // The collectives, requests and groups of the C API.
+#include <chrono>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "api/arguments.h"
@@ -129,6 +131,22 @@ signcclResult_t signcclRequestTest(signcclRequest_t* request, int* done) {
 
 signcclResult_t signcclRequestWait(signcclRequest_t* request) {
   return guard(nullptr, [&] { finishNoting(findRequest(request), request); });
+}
+
+signcclResult_t signcclRequestWaitFor(signcclRequest_t* request, int timeoutMs, int* done) {
+  return guard(nullptr, [&] {
+    require(done != nullptr, "done is NULL");
+    *done = 0;
+    if (timeoutMs < 0) {
+      throw Error(signcclInvalidArgument, "timeoutMs is " + std::to_string(timeoutMs) + ", expected >= 0");
+    }
+    const PendingRequest pending = findRequest(request);
+    const bool is_over =
+        pending.failure || pending.comm->comm->isDoneWithin(*pending.operation, std::chrono::milliseconds(timeoutMs));
+    if (!is_over) return;
+    *done = 1;
+    finishNoting(pending, request);
+  });
 }
 
 signcclResult_t signcclGroupStart() {

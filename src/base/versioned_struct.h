@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "signccl/lion.h"
 
 namespace signccl {
 
@@ -35,6 +36,20 @@ struct VersionedStruct<signcclSignConfig_t> {
   static constexpr StructInfo kInfo{"signcclSignConfig_t", "SIGNCCL_SIGN_CONFIG_INITIALIZER", 24,
                                     sizeof(signcclSignConfig_t)};
   static constexpr signcclSignConfig_t kDefaults = SIGNCCL_SIGN_CONFIG_INITIALIZER;
+};
+
+template <>
+struct VersionedStruct<signcclLionConfig_t> {
+  static constexpr StructInfo kInfo{"signcclLionConfig_t", "SIGNCCL_LION_CONFIG_INITIALIZER", 112,
+                                    sizeof(signcclLionConfig_t)};
+  static constexpr signcclLionConfig_t kDefaults = SIGNCCL_LION_CONFIG_INITIALIZER;
+};
+
+template <>
+struct VersionedStruct<signcclLionStepConfig_t> {
+  static constexpr StructInfo kInfo{"signcclLionStepConfig_t", "SIGNCCL_LION_STEP_INITIALIZER", 56,
+                                    sizeof(signcclLionStepConfig_t)};
+  static constexpr signcclLionStepConfig_t kDefaults = SIGNCCL_LION_STEP_INITIALIZER;
 };
 
 template <>

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "signccl/signccl.h"
+#include "signccl/lion.h"
 
 namespace {
 
@@ -20,6 +20,17 @@ struct NewerConfig {
 
 struct NewerSignConfig {
   signcclSignConfig_t known = SIGNCCL_SIGN_CONFIG_INITIALIZER;
+  int number = SIGNCCL_CONFIG_UNDEF_INT;
+  int flag = 0;
+};
+
+struct NewerLionConfig {
+  signcclLionConfig_t known = SIGNCCL_LION_CONFIG_INITIALIZER;
+  const void* array = nullptr;
+};
+
+struct NewerLionStep {
+  signcclLionStepConfig_t known = SIGNCCL_LION_STEP_INITIALIZER;
   int number = SIGNCCL_CONFIG_UNDEF_INT;
   int flag = 0;
 };
@@ -80,6 +91,36 @@ TEST_F(NewerHeaderTest, UnknownFieldOfRulesThatIsSetIsRefusedWithAText) {
   config.number = 1;
   EXPECT_EQ(vote(config), signcclInvalidArgument);
   EXPECT_THAT(signcclGetLastError(comm), HasSubstr("config is a signcclSignConfig_t of version 0.1.99"));
+}
+
+TEST_F(NewerHeaderTest, LionStructsAreTakenWithDefaultsAndRefusedWithOtherValues) {
+  float parameter = 1;
+  float momentum = 0;
+  const std::size_t count = 1;
+  void* const parameters = &parameter;
+  void* const momenta = &momentum;
+  auto config = made<NewerLionConfig>();
+  config.known.tensorCount = 1;
+  config.known.parameters = &parameters;
+  config.known.momenta = &momenta;
+  config.known.counts = &count;
+  signcclLion_t lion = nullptr;
+  config.array = &count;
+  EXPECT_EQ(signcclLionCreate(&lion, &config.known, comm), signcclInvalidArgument);
+  EXPECT_THAT(signcclGetLastError(comm), HasSubstr("config is a signcclLionConfig_t of version 0.1.99"));
+  config.array = nullptr;
+  EXPECT_EQ(signcclLionCreate(&lion, &config.known, comm), signcclSuccess) << signcclGetLastError(comm);
+  auto step = made<NewerLionStep>();
+  const double half = 0.5;
+  step.known.learningRates = step.known.beta1s = step.known.beta2s = step.known.weightDecays = &half;
+  const float gradient = 1;
+  const void* const gradients = &gradient;
+  EXPECT_EQ(signcclLionStep(lion, &step.known, &gradients, nullptr), signcclSuccess) << signcclGetLastError(comm);
+  EXPECT_EQ(parameter, 1 - 0.5F * (1 + 0.5F));
+  step.number = 1;
+  EXPECT_EQ(signcclLionStep(lion, &step.known, &gradients, nullptr), signcclInvalidArgument);
+  EXPECT_THAT(signcclGetLastError(comm), HasSubstr("step is a signcclLionStepConfig_t of version 0.1.99"));
+  EXPECT_EQ(signcclLionDestroy(lion), signcclSuccess);
 }
 
 TEST_F(NewerHeaderTest, CountersThatTheLibraryDoesNotKnowAreLeftAlone) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lion_job.h"
 #include "ranks.h"
 #include "support/allocation_counter.h"
 
@@ -50,6 +51,31 @@ INSTANTIATE_TEST_SUITE_P(Algorithms, AllocationOfCalls,
                          ::testing::Values("oneshot", "direct", "ring", "tree", "knomial", "hierarchical"),
                          [](const auto& instance) { return std::string(instance.param); });
 
+/// In the background chance says how many buckets wait in the queue, and which of its entries has had which.
+constexpr int kManyRounds = 5'000;
+
+TEST(Allocation, IsNoneForLionSteps) {
+  const Environment environment{{"SIGNCCL_SLICE_BYTES", "1024"}, {"SIGNCCL_NTHREADS", "1"}};
+  Ranks ranks(1);
+  const LionReference reference({{7'000}, {100}, {3'000, FloatType::kBFloat16}}, 1, {}, 1);
+  const auto lion = reference.makeRank(0, ranks[0]);
+  lion->setGradients(reference.gradientsOf(0));
+  const LionHyperparameters hyperparameters({{0.1, 0.9, 0.99, 0}});
+  signcclLionStepConfig_t config = hyperparameters.config();
+  for (const int in_background : {0, 1}) {
+    config.background = in_background;
+    EXPECT_EQ(allocationsAfterWarmUp(
+                  [&] {
+                    EXPECT_EQ(signcclLionBegin(lion->lion(), &config), signcclSuccess);
+                    for (std::size_t i = 0; i < 3; ++i) signcclLionSubmit(lion->lion(), i, 1, lion->gradients() + i);
+                    int done = 0;
+                    EXPECT_EQ(signcclLionFinish(lion->lion(), -1, &done, nullptr), signcclSuccess);
+                  },
+                  kManyRounds),
+              0U);
+  }
+}
+
 /// Each kernel thread keeps the list of votes that it counts, and chance says which thread counts when: the warm-up has
 /// to be long enough for all of them to have counted.
 TEST(Allocation, IsNoneForNonBlockingCallsWithKernelThreads) {
@@ -62,7 +88,7 @@ TEST(Allocation, IsNoneForNonBlockingCallsWithKernelThreads) {
                               nullptr, &request);
     EXPECT_EQ(signcclRequestWait(&request), signcclSuccess);
   };
-  EXPECT_EQ(allocationsAfterWarmUp(round, 5000), 0U);
+  EXPECT_EQ(allocationsAfterWarmUp(round, kManyRounds), 0U);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 /* The public header is C99 and is all that a C program needs: a vote of one rank, and the struct initializers. */
 #include <stdio.h>
 
-#include "signccl/signccl.h"
+#include "signccl/lion.h"
 
 #define CHECK(call)                                                                                     \
   do {                                                                                                  \

@@ -3,12 +3,14 @@
 // fails.
 #include <array>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "lion_job.h"
 #include "ranks.h"
 #include "support/failing_memory.h"
 
@@ -170,6 +172,71 @@ TEST(OutOfMemory, AGroupThatFailsLeavesNothingToTheNextOne) {
     const signcclResult_t result = attempt([&] { return group.run(); });
     EXPECT_THAT(result, AnyOf(signcclSuccess, signcclSystemError));
     group.expectNothingIsLeft(result);
+  });
+}
+
+signcclResult_t makeLionAndDestroyIt(signcclComm_t comm) {
+  float parameter = 1;
+  float momentum = 0;
+  const std::size_t count = 1;
+  void* const parameters = &parameter;
+  void* const momenta = &momentum;
+  signcclLionConfig_t config = SIGNCCL_LION_CONFIG_INITIALIZER;
+  config.tensorCount = 1;
+  config.parameters = &parameters;
+  config.momenta = &momenta;
+  config.counts = &count;
+  signcclLion_t lion = nullptr;
+  const signcclResult_t made = signcclLionCreate(&lion, &config, comm);
+  EXPECT_EQ(lion != nullptr, made == signcclSuccess);
+  return made == signcclSuccess ? signcclLionDestroy(lion) : made;
+}
+
+TEST(OutOfMemory, ALionObjectIsMadeOrNot) {
+  forEveryFailure<FailingMemory>([](const Attempt& attempt) {
+    Ranks ranks(1);
+    expectSystemErrorOrSuccess(attempt([&] { return makeLionAndDestroyIt(ranks[0]); }));
+    expectUsableOrFailed(ranks[0]);
+  });
+}
+
+TEST(OutOfMemory, ALionStepThatFailsEndsOnAllRanks) {
+  const LionHyperparameters hyperparameters({{0.1, 0.9, 0.99, 0}});
+  signcclLionStepConfig_t config = hyperparameters.config();
+  config.background = 1;
+  const LionReference reference({{70'000}, {100}}, 2, {}, 1);
+  forEveryFailure<FailingMemory>([&](const Attempt& attempt) {
+    Ranks ranks(2);
+    std::vector<std::unique_ptr<LionRank>> lions;
+    for (int rank = 0; rank < 2; ++rank) {
+      lions.push_back(reference.makeRank(rank, ranks[rank]));
+      lions.back()->setGradients(reference.gradientsOf(rank));
+    }
+    std::vector<signcclLion_t> begun;
+    begun.reserve(2);
+    const signcclResult_t worst = attempt([&] {
+      signcclResult_t first_error = signcclSuccess;
+      const auto note = [&](signcclResult_t result) {
+        if (first_error == signcclSuccess) first_error = result;
+        return result == signcclSuccess;
+      };
+      for (int rank = 0; rank < 2; ++rank) {
+        const LionRank& lion = *lions[static_cast<std::size_t>(rank)];
+        if (!note(signcclLionBegin(lion.lion(), &config))) {
+          signcclCommAbort(ranks[rank]);  // the other one would wait
+          continue;
+        }
+        begun.push_back(lion.lion());
+        note(signcclLionSubmit(lion.lion(), 0, 2, lion.gradients()));
+      }
+      for (const signcclLion_t lion : begun) {
+        int done = 0;
+        note(signcclLionFinish(lion, -1, &done, nullptr));
+        EXPECT_EQ(done, 1);
+      }
+      return first_error;
+    });
+    EXPECT_THAT(worst, AnyOf(signcclSuccess, signcclSystemError, signcclRemoteError));
   });
 }
 

@@ -7,11 +7,13 @@
 namespace signccl {
 
 std::vector<std::string> fuzzSeeds() {
-  return {encode({.calls = {{1}}}), encode({.op = SignOp::kAvg,
-                                            .votes_per_rank = 2,
-                                            .tie = TieRule::kNegative,
-                                            .calls = {{std::uint64_t{1} << 40, 3, {2, "bfloat16"}, {7, "bits"}},
-                                                      {0, 4, {3, "float64"}, {6, "int32"}}}})};
+  return {encode({.calls = {{1}}}),
+          encode({.op = SignOp::kAvg,
+                  .votes_per_rank = 2,
+                  .tie = TieRule::kNegative,
+                  .first_tensor = 3,
+                  .calls = {{std::uint64_t{1} << 40, 3, {2, "beta1=0.9, beta2=0.99"}, {7, "bits"}},
+                            {0, 4, {3, "float64"}, {6, "int32"}}}})};
 }
 
 }  // namespace signccl

@@ -1,0 +1,168 @@
+#include "api/lion_arguments.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "api/arguments.h"
+#include "base/error.h"
+#include "base/versioned_struct.h"
+
+namespace signccl {
+namespace {
+
+[[noreturn]] void refuse(const std::string& what) { throw Error(signcclInvalidArgument, what); }
+
+std::string ofTensor(const char* array, std::size_t tensor) {
+  return std::string(array) + "[" + std::to_string(tensor) + "]";
+}
+
+std::size_t bytesOf(FloatType type, std::size_t count) { return count * (type == FloatType::kFloat32 ? 4 : 2); }
+
+/// An int field that may be left to the library.
+int valueOr(int given, int otherwise) { return given == SIGNCCL_CONFIG_UNDEF_INT ? otherwise : given; }
+
+bool checkSwitch(const char* name, int value) {
+  const int given = valueOr(value, 0);
+  if (given != 0 && given != 1) refuse(std::string(name) + " is " + std::to_string(value) + ", expected 0 or 1");
+  return given == 1;
+}
+
+FloatType checkType(const char* array, const int* types, std::size_t tensor) {
+  if (types == nullptr) return FloatType::kFloat32;
+  switch (types[tensor]) {
+    case signcclFloat32:
+      return FloatType::kFloat32;
+    case signcclFloat16:
+      return FloatType::kFloat16;
+    case signcclBfloat16:
+      return FloatType::kBFloat16;
+    default:
+      refuse(ofTensor(array, tensor) + " is " + std::to_string(types[tensor]) +
+             ", expected 7 (float32), 6 (float16) or 9 (bfloat16)");
+  }
+}
+
+void* checkBuffer(const char* array, void* const* buffers, std::size_t tensor, std::size_t count) {
+  if (buffers[tensor] == nullptr && count > 0) {
+    refuse(ofTensor(array, tensor) + " is NULL and counts[" + std::to_string(tensor) + "] is " + std::to_string(count));
+  }
+  return buffers[tensor];
+}
+
+LionTensor checkTensor(const signcclLionConfig_t& config, std::size_t tensor, std::size_t ngroups) {
+  LionTensor checked;
+  checked.count = config.counts[tensor];
+  // No object is larger than PTRDIFF_MAX.
+  constexpr auto kMost = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) / sizeof(float);
+  if (checked.count > kMost) {
+    refuse(ofTensor("counts", tensor) + " is " + std::to_string(checked.count) + ": more than memory can hold");
+  }
+  checked.parameters = checkBuffer("parameters", config.parameters, tensor, checked.count);
+  checked.momenta = checkBuffer("momenta", config.momenta, tensor, checked.count);
+  checked.parameter_type = checkType("parameterTypes", config.parameterTypes, tensor);
+  checked.momentum_type = checkType("momentumTypes", config.momentumTypes, tensor);
+  checked.gradient_type = checkType("gradientTypes", config.gradientTypes, tensor);
+  if (config.groups == nullptr) return checked;
+  const int group = config.groups[tensor];
+  if (group < 0 || static_cast<std::size_t>(group) >= ngroups) {
+    refuse(ofTensor("groups", tensor) + " is " + std::to_string(group) + ", expected 0 to " +
+           std::to_string(ngroups - 1));
+  }
+  checked.group = static_cast<std::size_t>(group);
+  return checked;
+}
+
+/// Parameters or momenta of a tensor.
+struct Buffer {
+  const std::byte* begin;
+  const std::byte* end;
+  const char* array;
+  std::size_t tensor;
+};
+
+/// Two tensors that share memory would be updated twice.
+void checkDisjoint(const std::vector<LionTensor>& tensors) {
+  std::vector<Buffer> buffers;
+  buffers.reserve(2 * tensors.size());
+  const auto add = [&](const void* memory, std::size_t bytes, const char* array, std::size_t tensor) {
+    const auto* const begin = static_cast<const std::byte*>(memory);
+    if (bytes > 0) buffers.push_back({begin, begin + bytes, array, tensor});
+  };
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    add(tensors[i].parameters, bytesOf(tensors[i].parameter_type, tensors[i].count), "parameters", i);
+    add(tensors[i].momenta, bytesOf(tensors[i].momentum_type, tensors[i].count), "momenta", i);
+  }
+  const std::less<const std::byte*> before;
+  std::ranges::sort(buffers, before, &Buffer::begin);
+  for (std::size_t i = 1; i < buffers.size(); ++i) {
+    if (!before(buffers[i].begin, buffers[i - 1].end)) continue;
+    refuse(ofTensor(buffers[i - 1].array, buffers[i - 1].tensor) + " and " +
+           ofTensor(buffers[i].array, buffers[i].tensor) + " share memory; expected disjoint buffers");
+  }
+}
+
+/// The value of an array of hyperparameters for one group.
+double checkHyperparameter(const char* array, const double* values, std::size_t group, double most) {
+  if (values == nullptr) refuse(std::string(array) + " is NULL");
+  const double value = values[group];
+  if (value >= 0 && value <= most) return value;
+  refuse(ofTensor(array, group) + " is " + std::to_string(value) + ", expected 0 to " +
+         (most == 1 ? "1" : "the largest float32"));
+}
+
+}  // namespace
+
+LionOptions checkLionConfig(const signcclLionConfig_t* given) {
+  require(given != nullptr, "config is NULL");
+  const signcclLionConfig_t config = readVersioned(given, "config");
+  if (config.tensorCount == 0) refuse("config->tensorCount is 0, expected at least 1");
+  require(config.parameters != nullptr, "config->parameters is NULL");
+  require(config.momenta != nullptr, "config->momenta is NULL");
+  require(config.counts != nullptr, "config->counts is NULL");
+  const int ngroups = valueOr(config.groupCount, 1);
+  if (ngroups < 1) refuse("config->groupCount is " + std::to_string(ngroups) + ", expected at least 1");
+  const int aggregation = valueOr(config.aggregation, signcclLionVote);
+  if (aggregation != signcclLionVote && aggregation != signcclLionAvg) {
+    refuse("config->aggregation is " + std::to_string(aggregation) + ", expected 0 (vote) or 1 (avg)");
+  }
+  const int rounding = valueOr(config.rounding, signcclLionRoundNearest);
+  if (rounding != signcclLionRoundNearest && rounding != signcclLionRoundStochastic) {
+    refuse("config->rounding is " + std::to_string(rounding) + ", expected 0 (to nearest) or 1 (stochastic)");
+  }
+  if (valueOr(config.reserved, 0) != 0) refuse("config->reserved is set: leave it as the initializer does");
+  LionOptions options;
+  options.ngroups = static_cast<std::size_t>(ngroups);
+  options.rules =
+      checkRules(aggregation == signcclLionVote ? SignOp::kVote : SignOp::kAvg, config.zeroRule, config.tieRule);
+  options.rounds_stochastically = rounding == signcclLionRoundStochastic;
+  options.rounding_seed = config.roundingSeed;
+  options.tensors.reserve(config.tensorCount);
+  for (std::size_t i = 0; i < config.tensorCount; ++i) {
+    options.tensors.push_back(checkTensor(config, i, options.ngroups));
+  }
+  checkDisjoint(options.tensors);
+  return options;
+}
+
+void checkLionStep(const signcclLionStepConfig_t* given, std::size_t ngroups, LionStepArguments& checked) {
+  require(given != nullptr, "step is NULL");
+  const signcclLionStepConfig_t step = readVersioned(given, "step");
+  constexpr double kMost = std::numeric_limits<float>::max();
+  checked.groups.clear();
+  for (std::size_t i = 0; i < ngroups; ++i) {
+    checked.groups.push_back({checkHyperparameter("step->learningRates", step.learningRates, i, kMost),
+                              checkHyperparameter("step->beta1s", step.beta1s, i, 1),
+                              checkHyperparameter("step->beta2s", step.beta2s, i, 1),
+                              checkHyperparameter("step->weightDecays", step.weightDecays, i, kMost)});
+  }
+  checked.skips = checkSwitch("step->skip", step.skip);
+  checked.in_background = checkSwitch("step->background", step.background);
+}
+
+}  // namespace signccl
