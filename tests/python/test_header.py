@@ -13,15 +13,24 @@ from typing import Any
 import pytest
 
 import signccl
-from signccl import _c, _c_types
+from signccl import _c, _c_lion, _c_types
 from support import ROOT
 
-HEADER = ROOT / "include" / "signccl" / "signccl.h"
+HEADERS = [ROOT / "include" / "signccl" / name for name in ("types.h", "signccl.h", "lion.h")]
 STRUCTS = {
     "signcclSignConfig_t": _c_types.SignConfig,
     "signcclConfig_t": _c_types.Config,
     "signcclCommStats_t": _c_types.CommStats,
     "signcclUniqueId": _c_types.UniqueId,
+    "signcclLionConfig_t": _c_lion.LionConfig,
+    "signcclLionStepConfig_t": _c_lion.LionStepConfig,
+}
+#: What the initializers of structs make.
+MADE = {
+    "SIGNCCL_CONFIG_INITIALIZER": _c_types.Config(),
+    "SIGNCCL_SIGN_CONFIG_INITIALIZER": _c_types.SignConfig(),
+    "SIGNCCL_LION_CONFIG_INITIALIZER": _c_lion.LionConfig(),
+    "SIGNCCL_LION_STEP_INITIALIZER": _c_lion.LionStepConfig(),
 }
 #: An enumeration of the header, its class, and what the names of its values begin with there.
 ENUMS = {
@@ -29,6 +38,8 @@ ENUMS = {
     "signcclDataType_t": (_c_types.DataType, "signccl"),
     "signcclZeroRule_t": (_c_types.ZeroRule, "signcclZero"),
     "signcclTieRule_t": (_c_types.TieRule, "signcclTie"),
+    "signcclLionAggregation_t": (_c_lion.LionAggregation, "signcclLion"),
+    "signcclLionRounding_t": (_c_lion.LionRounding, "signcclLionRound"),
 }
 CONSTANTS = {
     "SIGNCCL_VERSION_CODE": _c_types.VERSION_CODE,
@@ -61,11 +72,17 @@ TYPES: dict[str, Any] = {
     "const signcclSignConfig_t*": ctypes.POINTER(_c_types.SignConfig),
     "const signcclConfig_t*": ctypes.POINTER(_c_types.Config),
     "signcclCommStats_t*": ctypes.POINTER(_c_types.CommStats),
+    "signcclLion_t": ctypes.c_void_p,
+    "signcclLion_t*": ctypes.POINTER(ctypes.c_void_p),
+    "const signcclLionConfig_t*": ctypes.POINTER(_c_lion.LionConfig),
+    "const signcclLionStepConfig_t*": ctypes.POINTER(_c_lion.LionStepConfig),
+    "const void* const*": ctypes.c_void_p,
+    "unsigned char*": ctypes.c_void_p,
 }
 
 
 def text_without_comments() -> str:
-    return re.sub(r"/\*.*?\*/", " ", HEADER.read_text(), flags=re.DOTALL)
+    return "".join(re.sub(r"/\*.*?\*/", " ", header.read_text(), flags=re.DOTALL) for header in HEADERS)
 
 
 def declarations() -> dict[str, tuple[str, list[str]]]:
@@ -82,8 +99,8 @@ def declarations() -> dict[str, tuple[str, list[str]]]:
 
 def test_every_function_is_bound_with_its_types() -> None:
     declared = declarations()
-    bound = {**_c.PROTOTYPES, **_c.OPTIONAL}
-    assert len(declared) >= 26
+    bound = {**_c.PROTOTYPES, **_c.OPTIONAL, **_c_lion.PROTOTYPES}
+    assert len(declared) >= 35
     assert set(bound) == set(declared)
     for name, (result, arguments) in declared.items():
         expected = (TYPES[result], tuple(TYPES[kind] for kind in arguments))
@@ -127,7 +144,8 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
         text = text.replace(f"@PROJECT_VERSION_{part}@", value)
     (folder / "signccl").mkdir()
     (folder / "signccl" / "version.h").write_text(text)
-    shutil.copy(HEADER, folder / "signccl" / "signccl.h")
+    for header in HEADERS:
+        shutil.copy(header, folder / "signccl")
     source = folder / "facts.c"
     source.write_text(measuring_program())
     program = folder / "facts"
@@ -149,13 +167,13 @@ def measuring_program() -> str:
             tell(f"sizeof {name}.{field}", f"sizeof((({name}*)0)->{field})")
     for name in CONSTANTS:
         tell(name, name)
-    for name, initializer in (("signcclConfig_t", "CONFIG"), ("signcclSignConfig_t", "SIGN_CONFIG")):
-        lines.append(f"{{ {name} made; memset(&made, 0, sizeof made);")
-        lines.append(f"{name} made_of = SIGNCCL_{initializer}_INITIALIZER; memcpy(&made, &made_of, sizeof made);")
+    for initializer, struct in MADE.items():
+        name = next(name for name, kind in STRUCTS.items() if kind is type(struct))
+        lines.append(f"{{ {name} made = {initializer};")
         lines.append("for (size_t i = 0; i < sizeof made; ++i)")
-        lines.append(f'printf("{name}[%zu] %d\\n", i, ((unsigned char*)&made)[i]); }}')
+        lines.append(f'printf("{initializer}[%zu] %d\\n", i, ((unsigned char*)&made)[i]); }}')
     return (
-        "#include <stddef.h>\n#include <stdio.h>\n#include <string.h>\n#include <signccl/signccl.h>\n"
+        "#include <stddef.h>\n#include <stdio.h>\n#include <string.h>\n#include <signccl/lion.h>\n"
         "int main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n"
     )
 
@@ -172,8 +190,8 @@ def test_structs_have_the_layout_of_the_header(facts: dict[str, int]) -> None:
 
 
 def test_initializers_write_the_bytes_of_the_header(facts: dict[str, int]) -> None:
-    for name, struct in (("signcclConfig_t", _c_types.Config()), ("signcclSignConfig_t", _c_types.SignConfig())):
-        assert list(bytes(struct)) == [facts[f"{name}[{i}]"] for i in range(ctypes.sizeof(struct))], name
+    for initializer, struct in MADE.items():
+        assert list(bytes(struct)) == [facts[f"{initializer}[{i}]"] for i in range(ctypes.sizeof(struct))], initializer
 
 
 def test_constants_are_those_of_the_header(facts: dict[str, int]) -> None:
@@ -191,9 +209,8 @@ def test_package_has_the_licence_of_the_repository() -> None:
 
 def test_checker_notices_a_changed_declaration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     changed = tmp_path / "signccl.h"
-    changed.write_text(
-        HEADER.read_text().replace("signcclCommCount(signcclComm_t comm, int* count)", "signcclCommCount(int* count)")
-    )
-    monkeypatch.setattr("test_header.HEADER", changed)
+    text = HEADERS[1].read_text()
+    changed.write_text(text.replace("signcclCommCount(signcclComm_t comm, int* count)", "signcclCommCount(int* count)"))
+    monkeypatch.setattr("test_header.HEADERS", [HEADERS[0], changed, HEADERS[2]])
     with pytest.raises(AssertionError, match="signcclCommCount is declared"):
         test_every_function_is_bound_with_its_types()

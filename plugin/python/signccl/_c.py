@@ -60,6 +60,7 @@ PROTOTYPES: dict[str, _Prototype] = {
     "signcclAllReduceAvgAsync": (_enum, (*_collective, _request)),
     "signcclRequestTest": (_enum, (_request, _out_int)),
     "signcclRequestWait": (_enum, (_request,)),
+    "signcclRequestWaitFor": (_enum, (_request, _int, _out_int)),
     "signcclGroupStart": (_enum, ()),
     "signcclGroupEnd": (_enum, ()),
 }

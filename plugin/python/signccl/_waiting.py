@@ -16,9 +16,7 @@ from ._c import check, lib
 
 T = TypeVar("T")
 
-_FIRST_SLEEP = 10e-6
-_LONGEST_SLEEP = 1e-3
-_POLLS_BEFORE_SLEEP = 50
+_WAIT_MS = 100  # how late a signal handler may run
 _SECONDS_TO_END = 5.0  # what a call is given to return once its communicator was aborted
 
 
@@ -49,22 +47,14 @@ def finish(request: ctypes.c_void_p, comm: int) -> bool:
 
 
 def _poll(request: ctypes.c_void_p, comm: int, deadline: float | None) -> bool:
-    """Tests the request until it is complete, with sleeps that grow; False if the deadline comes first."""
+    """Waits for the request, in slices, until it is complete; False if the deadline comes first."""
     done = ctypes.c_int()
-    polls = 0
-    pause = _FIRST_SLEEP
     while True:
-        check(lib.signcclRequestTest(ctypes.byref(request), ctypes.byref(done)), comm)
+        check(lib.signcclRequestWaitFor(ctypes.byref(request), _WAIT_MS, ctypes.byref(done)), comm)
         if done.value:
             return True
         if deadline is not None and time.monotonic() > deadline:
             return False
-        polls += 1
-        if polls <= _POLLS_BEFORE_SLEEP:
-            time.sleep(0)
-        else:
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_SLEEP)
 
 
 def call(
