@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 from ._c import check, lib
+from .errors import SignCCLError
 
 T = TypeVar("T")
 
@@ -42,8 +43,8 @@ def finish(request: ctypes.c_void_p, comm: int) -> bool:
     """
     try:
         return _poll(request, comm, time.monotonic() + _SECONDS_TO_END)
-    except RuntimeError:  # a SignCCLError: that of the abort
-        return True
+    except SignCCLError:  # that of the abort
+        return request.value is None
 
 
 def _poll(request: ctypes.c_void_p, comm: int, deadline: float | None) -> bool:
