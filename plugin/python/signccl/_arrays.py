@@ -124,4 +124,5 @@ def _described(dtype: np.dtype[Any]) -> str:
     return str(dtype)
 
 
-assert sys.byteorder == "little", "the library has little-endian words only"
+if sys.byteorder != "little":
+    raise ImportError("signccl needs a little-endian processor, such as x86-64 or 64-bit Arm")

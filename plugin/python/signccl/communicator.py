@@ -98,13 +98,14 @@ class Communicator(Handle):
         Rank and size come from the variables of torchrun, Open MPI, PMI (MPICH, Intel MPI), Slurm or PMIx. The
         processes meet by the first of these that there is:
 
-        1. ``SIGNCCL_COMM_ID=host:port``, an address of process 0 with a free port. It serves one communicator at a
-           time; make further ones with :meth:`split`.
+        1. ``SIGNCCL_COMM_ID=host:port``, an address of process 0 with a free port.
         2. ``MASTER_ADDR`` and ``MASTER_PORT``. If torch can be imported, its store carries a unique id: that of
            torchrun, or one that rank 0 opens there, as ``init_process_group()`` would. Without torch the processes
            meet there themselves, as with ``SIGNCCL_COMM_ID``; at the port after it under torchrun, whose agent
            listens at the first.
         3. PMIx, under ``mpirun`` of Open MPI and ``srun --mpi=pmix``.
+
+        Called again, it makes another communicator of the same processes, in the same order on all of them.
 
         Raises ValueError for variables that contradict each other, and InvalidUsageError if none says where to meet.
         """
