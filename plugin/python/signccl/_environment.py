@@ -83,6 +83,7 @@ def _torch_store(rank: int, nranks: int, timeout: float | None) -> Store | None:
     """
     try:
         import torch.distributed as dist  # it takes seconds, and is only needed here
+        from torch.distributed.rendezvous import rendezvous
     except ImportError:
         return None
     if not dist.is_available():
@@ -91,7 +92,7 @@ def _torch_store(rank: int, nranks: int, timeout: float | None) -> Store | None:
     address = f"env://?rank={rank}&world_size={nranks}"
     limit = timedelta(seconds=default_seconds() if timeout is None else timeout)
     try:
-        store, _, _ = call(lambda: next(dist.rendezvous(address, timeout=limit)))
+        store, _, _ = call(lambda: next(rendezvous(address, timeout=limit)))
     except Exception as error:
         raise SystemCallError(
             f"torch.distributed opened no store at MASTER_ADDR and MASTER_PORT on rank {rank}: {error}"

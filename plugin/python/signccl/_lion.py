@@ -25,7 +25,7 @@ class LionTensor(NamedTuple):
 
     parameters: int  #: address
     momenta: int  #: address
-    count: int  #: elements
+    elements: int
     parameter_type: DataType = DataType.FLOAT32
     momentum_type: DataType = DataType.FLOAT32
     gradient_type: DataType = DataType.FLOAT32
