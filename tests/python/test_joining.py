@@ -186,9 +186,3 @@ def test_store_that_stays_empty_times_out() -> None:
 def test_store_of_a_wrong_type() -> None:
     with pytest.raises(TypeError, match=r"store is a dict, expected an object with set\(\) and get\(\)"):
         Communicator.from_store({}, 0, 1)
-
-
-def test_torch_store() -> None:
-    dist = pytest.importorskip("torch.distributed")
-    store = dist.HashStore()
-    assert sums(lambda rank: Communicator.from_store(store, rank, 3, key="torch")) == EXPECTED

@@ -16,6 +16,8 @@ from support import PROGRAMS, ROOT, environment, free_port
 
 PREBUILT = os.environ.get("SIGNCCL_LIBRARY", "")
 LIBUCX = "libucx-cu12==1.22.0"  # as tools/newer_ucx
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+NO_EXTRAS = ["--no-build-isolation", "--no-deps"]
 pytestmark = [
     pytest.mark.skipif(not PREBUILT, reason="SIGNCCL_LIBRARY names no library to put into a wheel"),
     pytest.mark.timeout(240),
@@ -48,8 +50,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = ROOT / "plugin" / "python"
     prebuilt = f"cmake.define.SIGNCCL_PREBUILT={os.path.abspath(PREBUILT)}"
-    build = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--disable-pip-version-check"]
-    run(*build, "-w", folder, source, "--config-settings", prebuilt)
+    run(*PIP, "wheel", *NO_EXTRAS, "-w", folder, source, "--config-settings", prebuilt)
     (made,) = folder.glob("*.whl")
     return made
 
@@ -59,11 +60,8 @@ class Installed:
 
     def __init__(self, folder: Path, wheel: Path) -> None:
         self.python = folder / "bin" / "python"
-        run(sys.executable, "-m", "venv", folder)
-        self.install(wheel)
-
-    def install(self, *what: object) -> None:
-        run(self.python, "-m", "pip", "install", "--disable-pip-version-check", *what)
+        run(sys.executable, "-m", "venv", "--without-pip", folder)
+        run(*PIP, "--python", self.python, "install", wheel)
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +95,13 @@ exec "$@"
     yield command
 
 
-def run_job(python: Path, prefix: list[object]) -> list[subprocess.CompletedProcess[str]]:
+def run_job(python: Path, prefix: list[object], **variables: str) -> list[subprocess.CompletedProcess[str]]:
     """Two processes that vote."""
     point = f"127.0.0.1:{free_port()}"
     settings = environment(WORLD_SIZE="2", SIGNCCL_COMM_ID=point)
     for name in ("PYTHONPATH", "SIGNCCL_LIBRARY"):
         settings.pop(name, None)
+    settings.update(variables)
     command = [*map(str, prefix), str(python), "-B", str(PROGRAMS / "place.py")]
     ranks = [
         subprocess.Popen(command, env={**settings, "RANK": str(rank)}, stdout=-1, stderr=-1, text=True, cwd="/")
@@ -150,21 +149,17 @@ def test_processes_without_a_ucx_say_what_to_install(installed: Installed, witho
         assert "SystemCallError" in last and "(Debian: libucx0)" in last and "pip install signccl[ucx]" in last
 
 
-def test_ucx_of_pypi_is_enough(installed: Installed, without_ucx: list[object], wheel: Path, tmp_path: Path) -> None:
-    other = Installed(tmp_path / "venv", wheel)
-    download = run(
-        other.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", LIBUCX, check=False
-    )
-    if download.returncode != 0:
+def test_ucx_of_pypi_is_enough(installed: Installed, without_ucx: list[object], tmp_path: Path) -> None:
+    if run(*PIP, "install", "--no-deps", "--target", tmp_path, LIBUCX, check=False).returncode != 0:
         pytest.skip(f"{LIBUCX} cannot be had here")
     for prefix in (without_ucx, []):
-        for rank, ended in enumerate(run_job(other.python, prefix)):
+        for rank, ended in enumerate(run_job(installed.python, prefix, PYTHONPATH=str(tmp_path))):
             assert ended.stdout == f"{rank} 2 2\n", ended.stderr
 
 
 def test_library_that_is_not_there_is_an_error_of_the_build(tmp_path: Path) -> None:
     define = "cmake.define.SIGNCCL_PREBUILT=/nowhere/libsignccl.so"
-    build = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "-w", tmp_path]
-    ended = run(*build, ROOT / "plugin" / "python", "--config-settings", define, check=False)
+    source = ROOT / "plugin" / "python"
+    ended = run(*PIP, "wheel", *NO_EXTRAS, "-w", tmp_path, source, "--config-settings", define, check=False)
     assert ended.returncode != 0
     assert "SIGNCCL_PREBUILT is /nowhere/libsignccl.so" in ended.stdout + ended.stderr

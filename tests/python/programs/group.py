@@ -18,8 +18,9 @@ with signccl.Communicator.from_env(timeout=30) as comm:
     dist.barrier()
     # The group's own store carries ids as well.
     store = dist.distributed_c10d._get_default_store()
-    with signccl.Communicator.from_store(store, dist.get_rank(), dist.get_world_size()) as other:
-        for one in (comm, other):
+    place = dist.get_rank(), dist.get_world_size()
+    with signccl.Communicator.from_store(store, *place) as other, signccl.Communicator.from_env() as third:
+        for one in (comm, other, third):
             total = signccl.all_reduce_avg(np.ones(5, np.int8), one, dtype=np.int8)
             os.write(1, f"{one.rank} {one.nranks} {total[0]}\n".encode())
 dist.destroy_process_group()
