@@ -230,6 +230,15 @@ def test_exception_in_a_with_block_aborts() -> None:
     assert all(comm.closed for comm in comms)
 
 
+@pytest.mark.parametrize(("code", "says"), [(0, "rank 1 destroyed"), (None, "rank 1 destroyed"), (1, "rank 1 aborted")])
+def test_exit_in_a_with_block_aborts_only_if_it_is_a_failure(code: int | None, says: str) -> None:
+    first, second = Communicator.all_in_process(2)
+    with pytest.raises(SystemExit), second:
+        raise SystemExit(code)
+    with pytest.raises(signccl.RemoteError, match=says):
+        ones(first)
+
+
 def test_communicator_that_is_collected_is_closed() -> None:
     comms = Communicator.all_in_process(2)
     comms.pop()

@@ -163,3 +163,15 @@ def test_library_that_is_not_there_is_an_error_of_the_build(tmp_path: Path) -> N
     ended = run(*PIP, "wheel", *NO_EXTRAS, "-w", tmp_path, source, "--config-settings", define, check=False)
     assert ended.returncode != 0
     assert "SIGNCCL_PREBUILT is /nowhere/libsignccl.so" in ended.stdout + ended.stderr
+
+
+def test_what_a_build_lacks_is_said_at_once_with_the_packages() -> None:
+    cmake = shutil.which("cmake")
+    if cmake is None:
+        pytest.skip("there is no cmake here")
+    requirements = ROOT / "plugin" / "python" / "Requirements.cmake"
+    assert run(cmake, "-P", requirements).stderr == ""
+    bare = "-DCMAKE_IGNORE_PATH=/usr/include;/usr/local/include"
+    ended = run(cmake, bare, "-P", requirements, check=False, PKG_CONFIG_LIBDIR="/nowhere")
+    assert ended.returncode != 0
+    assert "apt-get install libasio-dev nlohmann-json3-dev libspdlog-dev libucx-dev" in ended.stderr
