@@ -138,26 +138,30 @@ TEST_P(LionDecodeTest, DoesNotDependOnTheFloatingPointUnitAndLeavesItAsItWas) {
   alignas(64) constexpr float kMeans[1 << kPlanes] = {-1, -0.7F, -0.3F, 0, 0.3F, 0.7F, 1, 1e-40F};
   for (DecodeCase c : typeCases()) {
     for (const FloatSetting setting : unusualFloatSettings()) {
-      TestPlanes planes(kPlanes, wordsFor(kCount));
-      planes.fillRandom(random());
-      NumbersTwice voted(c.type, random(), kCount, 1), averaged(c.type, random(), kCount, 1);
-      reference().decodeVoteLion(parametersOf(c, voted.first), planes.plane(0), planes.plane(1), kCount);
-      reference().decodeAvgLion(parametersOf(c, averaged.first), planes.view(), kMeans, kCount);
-      const LionParameters to_vote = parametersOf(c, voted.second);
-      const LionParameters to_average = parametersOf(c, averaged.second);
-      FloatState before{}, between{}, after{};
-      {
-        const FloatSettingGuard guard(setting);
-        before = FloatState::now();
-        kernels().decodeVoteLion(to_vote, planes.plane(0), planes.plane(1), kCount);
-        between = FloatState::now();
-        kernels().decodeAvgLion(to_average, planes.view(), kMeans, kCount);
-        after = FloatState::now();
+      // A denormal shows whether any arithmetic, even with rates alone, is outside the kernel's own mode.
+      for (const float learning_rate : {1e-3F, 0x1p-130F}) {
+        c.learning_rate = learning_rate;
+        TestPlanes planes(kPlanes, wordsFor(kCount));
+        planes.fillRandom(random());
+        NumbersTwice voted(c.type, random(), kCount, 1), averaged(c.type, random(), kCount, 1);
+        reference().decodeVoteLion(parametersOf(c, voted.first), planes.plane(0), planes.plane(1), kCount);
+        reference().decodeAvgLion(parametersOf(c, averaged.first), planes.view(), kMeans, kCount);
+        const LionParameters to_vote = parametersOf(c, voted.second);
+        const LionParameters to_average = parametersOf(c, averaged.second);
+        FloatState before{}, between{}, after{};
+        {
+          const FloatSettingGuard guard(setting);
+          before = FloatState::now();
+          kernels().decodeVoteLion(to_vote, planes.plane(0), planes.plane(1), kCount);
+          between = FloatState::now();
+          kernels().decodeAvgLion(to_average, planes.view(), kMeans, kCount);
+          after = FloatState::now();
+        }
+        EXPECT_TRUE(before == between) << setting.name << ", " << c;
+        EXPECT_TRUE(before == after) << setting.name << ", " << c;
+        EXPECT_TRUE(voted.first == voted.second) << setting.name << ", " << c;
+        EXPECT_TRUE(averaged.first == averaged.second) << setting.name << ", " << c;
       }
-      EXPECT_TRUE(before == between) << setting.name << ", " << c;
-      EXPECT_TRUE(before == after) << setting.name << ", " << c;
-      EXPECT_TRUE(voted.first == voted.second) << setting.name << ", " << c;
-      EXPECT_TRUE(averaged.first == averaged.second) << setting.name << ", " << c;
     }
   }
 }
