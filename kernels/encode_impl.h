@@ -17,8 +17,8 @@ struct SignPlanes {
   Word* nonnegative;
 };
 
-/// Asks for the lines of a block that is read soon, kAhead bytes beyond `block`. The addresses may lie beyond the buffer:
-/// nothing is read from them.
+/// Asks for the lines of a block that is read soon, kAhead bytes beyond `block`. The addresses may lie beyond the
+/// buffer: nothing is read from them.
 template <size_t kBytes, size_t kAhead>
 SIGNCCL_WORD_OP void prefetchAhead(const unsigned char* block) {
   for (size_t line = 0; line < kBytes; line += 64) __builtin_prefetch(block + kAhead + line);

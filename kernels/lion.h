@@ -38,9 +38,9 @@ struct LionMomenta {
 };
 
 /// How parameters are rounded to bfloat16: to nearest, or up with the probability that the cut-off part is of a unit in
-/// the last place: 16 random bits are added to the float32 below the bits that stay. The bits of element e of a kernel's
-/// range are those of number first + e in the sequence of `key`: bits 16 k to 16 k + 15, k = number % 4, of the 64-bit
-/// word randomTieWords(key, number / 4); see random_ties.h.
+/// the last place: 16 random bits are added to the float32 below the bits that stay. The bits of element e of a
+/// kernel's range are those of number first + e in the sequence of `key`: bits 16 k to 16 k + 15, k = number % 4, of
+/// the 64-bit word randomTieWords(key, number / 4); see random_ties.h.
 struct LionRounding {
   bool is_stochastic;  ///< of kBFloat16 parameters only
   uint64_t key;

@@ -38,7 +38,7 @@ struct NoGradients {
   }
 };
 
-/// Whole words of elements: where the elements of the first word lie and where signs go. `mask`: the elements that count.
+/// Whole words of elements: where those of the first word lie, and where signs go. `mask`: the elements that count.
 struct LionWords {
   const unsigned char* gradients;
   unsigned char* momenta;

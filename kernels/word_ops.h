@@ -21,8 +21,8 @@
 
 namespace signccl {
 
-/// Calls body(k) for every k below kCount. Few calls are written one after the other, so that arrays of vectors that they
-/// fill become registers.
+/// Calls body(k) for every k below kCount. Few calls are written one after the other, so that arrays of vectors that
+/// they fill become registers.
 template <size_t kCount, typename Body>
 SIGNCCL_WORD_OP void repeat(const Body& body) {
   if constexpr (kCount <= 8) {

@@ -1,5 +1,5 @@
-// Four floats in a register of Advanced SIMD, for the kernels of a Lion step. Buffers are loaded as bytes, which need no
-// alignment.
+// Four floats in a register of Advanced SIMD, for the kernels of a Lion step. Buffers are loaded as bytes, which need
+// no alignment.
 #ifndef SIGNCCL_KERNELS_CPU_NEON_FLOATS_H_
 #define SIGNCCL_KERNELS_CPU_NEON_FLOATS_H_
 

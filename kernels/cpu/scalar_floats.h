@@ -1,5 +1,5 @@
-// Four floats in the vectors that GCC and Clang have for every machine, for the kernels of a Lion step. Narrow types are
-// converted by arithmetic on their bits.
+// Four floats in the vectors that GCC and Clang have for every machine, for the kernels of a Lion step. Narrow types
+// are converted by arithmetic on their bits.
 #ifndef SIGNCCL_KERNELS_CPU_SCALAR_FLOATS_H_
 #define SIGNCCL_KERNELS_CPU_SCALAR_FLOATS_H_
 
@@ -94,8 +94,8 @@ struct FourFloats {
     return reinterpret_cast<Vector>(sign | select(below(magnitude, 0x7C00), finite, infinite));
   }
 
-  /// To nearest, ties to even; what NaN becomes means nothing. From 65520 on a carry leads to infinity. Where float16 is
-  /// denormal its unit is 2^-24, as that of float32 between 1/2 and 1, where an addition of 1/2 rounds.
+  /// To nearest, ties to even; what NaN becomes means nothing. From 65520 on a carry leads to infinity. A denormal
+  /// float16 has the unit 2^-24, as float32 has it between 1/2 and 1: adding 1/2 rounds.
   SIGNCCL_WORD_OP static Bits narrowToFloat16(Bits bits) {
     constexpr uint32_t kRebias = (127 - 15) << 23;
     constexpr uint32_t kSmallestNormal = (127 - 14) << 23;

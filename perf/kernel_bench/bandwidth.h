@@ -12,8 +12,8 @@ namespace signccl {
 /// Reads every byte; the result depends on all of them. Prefetches `prefetch_bytes` ahead unless that is 0.
 std::uint64_t readAll(const std::byte* from, std::size_t size, std::size_t prefetch_bytes);
 
-/// Reads every byte of both ranges, and writes those at `at` in place. from_size is `size`, half of it or 0. Prefetches as
-/// readAll() does.
+/// Reads every byte of both ranges, and writes those at `at` in place. from_size is `size`, half of it or 0. Prefetches
+/// as readAll() does.
 void updateAll(const std::byte* from, std::size_t from_size, std::byte* at, std::size_t size,
                std::size_t prefetch_bytes);
 

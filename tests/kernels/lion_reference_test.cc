@@ -1,5 +1,5 @@
-// The reference of a Lion step against bits written by hand, and against arithmetic in double, which holds every product
-// of two float32 exactly and every sum so nearly that rounding it once more to float32 gives the nearest float32.
+// The reference of a Lion step against bits written by hand, and against arithmetic in double, which holds every
+// product of two float32 exactly and every sum so nearly that rounding it to float32 gives the nearest one.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -21,8 +21,8 @@ const Kernels& reference() { return referenceKernels(); }
 float multiply(float a, float b) { return static_cast<float>(static_cast<double>(a) * static_cast<double>(b)); }
 float add(float a, float b) { return static_cast<float>(static_cast<double>(a) + static_cast<double>(b)); }
 
-/// Every finite number of a format of 16 bits that is not negative, in order: number p has the pattern p. After them what
-/// would come next if there were no infinity.
+/// Every finite number of a format of 16 bits that is not negative, in order: number p has the pattern p. After them
+/// what would come next if there were no infinity.
 class Ladder {
  public:
   Ladder(int exponent_bits, uint16_t infinity) {
@@ -33,7 +33,6 @@ class Ladder {
       // The step doubles where an exponent begins, but not at the first one: denormals have its step, too.
       if (pattern % (1U << fraction_bits) == 0 && pattern >= (2U << fraction_bits)) step *= 2;
     }
-    // A step is what leads from a number to the next, so the numbers after a power of two are built with the new one.
   }
 
   [[nodiscard]] double number(uint32_t pattern) const { return numbers_[pattern]; }

@@ -89,14 +89,14 @@ TEST_P(LionRoundingTest, RoundingsOfNeighboursAndOfCallsAreIndependent) {
   const float tie = between(kOne, 0x8000);
   const std::vector<uint16_t> here = roundings(tie, {true, tieKey(7), 0}, kCount + 64);
   const std::vector<uint16_t> other_call = roundings(tie, {true, tieKey(8), 0}, kCount + 64);
-  const auto expectFair = [&](const std::vector<uint16_t>& other, size_t distance) {
+  const auto expect_fair = [&](const std::vector<uint16_t>& other, size_t distance) {
     int64_t balance = 0;
     for (size_t e = 0; e < kCount; ++e) balance += here[e] == other[e + distance] ? 1 : -1;
     EXPECT_LT(std::abs(static_cast<double>(balance)), 6 * std::sqrt(static_cast<double>(kCount))) << distance;
   };
   for (const size_t distance : {0U, 1U, 2U, 3U, 4U, 5U, 8U, 16U, 64U}) {
-    if (distance != 0) expectFair(here, distance);
-    expectFair(other_call, distance);
+    if (distance != 0) expect_fair(here, distance);
+    expect_fair(other_call, distance);
   }
 }
 

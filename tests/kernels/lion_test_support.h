@@ -17,8 +17,8 @@ inline constexpr FloatType kFloatTypes[] = {FloatType::kFloat32, FloatType::kFlo
 
 const char* typeName(FloatType type);
 
-/// A sixth of them each: zeros, infinities, NaNs and the ends of the range; patterns that round to 16 bits in an awkward
-/// way (ties, overflow, denormals); random patterns. The other half are ordinary numbers around 1.
+/// A sixth of them each: zeros, infinities, NaNs and the ends of the range; patterns that round to 16 bits in an
+/// awkward way (ties, overflow, denormals); random patterns. The other half are ordinary numbers around 1.
 void fillNumbers(FloatType type, std::mt19937_64& random, void* numbers, size_t count);
 
 /// A buffer of `count` numbers as fillNumbers() makes them, and a copy with the same alignment.
