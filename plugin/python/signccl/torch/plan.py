@@ -1,0 +1,155 @@
+"""From the parameter groups of an optimizer to one Lion object, and from gradients to addresses."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.autograd.graph import increment_version
+
+from .._lion import Lion, LionGroup, LionRules, LionTensor
+from ..communicator import Communicator
+from .tensors import check_disjoint, check_parameter, data_type, gradient_like, local, names_of
+
+
+class Entry(NamedTuple):
+    """One tensor of the plan."""
+
+    parameter: torch.Tensor  #: as it is in the parameter group
+    part: torch.Tensor  #: what of it this rank holds
+    gradient_dtype: torch.dtype
+    shape: torch.Size
+    stride: tuple[int, ...]
+    name: str
+
+
+#: What a plan was made for. Parameters and momenta may be replaced, moved, and frozen, at any time.
+Key = list[tuple[object, ...]]
+
+
+def key_of(groups: list[dict[str, Any]], state: dict[torch.Tensor, dict[str, torch.Tensor]]) -> Key:
+    """Changes with everything that a plan depends on."""
+    key: Key = []
+    for number, group in enumerate(groups):
+        for parameter in group["params"]:
+            momentum = state[parameter].get("momentum") if parameter in state else None
+            part = local(parameter)
+            key.append(
+                (
+                    number,
+                    id(parameter),
+                    part.data_ptr(),
+                    part.stride(),
+                    part.dtype,
+                    -1 if momentum is None else local(momentum).data_ptr(),
+                    parameter.requires_grad,
+                    _grad_dtype(parameter),
+                )
+            )
+    return key
+
+
+class Plan:
+    """The tensors of all parameter groups that take gradients, in their order, as one Lion object."""
+
+    def __init__(
+        self,
+        comm: Communicator,
+        groups: list[dict[str, Any]],
+        state: dict[torch.Tensor, dict[str, torch.Tensor]],
+        rules: LionRules,
+    ) -> None:
+        self.key = key_of(groups, state)
+        self.entries: list[Entry] = []
+        self.ngroups = len(groups)
+        tensors: list[LionTensor] = []
+        names = names_of(groups)
+        for number, group in enumerate(groups):
+            for parameter in group["params"]:
+                if not parameter.requires_grad:
+                    continue
+                entry = _entry(parameter, names[id(parameter)])
+                self.entries.append(entry)
+                tensors.append(_tensor(entry, local(state[parameter]["momentum"]), number))
+        check_disjoint(
+            [(entry.part, entry.name) for entry in self.entries]
+            + [(local(state[entry.parameter]["momentum"]), f"the momentum of {entry.name}") for entry in self.entries]
+        )
+        self.number_of = {id(entry.parameter): number for number, entry in enumerate(self.entries)}
+        keep = (list(self.entries), [state[entry.parameter]["momentum"] for entry in self.entries])
+        # Without a tensor there is nothing to exchange; all ranks have the same ones.
+        self.lion = Lion(comm, tensors, self.ngroups, rules, keep) if tensors else None
+
+    def gradients(self, first: int, last: int) -> tuple[npt.NDArray[np.uintp], list[torch.Tensor]]:
+        """Addresses of the gradients of tensors [first, last), 0 where there is none, and what they belong to."""
+        addresses = np.zeros(last - first, np.uintp)
+        kept: list[torch.Tensor] = []
+        for place, entry in enumerate(self.entries[first:last]):
+            gradient = entry.parameter.grad
+            if gradient is None:
+                continue
+            gradient = local(gradient)
+            if (
+                gradient.dtype is not entry.gradient_dtype
+                or gradient.layout is not torch.strided
+                or gradient.stride() != entry.stride
+                or gradient.shape != entry.shape
+                or not gradient.is_cpu
+                or gradient.is_neg()
+            ):
+                gradient = gradient_like(entry.part, gradient, entry.gradient_dtype, entry.name)
+            kept.append(gradient)
+            addresses[place] = gradient.data_ptr()
+        return addresses, kept
+
+    def note_changes(self, first: int, last: int) -> None:
+        """Tells autograd that the parameters of tensors [first, last) change, as operations in place do by themselves:
+        a graph that still needs their old values then raises in its backward pass."""
+        increment_version([local(entry.parameter) for entry in self.entries[first:last]])
+
+    def close(self) -> None:
+        """Frees the Lion object."""
+        if self.lion is not None:
+            self.lion.close()
+
+
+def hyperparameters(groups: list[dict[str, Any]]) -> list[LionGroup]:
+    """What the parameter groups say now."""
+    return [
+        LionGroup(float(group["lr"]), float(group["betas"][0]), float(group["betas"][1]), float(group["weight_decay"]))
+        for group in groups
+    ]
+
+
+def _entry(parameter: torch.Tensor, name: str) -> Entry:
+    part = local(parameter).detach()
+    check_parameter(part, name)
+    return Entry(parameter, part, _grad_dtype(parameter) or part.dtype, part.shape, part.stride(), name)
+
+
+def _grad_dtype(parameter: torch.Tensor) -> torch.dtype | None:
+    """The dtype that its gradients are declared to have; None if that is open."""
+    dtype: torch.dtype | None = getattr(parameter, "grad_dtype", None)
+    return dtype
+
+
+def _tensor(entry: Entry, momentum: torch.Tensor, group: int) -> LionTensor:
+    part = entry.part
+    name = f"the momentum of {entry.name}"
+    check_parameter(momentum, name)
+    if momentum.shape != part.shape or momentum.stride() != part.stride():
+        raise ValueError(
+            f"{name} has shape {tuple(momentum.shape)} and strides {momentum.stride()}, expected those of the "
+            f"parameter, {tuple(part.shape)} and {part.stride()}"
+        )
+    return LionTensor(
+        part.data_ptr(),
+        momentum.data_ptr(),
+        part.numel(),
+        data_type(part.dtype, entry.name),
+        data_type(momentum.dtype, name),
+        data_type(entry.gradient_dtype, f"the gradient of {entry.name}"),
+        group,
+    )
