@@ -28,8 +28,8 @@ struct Segment {
 
 struct Batch {
   std::uint64_t exchange = 0;
-  /// This rank forbids the sinks of all ranks to take the result. Votes are exchanged all the same, so that nobody waits;
-  /// see Engine::vetoed().
+  /// This rank forbids the sinks of all ranks to take the result. Votes are exchanged all the same, so that nobody
+  /// waits; see Engine::vetoed().
   bool vetoes = false;
   std::uint64_t digest = 0;  ///< of what this rank takes the exchange to be; goes into the tags
   CountRules rules;

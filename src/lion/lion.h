@@ -1,8 +1,8 @@
 // The Lion steps of one rank: forms signs from gradients and momenta, has them exchanged, and updates parameters.
 //
 // A step is begun, given its buckets, and finished. If an exchange fails, the step is over, and what it leaves is
-// defined: all tensors of its buckets have taken their gradients into the momenta, their signs are kept, and it is known
-// which parameters may have changed.
+// defined: all tensors of its buckets have taken their gradients into the momenta, their signs are kept, and it is
+// known which parameters may have changed.
 #ifndef SIGNCCL_LION_LION_H_
 #define SIGNCCL_LION_LION_H_
 
@@ -38,8 +38,8 @@ class Lion {
   /// begun then.
   void begin(Communicator& comm, std::span<const LionGroup> groups, bool skips, bool in_background);
 
-  /// Has tensors [first, first + gradients.size()) exchanged as one bucket. Throws signcclInvalidUsage, without effect, if
-  /// no step is under way or one of them is in it already; else the error of an exchange of this step, and then the
+  /// Has tensors [first, first + gradients.size()) exchanged as one bucket. Throws signcclInvalidUsage, without effect,
+  /// if no step is under way or one of them is in it already; else the error of an exchange of this step, and then the
   /// momenta have taken the gradients all the same.
   void submit(std::size_t first, std::span<const void* const> gradients);
 

@@ -231,7 +231,8 @@ class FailedLionStep : public ::testing::TestWithParam<int> {
 
   LionRank& lion(int rank) { return *lions[static_cast<std::size_t>(rank)]; }
 
-  /// The survivors give all tensors, one by one; rank 2 gives the first `given` of them and aborts once they are through.
+  /// The survivors give all tensors, one by one; rank 2 gives the first `given` of them and aborts once they are
+  /// through.
   void fail(std::size_t given) {
     ranks.inThreads([&](int rank, signcclComm_t comm) {
       signcclLionStepConfig_t config = kHyperparameters.config();

@@ -66,7 +66,8 @@ struct ReferenceLionStep {
   std::uint64_t first_word = 0;
 };
 
-/// Makes the step: momenta[rank] take gradients[rank], which may be null, and `parameters` are updated as on every rank.
+/// Makes the step: momenta[rank] take gradients[rank], which may be null, and `parameters` are updated as on every
+/// rank.
 void referenceLionStep(const ReferenceLionStep& step, std::span<const FloatBuffer* const> gradients,
                        std::span<FloatBuffer> momenta, FloatBuffer& parameters);
 
