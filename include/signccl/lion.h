@@ -117,7 +117,8 @@ typedef struct {
 /**
  * Makes a Lion object. Talks to no other rank. The communicator must stay until signcclLionDestroy().
  *
- * Beside parameters and momenta it needs one bit per parameter, or two with signcclZeroTernary, for the signs of a step.
+ * Beside parameters and momenta it needs one bit per parameter, or two with signcclZeroTernary, for the signs of a
+ * step.
  *
  * @param lion  receives the handle; left alone on failure
  * @return signcclInvalidArgument  a null pointer, a number out of range, an unknown type or rule, buffers that overlap
@@ -126,8 +127,8 @@ SIGNCCL_EXPORT signcclResult_t signcclLionCreate(signcclLion_t* lion, const sign
                                                  signcclComm_t comm);
 
 /**
- * Frees a Lion object. A step that is under way is waited for, at most the time of one operation (timeoutMs) for each of
- * its buckets; its result is lost, and so are the kept signs.
+ * Frees a Lion object. A step that is under way is waited for, at most the time of one operation (timeoutMs) for each
+ * of its buckets; its result is lost, and so are the kept signs.
  */
 SIGNCCL_EXPORT signcclResult_t signcclLionDestroy(signcclLion_t lion);
 
@@ -142,8 +143,8 @@ SIGNCCL_EXPORT signcclResult_t signcclLionStep(signcclLion_t lion, const signccl
                                                const void* const* gradients, int* skipped);
 
 /**
- * Begins a step, which takes the next call number. The buckets must follow, on all ranks the same ones in the same order,
- * and signcclLionFinish().
+ * Begins a step, which takes the next call number. The buckets must follow, on all ranks the same ones in the same
+ * order, and signcclLionFinish().
  *
  * @return signcclInvalidArgument  a null array, a hyperparameter out of range; no step has begun
  *         signcclInvalidUsage     a step is under way, or the communicator is finalized

@@ -20,8 +20,8 @@ struct LionStepArguments {
   bool in_background = false;
 };
 
-/// Writes to `checked`, whose memory is used again. Throws signcclInvalidArgument, with the value that is wrong and what
-/// was expected.
+/// Writes to `checked`, whose memory is used again. Throws signcclInvalidArgument, with the value that is wrong and
+/// what was expected.
 void checkLionStep(const signcclLionStepConfig_t* step, std::size_t ngroups, LionStepArguments& checked);
 
 }  // namespace signccl
