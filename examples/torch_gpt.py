@@ -29,7 +29,8 @@ from tqdm import tqdm
 
 import signccl.torch
 
-VALIDATION_BATCHES = 20
+VALIDATION_BATCHES = 16
+VALIDATION_BATCH = 32  # sequences
 
 
 # ---------------------------------------------------------------------------------------------------------- the text
@@ -149,7 +150,7 @@ def schedule(step: int, arguments: argparse.Namespace) -> float:
 def validate(model: nn.Module, text: np.ndarray, arguments: argparse.Namespace) -> float:
     """Mean loss over batches that are the same in every call and for every optimizer."""
     generator = torch.Generator().manual_seed(12345)
-    batches = (draw_batch(text, generator, arguments.batch, arguments.context) for _ in range(VALIDATION_BATCHES))
+    batches = (draw_batch(text, generator, VALIDATION_BATCH, arguments.context) for _ in range(VALIDATION_BATCHES))
     losses = [model(*batch).item() for batch in batches]
     return sum(losses) / len(losses)
 
@@ -192,9 +193,9 @@ def train(arguments: argparse.Namespace, rank: int, nranks: int) -> None:
         rates.step()
         if (step + 1) % arguments.validate_every == 0 or step + 1 == arguments.steps:
             seconds = time.perf_counter() - begin
-            validation_loss = validate(model, validation, arguments)
-            progress.set_postfix(loss=f"{validation_loss:.4f}")
-            if curve is not None:
+            if curve is not None:  # the other processes wait for this one in their next step
+                validation_loss = validate(model, validation, arguments)
+                progress.set_postfix(loss=f"{validation_loss:.4f}")
                 curve.add(step + 1, seconds, loss.item(), validation_loss)
             begin += time.perf_counter() - begin - seconds  # validating takes no part
         if (step + 1) % arguments.save_every == 0 or step + 1 == arguments.steps:
