@@ -50,7 +50,7 @@ template <typename Isa, FloatType kType, bool kStochastic, typename Directions>
       fillRandom<typename Isa::Vec>(lion.rounding.key, (lion.rounding.first + first) / kRoundingsPerWord, random);
     }
     repeat<kVectors>([&](size_t k) {
-      const V direction = V::template load<FloatType::kFloat32>(block + k * V::kLanes * sizeof(float));
+      const V direction = V::loadAligned(block + k * V::kLanes * sizeof(float));
       const V parameter = V::template load<kType>(parameters + k * kBytes);
       const V stepped = lionStep(parameter, direction, learning_rate, weight_decay);
       if constexpr (kStochastic) {

@@ -2,6 +2,7 @@
 //   V::kLanes                      how many, a multiple of 4 that divides kWordBits
 //   V::fill(x)                     x everywhere
 //   V::load<type>(p)               kLanes numbers of a FloatType from any address, widened exactly
+//   V::loadAligned(p)              kLanes numbers of float32 from an address that is a multiple of their size
 //   v.store<type>(p)               the numbers rounded to nearest, ties to even; NaN becomes the quiet NaN of the type
 //                                  without sign and payload
 //   v.storeStochastic(p, random)   bfloat16: 16 random bits are added below the bits that stay, which are cut off. The
@@ -16,7 +17,6 @@
 #include "kernels/float_mode.h"
 #include "kernels/kernels.h"
 #include "kernels/lion_ops.h"
-#include "kernels/tuning.h"
 #include "kernels/word_ops.h"
 
 namespace signccl {
@@ -61,8 +61,6 @@ template <typename Isa, typename Gradients, FloatType kMomentum, bool kTernary>
   const unsigned char* gradients = words.gradients;
   unsigned char* momenta = words.momenta;
   for (size_t i = 0; i < words.nwords; ++i) {
-    prefetchAhead<kVectors * kGradientBytes, kLionPrefetchBytes>(gradients);
-    prefetchAhead<kVectors * kMomentumBytes, kLionPrefetchBytes>(momenta);
     typename V::Mask negative[kVectors];
     [[maybe_unused]] typename V::Mask positive[kVectors];
     repeat<kVectors>([&](size_t k) {

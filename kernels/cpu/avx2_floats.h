@@ -31,6 +31,8 @@ struct Avx2Floats {
     }
   }
 
+  SIGNCCL_WORD_OP static Avx2Floats loadAligned(const unsigned char* p) { return load<FloatType::kFloat32>(p); }
+
   template <FloatType kType>
   SIGNCCL_WORD_OP void store(unsigned char* p) const {
     if constexpr (kType == FloatType::kFloat32) {

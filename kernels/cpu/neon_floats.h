@@ -29,6 +29,8 @@ struct NeonFloats {
     }
   }
 
+  SIGNCCL_WORD_OP static NeonFloats loadAligned(const unsigned char* p) { return load<FloatType::kFloat32>(p); }
+
   template <FloatType kType>
   SIGNCCL_WORD_OP void store(unsigned char* p) const {
     if constexpr (kType == FloatType::kFloat32) {

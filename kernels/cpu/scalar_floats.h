@@ -38,6 +38,8 @@ struct FourFloats {
     }
   }
 
+  SIGNCCL_WORD_OP static FourFloats loadAligned(const unsigned char* p) { return load<FloatType::kFloat32>(p); }
+
   template <FloatType kType>
   SIGNCCL_WORD_OP void store(unsigned char* p) const {
     const auto bits = reinterpret_cast<Bits>(v);
