@@ -168,6 +168,43 @@ void benchDecodeAvg(benchmark::State& state, const Kernels* kernels, ElementType
   setRates(state, kCount, elements.size() + static_cast<std::size_t>(nplanes) * kCount / 8);
 }
 
+constexpr FloatType kLionTypes[] = {FloatType::kFloat32, FloatType::kFloat16, FloatType::kBFloat16};
+constexpr const char* kLionTypeNames[] = {"float32", "float16", "bfloat16"};
+
+/// Ones: arithmetic with the NaNs and denormals of random bits is slow on many processors.
+BenchBuffer ones(FloatType type) {
+  BenchBuffer numbers(kCount * floatBytes(type));
+  BenchBuffer signs(kCount / 8);
+  for (std::size_t i = 0; i < kCount / kWordBits; ++i) signs.words()[i] = ~Word{0};
+  const ElementType element_type = type == FloatType::kFloat32   ? ElementType::kFloat32
+                                   : type == FloatType::kFloat16 ? ElementType::kFloat16
+                                                                 : ElementType::kBFloat16;
+  referenceKernels().decodeVote(element_type, signs.words(), nullptr, kCount, numbers.data(), Store::kCached);
+  return numbers;
+}
+
+void benchLionEncode(benchmark::State& state, const Kernels* kernels, FloatType gradient_type,
+                     FloatType momentum_type) {
+  BenchBuffer gradients = ones(gradient_type), momenta = ones(momentum_type), signs(kCount / 8);
+  const LionMomenta lion{gradient_type, momentum_type, gradients.data(), momenta.data(), {0.9F, 0.1F, 0.99F, 0.01F}};
+  for (auto _ : state) {
+    kernels->encodeLion(lion, kCount, nullptr, signs.words());
+    benchmark::ClobberMemory();
+  }
+  setRates(state, kCount, gradients.size() + 2 * momenta.size());
+}
+
+/// A learning rate of 0: parameters stay what they are, however many steps are taken.
+void benchLionDecode(benchmark::State& state, const Kernels* kernels, FloatType type, bool is_stochastic) {
+  BenchBuffer parameters = ones(type), signs(kCount / 8);
+  const LionParameters lion{type, parameters.data(), 0, 0.1F, {is_stochastic, 1, 0}};
+  for (auto _ : state) {
+    kernels->decodeVoteLion(lion, signs.words(), nullptr, kCount);
+    benchmark::ClobberMemory();
+  }
+  setRates(state, kCount, 2 * parameters.size());
+}
+
 template <typename... Args>
 void add(const std::string& name, const Kernels* kernels, Args... args) {
   benchmark::RegisterBenchmark((name + "/" + kernels->name).c_str(), args...)->MinTime(kMinSeconds);
@@ -212,12 +249,26 @@ void addElements(const Kernels* kernels) {
   }
 }
 
+void addLion(const Kernels* kernels) {
+  for (const FloatType momentum : kLionTypes) {
+    const char* const momentum_name = kLionTypeNames[static_cast<int>(momentum)];
+    for (const FloatType gradient : kLionTypes) {
+      const char* const gradient_name = kLionTypeNames[static_cast<int>(gradient)];
+      add(std::string("lion_encode/") + gradient_name + "/" + momentum_name, kernels, benchLionEncode, kernels,
+          gradient, momentum);
+    }
+    add(std::string("lion_decode/") + momentum_name, kernels, benchLionDecode, kernels, momentum, false);
+  }
+  add("lion_decode/bfloat16_stochastic", kernels, benchLionDecode, kernels, FloatType::kBFloat16, true);
+}
+
 }  // namespace
 
 void addCacheBenchmarks(const std::vector<const Kernels*>& instances) {
   for (const Kernels* kernels : instances) {
     addCounters(kernels);
     addElements(kernels);
+    addLion(kernels);
   }
 }
 
