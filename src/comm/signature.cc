@@ -32,7 +32,7 @@ std::string_view takePart(std::string_view& list, std::string_view separator) {
 
 /// The first difference of two lists like "gradient type=float32, beta1=0.9".
 Difference firstDifference(std::string_view a, std::string_view b) {
-  const Difference whole{"the step", std::string(a), std::string(b)};
+  Difference whole{"the step", std::string(a), std::string(b)};
   while (!a.empty() && !b.empty()) {
     std::string_view value_a = takePart(a, ", ");
     std::string_view value_b = takePart(b, ", ");

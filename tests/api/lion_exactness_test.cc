@@ -82,7 +82,7 @@ TEST_P(LionExactness, HundredSteps) {
 
 TEST_P(LionExactness, StochasticRounding) {
   std::vector<LionShape> shapes;
-  for (const std::size_t count : {5, 1'000, 64}) shapes.push_back({count, FloatType::kBFloat16});
+  for (const std::size_t count : {5U, 1'000U, 64U}) shapes.push_back({count, FloatType::kBFloat16});
   shapes.push_back({100});
   const ReferenceLionRules rules{
       .op = SignOp::kVote, .rounds_stochastically = true, .rounding_seed = 0x1234'5678'9ABC'DEF0};

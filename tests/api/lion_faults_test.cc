@@ -18,7 +18,6 @@
 namespace signccl {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 const std::vector<ReferenceHyperparameters> kGroups = {{0.01, 0.9, 0.99, 0.1}};

@@ -8,9 +8,6 @@
 
 namespace signccl {
 namespace {
-
-using ::testing::StartsWith;
-
 TEST(AbortTest, AbortFromAnotherThreadEndsTheCallsOfEveryRank) {
   for (const Rank aborting : {0, 2}) {
     CommRanks ranks(3);

@@ -87,7 +87,7 @@ TEST_P(VetoTest, OfAnyRankKeepsTheResultFromAllRanks) {
   for (int nranks = 1; nranks <= 9; ++nranks) {
     Voters voters(GetParam() == Algorithm::kHierarchical ? Topology::uniform(nranks, 3) : Topology::singleNode(nranks));
     // One word, so that most ranks have no chunk; one slice; more slices than lanes.
-    for (const std::size_t count : {1, 500, 6'000}) {
+    for (const std::size_t count : {1U, 500U, 6'000U}) {
       for (const SignOp op : {SignOp::kVote, SignOp::kAvg}) {
         for (Rank rank = 0; rank < nranks; ++rank) {
           const std::string where = std::to_string(nranks) + " ranks, " + std::to_string(count) + " elements, rank " +
