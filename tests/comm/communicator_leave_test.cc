@@ -8,6 +8,7 @@
 
 namespace signccl {
 namespace {
+
 TEST(AbortTest, AbortFromAnotherThreadEndsTheCallsOfEveryRank) {
   for (const Rank aborting : {0, 2}) {
     CommRanks ranks(3);
