@@ -13,13 +13,13 @@ import torch.distributed as dist
 
 import signccl
 import signccl.torch.backend
-from torch_support import Failure, Ranks
+from torch_support import Failure, Ranks, meeting
 
 pytestmark = pytest.mark.timeout(120)  # ranks import torch
 
 
 def absent(rank: int, nranks: int, call: str) -> float:
-    dist.init_process_group("signccl", timeout=timedelta(seconds=3))
+    dist.init_process_group("signccl", **meeting(), timeout=timedelta(seconds=3))
     group: Any = dist.group.WORLD
     group.all_reduce_vote(torch.ones(4))
     dist.barrier()
@@ -46,7 +46,7 @@ def test_timeout_of_the_group_holds_for_every_collective(call: str, kind: str) -
 
 
 def killed(rank: int, nranks: int, call: str) -> None:
-    dist.init_process_group("signccl")
+    dist.init_process_group("signccl", **meeting())
     group: Any = dist.group.WORLD
     group.all_reduce_vote(torch.ones(4))
     dist.barrier()
@@ -71,7 +71,7 @@ def test_rank_that_is_killed_ends_the_others(call: str, kind: str) -> None:
 
 
 def aborted(rank: int, nranks: int) -> None:
-    dist.init_process_group("signccl")
+    dist.init_process_group("signccl", **meeting())
     group: Any = dist.group.WORLD
     group.all_reduce_vote(torch.ones(4))
     if rank == 1:

@@ -10,7 +10,7 @@ import torch
 import signccl
 from signccl.torch import ops
 from signccl.torch._op_keys import key_of
-from torch_support import Ranks, assert_same, expected_mean, expected_vote, values
+from torch_support import Ranks, assert_same, expected_mean, expected_vote, meeting, values
 
 BACKENDS = ["eager", "aot_eager", "inductor"]
 
@@ -144,7 +144,7 @@ def test_exported_program_votes(alone: signccl.Communicator) -> None:
 
 
 def compiled_on_ranks(rank: int, nranks: int, backend: str) -> list[tuple[torch.Tensor, int]]:
-    torch.distributed.init_process_group("gloo")
+    torch.distributed.init_process_group("gloo", **meeting())
     group = torch.distributed.new_group(list(range(nranks)))
     comm = signccl.torch.communicator(group)
 

@@ -7,12 +7,13 @@ import faulthandler
 import multiprocessing
 import os
 import signal
-import socket
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ class Ranks:
         self.nranks = nranks
         self.processes: list[Any] = []
         self._pipes: list[Connection] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="signccl-test-")
+        self._njobs = 0
         self._begin()
 
     def __enter__(self) -> Ranks:
@@ -55,6 +58,7 @@ class Ranks:
 
     def __exit__(self, *_: object) -> None:
         self._end()
+        self._folder.cleanup()
 
     def _begin(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -75,12 +79,12 @@ class Ranks:
         self._pipes.clear()
 
     def start(self, body: Callable[..., Any], *arguments: Any) -> None:
-        """Begins body(rank, nranks, *arguments) on every rank, with the variables of a launcher set."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        """Begins body(rank, nranks, *arguments) on every rank, with rank, size and meeting() set."""
+        # A file: a port that is free now may be taken when a rank opens it.
+        self._njobs += 1
+        place = Path(self._folder.name) / f"store-{self._njobs}"
         for pipe in self._pipes:
-            pipe.send((port, body, arguments))
+            pipe.send((place.as_uri(), body, arguments))
 
     def outcomes(self, seconds: float = DEADLINE) -> list[Any]:
         """What the function returned, or a Failure, on every rank; None for a rank that has died."""
@@ -128,12 +132,10 @@ def _serve(pipe: Connection, rank: int, nranks: int) -> None:
         os.environ.pop(name, None)
     while True:
         try:
-            port, body, arguments = pipe.recv()
+            place, body, arguments = pipe.recv()
         except EOFError:
             return
-        os.environ.update(
-            RANK=str(rank), WORLD_SIZE=str(nranks), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), LOCAL_RANK=str(rank)
-        )
+        os.environ.update(RANK=str(rank), WORLD_SIZE=str(nranks), LOCAL_RANK=str(rank), SIGNCCL_TEST_PLACE=place)
         try:
             result = body(rank, nranks, *arguments)
         except BaseException as error:
@@ -201,13 +203,19 @@ def assert_same(got: torch.Tensor, expected: torch.Tensor) -> None:
     torch.testing.assert_close(got, expected, rtol=0, atol=0)
 
 
+def meeting(again: str = "") -> dict[str, Any]:
+    """Arguments of init_process_group by which the ranks of this job meet; `again`: at another place."""
+    place = os.environ["SIGNCCL_TEST_PLACE"] + again
+    return {"init_method": place, "rank": int(os.environ["RANK"]), "world_size": int(os.environ["WORLD_SIZE"])}
+
+
 @contextlib.contextmanager
-def job(name: str = "signccl", **options: Any) -> Iterator[Any]:
+def job(name: str = "signccl", again: str = "", **options: Any) -> Iterator[Any]:
     """The default group of torch.distributed, as a program makes it and ends it."""
-    dist.init_process_group(name, **options)
+    dist.init_process_group(name, **meeting(again), **options)
     try:
         yield dist.group.WORLD
-        dist.barrier()  # rank 0 holds the store
+        dist.barrier()
     finally:
         for _, comm in list(groups._communicators.values()):
             comm.close()
