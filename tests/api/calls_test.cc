@@ -238,6 +238,50 @@ TEST(NonBlocking, BlockingCallsWaitForTheirTurn) {
   });
 }
 
+TEST(NonBlocking, BoundedWaitSaysWhetherTheCallIsComplete) {
+  Ranks ranks(2);
+  std::vector<std::vector<float>> data = {alternating(1'000, 0), alternating(1'000, 0)};
+  std::vector<signcclRequest_t> requests(2);
+  const auto begin = [&](std::size_t rank) {
+    float* const mine = data[rank].data();
+    EXPECT_EQ(signcclAllReduceVoteAsync(mine, mine, 1'000, signcclFloat32, signcclFloat32, nullptr,
+                                        ranks[static_cast<int>(rank)], nullptr, &requests[rank]),
+              signcclSuccess);
+  };
+  begin(0);
+  int done = 9;
+  for (const int timeout_ms : {0, 20}) {
+    EXPECT_EQ(signcclRequestWaitFor(&requests[0], timeout_ms, &done), signcclSuccess);
+    EXPECT_EQ(done, 0) << "rank 1 has not called";
+    EXPECT_NE(requests[0], nullptr);
+  }
+  EXPECT_EQ(signcclRequestWaitFor(&requests[0], -1, &done), signcclInvalidArgument);
+  EXPECT_EQ(signcclRequestWaitFor(&requests[0], 1, nullptr), signcclInvalidArgument);
+  begin(1);
+  for (signcclRequest_t& request : requests) {
+    for (done = 0; done == 0;) ASSERT_EQ(signcclRequestWaitFor(&request, 10, &done), signcclSuccess);
+    EXPECT_EQ(request, nullptr);
+  }
+  EXPECT_EQ(data[0], alternating(1'000, 0));
+  EXPECT_EQ(signcclRequestWaitFor(&requests[0], 10, &done), signcclInvalidArgument) << "it is NULL";
+}
+
+TEST(NonBlocking, BoundedWaitGivesTheErrorOfTheCall) {
+  Ranks ranks(2);
+  float value = 1;
+  signcclRequest_t request = nullptr;
+  EXPECT_EQ(signcclAllReduceVoteAsync(&value, &value, 1, signcclFloat32, signcclFloat32, nullptr, ranks[0], nullptr,
+                                      &request),
+            signcclSuccess);
+  signcclCommAbort(ranks[1]);
+  int done = 0;
+  signcclResult_t result = signcclSuccess;
+  while (done == 0) result = signcclRequestWaitFor(&request, 10, &done);
+  EXPECT_EQ(result, signcclRemoteError);
+  EXPECT_EQ(request, nullptr);
+  EXPECT_THAT(signcclGetLastError(ranks[0]), HasSubstr("rank 1 aborted"));
+}
+
 TEST(NonBlocking, DestroyCompletesWhatIsOutstanding) {
   Ranks ranks(2);
   ranks.inThreads([&](int rank, signcclComm_t comm) {
