@@ -39,11 +39,7 @@ HandleTable<signcclRequest_t, PendingRequest>& requestHandles() {
 
 CommPointer findComm(signcclComm_t comm) {
   require(comm != nullptr, "comm is NULL");
-  auto& handles = commHandles();
-  if (handles.isOfParent(comm)) refuseOfParent("the communicator", handles.depthOf(comm));
-  std::optional<CommPointer> found = handles.find(comm);
-  if (!found) throw Error(signcclInvalidUsage, "invalid communicator handle: destroyed or never created");
-  return *std::move(found);
+  return find(commHandles(), comm, "the communicator", "communicator");
 }
 
 void refuseOfParent(const char* what, std::uint8_t fork_depth) {

@@ -6,9 +6,12 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "api/handle_table.h"
+#include "base/error.h"
 #include "comm/communicator.h"
 #include "signccl/signccl.h"
 
@@ -52,6 +55,17 @@ CommPointer findComm(signcclComm_t comm);
 
 /// Throws signcclInvalidUsage: `what`, such as "the communicator", was made at that fork depth, before fork().
 [[noreturn]] void refuseOfParent(const char* what, std::uint8_t fork_depth);
+
+/// What a handle stands for, e.g. find(commHandles(), comm, "the communicator", "communicator"). Throws
+/// signcclInvalidUsage for a handle that was destroyed or, after fork(), belongs to the parent process. `what` and
+/// `kind` are for messages.
+template <typename Handle, typename Value>
+Value find(HandleTable<Handle, Value>& handles, Handle handle, const char* what, const char* kind) {
+  if (handles.isOfParent(handle)) refuseOfParent(what, handles.depthOf(handle));
+  std::optional<Value> found = handles.find(handle);
+  if (!found) throw Error(signcclInvalidUsage, std::string("invalid ") + kind + " handle: destroyed or never created");
+  return *std::move(found);
+}
 
 }  // namespace signccl
 

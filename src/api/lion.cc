@@ -33,11 +33,7 @@ HandleTable<signcclLion_t, LionPointer>& lionHandles() {
 
 LionPointer findLion(signcclLion_t lion) {
   require(lion != nullptr, "lion is NULL");
-  auto& handles = lionHandles();
-  if (handles.isOfParent(lion)) refuseOfParent("the Lion object", handles.depthOf(lion));
-  std::optional<LionPointer> found = handles.find(lion);
-  if (!found) throw Error(signcclInvalidUsage, "invalid Lion handle: destroyed or never created");
-  return *std::move(found);
+  return find(lionHandles(), lion, "the Lion object", "Lion");
 }
 
 /// Runs the body of a function on a Lion object, outside of groups. Its error is noted at the communicator.
@@ -162,7 +158,8 @@ signcclResult_t signcclLionRetry(signcclLion_t lion, signcclComm_t comm, int are
       throw Error(signcclInvalidArgument,
                   "areParametersRestored is " + std::to_string(areParametersRestored) + ", expected 0 or 1");
     }
+    handle.lion.checkRetry(areParametersRestored == 1);  // a retry that is refused leaves the communicator as it is
     handle.comm = std::move(found);
-    tell(skipped, handle.lion.retry(*handle.comm->comm, areParametersRestored == 1));
+    tell(skipped, handle.lion.retry(*handle.comm->comm));
   });
 }

@@ -22,8 +22,6 @@ std::string ofTensor(const char* array, std::size_t tensor) {
   return std::string(array) + "[" + std::to_string(tensor) + "]";
 }
 
-std::size_t bytesOf(FloatType type, std::size_t count) { return count * (type == FloatType::kFloat32 ? 4 : 2); }
-
 /// An int field that may be left to the library.
 int valueOr(int given, int otherwise) { return given == SIGNCCL_CONFIG_UNDEF_INT ? otherwise : given; }
 
@@ -95,8 +93,8 @@ void checkDisjoint(const std::vector<LionTensor>& tensors) {
     if (bytes > 0) buffers.push_back({begin, begin + bytes, array, tensor});
   };
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    add(tensors[i].parameters, bytesOf(tensors[i].parameter_type, tensors[i].count), "parameters", i);
-    add(tensors[i].momenta, bytesOf(tensors[i].momentum_type, tensors[i].count), "momenta", i);
+    add(tensors[i].parameters, tensors[i].count * floatBytes(tensors[i].parameter_type), "parameters", i);
+    add(tensors[i].momenta, tensors[i].count * floatBytes(tensors[i].momentum_type), "momenta", i);
   }
   const std::less<const std::byte*> before;
   std::ranges::sort(buffers, before, &Buffer::begin);

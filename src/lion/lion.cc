@@ -248,7 +248,7 @@ void Lion::encodeRest() {
   }
 }
 
-bool Lion::retry(Communicator& comm, bool are_parameters_restored) {
+void Lion::checkRetry(bool are_parameters_restored) const {
   if (state_ != State::kFailed) {
     throw Error(signcclInvalidUsage, isUnderWay()
                                          ? "a Lion step is under way: it ends with signcclLionFinish()"
@@ -259,6 +259,10 @@ bool Lion::retry(Communicator& comm, bool are_parameters_restored) {
     throw Error(signcclInvalidUsage, "the failed step may have changed the parameters of tensor " + std::to_string(i) +
                                          ": restore those of before the step, and say so");
   }
+}
+
+bool Lion::retry(Communicator& comm) {
+  SIGNCCL_ASSERT(state_ == State::kFailed);
   comm_ = &comm;
   comm.setNextCallNumber(call_ + 1);
   in_background_ = false;

@@ -47,10 +47,12 @@ class Lion {
   /// waits until it is over. Throws the first error of its exchanges.
   std::optional<bool> finish(std::optional<std::chrono::milliseconds> longest);
 
+  /// Throws signcclInvalidUsage if no step failed, or if parameters may have changed and are not restored.
+  void checkRetry(bool are_parameters_restored) const;
+
   /// Exchanges the signs of a failed step once more, over `comm`, and updates the parameters. True if a rank skips it.
-  /// Throws like finish(), and signcclInvalidUsage if no step failed or if parameters may have changed and are not
-  /// restored.
-  bool retry(Communicator& comm, bool are_parameters_restored);
+  /// To be called after checkRetry(). Throws like finish().
+  bool retry(Communicator& comm);
 
   /// Waits for what is under way, whatever comes of it.
   void cancel() noexcept;

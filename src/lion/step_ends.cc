@@ -5,13 +5,11 @@
 namespace signccl {
 namespace {
 
-std::size_t bytesOf(FloatType type) { return type == FloatType::kFloat32 ? sizeof(float) : sizeof(std::uint16_t); }
-
 /// The address of element `first` of a buffer.
 template <typename Address>
 Address* elementAt(Address* buffer, FloatType type, std::size_t first) {
   using Byte = std::conditional_t<std::is_const_v<Address>, const std::byte, std::byte>;
-  return buffer == nullptr ? nullptr : static_cast<Byte*>(buffer) + first * bytesOf(type);
+  return buffer == nullptr ? nullptr : static_cast<Byte*>(buffer) + first * floatBytes(type);
 }
 
 void fillPositive(std::size_t count, Word* positive, Word* nonnegative) {
@@ -64,7 +62,7 @@ constexpr SourceKind kStepSource = {
     .bytesTouched =
         [](const Source& source, std::size_t count) {
           const LionTensor& tensor = stepOf(source).tensor;
-          return count * (bytesOf(tensor.gradient_type) + 2 * bytesOf(tensor.momentum_type));
+          return count * (floatBytes(tensor.gradient_type) + 2 * floatBytes(tensor.momentum_type));
         },
     .memory = [](const Source&) { return UserMemory{}; },
     .signature =
@@ -79,7 +77,7 @@ constexpr SinkKind kStepSink = {
     .decodeAvg = decodeAvg,
     .meanType = [](const Sink&) { return ElementType::kFloat32; },
     .bytesTouched = [](const Sink& sink,
-                       std::size_t count) { return 2 * count * bytesOf(stepOf(sink).tensor.parameter_type); },
+                       std::size_t count) { return 2 * count * floatBytes(stepOf(sink).tensor.parameter_type); },
     .memory = [](const Sink&) { return UserMemory{}; },
     .signature =
         [](const Sink& sink) {

@@ -196,6 +196,20 @@ TEST_F(LionArguments, CallsInAWrongOrderAreRefusedAndChangeNothing) {
   EXPECT_EQ(signcclLionDestroy(nullptr), signcclInvalidArgument);
 }
 
+TEST_F(LionArguments, RetryThatIsRefusedKeepsTheCommunicator) {
+  Ranks others{1};
+  signcclLion_t lion = nullptr;
+  ASSERT_EQ(signcclLionCreate(&lion, &config, ranks[0]), signcclSuccess);
+  EXPECT_EQ(signcclLionRetry(lion, others[0], 1, nullptr), signcclInvalidUsage);
+  const std::array<const void*, 3> none = {};
+  const signcclLionStepConfig_t step = kHyperparameters.config();
+  EXPECT_EQ(signcclLionStep(lion, &step, none.data(), nullptr), signcclSuccess);
+  std::uint64_t number = 9;
+  EXPECT_EQ(signcclCommGetCallNumber(ranks[0], &number), signcclSuccess);
+  EXPECT_EQ(number, 1U) << "the step was made on the communicator of the object";
+  EXPECT_EQ(signcclLionDestroy(lion), signcclSuccess);
+}
+
 TEST_F(LionArguments, ChildAfterForkHasNoLionObject) {
   signcclLion_t lion = nullptr;
   ASSERT_EQ(signcclLionCreate(&lion, &config, ranks[0]), signcclSuccess);

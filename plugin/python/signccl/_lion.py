@@ -146,11 +146,16 @@ class Lion:
     def retry(self, comm: Communicator, *, are_parameters_restored: bool = False) -> bool:
         """Exchanges the signs of a failed step again over `comm`, which it uses from then on."""
         skipped = ctypes.c_int()
-        self.comm = comm
-        with comm._lock:
-            self._check(
-                lib.signcclLionRetry(self._open(), comm._open(), are_parameters_restored, ctypes.byref(skipped))
-            )
+        before, self.comm = self.comm, comm
+        try:
+            with comm._lock:
+                self._check(
+                    lib.signcclLionRetry(self._open(), comm._open(), are_parameters_restored, ctypes.byref(skipped))
+                )
+        except InvalidUsageError:
+            if comm.closed or not comm.error:  # it was refused before anything was exchanged
+                self.comm = before
+            raise
         return bool(skipped.value)
 
     def close(self) -> None:
