@@ -55,6 +55,7 @@ Communicator::~Communicator() {
   const std::lock_guard driving(driver_);
   if (group_->failed()) failAll();
   linger();
+  group_->awaitTold();
   log(LogLevel::kInfo, Subsystem::kDestroy, rank(), "communicator '", options_.name, "' destroyed");
 }
 
@@ -149,6 +150,7 @@ void Communicator::failAsRank(const char* what) noexcept {
   group_->fail(failureOr(signcclRemoteError, "a rank left", [&] {
     return Failure{signcclRemoteError, rankName(rank()) + what, Failure::Scope::kGroup, {rank()}};
   }));
+  group_->awaitTold();
 }
 
 signcclResult_t Communicator::asyncError() const {
@@ -191,6 +193,7 @@ CommCounters Communicator::counters() const {
 
 void Communicator::throwIfUnusable() const {
   if (group_->failed()) {
+    group_->awaitTold();
     const Failure failure = group_->failure();
     throw Error(failure.code, "the communicator has failed: " + failure.message);
   }

@@ -199,6 +199,7 @@ void Communicator::failAll() noexcept {
     engine_->abandon();
     abandoned_ = true;
   }
+  group_->awaitTold();
   const std::lock_guard lock(mutex_);
   for (Operation* operation : queue_) {
     operation->has_failed = true;

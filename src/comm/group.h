@@ -77,6 +77,10 @@ class GroupHealth {
   /// that a rank hears of counts. Any thread; does not block.
   virtual void fail(const Failure& failure) noexcept = 0;
 
+  /// Waits until the others are told what this process had to tell them, a second at most. A failure is reported to the
+  /// program only then: the program may end at once, and the others would hear of its end instead of the cause.
+  virtual void awaitTold() noexcept = 0;
+
   /// This rank takes part no more; if others wait for it, the group fails with signcclRemoteError.
   virtual void leave() noexcept = 0;
 

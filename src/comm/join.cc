@@ -83,6 +83,7 @@ void Joining::giveUp() noexcept {
                    Failure::Scope::kGroup,
                    {options_.rank}};
   }));
+  member_->awaitTold();
   member_->close();
 }
 
@@ -92,7 +93,7 @@ std::unique_ptr<Group> Joining::finish(Deadline deadline) {
     member->awaitReady(deadline);
     return member->inOneProcess() ? enterLoopbackGroup(*member) : enterProcessGroup(member);
   } catch (...) {
-    member->awaitSent();
+    member->awaitTold();
     member->close();
     throw;
   }

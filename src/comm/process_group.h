@@ -37,6 +37,7 @@ class ProcessGroup final : public Group {
   [[nodiscard]] bool failed() const noexcept override { return member_->failed(); }
   [[nodiscard]] Failure failure() const override { return member_->failure(); }
   void fail(const Failure& failure) noexcept override { member_->fail(failure); }
+  void awaitTold() noexcept override { member_->awaitTold(); }
   void leave() noexcept override { member_->leave(); }
   bool allLeft() override { return member_->allLeft(); }
   std::vector<std::string> allGather(std::string part, Deadline deadline) override;

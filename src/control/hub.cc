@@ -4,6 +4,7 @@
 #include <exception>
 #include <utility>
 
+#include <asio/execution_context.hpp>
 #include <asio/post.hpp>
 
 #include "base/error.h"
@@ -26,6 +27,27 @@ constexpr std::chrono::milliseconds kSilence = 4 * kHeartbeatInterval;
 
 /// "0.1" of "0.1.3"
 std::string_view minorVersion(std::string_view version) { return version.substr(0, version.rfind('.')); }
+
+/// The hubs that were opened in a context, as long as they live. It belongs to the context, so that a child after
+/// fork(), whose context is another one, has none. In the control thread.
+class OpenHubs : public asio::execution_context::service {
+ public:
+  using key_type = OpenHubs;
+  static inline asio::execution_context::id id;
+
+  explicit OpenHubs(asio::execution_context& context) : service(context) {}
+
+  void add(const std::shared_ptr<Hub>& hub) {
+    std::erase_if(hubs_, [](const std::weak_ptr<Hub>& one) { return one.expired(); });
+    hubs_.push_back(hub);
+  }
+  [[nodiscard]] const std::vector<std::weak_ptr<Hub>>& hubs() const { return hubs_; }
+
+ private:
+  void shutdown() override { hubs_.clear(); }
+
+  std::vector<std::weak_ptr<Hub>> hubs_;
+};
 
 }  // namespace
 
@@ -53,11 +75,23 @@ std::shared_ptr<Hub> Hub::open(const asio::ip::tcp::endpoint& address, const Sec
     throw Error(signcclSystemError, "cannot listen at " + toText(address) + ": " + error.what());
   }
   asio::post(hub->context_, [hub] {
+    asio::use_service<OpenHubs>(hub->context_).add(hub);
     hub->scheduleTick();
     hub->reception_->acceptNext();
   });
   log(LogLevel::kInfo, Subsystem::kBootstrap, kNoRank, "listens at ", toText(hub->point_.address));
   return hub;
+}
+
+bool Hub::haveToldAll(asio::io_context& context, const MeetingPoint& point) {
+  return std::ranges::all_of(asio::use_service<OpenHubs>(context).hubs(), [&](const std::weak_ptr<Hub>& one) {
+    const std::shared_ptr<Hub> hub = one.lock();
+    return !hub || hub->point_ != point || hub->hasToldAll();
+  });
+}
+
+bool Hub::hasToldAll() const {
+  return std::ranges::all_of(ranks_, [](const RankState& one) { return !one.connection || one.connection->idle(); });
 }
 
 void Hub::close() noexcept {

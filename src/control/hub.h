@@ -45,6 +45,10 @@ class Hub : public std::enable_shared_from_this<Hub> {
   /// Where ranks find it.
   [[nodiscard]] const MeetingPoint& meetingPoint() const { return point_; }
 
+  /// Whether the hubs of this context at that point, if any, have told their ranks all that they had to: their process may
+  /// end without others missing its last words. In the control thread.
+  static bool haveToldAll(asio::io_context& context, const MeetingPoint& point);
+
   /// Listens no more, for a hub that turned out not to be needed. Any thread.
   void close() noexcept;
 
@@ -89,6 +93,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   void closeIfUnwanted();
   [[nodiscard]] std::vector<Rank> notJoined() const;
   [[nodiscard]] bool isConnected() const;
+  [[nodiscard]] bool hasToldAll() const;
   [[nodiscard]] bool isComplete() const { return nranks_ > 0 && njoined_ == nranks_; }
   [[nodiscard]] RankState& stateOf(Rank rank) { return ranks_[static_cast<std::size_t>(rank)]; }
 

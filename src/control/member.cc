@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "control/control_thread.h"
 #include "control/failures.h"
+#include "control/hub.h"
 #include "control/wire.h"
 #include "host/host_identity.h"
 #include "signccl/version.h"
@@ -46,11 +47,13 @@ std::shared_ptr<Member> Member::join(MemberOptions options) {
 void Member::connect() {
   if (closed_) return;
   scheduleTick();
+  is_connecting_ = true;
   connector_->start([self = shared_from_this()](asio::ip::tcp::socket socket) { self->greet(std::move(socket)); },
                     [self = shared_from_this()] { self->onRefused(); });
 }
 
 void Member::onRefused() {
+  is_connecting_ = false;
   setFailure({signcclRemoteError, "rank " + std::to_string(rank()) + " found nobody at " +
                                       toText(options_.point.address) +
                                       ", where the ranks meet: the process that made commId is gone, all ranks had "
@@ -58,7 +61,7 @@ void Member::onRefused() {
 }
 
 void Member::greet(asio::ip::tcp::socket socket) {
-  if (failed()) return;
+  is_connecting_ = false;
   connection_ = std::make_shared<Connection>(std::move(socket));
   connection_->trust();
   connection_->start(
@@ -78,6 +81,7 @@ void Member::greet(asio::ip::tcp::socket socket) {
   hello.info = options_.info;
   hello.settings = options_.settings;
   connection_->send(MessageType::kHello, encode(hello));
+  if (failed()) connection_->send(MessageType::kFailure, encode(failure()));  // there was nobody to tell it to before
 }
 
 void Member::onFrame(MessageType type, std::string_view payload) {
@@ -107,6 +111,7 @@ void Member::onFrame(MessageType type, std::string_view payload) {
 }
 
 void Member::onFailure(std::string_view payload) {
+  hub_has_failed_ = true;
   Failure failure = decodeFailure(payload);
   // A rank that takes the group to be of another size hears the failure of the real one, whose ranks it may not have.
   if (!areRanks(failure.gone, nranks())) failure.gone.clear();
@@ -215,6 +220,7 @@ std::vector<std::string> Member::awaitGathered(const GatheringId& id, Deadline d
   if (auto parts = record_.takeGathered(id)) return *std::move(parts);
   // A rank that left gives no part, and the hub that would say so may be gone.
   if (const auto gone = record_.firstLeft()) fail(leftBeforeGathering(*gone, id.purpose, rank()));
+  awaitTold();
   throw FailureError(failure());
 }
 
@@ -265,18 +271,26 @@ void Member::leave() noexcept {
   }
 }
 
-void Member::awaitSent() noexcept {
+/// In the control thread.
+bool Member::hasTold() const {
+  if (failed() && is_connecting_) return false;
+  if (connection_ && !connection_->idle()) return false;
+  // The hub's word that the group has failed is its receipt: what lies in a socket is lost if the process ends while
+  // something lies unread in it.
+  if (connection_ && failed() && !hub_has_failed_) return false;
+  return Hub::haveToldAll(context_, options_.point);
+}
+
+void Member::awaitTold() noexcept {
   const auto deadline = std::chrono::steady_clock::now() + kAnswerTime;
   try {
-    for (bool is_sent = false; !is_sent && std::chrono::steady_clock::now() < deadline;) {
+    for (bool has_told = false; !has_told && std::chrono::steady_clock::now() < deadline;) {
       const auto answer = std::make_shared<std::promise<bool>>();
-      std::future<bool> idle = answer->get_future();
-      asio::post(context_, [self = shared_from_this(), answer] {
-        answer->set_value(!self->connection_ || self->connection_->idle());
-      });
-      if (idle.wait_until(deadline) != std::future_status::ready) return;
-      is_sent = idle.get();
-      if (!is_sent) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::future<bool> told = answer->get_future();
+      asio::post(context_, [self = shared_from_this(), answer] { answer->set_value(self->hasTold()); });
+      if (told.wait_until(deadline) != std::future_status::ready) return;
+      has_told = told.get();
+      if (!has_told) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): without memory nobody can wait for it
   }
@@ -292,6 +306,7 @@ void Member::close() noexcept {
 
 void Member::closeNow() {
   closed_ = true;
+  is_connecting_ = false;
   timer_.cancel();
   connector_->stop();
   if (connection_) connection_->closeWhenSent();

@@ -93,9 +93,10 @@ class Member : public std::enable_shared_from_this<Member> {
   /// True if nobody is left who could need this rank, or nobody can say so.
   [[nodiscard]] bool allLeft() const { return record_.allLeft(); }
 
-  /// Waits until what this rank has said so far is on its way, for a second at most: a process that ends right after a
-  /// failure must have told the others its cause. Not in the control thread.
-  void awaitSent() noexcept;
+  /// Waits until the others are told what this rank has said so far, and what the hub had to say if it is in this
+  /// process; for a second at most. A failure must not be reported before: the program may end at once, and the others
+  /// would hear of its end instead of the cause. Not in the control thread.
+  void awaitTold() noexcept;
 
   /// Closes the connection once everything is sent. The last call.
   void close() noexcept;
@@ -122,6 +123,7 @@ class Member : public std::enable_shared_from_this<Member> {
   void tellOverdue();
   void announceIfLate();
   void closeNow();
+  [[nodiscard]] bool hasTold() const;
   [[nodiscard]] std::uint64_t ended() const { return ended_.load(std::memory_order_relaxed); }
   template <typename Wait>
   void await(Deadline deadline, const GatheringId& overdue, const Wait& wait);
@@ -134,6 +136,8 @@ class Member : public std::enable_shared_from_this<Member> {
   asio::steady_timer timer_;
   std::shared_ptr<Connection> connection_;
   int ticks_ = 0;
+  bool is_connecting_ = false;
+  bool hub_has_failed_ = false;  ///< the hub has told a failure to all
   bool closed_ = false;
 
   std::atomic<std::uint64_t> ended_ = 0;          ///< exchanges

@@ -16,6 +16,8 @@ namespace signccl {
 struct MeetingPoint {
   asio::ip::tcp::endpoint address;
   Secret secret{};
+
+  friend bool operator==(const MeetingPoint&, const MeetingPoint&) = default;
 };
 
 /// 16 random bytes. Throws Error.

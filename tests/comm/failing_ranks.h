@@ -50,6 +50,7 @@ class RewiredGroup final : public Group {
   std::unique_ptr<Transport> makeTransport() override { return rewire_(inner_->makeTransport(), rank()); }
   void end(std::uint64_t exchange) noexcept override { inner_->end(exchange); }
   bool allLeft() override { return inner_->allLeft(); }
+  void awaitTold() noexcept override { inner_->awaitTold(); }
   void announce(std::uint64_t exchange, const ExchangeSignature& signature) override {
     inner_->announce(exchange, signature);
   }

@@ -1,12 +1,15 @@
 #include "control/hub.h"
 
+#include <future>
 #include <limits>
 #include <thread>
 #include <vector>
 
+#include <asio/post.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "control/control_thread.h"
 #include "control/hub_test_support.h"
 #include "control/job.h"
 
@@ -16,13 +19,20 @@ namespace {
 using testing::HasSubstr;
 
 constexpr GatheringId kFifth{Gathering::kSplit, 5};
+const std::string kLargePart(4 << 20, 'x');
+
+/// Asked in the control thread.
+bool haveToldAll(const MeetingPoint& point) {
+  std::promise<bool> answer;
+  asio::post(controlContext(), [&] { answer.set_value(Hub::haveToldAll(controlContext(), point)); });
+  return answer.get_future().get();
+}
 
 /// A job of raw ranks, all of which have joined.
 class FullHubTest : public HubTest {
  protected:
   explicit FullHubTest(int nranks = 3) {
-    const MeetingPoint point = openHub();
-    for (Rank rank = 0; rank < nranks; ++rank) ranks_.push_back(greet(point, exampleHello(rank, nranks)));
+    for (Rank rank = 0; rank < nranks; ++rank) ranks_.push_back(greet(point_, exampleHello(rank, nranks)));
     for (const RawPeer& rank : ranks_) {
       const auto roster = rank.receiveMessage();
       EXPECT_TRUE(roster && roster->type == MessageType::kRoster);
@@ -33,6 +43,7 @@ class FullHubTest : public HubTest {
 
   RawPeer& at(Rank rank) { return ranks_[static_cast<std::size_t>(rank)]; }
 
+  const MeetingPoint point_ = openHub();
   std::vector<RawPeer> ranks_;
 };
 
@@ -145,6 +156,17 @@ TEST_F(FullHubTest, FailureOfARankReachesAllOthersOnce) {
     EXPECT_THAT(failureTo(at(rank)), testing::AnyOf("another one", "rank 1 waited in vain"));
   at(0).send(MessageType::kQuery, encodeNumber(0));
   EXPECT_EQ(at(0).receiveMessage()->type, MessageType::kMissing) << "and no second failure";
+}
+
+TEST_F(FullHubTest, WhatARankDoesNotReadIsNotTold) {
+  EXPECT_TRUE(eventually([&] { return haveToldAll(point_); }));
+  const GatheringId id{Gathering::kSplit, 1};
+  // More than the sockets hold.
+  for (Rank rank = 0; rank < 3; ++rank) at(rank).send(MessageType::kGather, encode(GatherMessage{id, kLargePart}));
+  for (const Rank rank : {0, 1}) EXPECT_EQ(at(rank).receiveMessage()->type, MessageType::kGathered);
+  EXPECT_FALSE(haveToldAll(point_));
+  EXPECT_EQ(at(2).receiveMessage()->type, MessageType::kGathered);
+  EXPECT_TRUE(eventually([&] { return haveToldAll(point_); }));
 }
 
 TEST_F(FullHubTest, RankThatLeftIsToldOnceAndMayGo) {

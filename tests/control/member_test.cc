@@ -1,5 +1,6 @@
 #include "control/member.h"
 
+#include <atomic>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -174,6 +175,26 @@ TEST_F(FakeHubTest, HubThatGoesAfterItsRanksLeftIsNoFailure) {
   EXPECT_FALSE(member()->failed());
 }
 
+TEST_F(FakeHubTest, FailureIsToldOnceTheHubHasToldItToAll) {
+  makeReady();
+  std::atomic<bool> is_confirmed = false;
+  std::thread failing([&] {
+    member()->fail(exampleFailure());
+    member()->awaitTold();
+    EXPECT_TRUE(is_confirmed) << "the program could have ended before the hub knew";
+  });
+  EXPECT_EQ(hub_->receiveMessage(), (SentFrame{MessageType::kFailure, encode(exampleFailure())}));
+  is_confirmed = true;
+  hub_->send(MessageType::kFailure, encode(exampleFailure()));
+  failing.join();
+}
+
+TEST_F(FakeHubTest, HubThatDoesNotConfirmAFailureIsNotWaitedForForEver) {
+  makeReady();
+  member()->fail(exampleFailure());
+  member()->awaitTold();
+}
+
 TEST_F(FakeHubTest, HubThatDoesNotAnswerAQueryLeavesItsOwnRanksMissing) {
   makeReady();
   EXPECT_EQ(member()->missing(0), (std::vector<Rank>{0}));
@@ -216,6 +237,20 @@ TEST_F(MemberTest, RankThatMayBeEarlyStillHasADeadline) {
   MemberOptions options = memberOptions({nobody, kExampleSecret}, 1, 2);
   options.may_be_early = true;
   EXPECT_EQ(failureOf(JobRank(options), 10ms).code, signcclTimeout);
+}
+
+TEST_F(MemberTest, RankThatFailsBeforeItsHubIsThereTellsItsCause) {
+  asio::ip::tcp::endpoint address;
+  {
+    address = RawListener().address();
+  }
+  MemberOptions options = memberOptions({address, kExampleSecret}, 1, 2);
+  options.may_be_early = true;
+  const JobRank early(options);
+  early->fail({signcclSystemError, "rank 1: no device"});
+  Hub::open(address, kExampleSecret);
+  const JobRank other({address, kExampleSecret}, 0, 2);
+  EXPECT_EQ(failureOf(other).message, "rank 1: no device");
 }
 
 TEST_F(MemberTest, DeadlineNamesTheMissingRanksOnEveryRank) {
