@@ -110,7 +110,7 @@ class Collective {
       mine.comm = std::make_unique<RankComm>(comm_options, id_, rank);
       mine.buffers = std::make_unique<Buffers>(
           BufferSizes{slotBytes(case_.sendtype, case_.count), slotBytes(case_.recvtype, case_.count)});
-      fillInput(case_.sendtype, rank, 0, case_.count, mine.buffers->input(case_, Placement::kOutOfPlace, 0));
+      fillInput(case_.sendtype, rank, 0, case_.count, mine.buffers->input(case_, InPlace::kNo, 0));
     });
   }
 
@@ -121,7 +121,7 @@ class Collective {
     Clock::time_point start;
     runThreads(options_.nranks, [&](int number) {
       const Rank& rank = ranks_[static_cast<std::size_t>(number)];
-      const CallBuffers call{rank.buffers->input(case_, Placement::kOutOfPlace, 0), rank.buffers->output(case_, 0)};
+      const CallBuffers call{rank.buffers->input(case_, InPlace::kNo, 0), rank.buffers->output(case_, 0)};
       group.barrier();
       if (number == 0) start = Clock::now();
       rank.comm->issue(case_, {&call, 1}, 1);
@@ -131,7 +131,7 @@ class Collective {
   }
 
   [[nodiscard]] const std::byte* send(std::size_t rank) const {
-    return ranks_[rank].buffers->input(case_, Placement::kOutOfPlace, 0);
+    return ranks_[rank].buffers->input(case_, InPlace::kNo, 0);
   }
   [[nodiscard]] std::byte* recv(std::size_t rank) const { return ranks_[rank].buffers->output(case_, 0); }
   [[nodiscard]] std::string kernelsName() const { return ranks_.front().comm->stats().kernels; }

@@ -52,10 +52,7 @@ template <typename T>
 class Elements {
  public:
   explicit Elements(const Case& c)
-      : count_(c.count),
-        in_place_(c.placement == Placement::kInPlace),
-        input_(in_place_ ? 0 : c.count),
-        output_(c.count) {}
+      : count_(c.count), in_place_(c.placement == InPlace::kYes), input_(in_place_ ? 0 : c.count), output_(c.count) {}
 
   void fill() {
     const int rank = rankOfWorld();

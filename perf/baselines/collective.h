@@ -10,12 +10,12 @@
 
 namespace baselines {
 
-enum class Placement : std::uint8_t { kOutOfPlace, kInPlace };
+enum class InPlace : std::uint8_t { kNo, kYes };
 
 struct Case {
   std::string op;         ///< one of opNames()
   std::size_t count = 0;  ///< elements
-  Placement placement = Placement::kOutOfPlace;
+  InPlace placement = InPlace::kNo;
 };
 
 /// Collectives over all ranks of MPI_COMM_WORLD; every rank makes the same calls in the same order, from one thread.

@@ -26,7 +26,7 @@ void addOptions(CLI::App& app, Options& options) {
       ->check(CLI::Range(std::size_t{1}, std::size_t{0x7fffffff}))
       ->capture_default_str();
   app.add_flag_function(
-      "--in-place", [&options](std::int64_t) { options.placement = Placement::kInPlace; }, "one buffer per rank");
+      "--in-place", [&options](std::int64_t) { options.placement = InPlace::kYes; }, "one buffer per rank");
   app.add_option("-w,--warmup", options.warmup, "untimed iterations")
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();

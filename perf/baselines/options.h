@@ -16,7 +16,7 @@ enum class Check : std::uint8_t { kYes, kNo };
 struct Options {
   std::vector<std::string> ops = {"fp32"};
   std::vector<std::size_t> counts = {std::size_t{1} << 20};
-  Placement placement = Placement::kOutOfPlace;
+  InPlace placement = InPlace::kNo;
   int warmup = 5;
   int iters = 20;
   Check check = Check::kYes;

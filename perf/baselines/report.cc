@@ -12,9 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* placementName(Placement placement) {
-  return placement == Placement::kInPlace ? "in_place" : "out_of_place";
-}
+const char* placementName(InPlace placement) { return placement == InPlace::kYes ? "in_place" : "out_of_place"; }
 
 /// GB/s at which a rank's input is used up, and what a link carries for that if all go round a ring.
 double algorithmBandwidth(const Row& row) { return static_cast<double>(row.bytes) / row.times.mean_us / 1e3; }

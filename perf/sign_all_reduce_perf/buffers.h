@@ -14,7 +14,7 @@
 
 namespace signccl::perf {
 
-enum class Placement : std::uint8_t { kOutOfPlace, kInPlace };
+enum class InPlace : std::uint8_t { kNo, kYes };
 
 /// The buffers of one call.
 struct CallBuffers {
@@ -55,8 +55,8 @@ class Buffers {
   }
 
   /// The slots of `c`, from the first.
-  [[nodiscard]] SlotCycle cycle(const Case& c, Placement placement) const {
-    const bool is_in_place = placement == Placement::kInPlace;
+  [[nodiscard]] SlotCycle cycle(const Case& c, InPlace placement) const {
+    const bool is_in_place = placement == InPlace::kYes;
     return {{input(c, placement, 0), output(c, 0)},
             is_in_place ? recvSlotBytes(c) : sendSlotBytes(c),
             recvSlotBytes(c),
@@ -64,8 +64,8 @@ class Buffers {
   }
 
   /// Where call number `call` of `c` reads; for in-place calls where it writes as well.
-  [[nodiscard]] std::byte* input(const Case& c, Placement placement, std::size_t call) const {
-    if (placement == Placement::kInPlace) return output(c, call);
+  [[nodiscard]] std::byte* input(const Case& c, InPlace placement, std::size_t call) const {
+    if (placement == InPlace::kYes) return output(c, call);
     return send_.get() + call % slots(c) * sendSlotBytes(c);
   }
 

@@ -58,9 +58,9 @@ CLI::Validator validator(const std::string& description, std::function<void(cons
 
 /// Values by name. The message of an unknown one lists the allowed ones.
 template <typename T>
-class Choice {
+class NamedValues {
  public:
-  explicit Choice(std::vector<std::pair<std::string, T>> values) : values_(std::move(values)) {}
+  explicit NamedValues(std::vector<std::pair<std::string, T>> values) : values_(std::move(values)) {}
 
   void addTo(CLI::App& app, const std::string& names, T& target, const std::string& description) const {
     const auto set = [this, &target](const std::string& text) { target = find(text); };
@@ -85,39 +85,40 @@ class Choice {
   std::vector<std::pair<std::string, T>> values_;
 };
 
-Choice<std::vector<signcclDataType_t>> sendTypeChoice() {
+NamedValues<std::vector<signcclDataType_t>> namedSendTypes() {
   std::vector<std::pair<std::string, std::vector<signcclDataType_t>>> values;
   for (const auto type : sendTypes()) values.push_back({typeName(type), {type}});
   values.push_back({"all", {sendTypes().begin(), sendTypes().end()}});
-  return Choice(std::move(values));
+  return NamedValues(std::move(values));
 }
 
-Choice<std::optional<signcclDataType_t>> recvTypeChoice() {
+NamedValues<std::optional<signcclDataType_t>> namedRecvTypes() {
   std::vector<std::pair<std::string, std::optional<signcclDataType_t>>> values = {{"same", std::nullopt}};
   for (const auto type : recvTypes()) values.push_back({typeName(type), type});
-  return Choice(std::move(values));
+  return NamedValues(std::move(values));
 }
 
-Choice<std::string> algorithmChoice() {
+NamedValues<std::string> namedAlgorithms() {
   std::vector<std::pair<std::string, std::string>> values = {{"auto", ""}};
   for (const std::string& name : algorithmNames()) values.emplace_back(name, name);
-  return Choice(std::move(values));
+  return NamedValues(std::move(values));
 }
 
 /// The choices live as long as the parser that refers to them.
 struct Choices {
-  Choice<std::vector<SignOp>> op{
+  NamedValues<std::vector<SignOp>> op{
       {{"vote", {SignOp::kVote}}, {"avg", {SignOp::kAvg}}, {"all", {SignOp::kVote, SignOp::kAvg}}}};
-  Choice<std::vector<signcclDataType_t>> sendtype = sendTypeChoice();
-  Choice<std::optional<signcclDataType_t>> recvtype = recvTypeChoice();
-  Choice<Average> average{{{"0", Average::kRank0}, {"1", Average::kMean}, {"2", Average::kMin}, {"3", Average::kMax}}};
-  Choice<bool> off_or_on{{{"0", false}, {"1", true}}};
-  Choice<std::string> algorithm = algorithmChoice();
-  Choice<signcclZeroRule_t> zero{{{"binary", signcclZeroBinary}, {"ternary", signcclZeroTernary}}};
-  Choice<signcclTieRule_t> tie{{{"zero", signcclTieZero},
-                                {"positive", signcclTiePositive},
-                                {"negative", signcclTieNegative},
-                                {"random", signcclTieRandom}}};
+  NamedValues<std::vector<signcclDataType_t>> sendtype = namedSendTypes();
+  NamedValues<std::optional<signcclDataType_t>> recvtype = namedRecvTypes();
+  NamedValues<Average> average{
+      {{"0", Average::kRank0}, {"1", Average::kMean}, {"2", Average::kMin}, {"3", Average::kMax}}};
+  NamedValues<bool> off_or_on{{{"0", false}, {"1", true}}};
+  NamedValues<std::string> algorithm = namedAlgorithms();
+  NamedValues<signcclZeroRule_t> zero{{{"binary", signcclZeroBinary}, {"ternary", signcclZeroTernary}}};
+  NamedValues<signcclTieRule_t> tie{{{"zero", signcclTieZero},
+                                     {"positive", signcclTiePositive},
+                                     {"negative", signcclTieNegative},
+                                     {"random", signcclTieRandom}}};
 };
 
 void addSize(CLI::App& app, const std::string& names, std::size_t& target, const std::string& description) {

@@ -128,7 +128,7 @@ class RankRunner {
     reportPhase(sweep.timed.front(), "warm-up");
     fillBuffers(sweep.timed.back());
     for (const Case& c : sweep.warmup) {
-      SlotCycle slots = buffers_.cycle(c, Placement::kOutOfPlace);
+      SlotCycle slots = buffers_.cycle(c, InPlace::kNo);
       for (int i = 0; i < options_.warmup_iters; ++i) issue(issuedCase(c), slots);
       comm_.wait();
     }
@@ -136,15 +136,15 @@ class RankRunner {
       Row row;
       row.c = c;
       row.size_bytes = payloadBytes(c.sendtype, c.count);
-      row.out_of_place = measure(c, Placement::kOutOfPlace);
-      row.in_place = measure(c, Placement::kInPlace);
+      row.out_of_place = measure(c, InPlace::kNo);
+      row.in_place = measure(c, InPlace::kYes);
       if (rank_ == 0) reportRow(row);
     }
   }
 
   /// Gives what timed calls will read an ordinary content.
   void fillBuffers(const Case& largest) {
-    for (const Placement placement : {Placement::kOutOfPlace, Placement::kInPlace}) {
+    for (const InPlace placement : {InPlace::kNo, InPlace::kYes}) {
       for (std::size_t slot = 0; slot < buffers_.slots(largest); ++slot) {
         fillInput(largest.sendtype, rank_, static_cast<std::uint32_t>(slot), largest.count,
                   buffers_.input(largest, placement, slot));
@@ -164,10 +164,10 @@ class RankRunner {
     comm_.issue(issued, calls_, slots.nslots());
   }
 
-  Measurement measure(const Case& c, Placement placement) {
-    reportPhase(c, placement == Placement::kOutOfPlace ? "timing out of place" : "timing in place");
+  Measurement measure(const Case& c, InPlace placement) {
+    reportPhase(c, placement == InPlace::kNo ? "timing out of place" : "timing in place");
     timeIterations(c, placement);
-    reportPhase(c, placement == Placement::kOutOfPlace ? "checking out of place" : "checking in place");
+    reportPhase(c, placement == InPlace::kNo ? "checking out of place" : "checking in place");
     checkIterations(c, placement);
     session_.shareFigures();
     Measurement result;
@@ -185,7 +185,7 @@ class RankRunner {
                            [](std::uint64_t sum, const Figures& rank) { return sum + rank.nwrong; });
   }
 
-  void timeIterations(const Case& c, Placement placement) {
+  void timeIterations(const Case& c, InPlace placement) {
     const Case issued = issuedCase(c);
     SlotCycle first_slot = buffers_.cycle(c, placement);
     SlotCycle slots = first_slot;
@@ -205,7 +205,7 @@ class RankRunner {
     share().figures.sent_bytes = static_cast<double>(comm_.stats().bytesSent - sent_before) / ncalls;
   }
 
-  void checkIterations(const Case& c, Placement placement) {
+  void checkIterations(const Case& c, InPlace placement) {
     share().figures.nwrong = 0;
     for (int i = 0; i < options_.check_iters; ++i) {
       const std::uint32_t seed = next_seed_;
@@ -222,7 +222,7 @@ class RankRunner {
     }
   }
 
-  void prepareCheck(const Case& c, Placement placement, std::uint32_t seed) {
+  void prepareCheck(const Case& c, InPlace placement, std::uint32_t seed) {
     for (std::size_t i = 0; i < calls_.size(); ++i) {
       // No result has this byte all over, so an element that is not written counts as wrong.
       std::memset(buffers_.output(c, i), 0x5a, bufferBytes(c.recvtype, c.count));

@@ -71,15 +71,15 @@ class PoolRunner final : public StationRunner {
     // Encoding and decoding read and write whole elements, of which a word has 64.
     const std::size_t nwords = work.station < 0 ? work.slice->nwords * 8 : work.slice->nwords;
     if (nwords < kSmallestPoolWords) return small_.post(work);
-    StationJob& job = takeJob();
-    job.work = work;
-    ++jobs_out_;
-    pool_.post(job);
+    StationTask& task = takeTask();
+    task.work = work;
+    ++tasks_out_;
+    pool_.post(task);
   }
 
   bool poll(std::vector<StationWork>& done) override {
     collect(done);
-    if (small_.poll(done) || !done.empty() || jobs_out_ == 0) return !done.empty();
+    if (small_.poll(done) || !done.empty() || tasks_out_ == 0) return !done.empty();
     if (pool_.runOne()) collect(done);
     return !done.empty();
   }
@@ -87,19 +87,19 @@ class PoolRunner final : public StationRunner {
   void drain() noexcept override {
     small_.drain();
     // Kernels never wait for anything, so this ends as soon as those under way have run.
-    while (jobs_out_ > 0) {
+    while (tasks_out_ > 0) {
       {
         const std::lock_guard lock(mutex_);
-        jobs_out_ -= finished_.size();
+        tasks_out_ -= finished_.size();
         finished_.clear();
       }
-      if (jobs_out_ > 0 && !pool_.runOne()) std::this_thread::yield();
+      if (tasks_out_ > 0 && !pool_.runOne()) std::this_thread::yield();
     }
   }
 
  private:
-  struct StationJob final : Job {
-    explicit StationJob(PoolRunner& runner) : owner(runner) {}
+  struct StationTask final : PoolTask {
+    explicit StationTask(PoolRunner& runner) : owner(runner) {}
 
     void run() noexcept override {
       try {
@@ -109,7 +109,7 @@ class PoolRunner final : public StationRunner {
       }
       {
         const std::lock_guard lock(owner.mutex_);
-        owner.finished_.push_back(this);  // has room, see takeJob()
+        owner.finished_.push_back(this);  // has room, see takeTask()
       }
       owner.wake_();
     }
@@ -119,32 +119,32 @@ class PoolRunner final : public StationRunner {
     std::exception_ptr error;
   };
 
-  StationJob& takeJob() {
+  StationTask& takeTask() {
     if (free_.empty()) {
-      jobs_.push_back(std::make_unique<StationJob>(*this));
-      free_.reserve(jobs_.capacity());
-      free_.push_back(jobs_.back().get());
+      tasks_.push_back(std::make_unique<StationTask>(*this));
+      free_.reserve(tasks_.capacity());
+      free_.push_back(tasks_.back().get());
       const std::lock_guard lock(mutex_);
-      collected_.reserve(jobs_.capacity());
-      finished_.reserve(jobs_.capacity());
+      collected_.reserve(tasks_.capacity());
+      finished_.reserve(tasks_.capacity());
     }
-    StationJob& job = *free_.back();
+    StationTask& task = *free_.back();
     free_.pop_back();
-    return job;
+    return task;
   }
 
   void collect(std::vector<StationWork>& done) {
-    if (jobs_out_ == 0) return;
+    if (tasks_out_ == 0) return;
     {
       const std::lock_guard lock(mutex_);
       collected_.swap(finished_);
     }
     std::exception_ptr error;
-    for (StationJob* const job : collected_) {
-      --jobs_out_;
-      if (job->error) error = std::exchange(job->error, nullptr);
-      free_.push_back(job);
-      done.push_back(job->work);
+    for (StationTask* const task : collected_) {
+      --tasks_out_;
+      if (task->error) error = std::exchange(task->error, nullptr);
+      free_.push_back(task);
+      done.push_back(task->work);
     }
     collected_.clear();
     if (error) std::rethrow_exception(error);
@@ -153,15 +153,15 @@ class PoolRunner final : public StationRunner {
   TraceBuffer* trace_;
   std::function<void()> wake_;
   InlineRunner small_;
-  std::vector<std::unique_ptr<StationJob>> jobs_;
-  std::vector<StationJob*> free_;
-  std::size_t jobs_out_ = 0;  ///< handed to the pool and not yet collected
+  std::vector<std::unique_ptr<StationTask>> tasks_;
+  std::vector<StationTask*> free_;
+  std::size_t tasks_out_ = 0;  ///< handed to the pool and not yet collected
 
   std::mutex mutex_;
-  std::vector<StationJob*> finished_;   ///< guarded by mutex_
-  std::vector<StationJob*> collected_;  ///< scratch of collect()
+  std::vector<StationTask*> finished_;   ///< guarded by mutex_
+  std::vector<StationTask*> collected_;  ///< scratch of collect()
 
-  WorkerPool pool_;  ///< last, so that its threads end before what their jobs use
+  WorkerPool pool_;  ///< last, so that its threads end before what their tasks use
 };
 
 }  // namespace

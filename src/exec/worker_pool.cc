@@ -13,37 +13,37 @@
 
 namespace signccl {
 
-/// What Asio queues for a job; its associated allocator hands out the room inside the job.
-struct JobHandler {
+/// What Asio queues for a task; its associated allocator hands out the room inside the task.
+struct TaskHandler {
   template <typename T>
   struct Allocator {
     using value_type = T;
 
-    explicit Allocator(Job* owner) noexcept : job(owner) {}
+    explicit Allocator(PoolTask* owner) noexcept : task(owner) {}
     template <typename U>
-    explicit(false) Allocator(const Allocator<U>& other) noexcept : job(other.job) {}
+    explicit(false) Allocator(const Allocator<U>& other) noexcept : task(other.task) {}
 
     T* allocate(std::size_t n) {
       static_assert(alignof(T) <= alignof(std::max_align_t));
-      SIGNCCL_ASSERT(n * sizeof(T) <= Job::kNodeBytes);
-      return reinterpret_cast<T*>(job->node_);
+      SIGNCCL_ASSERT(n * sizeof(T) <= PoolTask::kNodeBytes);
+      return reinterpret_cast<T*>(task->node_);
     }
     void deallocate(T*, std::size_t) noexcept {}
 
     template <typename U>
     bool operator==(const Allocator<U>& other) const noexcept {
-      return job == other.job;
+      return task == other.task;
     }
 
-    Job* job;
+    PoolTask* task;
   };
 
   using allocator_type = Allocator<void*>;
-  [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(job); }
+  [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(task); }
 
-  void operator()() const { job->run(); }
+  void operator()() const { task->run(); }
 
-  Job* job;
+  PoolTask* task;
 };
 
 struct WorkerPool::Impl {
@@ -66,7 +66,7 @@ WorkerPool::WorkerPool(int nworkers) : impl_(std::make_unique<Impl>()) {
 
 WorkerPool::~WorkerPool() = default;
 
-void WorkerPool::post(Job& job) { asio::post(impl_->queue, JobHandler{&job}); }
+void WorkerPool::post(PoolTask& task) { asio::post(impl_->queue, TaskHandler{&task}); }
 
 bool WorkerPool::runOne() { return impl_->queue.poll_one() != 0; }
 

@@ -8,15 +8,15 @@
 namespace signccl {
 
 /// A piece of work for a pool. Owned by the poster, who keeps it alive until run() has returned.
-class Job {
+class PoolTask {
  public:
-  virtual ~Job() = default;
+  virtual ~PoolTask() = default;
   virtual void run() noexcept = 0;
 
  private:
   friend class WorkerPool;
-  friend struct JobHandler;
-  /// Where the queue keeps its node for this job, so that posting allocates nothing.
+  friend struct TaskHandler;
+  /// Where the queue keeps its node for this task, so that posting allocates nothing.
   static constexpr std::size_t kNodeBytes = 192;
   alignas(std::max_align_t) std::byte node_[kNodeBytes];
 };
@@ -29,10 +29,10 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  /// Queues a job for any thread of the pool or a caller of runOne(). The job must not be queued already.
-  void post(Job& job);
+  /// Queues a task for any thread of the pool or a caller of runOne(). The task must not be queued already.
+  void post(PoolTask& task);
 
-  /// Runs one queued job in the calling thread; false if there is none.
+  /// Runs one queued task in the calling thread; false if there is none.
   bool runOne();
 
   [[nodiscard]] int nworkers() const;

@@ -23,7 +23,7 @@ Algorithm AlgorithmChooser::choose(const CountRules& rules, std::size_t nwords) 
   if (forced_) return *forced_;
   const std::size_t hash = nwords * 8 + static_cast<std::size_t>(rules.op) * 4 +
                            static_cast<std::size_t>(rules.votes_per_rank) * 2 + (rules.ternary_result ? 1 : 0);
-  Choice& choice = recent_[(hash ^ (hash >> 17)) % recent_.size()];
+  RecentChoice& choice = recent_[(hash ^ (hash >> 17)) % recent_.size()];
   if (!choice.is_set || choice.nwords != nwords || choice.rules != rules) {
     choice = {nwords, rules, fastest(rules, nwords * kWordBits), true};
     log(LogLevel::kInfo, Subsystem::kTuning, rank_, rules.op == SignOp::kVote ? "vote" : "avg", " of ",

@@ -28,7 +28,7 @@ class AlgorithmChooser {
  private:
   [[nodiscard]] Algorithm fastest(const CountRules& rules, std::size_t count) const;
 
-  struct Choice {
+  struct RecentChoice {
     std::size_t nwords = 0;
     CountRules rules;
     Algorithm algorithm = Algorithm::kDirect;
@@ -40,7 +40,7 @@ class AlgorithmChooser {
   const CostModel model_;
   const std::optional<Algorithm> forced_;
   const std::shared_ptr<const TuningTable> tuning_;
-  std::array<Choice, 64> recent_;  ///< by a hash of size and rules
+  std::array<RecentChoice, 64> recent_;  ///< by a hash of size and rules
 };
 
 }  // namespace signccl

@@ -18,7 +18,7 @@ namespace signccl {
 namespace {
 
 /// Counts its runs and remembers its last thread.
-class CountingJob final : public Job {
+class CountingTask final : public PoolTask {
  public:
   void run() noexcept override {
     const std::lock_guard lock(mutex_);
@@ -49,19 +49,19 @@ class CountingJob final : public Job {
   std::thread::id thread_;
 };
 
-TEST(WorkerPoolTest, PostedJobRunsOnceInAThreadOfThePool) {
-  CountingJob job;
+TEST(WorkerPoolTest, PostedTaskRunsOnceInAThreadOfThePool) {
+  CountingTask task;
   WorkerPool pool(2);
-  pool.post(job);
-  job.awaitRuns(1);
-  EXPECT_NE(job.thread(), std::this_thread::get_id());
+  pool.post(task);
+  task.awaitRuns(1);
+  EXPECT_NE(task.thread(), std::this_thread::get_id());
   EXPECT_FALSE(pool.runOne());
-  EXPECT_EQ(job.runs(), 1);
+  EXPECT_EQ(task.runs(), 1);
 }
 
-TEST(WorkerPoolTest, PoolWithoutThreadsRunsJobsOnlyWhereItIsAsked) {
-  CountingJob first;
-  CountingJob second;
+TEST(WorkerPoolTest, PoolWithoutThreadsRunsTasksOnlyWhereItIsAsked) {
+  CountingTask first;
+  CountingTask second;
   WorkerPool pool(0);
   EXPECT_EQ(pool.nworkers(), 0);
   EXPECT_FALSE(pool.runOne());
@@ -76,29 +76,29 @@ TEST(WorkerPoolTest, PoolWithoutThreadsRunsJobsOnlyWhereItIsAsked) {
   EXPECT_EQ(first.thread(), std::this_thread::get_id());
 }
 
-TEST(WorkerPoolTest, JobsPostedByManyThreadsAllRun) {
+TEST(WorkerPoolTest, TasksPostedByManyThreadsAllRun) {
   constexpr int kPosters = 4;
   constexpr int kRounds = 500;
-  std::vector<CountingJob> jobs(kPosters);
+  std::vector<CountingTask> tasks(kPosters);
   WorkerPool pool(3);
   std::vector<std::jthread> posters;
-  for (CountingJob& job : jobs) {
-    posters.emplace_back([&pool, &job] {
+  for (CountingTask& task : tasks) {
+    posters.emplace_back([&pool, &task] {
       for (int round = 1; round <= kRounds; ++round) {
-        pool.post(job);
+        pool.post(task);
         if (round % 3 == 0) pool.runOne();
-        job.awaitRuns(round);
+        task.awaitRuns(round);
       }
     });
   }
   posters.clear();
-  for (CountingJob& job : jobs) EXPECT_EQ(job.runs(), kRounds);
+  for (CountingTask& task : tasks) EXPECT_EQ(task.runs(), kRounds);
 }
 
-/// Posts the next job of a chain from within the pool.
-class ChainedJob final : public Job {
+/// Posts the next task of a chain from within the pool.
+class ChainedTask final : public PoolTask {
  public:
-  ChainedJob(WorkerPool& pool, std::atomic<int>& left) : pool_(pool), left_(left) {}
+  ChainedTask(WorkerPool& pool, std::atomic<int>& left) : pool_(pool), left_(left) {}
 
   void run() noexcept override {
     if (--left_ > 0) {
@@ -113,23 +113,23 @@ class ChainedJob final : public Job {
   std::atomic<int>& left_;
 };
 
-TEST(WorkerPoolTest, JobMayPostItselfAgain) {
+TEST(WorkerPoolTest, TaskMayPostItselfAgain) {
   std::atomic<int> left = 1000;
   WorkerPool pool(2);
-  ChainedJob job(pool, left);
-  pool.post(job);
+  ChainedTask task(pool, left);
+  pool.post(task);
   for (int seen = left; seen > 0; seen = left) left.wait(seen);
 }
 
 TEST(WorkerPoolTest, PostingAllocatesNothing) {
   if (kSanitized) GTEST_SKIP() << "sanitizers allocate";
-  std::vector<CountingJob> jobs(8);
+  std::vector<CountingTask> tasks(8);
   WorkerPool pool(2);
   for (int round = 1; round <= 100; ++round) {
     const std::size_t before = allocationCount();
-    for (CountingJob& job : jobs) pool.post(job);
+    for (CountingTask& task : tasks) pool.post(task);
     pool.runOne();
-    for (CountingJob& job : jobs) job.awaitRuns(round);
+    for (CountingTask& task : tasks) task.awaitRuns(round);
     // The first rounds may make what each thread keeps.
     if (round > 10) {
       ASSERT_EQ(allocationCount(), before);

@@ -80,11 +80,11 @@ TEST(PlanTest, SlotsDoNotOverlapAndLieWithinTheBuffers) {
       EXPECT_GE(buffers.output(c, 1) - first_output, static_cast<std::ptrdiff_t>(bufferBytes(c.sendtype, c.count)));
       EXPECT_LE(static_cast<std::size_t>(buffers.output(c, last) - first_output) + bufferBytes(c.recvtype, c.count),
                 buffer_sizes.recv_bytes);
-      const std::byte* first_input = buffers.input(c, Placement::kOutOfPlace, 0);
-      EXPECT_LE(static_cast<std::size_t>(buffers.input(c, Placement::kOutOfPlace, last) - first_input) +
+      const std::byte* first_input = buffers.input(c, InPlace::kNo, 0);
+      EXPECT_LE(static_cast<std::size_t>(buffers.input(c, InPlace::kNo, last) - first_input) +
                     bufferBytes(c.sendtype, c.count),
                 buffer_sizes.send_bytes);
-      EXPECT_EQ(buffers.input(c, Placement::kInPlace, 1), buffers.output(c, 1));
+      EXPECT_EQ(buffers.input(c, InPlace::kYes, 1), buffers.output(c, 1));
       EXPECT_EQ(buffers.output(c, last + 1), first_output);
     }
   }
