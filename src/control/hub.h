@@ -45,8 +45,8 @@ class Hub : public std::enable_shared_from_this<Hub> {
   /// Where ranks find it.
   [[nodiscard]] const MeetingPoint& meetingPoint() const { return point_; }
 
-  /// Whether the hubs of this context at that point, if any, have told their ranks all that they had to: their process may
-  /// end without others missing its last words. In the control thread.
+  /// Whether the hubs of this context at that point, if any, have told their ranks all that they had to: their process
+  /// may end without others missing its last words. In the control thread.
   static bool haveToldAll(asio::io_context& context, const MeetingPoint& point);
 
   /// Listens no more, for a hub that turned out not to be needed. Any thread.
