@@ -49,11 +49,10 @@ inline bool logEnabled(LogLevel level, Subsystem subsystem) noexcept {
 /// Prints a line if it is enabled. Any thread; does not throw: a line that cannot be written is lost.
 void logMessage(LogLevel level, Subsystem subsystem, Rank rank, std::string_view text) noexcept;
 
-/// Prints `parts`, one after the other, as a line if it is enabled, and formats nothing otherwise. Any thread; does not
-/// throw: a line for which there is no memory is lost.
+/// What log() does where somebody wants the line: out of line, so that a line that nobody wants costs a comparison.
 template <typename... Parts>
-void log(LogLevel level, Subsystem subsystem, Rank rank, const Parts&... parts) noexcept {
-  if (!logEnabled(level, subsystem)) return;
+[[gnu::noinline, gnu::cold]] void logParts(LogLevel level, Subsystem subsystem, Rank rank,
+                                           const Parts&... parts) noexcept {
   try {
     std::ostringstream text;
     (text << ... << parts);
@@ -61,6 +60,13 @@ void log(LogLevel level, Subsystem subsystem, Rank rank, const Parts&... parts) 
   } catch (const std::exception&) {
     logMessage(level, subsystem, rank, "(a line is lost: out of memory)");
   }
+}
+
+/// Prints `parts`, one after the other, as a line if it is enabled, and formats nothing otherwise. Any thread; does not
+/// throw: a line for which there is no memory is lost.
+template <typename... Parts>
+inline void log(LogLevel level, Subsystem subsystem, Rank rank, const Parts&... parts) noexcept {
+  if (logEnabled(level, subsystem)) logParts(level, subsystem, rank, parts...);
 }
 
 /// Sets the log up as the settings say; to be called for each communicator. Where nothing changed since the last call
