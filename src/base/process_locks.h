@@ -20,6 +20,7 @@ enum class ProcessLock : std::uint8_t {
   kTraceWriters,
   kProcessIdentity,
   kUcxUses,
+  kOwnSockets,
   kLog
 };
 

@@ -8,6 +8,8 @@
 #include <asio/write.hpp>
 #include <netinet/tcp.h>
 
+#include "control/own_sockets.h"
+
 namespace signccl {
 
 void setSocketOptions(asio::ip::tcp::socket& socket) {
@@ -32,6 +34,7 @@ Connection::Connection(asio::ip::tcp::socket socket) : socket_(std::move(socket)
   const auto remote = socket_.remote_endpoint(error);
   peer_ = error ? "unknown" : toText(remote);
   setSocketOptions(socket_);
+  hideFromChildren(socket_.native_handle());
 }
 
 void Connection::start(FrameHandler on_frame, CloseHandler on_close) {

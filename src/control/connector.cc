@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "control/connection.h"
+#include "control/own_sockets.h"
 
 namespace signccl {
 namespace {
@@ -39,6 +40,10 @@ void Connector::attempt() {
   if (stopped_) return;
   ++attempts_;
   socket_ = asio::ip::tcp::socket(context_);
+  asio::error_code refusal;
+  socket_.open(options_.address.protocol(), refusal);
+  if (refusal) return retry(refusal.message());  // out of descriptors, most likely
+  hideFromChildren(socket_.native_handle());
   timer_.expires_after(options_.attempt_time);
   timer_.async_wait([self = shared_from_this(), number = attempts_](asio::error_code error) {
     asio::error_code ignored;

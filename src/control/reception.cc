@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/log.h"
+#include "control/own_sockets.h"
 #include "control/wire.h"
 
 namespace signccl {
@@ -29,6 +30,7 @@ Reception::Reception(asio::io_context& context, const Secret& secret, const Stra
 
 asio::ip::tcp::endpoint Reception::listen(const asio::ip::tcp::endpoint& address) {
   acceptor_.open(address.protocol());
+  hideFromChildren(acceptor_.native_handle());
   acceptor_.set_option(asio::ip::tcp::acceptor::reuse_address(true));
   acceptor_.bind(address);
   acceptor_.listen();

@@ -83,6 +83,27 @@ TEST_P(FailingRankTest, KilledBeforeACallIsNamedInIt) {
   expectOfOthers(processes, GetParam(), signcclRemoteError, name(GetParam()));
 }
 
+TEST_P(FailingRankTest, KilledOverTcpWhileAChildOfItLivesIsNamed) {
+  for (const bool execs : {false, true}) {
+    const Shared<std::atomic<pid_t>> child;
+    setenv("UCX_TLS", "tcp,self", 1);
+    const Processes processes = ranksThat([&](signcclComm_t comm, int rank) {
+      if (rank != GetParam()) return awaitFailure(comm) == signcclRemoteError ? vote(comm) : signcclInternalError;
+      const pid_t made = fork();
+      if (made == 0) {  // as a worker that loads data, or a program that system() runs
+        if (execs) execlp("sleep", "sleep", "600", nullptr);
+        while (true) pause();
+      }
+      *child = made;
+      raise(SIGKILL);
+      return signcclSuccess;
+    });
+    unsetenv("UCX_TLS");
+    expectOfOthers(processes, GetParam(), signcclRemoteError, "the communicator has failed: " + name(GetParam()));
+    kill(*child, SIGKILL);
+  }
+}
+
 TEST_P(FailingRankTest, KilledWhileAllAreIdleIsNamedInTheNextCall) {
   const Processes processes = ranksThat([](signcclComm_t comm, int rank) {
     if (rank == GetParam()) raise(SIGKILL);
