@@ -6,19 +6,24 @@
 #include "base/error.h"
 #include "base/failure.h"
 #include "base/log.h"
+#include "base/per_thread.h"
 
 namespace signccl {
 namespace {
 
-thread_local std::string last_error_of_thread;
-thread_local std::string last_error_shown;
+struct ErrorTexts {
+  std::string last;   ///< of a call of this thread
+  std::string shown;  ///< of a communicator, for as long as this thread may read it
+};
+
+ErrorTexts& errorTexts() { return PerThread<ErrorTexts, ErrorTexts>::get(); }
 
 }  // namespace
 
 signcclResult_t noteError(signcclComm_t comm, const std::exception_ptr& error) noexcept {
   const Failure failure = failureOf(error);
   try {
-    last_error_of_thread = failure.message;
+    errorTexts().last = failure.message;
     Rank rank = kNoRank;
     if (const auto found = commHandles().find(comm)) {
       rank = (*found)->comm->rank();
@@ -27,7 +32,7 @@ signcclResult_t noteError(signcclComm_t comm, const std::exception_ptr& error) n
     logMessage(LogLevel::kWarn, Subsystem::kCall, rank, failure.message);
   } catch (const std::exception&) {
     // Out of memory while an error is noted: the code must do. The message of an earlier error would mislead.
-    last_error_of_thread.clear();
+    if (ErrorTexts* const texts = PerThread<ErrorTexts, ErrorTexts>::find()) texts->last.clear();
   }
   return failure.code;
 }
@@ -65,9 +70,8 @@ const char* signcclGetErrorString(signcclResult_t result) {
 const char* signcclGetLastError(signcclComm_t comm) {
   try {
     const auto found = comm == nullptr ? std::nullopt : commHandles().find(comm);
-    if (!found) return last_error_of_thread.c_str();
-    last_error_shown = (*found)->lastError();
-    return last_error_shown.c_str();
+    if (!found) return errorTexts().last.c_str();
+    return (errorTexts().shown = (*found)->lastError()).c_str();
   } catch (const std::exception&) {
     return "out of memory";
   }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/failure.h"
 #include "base/fork.h"
+#include "base/per_thread.h"
 
 namespace signccl {
 namespace {
@@ -25,10 +26,7 @@ bool attempt(const Action& action, std::exception_ptr& first) noexcept {
 
 }  // namespace
 
-GroupScope& GroupScope::current() {
-  thread_local GroupScope scope;
-  return scope;
-}
+GroupScope& GroupScope::current() { return PerThread<GroupScope, GroupScope>::get(); }
 
 GroupScope::~GroupScope() {
   if (depth_ == 0) return;

@@ -1,5 +1,6 @@
 #include "control/control_thread.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <future>
@@ -56,9 +57,11 @@ class ControlThread {
 // after a fork there is no thread to join.
 constinit ControlThread* instance = nullptr;
 constinit bool is_stop_arranged = false;
+constinit std::atomic<bool> has_ended = false;
 
 void stopAtExit() {
   try {
+    has_ended.store(true);
     const std::lock_guard lock(processMutex(ProcessLock::kControlThread));
     if (instance != nullptr && instance->isOfThisProcess()) instance->stop();
   } catch (const std::exception& error) {
@@ -86,5 +89,7 @@ asio::io_context& controlContext() {
   if (instance == nullptr || !instance->isOfThisProcess()) instance = new ControlThread;
   return instance->context();
 }
+
+bool controlThreadHasEnded() noexcept { return has_ended.load(std::memory_order_relaxed); }
 
 }  // namespace signccl

@@ -11,6 +11,9 @@ namespace signccl {
 /// gets a thread of its own. Throws std::system_error if there can be no thread.
 asio::io_context& controlContext();
 
+/// False once the process ends and the thread has been stopped: nothing can be sent any more. Any thread.
+bool controlThreadHasEnded() noexcept;
+
 }  // namespace signccl
 
 #endif  // SIGNCCL_CONTROL_CONTROL_THREAD_H_

@@ -283,6 +283,7 @@ bool Member::hasTold() const {
 
 void Member::awaitTold() noexcept {
   const auto deadline = std::chrono::steady_clock::now() + kAnswerTime;
+  if (controlThreadHasEnded()) return;
   try {
     for (bool has_told = false; !has_told && std::chrono::steady_clock::now() < deadline;) {
       const auto answer = std::make_shared<std::promise<bool>>();

@@ -14,6 +14,7 @@
 
 #include "control/connection.h"
 #include "control/connector.h"
+#include "control/control_thread.h"
 #include "control/member_record.h"
 #include "control/unique_id.h"
 
@@ -91,7 +92,7 @@ class Member : public std::enable_shared_from_this<Member> {
   /// Tells the others that this rank takes part no more.
   void leave() noexcept;
   /// True if nobody is left who could need this rank, or nobody can say so.
-  [[nodiscard]] bool allLeft() const { return record_.allLeft(); }
+  [[nodiscard]] bool allLeft() const { return record_.allLeft() || controlThreadHasEnded(); }
 
   /// Waits until the others are told what this rank has said so far, and what the hub had to say if it is in this
   /// process; for a second at most. A failure must not be reported before: the program may end at once, and the others

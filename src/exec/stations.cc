@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/per_thread.h"
 #include "kernels/random_ties.h"
 
 namespace signccl {
@@ -145,7 +146,7 @@ void countVotes(const StationContext& context, const Slice& slice, const PlanSte
   const CountTarget& rule = context.plan->count_targets[static_cast<std::size_t>(step.detail)];
   const SlotView target = view(context, slice, SlotKind::kCounts, step.run.first, words);
   Summation sum(*context.kernels, target, words.size, rule);
-  thread_local std::vector<const Word*> votes;  // keeps its room from call to call
+  auto& votes = PerThread<std::vector<const Word*>, struct Votes>::get();  // keeps its room from call to call
   votes.clear();
   for (const CountSource& source : context.plan->sourcesOf(step)) {
     if (!source.is_signs) continue;

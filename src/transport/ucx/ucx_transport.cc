@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/per_thread.h"
 
 namespace signccl {
 namespace {
@@ -373,7 +374,7 @@ void UcxTransport::wait(std::chrono::microseconds longest) {
 
 void UcxTransport::waitForAny(std::span<const std::unique_ptr<UcxTransport>> channels,
                               std::chrono::microseconds longest) {
-  thread_local std::vector<UcxWorker*> workers;  // keeps its room from call to call
+  auto& workers = PerThread<std::vector<UcxWorker*>, struct Armed>::get();  // keeps its room from call to call
   workers.clear();
   for (const auto& channel : channels) {
     if (!channel->arm()) return;

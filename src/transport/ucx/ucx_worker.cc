@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 
 #include "base/error.h"
+#include "base/per_thread.h"
 
 namespace signccl {
 
@@ -64,7 +65,7 @@ void UcxWorker::setHandler(unsigned id, ucp_am_recv_callback_t handler, void* ar
 bool UcxWorker::arm() { return ucx().ucp_worker_arm(worker_) == UCS_OK; }
 
 void UcxWorker::sleep(std::span<UcxWorker* const> workers, std::chrono::microseconds longest) {
-  thread_local std::vector<pollfd> events;  // keeps its room from call to call
+  auto& events = PerThread<std::vector<pollfd>, struct Events>::get();  // keeps its room from call to call
   events.clear();
   for (const UcxWorker* const worker : workers) events.push_back({worker->event_fd_, POLLIN, 0});
   events.push_back({workers.front()->wake_fd_, POLLIN, 0});
