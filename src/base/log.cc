@@ -136,7 +136,7 @@ LogSettings logSettingsIn(const Settings& settings) {
   wanted.file = expandFileName(settings.text("SIGNCCL_DEBUG_FILE").value_or(""));
   wanted.time_format = timeFormatIn(settings);
   for (const Settings::Entry& entry : settings.entries()) {
-    wanted.notes.push_back(entry.name + " set by " + entry.origin + " to '" + entry.value + "'");
+    wanted.notes.push_back(entry.name + " set by " + entry.origin + " to '" + entry.shownValue() + "'");
   }
   return wanted;
 }

@@ -112,6 +112,10 @@ std::optional<Settings::Entry> parseLine(std::string_view line, const std::strin
 
 std::span<const SettingInfo> knownSettings() { return kSettings; }
 
+std::string Settings::Entry::shownValue() const {
+  return name == "SIGNCCL_COMM_SECRET" && !value.empty() ? "(hidden)" : value;
+}
+
 Settings Settings::load(const std::string& system_file) {
   Settings settings;
   settings.readEnvironment();
@@ -159,7 +163,7 @@ void Settings::reject(std::string_view name, const std::string& expected) const 
   const Entry* entry = find(name);
   SIGNCCL_ASSERT(entry != nullptr);
   throw Error(signcclInvalidUsage,
-              entry->name + "=" + entry->value + " (from " + entry->origin + "): expected " + expected);
+              entry->name + "=" + entry->shownValue() + " (from " + entry->origin + "): expected " + expected);
 }
 
 const Settings::Entry* Settings::find(std::string_view name) const {

@@ -34,6 +34,9 @@ class Settings {
     std::string name;
     std::string value;   ///< empty: unset on purpose
     std::string origin;  ///< "the environment", or file:line
+
+    /// The value for logs and errors, which strangers may read: not that of a secret.
+    [[nodiscard]] std::string shownValue() const;
   };
 
   /// Reads the environment and the files. No other thread may change the environment meanwhile. Throws

@@ -6,19 +6,35 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "control/meeting_address.h"
 
 namespace signccl {
 namespace {
 
 /// Where the ranks meet if SIGNCCL_COMM_ID says so.
-std::optional<MeetingPoint> fixedMeetingPoint(const Settings& settings) {
+struct FixedPoint {
+  MeetingAddress address;
+  Secret secret{};
+
+  [[nodiscard]] MeetingPoint point() const { return {address.candidates.front(), secret}; }
+};
+
+std::optional<FixedPoint> fixedPoint(const Settings& settings) {
   const auto address = settings.text("SIGNCCL_COMM_ID");
   if (!address) return std::nullopt;
-  MeetingPoint point{resolveAddress("SIGNCCL_COMM_ID", *address), {}};
+  FixedPoint fixed{resolveMeetingAddress("SIGNCCL_COMM_ID", *address), {}};
   const std::string secret = settings.text("SIGNCCL_COMM_SECRET").value_or("");
-  if (secret.size() > point.secret.size()) settings.reject("SIGNCCL_COMM_SECRET", "1 to 16 characters");
-  std::copy(secret.begin(), secret.end(), point.secret.begin());
-  return point;
+  if (secret.size() > fixed.secret.size()) settings.reject("SIGNCCL_COMM_SECRET", "1 to 16 characters");
+  std::copy(secret.begin(), secret.end(), fixed.secret.begin());
+  return fixed;
+}
+
+/// Whoever reaches a hub without a secret can join.
+void warnIfOpen(const FixedPoint& fixed) {
+  if (fixed.secret != Secret{} || fixed.address.listening.address().is_loopback()) return;
+  log(LogLevel::kWarn, Subsystem::kBootstrap, 0, "listens for the other ranks at ", toText(fixed.address.listening),
+      " without a secret: whoever reaches it can join; set SIGNCCL_COMM_SECRET, the same on all ranks");
 }
 
 /// Passes rank 0's id to all ranks through the caller's own means.
@@ -42,8 +58,8 @@ signcclUniqueId shareUniqueId(int nranks, int rank, const signcclConfig_t& confi
 }  // namespace
 
 signcclUniqueId makeUniqueId(const Settings& settings, const CommOptions& options) {
-  const auto fixed = fixedMeetingPoint(settings);
-  return toUniqueId(fixed ? *fixed : openHub(options.network, options.timeout)->meetingPoint());
+  const auto fixed = fixedPoint(settings);
+  return toUniqueId(fixed ? fixed->point() : openHub(options.network, options.timeout)->meetingPoint());
 }
 
 JoinOptions joinOptions(int nranks, const signcclUniqueId& id, int rank, const signcclConfig_t* config,
@@ -54,10 +70,13 @@ JoinOptions joinOptions(int nranks, const signcclUniqueId& id, int rank, const s
   join.settings = options.shared();
   join.ranks_per_node = options.ranks_per_node;
   join.network = options.network;
-  if (const auto fixed = fixedMeetingPoint(settings)) {
-    join.point = *fixed;
+  if (const auto fixed = fixedPoint(settings)) {
+    const std::vector<asio::ip::tcp::endpoint>& candidates = fixed->address.candidates;
+    join.point = fixed->point();
+    join.other_addresses.assign(candidates.begin() + 1, candidates.end());
     join.may_be_early = true;
-    if (rank == 0) Hub::open(fixed->address, fixed->secret, hubOptions(options.timeout));
+    if (rank == 0) warnIfOpen(*fixed);
+    if (rank == 0) Hub::open(fixed->address.listening, fixed->secret, hubOptions(options.timeout));
   } else if (config != nullptr && config->allGather != nullptr) {
     join.point = fromUniqueId(shareUniqueId(nranks, rank, *config, options));
   } else {

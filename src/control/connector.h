@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
@@ -15,7 +16,7 @@
 namespace signccl {
 
 struct ConnectorOptions {
-  asio::ip::tcp::endpoint address;
+  std::vector<asio::ip::tcp::endpoint> addresses;  ///< tried in turn; at least one
   bool may_be_early = false;  ///< nobody may listen there yet, so a refused connection is no reason to give up
   Rank rank = 0;              ///< for the log
   std::chrono::milliseconds attempt_time{3000};  ///< longest time of one attempt
@@ -45,9 +46,13 @@ class Connector : public std::enable_shared_from_this<Connector> {
   asio::steady_timer timer_;  ///< ends an attempt, or the pause before the next one
   Connected connected_;
   Refused refused_;
-  int attempts_ = 0;
+  std::size_t attempts_ = 0;
   bool stopped_ = false;
 };
+
+/// Whether both ends of a connection are this one socket: the kernel gave it, as its own port, the one that it was to
+/// connect to, where nobody listened yet.
+bool isConnectedToItself(const asio::ip::tcp::socket& socket);
 
 }  // namespace signccl
 

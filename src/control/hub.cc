@@ -86,7 +86,10 @@ std::shared_ptr<Hub> Hub::open(const asio::ip::tcp::endpoint& address, const Sec
 bool Hub::haveToldAll(asio::io_context& context, const MeetingPoint& point) {
   return std::ranges::all_of(asio::use_service<OpenHubs>(context).hubs(), [&](const std::weak_ptr<Hub>& one) {
     const std::shared_ptr<Hub> hub = one.lock();
-    return !hub || hub->point_ != point || hub->hasToldAll();
+    // A hub that listens at every address of its host is reached by others than the one that it knows.
+    const bool is_meant =
+        hub && hub->point_.secret == point.secret && hub->point_.address.port() == point.address.port();
+    return !is_meant || hub->hasToldAll();
   });
 }
 

@@ -26,7 +26,9 @@ constexpr int kTicksPerHeartbeat = static_cast<int>(kHeartbeatInterval / kTick);
 constexpr std::chrono::seconds kAnswerTime{1};
 
 ConnectorOptions connectorOptions(const MemberOptions& options) {
-  return {.address = options.point.address, .may_be_early = options.may_be_early, .rank = options.rank};
+  std::vector<asio::ip::tcp::endpoint> addresses{options.point.address};
+  addresses.insert(addresses.end(), options.other_addresses.begin(), options.other_addresses.end());
+  return {.addresses = std::move(addresses), .may_be_early = options.may_be_early, .rank = options.rank};
 }
 
 }  // namespace

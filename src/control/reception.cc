@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <asio/ip/v6_only.hpp>
 #include <sys/resource.h>
 
 #include "base/log.h"
@@ -32,6 +33,7 @@ asio::ip::tcp::endpoint Reception::listen(const asio::ip::tcp::endpoint& address
   acceptor_.open(address.protocol());
   hideFromChildren(acceptor_.native_handle());
   acceptor_.set_option(asio::ip::tcp::acceptor::reuse_address(true));
+  if (address.address().is_v6()) acceptor_.set_option(asio::ip::v6_only(!address.address().is_unspecified()));
   acceptor_.bind(address);
   acceptor_.listen();
   return {address.address(), acceptor_.local_endpoint().port()};

@@ -16,8 +16,6 @@ namespace signccl {
 struct MeetingPoint {
   asio::ip::tcp::endpoint address;
   Secret secret{};
-
-  friend bool operator==(const MeetingPoint&, const MeetingPoint&) = default;
 };
 
 /// 16 random bytes. Throws Error.
@@ -27,17 +25,6 @@ signcclUniqueId toUniqueId(const MeetingPoint& point);
 
 /// Throws signcclInvalidArgument if toUniqueId() did not make the id.
 MeetingPoint fromUniqueId(const signcclUniqueId& id);
-
-struct HostAndPort {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-/// The parts of an address in a setting, "host:port" or "[IPv6 address]:port". Throws signcclInvalidUsage.
-HostAndPort parseAddress(std::string_view setting, std::string_view value);
-
-/// The same, of which the first address that the name resolves to is taken. Throws signcclInvalidUsage.
-asio::ip::tcp::endpoint resolveAddress(std::string_view setting, std::string_view value);
 
 }  // namespace signccl
 

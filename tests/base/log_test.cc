@@ -146,6 +146,13 @@ TEST_F(LogTest, UnknownSubsystemIsAnErrorThatListsTheSubsystems) {
   }
 }
 
+TEST_F(LogTest, SecretIsNotShown) {
+  set("SIGNCCL_COMM_SECRET", "sesame");
+  logAt("INFO");
+  EXPECT_THAT(read("log"), AllOf(HasSubstr("SIGNCCL_COMM_SECRET set by the environment to '(hidden)'"),
+                                 testing::Not(HasSubstr("sesame"))));
+}
+
 TEST_F(LogTest, AfterABadSettingTheLogStaysAsItWas) {
   logAt("INFO");
   set("SIGNCCL_DEBUG", "LOUD");

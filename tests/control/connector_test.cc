@@ -34,17 +34,32 @@ TEST(ConnectorTest, ListenerIsReached) {
   const RawListener listener;
   asio::io_context context;
   Outcome outcome;
-  const auto connector = std::make_shared<Connector>(context, ConnectorOptions{.address = listener.address()});
+  const auto connector = std::make_shared<Connector>(context, ConnectorOptions{.addresses = {listener.address()}});
   start(*connector, outcome);
   run(context, outcome);
   ASSERT_TRUE(outcome.socket);
   EXPECT_EQ(outcome.socket->remote_endpoint(), listener.address());
 }
 
+TEST(ConnectorTest, ConnectionOfASocketToItselfIsTold) {
+  asio::io_context context;
+  asio::ip::tcp::socket socket(context);
+  socket.open(asio::ip::tcp::v4());
+  socket.bind({asio::ip::address_v4::loopback(), 0});
+  EXPECT_FALSE(isConnectedToItself(socket)) << "not connected at all";
+  socket.connect(socket.local_endpoint());
+  EXPECT_TRUE(isConnectedToItself(socket));
+
+  const RawListener listener;
+  asio::ip::tcp::socket other(context);
+  other.connect(listener.address());
+  EXPECT_FALSE(isConnectedToItself(other));
+}
+
 TEST(ConnectorTest, NobodyWhereSomebodyShouldListenIsTold) {
   asio::io_context context;
   Outcome outcome;
-  const auto connector = std::make_shared<Connector>(context, ConnectorOptions{.address = RawListener().address()});
+  const auto connector = std::make_shared<Connector>(context, ConnectorOptions{.addresses = {RawListener().address()}});
   start(*connector, outcome);
   run(context, outcome);
   EXPECT_TRUE(outcome.refused);
@@ -56,7 +71,7 @@ TEST(ConnectorTest, AttemptWhoseTimeIsUpAsItSucceedsGivesNoClosedSocket) {
     asio::io_context context;
     Outcome outcome;
     const auto connector =
-        std::make_shared<Connector>(context, ConnectorOptions{.address = listener.address(), .attempt_time = 0ms});
+        std::make_shared<Connector>(context, ConnectorOptions{.addresses = {listener.address()}, .attempt_time = 0ms});
     start(*connector, outcome);
     run(context, outcome, 5ms);
     if (outcome.socket) {
@@ -71,7 +86,7 @@ TEST(ConnectorTest, NothingIsCalledAfterStop) {
   const RawListener listener;
   asio::io_context context;
   Outcome outcome;
-  const auto connector = std::make_shared<Connector>(context, ConnectorOptions{.address = listener.address()});
+  const auto connector = std::make_shared<Connector>(context, ConnectorOptions{.addresses = {listener.address()}});
   start(*connector, outcome);
   connector->stop();
   context.run_for(1s);

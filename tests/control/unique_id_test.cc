@@ -1,6 +1,5 @@
 #include "control/unique_id.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "control/example_messages.h"
@@ -10,7 +9,6 @@ namespace signccl {
 namespace {
 
 using asio::ip::make_address;
-using testing::HasSubstr;
 
 TEST(UniqueIdTest, AddressAndSecretComeBack) {
   for (const char* const address : {"127.0.0.1", "255.255.255.255", "::1", "2001:db8:1234:5678:9abc:def0:1234:5678"}) {
@@ -44,39 +42,6 @@ TEST(UniqueIdTest, EveryIdThatIsNotOursIsRefused) {
 }
 
 TEST(UniqueIdTest, SecretsDiffer) { EXPECT_NE(makeSecret(), makeSecret()); }
-
-TEST(UniqueIdTest, AddressOfASettingHasHostAndPort) {
-  const auto parts = [](std::string_view value) {
-    const HostAndPort parsed = parseAddress("SIGNCCL_COMM_ID", value);
-    return std::pair(parsed.host, parsed.port);
-  };
-  EXPECT_EQ(parts("node-3:4711"), std::pair(std::string("node-3"), std::uint16_t{4711}));
-  EXPECT_EQ(parts("10.0.0.1:1"), std::pair(std::string("10.0.0.1"), std::uint16_t{1}));
-  EXPECT_EQ(parts("[2001:db8::1]:65535"), std::pair(std::string("2001:db8::1"), std::uint16_t{65535}));
-}
-
-TEST(UniqueIdTest, MalformedAddressIsRefusedWithItsSettingAndWhatIsExpected) {
-  for (const char* const value :
-       {"", ":", "node", "node:", ":80", "[]:80", "node:0", "node:65536", "node:-1", "node:80x", "node:+80", "[::1]"}) {
-    const Caught error = caught([&] { parseAddress("SIGNCCL_COMM_ID", value); });
-    EXPECT_EQ(error.code, signcclInvalidUsage) << value;
-    EXPECT_THAT(error.message, HasSubstr("SIGNCCL_COMM_ID is '" + std::string(value) + "', expected host:port"));
-  }
-}
-
-TEST(UniqueIdTest, AddressIsResolved) {
-  EXPECT_EQ(resolveAddress("SIGNCCL_COMM_ID", "127.0.0.1:4711"),
-            asio::ip::tcp::endpoint(make_address("127.0.0.1"), 4711));
-  EXPECT_EQ(resolveAddress("SIGNCCL_COMM_ID", "[::1]:4711"), asio::ip::tcp::endpoint(make_address("::1"), 4711));
-}
-
-TEST(UniqueIdTest, NameThatDoesNotResolveIsRefused) {
-  // A label of 64 characters cannot exist, so that no server is asked.
-  const std::string value = std::string(64, 'x').append(".invalid:80");
-  const Caught error = caught([&] { resolveAddress("SIGNCCL_COMM_ID", value); });
-  EXPECT_EQ(error.code, signcclInvalidUsage);
-  EXPECT_THAT(error.message, HasSubstr(value));
-}
 
 }  // namespace
 }  // namespace signccl

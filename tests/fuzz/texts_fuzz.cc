@@ -9,8 +9,9 @@
 #include "base/error.h"
 #include "base/settings.h"
 #include "control/example_messages.h"
-#include "control/network_interface.h"
+#include "control/meeting_address.h"
 #include "control/unique_id.h"
+#include "control/network_interface.h"
 #include "fuzz/fuzz.h"
 
 namespace signccl {
