@@ -10,8 +10,8 @@
 #include "base/settings.h"
 #include "control/example_messages.h"
 #include "control/meeting_address.h"
-#include "control/unique_id.h"
 #include "control/network_interface.h"
+#include "control/unique_id.h"
 #include "fuzz/fuzz.h"
 
 namespace signccl {
