@@ -1,7 +1,6 @@
 /*
- * What destructors of objects of static life do, which run after those of the objects of a thread: a call that fails and
- * the reading of its error, and the end of communicators of several processes.
- * The program forks a second rank.
+ * What destructors of objects of static life do, which run after those of the objects of a thread: a call that fails,
+ * the reading of its error, and the end of communicators of several processes. The program forks a second rank.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,7 @@
 #include <signccl/signccl.h>
 #include <sys/wait.h>
 
-/* Where the end of each waited a second for what can no longer be heard, the test's time would not do for so many. */
+/* Where each waited a second at its end for what can no longer be heard, the time of the test would not do. */
 enum { kComms = 32 };
 
 static signcclComm_t comms[kComms];
