@@ -17,35 +17,35 @@ class PerThread {
  public:
   /// Throws what making a `T` throws; allocates nothing itself.
   static T& get() {
-    if (object_ == nullptr) make();
-    return *object_;
+    if (object == nullptr) make();
+    return *object;
   }
 
   /// Null if the thread has none.
-  static T* find() noexcept { return object_; }
+  static T* find() noexcept { return object; }
 
  private:
   /// Destroys the object when the thread ends.
   struct End {
     End() = default;
     ~End() {
-      has_ended_ = true;
-      if (T* const object = std::exchange(object_, nullptr)) object->~T();
+      has_ended = true;
+      if (T* const ended = std::exchange(object, nullptr)) ended->~T();
     }
     End(const End&) = delete;
     End& operator=(const End&) = delete;
   };
 
   static void make() {
-    object_ = new (room_.data()) T;
-    if (!has_ended_) [[maybe_unused]]
-      thread_local const End end;
+    object = new (room.data()) T;
+    if (has_ended) return;
+    [[maybe_unused]] thread_local const End end;
   }
 
   // Without destructors, so that they can be used at any time.
-  alignas(T) static constinit inline thread_local std::array<std::byte, sizeof(T)> room_{};
-  static constinit inline thread_local T* object_ = nullptr;
-  static constinit inline thread_local bool has_ended_ = false;
+  alignas(T) static constinit inline thread_local std::array<std::byte, sizeof(T)> room{};
+  static constinit inline thread_local T* object = nullptr;
+  static constinit inline thread_local bool has_ended = false;
 };
 
 }  // namespace signccl
