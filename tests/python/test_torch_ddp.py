@@ -11,16 +11,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 import signccl
 from signccl.torch import DistributedLion, communicator, disable_grad_sync, prepare, sync_buffers
-from torch_jobs import (
-    all_bits,
-    alone,
-    as_threads,
-    backward,
-    expect_equal_replicas,
-    outcomes_of_threads,
-    run_processes,
-    tiny_model,
-)
+from support import as_threads, outcomes_of_threads
+from torch_jobs import all_bits, alone, backward, expect_equal_replicas, run_processes, tiny_model
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -22,20 +22,9 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from signccl.torch import DistributedLion
-from torch_jobs import all_bits, alone, backward, run_processes, tiny_model
+from torch_jobs import all_bits, alone, backward, momenta, run_processes, tiny_model, train_on
 
 pytestmark = pytest.mark.timeout(60)
-
-
-def momenta(optimizer: DistributedLion) -> list[torch.Tensor]:
-    return [optimizer.state[p]["momentum"] for group in optimizer.param_groups for p in group["params"]]
-
-
-def train(model: torch.nn.Module, optimizer: DistributedLion, first: int, last: int) -> None:
-    for step in range(first, last):
-        optimizer.zero_grad()
-        backward(model, optimizer.comm.rank, step)
-        optimizer.step()
 
 
 def make() -> tuple[torch.nn.Module, DistributedLion]:
@@ -47,10 +36,10 @@ def save_and_resume(rank: int, folder: str) -> tuple[list[bytes], list[bytes], l
     """Momenta that were saved and that came back, and parameters with and without the stop."""
     model, optimizer = make()
     optimizer.use_checkpoint_rows()
-    train(model, optimizer, 0, 3)
+    train_on(model, optimizer, 0, 3)
     dcp.save({"optimizer": get_optimizer_state_dict(model, optimizer)}, checkpoint_id=folder)
     saved, weights = all_bits(momenta(optimizer)), copy.deepcopy(model.state_dict())
-    train(model, optimizer, 3, 6)
+    train_on(model, optimizer, 3, 6)
 
     resumed, another = make()
     resumed.load_state_dict(weights)
@@ -59,7 +48,7 @@ def save_and_resume(rank: int, folder: str) -> tuple[list[bytes], list[bytes], l
     dcp.load({"optimizer": state}, checkpoint_id=folder)
     set_optimizer_state_dict(resumed, another, state)
     loaded = all_bits(momenta(another))
-    train(resumed, another, 3, 6)
+    train_on(resumed, another, 3, 6)
     return saved, loaded, all_bits(model.parameters()), all_bits(resumed.parameters())
 
 
@@ -77,7 +66,7 @@ def test_every_rank_gets_its_own_momenta_back_and_goes_on_alike(nranks: int, tmp
 def save_only(rank: int, folder: str) -> list[bytes]:
     model, optimizer = make()
     optimizer.use_checkpoint_rows()
-    train(model, optimizer, 0, 2)
+    train_on(model, optimizer, 0, 2)
     dcp.save({"optimizer": get_optimizer_state_dict(model, optimizer)}, checkpoint_id=folder)
     return all_bits(momenta(optimizer))
 
@@ -185,10 +174,10 @@ def test_get_optimizer_state_dict_makes_no_step() -> None:
     state: Any = get_optimizer_state_dict(model, optimizer, options=StateDictOptions(full_state_dict=True))
     assert set(state["state"]) == {name for name, _ in model.named_parameters()}
     assert optimizer.param_groups[0]["signccl_call_number"] == 0
-    train(model, optimizer, 0, 2)
+    train_on(model, optimizer, 0, 2)
     state = copy.deepcopy(get_optimizer_state_dict(model, optimizer))
     saved = all_bits(momenta(optimizer))
-    train(model, optimizer, 2, 3)
+    train_on(model, optimizer, 2, 3)
     set_optimizer_state_dict(model, optimizer, state)
     assert all_bits(momenta(optimizer)) == saved
     assert optimizer.param_groups[0]["signccl_call_number"] == 2

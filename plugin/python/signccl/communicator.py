@@ -250,9 +250,10 @@ class Communicator(Handle):
         All ranks call it. A rank with color None is in no new communicator and gets None. Settings that are not given
         are those of this communicator.
         """
-        chosen = SPLIT_NOCOLOR if color is None else whole_number("color", color, 0, _LARGEST_INT)
-        order = whole_number("key", key, -_LARGEST_INT - 1, _LARGEST_INT)
-        config = make_config(name, timeout, algorithm, threads)
+        with self._taking_part():
+            chosen = SPLIT_NOCOLOR if color is None else whole_number("color", color, 0, _LARGEST_INT)
+            order = whole_number("key", key, -_LARGEST_INT - 1, _LARGEST_INT)
+            config = make_config(name, timeout, algorithm, threads)
         with self._lock:
             handle = self._open()
 
@@ -272,7 +273,8 @@ class Communicator(Handle):
         For small data: names, checksums, settings to compare. All of it passes through one process, and the longest
         `data` times the number of ranks may be 32 MiB.
         """
-        mine = bytes(memoryview(data))
+        with self._taking_part():
+            mine = bytes(memoryview(data))
         lengths = [_LENGTH.unpack(item)[0] for item in self._gather(_LENGTH.pack(len(mine)))]
         longest = max(lengths)
         if longest * self.nranks > ALL_GATHER_MAX_BYTES:

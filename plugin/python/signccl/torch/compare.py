@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from typing import Any
+from collections.abc import Iterator
+
+import torch
 
 from .._c_types import ALL_GATHER_MAX_BYTES
 from ..communicator import Communicator
+from ..errors import SignCCLError, reason_of
 from .tensors import describe, names_of
 
 _MOST_BYTES = ALL_GATHER_MAX_BYTES // 2  # of the lists that are told to the others
 
 
-def compare_parameters(comm: Communicator, groups: list[dict[str, Any]]) -> None:
-    """Raises ValueError on all ranks if their parameter lists differ, with the first difference and both ranks."""
+@contextlib.contextmanager
+def comparing_parameters(comm: Communicator, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Goes around what makes the parameter groups of an optimizer. Raises ValueError on all ranks if their parameter
+    lists differ, with the first difference and both ranks.
+
+    A rank that raises inside takes part in the comparison all the same. The others then raise with its error instead
+    of waiting for it, and the communicator stays usable.
+    """
+    try:
+        yield
+    except Exception as error:
+        with contextlib.suppress(ValueError, SignCCLError):
+            compare_texts(comm, [reason_of(error)], "parameters")
+        raise
+    groups = optimizer.param_groups
     names = names_of(groups)
     compare_texts(
         comm,

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from .._waiting import call
 from ..communicator import Communicator
 from .compare import compare_texts
 from .groups import communicator, group_for_cpu
@@ -75,11 +76,15 @@ def _broadcast(comm: Communicator, group: Any, tensors: list[torch.Tensor]) -> N
         part = local(tensor).detach()
         packed = part.contiguous()
         if group is not None:
-            dist.broadcast(packed, src=dist.get_global_rank(group, 0), group=group)
+            _broadcast_by(group, packed)
         else:
             _broadcast_bytes(comm, packed)
         if packed.data_ptr() != part.data_ptr():
             part.copy_(packed)
+
+
+def _broadcast_by(group: Any, packed: torch.Tensor) -> None:
+    call(lambda: dist.broadcast(packed, src=dist.get_global_rank(group, 0), group=group))
 
 
 def _broadcast_bytes(comm: Communicator, packed: torch.Tensor) -> None:

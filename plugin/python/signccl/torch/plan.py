@@ -117,10 +117,13 @@ class Plan:
 
 def hyperparameters(groups: list[dict[str, Any]]) -> list[LionGroup]:
     """What the parameter groups say now."""
-    return [
-        LionGroup(float(group["lr"]), float(group["betas"][0]), float(group["betas"][1]), float(group["weight_decay"]))
-        for group in groups
-    ]
+    try:
+        return [
+            LionGroup(float(g["lr"]), float(g["betas"][0]), float(g["betas"][1]), float(g["weight_decay"]))
+            for g in groups
+        ]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"lr, betas or weight_decay of a parameter group: {error}; expected numbers") from error
 
 
 def _entry(parameter: torch.Tensor, name: str) -> Entry:
