@@ -327,7 +327,7 @@ def test_options_reach_the_communicator(two: Ranks) -> None:
 
 def bad_options(rank: int, nranks: int) -> None:
     for given, kind, text in (
-        ({"algo": "ring"}, ValueError, "pg_options has 'algo', expected settings among: algorithm"),
+        ({"algo": "ring"}, ValueError, "pg_options has 'algo', expected settings among: name, timeout"),
         ("ring", TypeError, "pg_options is a str, expected for backend 'signccl' a dict"),
     ):
         with pytest.raises(kind, match=text):
