@@ -53,7 +53,7 @@ std::string toText(const Json& json) {
 
 double microseconds(std::int64_t ns) { return static_cast<double>(ns) / 1000.0; }
 
-/// What the system's clock said when nowNs() was 0. Profilers, such as PyTorch's, have a clock of their own too, and note
+/// What the system's clock said when nowNs() was 0. Profilers such as PyTorch's have a clock of their own too, and note
 /// this number in the same field, so that their traces can be laid over ours.
 std::int64_t systemTimeOfClockZero() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();

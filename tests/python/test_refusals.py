@@ -68,7 +68,7 @@ def test_a_rank_that_is_alone_goes_on_after_a_refusal() -> None:
 
 
 def test_a_reason_for_an_abort_reaches_all_ranks_in_any_script() -> None:
-    reason = "Größe passt nicht: 形が違う"
+    reason = "Größe 3 ≠ 4: 形が違う"
     comms = signccl.Communicator.all_in_process(2)
     comms[1].abort(reason)
     for comm in comms:
