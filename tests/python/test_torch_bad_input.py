@@ -179,7 +179,7 @@ _B = "parameter 'b', shape (2, 4), strides (4, 1), float32 on rank 0, and "
         ("dtype", _B + "parameter 'b', shape (2, 4), strides (4, 1), bfloat16 on rank 1"),
         ("order", _B + "parameter 'c', shape (5,), strides (1,), float32 on rank 1"),
         ("frozen", _B + "parameter 'b', shape (2, 4), strides (4, 1), float32, frozen on rank 1"),
-        ("count", "3 on rank 0, and 2 on rank 1"),
+        ("count", "3 on rank 0, and 2 on rank 1, which lacks parameter 'c', shape (5,), strides (1,), float32"),
     ],
 )
 def test_different_lists_of_parameters_are_refused_on_all_ranks(kind: str, message: str) -> None:

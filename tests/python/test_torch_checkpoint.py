@@ -117,6 +117,7 @@ def test_the_dict_of_another_rank_is_taken_with_one_warning() -> None:
     ]
     assert all_bits(momenta(second)) == all_bits(momenta(first))
     assert second.param_groups[0]["signccl_rank"] == 1
+    assert [warning.filename for warning in caught] == [__file__] * len(caught)  # where the user loads it
     first.load_state_dict(own)  # no warning, which would be an error
 
 

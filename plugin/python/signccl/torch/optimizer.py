@@ -18,7 +18,7 @@ from .._c_types import TieRule, ZeroRule
 from .._lion import LionRules
 from ..communicator import Communicator
 from . import checkpoint
-from .compare import comparing_parameters
+from .compare import comparing, texts_of
 from .groups import communicator, group_for_cpu
 from .overlap import Overlap
 from .plan import Plan, hyperparameters, key_of
@@ -112,7 +112,7 @@ class DistributedLion(torch.optim.Optimizer):
         self._plan: Plan | None = None
         self._overlap: Overlap | None = None
         self._session = _Session()
-        with comparing_parameters(self.comm, self):
+        with comparing(self.comm, "parameters") as texts:
             if not bucket_mb > 0:
                 raise ValueError(f"bucket_mb is {bucket_mb}, expected more than 0")
             self._rules = LionRules(
@@ -125,6 +125,7 @@ class DistributedLion(torch.optim.Optimizer):
             data_type(self._momentum_dtype, "momentum_dtype")
             super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
             self._current_plan()  # which finds what is wrong with the parameters
+            texts += texts_of(self.param_groups)
         index = next(_index_of.setdefault(self.comm, itertools.count()))
         for group in self.param_groups:
             group["signccl_call_number"] = index * _CALLS_PER_OPTIMIZER
@@ -303,7 +304,7 @@ class DistributedLion(torch.optim.Optimizer):
             for hook in hooks:
                 hook.remove()
         if loading.warning:
-            warnings.warn(loading.warning, stacklevel=3)
+            warnings.warn(loading.warning, stacklevel=4)  # two of them are those of _disable_dynamo
 
     def consolidate_state_dict(self, to: int = 0) -> None:
         """Gathers the momenta of all ranks, so that ``state_dict()`` on rank `to` holds them, until the next step.
