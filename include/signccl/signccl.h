@@ -219,7 +219,7 @@ SIGNCCL_EXPORT signcclResult_t signcclCommDestroy(signcclComm_t comm);
 SIGNCCL_EXPORT signcclResult_t signcclCommAbort(signcclComm_t comm);
 
 /** Most bytes of a reason that signcclCommAbortWithReason() tells the other ranks. */
-#define SIGNCCL_ABORT_REASON_MAX_BYTES 2000
+#define SIGNCCL_ABORT_REASON_MAX_BYTES ((size_t)2000)
 
 /**
  * signcclCommAbort() that says why: the message on all ranks ends with the reason. For a rank that cannot take part in
