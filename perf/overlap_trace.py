@@ -25,25 +25,21 @@ _ROW = 1 << 20  # process rows of exchanges, beyond all process ids that profile
 def merge(traces: Iterable[Trace]) -> Trace:
     """One trace whose times count from the first event. Exchanges have the category "signccl" and args["rank"]."""
     traces = list(traces)
-    shifts = [trace["baseTimeNanoseconds"] for trace in traces]
-    earliest = min(
-        int(event["ts"] * 1000) + shift
-        for trace, shift in zip(traces, shifts, strict=True)
-        for event in trace["traceEvents"]
-        if event["ph"] != "M"
-    )
+    if not all("baseTimeNanoseconds" in trace for trace in traces):
+        raise ValueError("a trace has no baseTimeNanoseconds: expected traces of torch.profiler and of SIGNCCL_TRACE")
+    base = min(trace["baseTimeNanoseconds"] for trace in traces)
     events: list[Any] = []
     rows = 0
-    for trace, shift in zip(traces, shifts, strict=True):
-        moved = [
-            {**e, "ts": (e["ts"] * 1000 + shift - earliest) / 1000} if "ts" in e else e for e in trace["traceEvents"]
-        ]
-        if "schemaVersion" not in trace:  # which PyTorch's have
-            moved = _of_signccl(moved, rows)
-            rows += 1 + max((event["pid"] for event in trace["traceEvents"]), default=0)
+    for trace in traces:
+        later = (trace["baseTimeNanoseconds"] - base) / 1000
+        moved = [{**e, "ts": e["ts"] + later} if "ts" in e else e for e in trace["traceEvents"]]
+        if "schemaVersion" in trace:  # which PyTorch's have
+            events += _of_torch(moved, trace.get("distributedInfo", {}).get("rank", 0))
         else:
-            moved = _of_torch(moved, trace.get("distributedInfo", {}).get("rank", 0))
-        events += moved
+            events += _of_signccl(moved, rows)
+            rows += 1 + max((event["pid"] for event in moved), default=0)
+    first = min((event["ts"] for event in events if event["ph"] != "M"), default=0)
+    events = [{**e, "ts": e["ts"] - first} if "ts" in e else e for e in events]
     return {"displayTimeUnit": "ns", "traceEvents": events}
 
 

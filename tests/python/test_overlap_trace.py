@@ -107,6 +107,11 @@ def test_a_merged_file_has_a_row_for_each_process_and_keeps_every_event(folder: 
     assert min(event["ts"] for event in events if event["ph"] == "X") >= 0
 
 
+def test_a_trace_without_a_clock_is_refused() -> None:
+    with pytest.raises(ValueError, match="a trace has no baseTimeNanoseconds: expected traces of torch.profiler"):
+        overlap_trace.merge([{"traceEvents": []}])
+
+
 def test_times_of_different_clocks_meet_in_a_merged_trace() -> None:
     span = {"ph": "X", "name": "backward", "cat": "user_annotation", "pid": 7, "tid": 7, "ts": 5.0, "dur": 1.0}
     torch_trace = {"schemaVersion": 1, "baseTimeNanoseconds": 1_000_000, "traceEvents": [span]}
