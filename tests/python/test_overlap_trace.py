@@ -108,7 +108,7 @@ def test_a_merged_file_has_a_row_for_each_process_and_keeps_every_event(folder: 
 
 
 def test_a_trace_without_a_clock_is_refused() -> None:
-    with pytest.raises(ValueError, match="a trace has no baseTimeNanoseconds: expected traces of torch.profiler"):
+    with pytest.raises(ValueError, match=r"a trace has no baseTimeNanoseconds: expected traces of torch.profiler"):
         overlap_trace.merge([{"traceEvents": []}])
 
 

@@ -197,7 +197,7 @@ class DistributedLion(torch.optim.Optimizer):
 
     def _finish(self, plan: Plan) -> None:
         """Ends a step and counts it."""
-        self._session.step_was_skipped = plan.lion is not None and plan.lion.finish()
+        self._session.step_was_skipped = plan.finish()
         number = self._call_number + 1
         for group in self.param_groups:
             group["signccl_call_number"] = number

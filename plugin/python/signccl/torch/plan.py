@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.autograd.graph import increment_version
 
 from .._lion import Lion, LionGroup, LionRules, LionTensor
 from ..communicator import Communicator
+from ..errors import SignCCLError
 from .tensors import check_disjoint, check_parameter, data_type, gradient_like, local, names_of
 
 
@@ -108,6 +110,18 @@ class Plan:
         """Tells autograd that the parameters of tensors [first, last) change, as operations in place do by themselves:
         a graph that still needs their old values then raises in its backward pass."""
         increment_version([local(entry.parameter) for entry in self.entries[first:last]])
+
+    def finish(self) -> bool:
+        """Ends the step. True if a rank skipped it. An error that has the number of a tensor gets its name too."""
+        if self.lion is None:
+            return False
+        try:
+            return self.lion.finish()
+        except SignCCLError as error:
+            found = re.search(r"\btensor (\d+)\b", str(error))
+            if found is None or int(found[1]) >= len(self.entries):
+                raise
+            raise type(error)(f"{error}; {found[0]} is {self.entries[int(found[1])].name}") from None
 
     def close(self) -> None:
         """Frees the Lion object."""
