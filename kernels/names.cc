@@ -24,4 +24,16 @@ const char* elementTypeName(ElementType type) {
   return "unknown";
 }
 
+const char* floatTypeName(FloatType type) {
+  switch (type) {
+    case FloatType::kFloat32:
+      return elementTypeName(ElementType::kFloat32);
+    case FloatType::kFloat16:
+      return elementTypeName(ElementType::kFloat16);
+    case FloatType::kBFloat16:
+      return elementTypeName(ElementType::kBFloat16);
+  }
+  return "unknown";
+}
+
 }  // namespace signccl

@@ -3,11 +3,13 @@
 #define SIGNCCL_KERNELS_NAMES_H_
 
 #include "kernels/kernels.h"
+#include "kernels/lion.h"
 
 namespace signccl {
 
 /// As in the public header: "float32".
 const char* elementTypeName(ElementType type);
+const char* floatTypeName(FloatType type);
 
 }  // namespace signccl
 

@@ -14,8 +14,8 @@
  *   3. Buffers belong to the caller. The library reads sendbuff and writes recvbuff between the call and its
  *      completion, and keeps no pointer afterwards. A buffer needs no alignment beyond that of a byte.
  *   4. A communicator is one rank's handle. One thread at a time may use it; different communicators may be
- *      used by different threads at once. signcclCommAbort(), signcclCommGetAsyncError() and
- *      signcclGetLastError() may be called from any thread at any time.
+ *      used by different threads at once. signcclCommAbort(), signcclCommAbortWithReason(),
+ *      signcclCommGetAsyncError() and signcclGetLastError() may be called from any thread at any time.
  *   5. All ranks of a communicator call the same collectives in the same order with the same count, types and
  *      rules. Ranks that disagree all get signcclInvalidUsage and a message with both ranks and both values.
  *   6. Structs with a `size` field may get new fields at their end in later versions; no field ever moves or goes. The
@@ -217,6 +217,17 @@ SIGNCCL_EXPORT signcclResult_t signcclCommDestroy(signcclComm_t comm);
  * stays valid for queries and for signcclCommDestroy(), which is still needed to free it.
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommAbort(signcclComm_t comm);
+
+/** Most bytes of a reason that signcclCommAbortWithReason() tells the other ranks. */
+#define SIGNCCL_ABORT_REASON_MAX_BYTES ((size_t)2000)
+
+/**
+ * signcclCommAbort() that says why: the message on all ranks ends with the reason. For a rank that cannot take part in
+ * a collective that the others have called or will call, e.g. since the caller refuses its own arguments.
+ *
+ * @param reason  UTF-8, of which at most SIGNCCL_ABORT_REASON_MAX_BYTES are told; NULL or empty: no reason. Copied.
+ */
+SIGNCCL_EXPORT signcclResult_t signcclCommAbortWithReason(signcclComm_t comm, const char* reason);
 
 /**
  * State of the communicator: signcclSuccess, signcclInProgress while non-blocking collectives are under way, or the

@@ -220,6 +220,10 @@ signcclResult_t signcclCommAbort(signcclComm_t comm) {
   return guard(comm, [&] { findComm(comm)->comm->abort(); });
 }
 
+signcclResult_t signcclCommAbortWithReason(signcclComm_t comm, const char* reason) {
+  return guard(comm, [&] { findComm(comm)->comm->abort(reason == nullptr ? std::string_view{} : reason); });
+}
+
 signcclResult_t signcclCommGetAsyncError(signcclComm_t comm, signcclResult_t* asyncError) {
   return guard(comm, [&] {
     const CommPointer found = findComm(comm);

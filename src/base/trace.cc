@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <optional>
@@ -51,6 +53,13 @@ std::string toText(const Json& json) {
 
 double microseconds(std::int64_t ns) { return static_cast<double>(ns) / 1000.0; }
 
+/// What the system's clock said when nowNs() was 0. Profilers such as PyTorch's have a clock of their own too, and note
+/// this number in the same field, so that their traces can be laid over ours.
+std::int64_t systemTimeOfClockZero() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() - nowNs();
+}
+
 /// The first row whose last event ended before `event` begins, a new one if there is none.
 std::size_t rowFor(const TraceEvent& event, std::vector<std::int64_t>& ends) {
   const auto free = std::ranges::find_if(ends, [&](std::int64_t end) { return end <= event.begin_ns; });
@@ -98,7 +107,7 @@ bool TraceWriter::isOfThisProcess() const noexcept { return getpid() == owner_; 
 TraceWriter::TraceWriter(std::string file) : file_(std::move(file)), owner_(getpid()) {
   errno = 0;
   stream_.open(file_, std::ios::out | std::ios::trunc);
-  stream_ << R"({"displayTimeUnit":"ns","traceEvents":[)";
+  stream_ << R"({"displayTimeUnit":"ns","baseTimeNanoseconds":)" << systemTimeOfClockZero() << R"(,"traceEvents":[)";
   closeArray();
   if (!stream_) {
     throw Error(signcclInvalidUsage,

@@ -1,5 +1,6 @@
 // Timelines: what each rank did when, written to the file of SIGNCCL_TRACE as Chrome trace events, which Perfetto
 // (ui.perfetto.dev) opens. Each rank of each communicator is a process row, each kind of event one or more thread rows.
+// perf/overlap_trace.py lays them over traces of PyTorch.
 #ifndef SIGNCCL_BASE_TRACE_H_
 #define SIGNCCL_BASE_TRACE_H_
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "comm/all_gather.h"
 #include "exec/host_engine.h"
+#include "signccl/signccl.h"
 
 namespace signccl {
 namespace {
@@ -20,6 +21,14 @@ CostModel costModel(const Group& group, const CommOptions& options) {
   CostModel model = group.costModel();
   model.slice_words = options.slice_bytes / sizeof(Word);
   return model;
+}
+
+/// At most `nbytes` of a text in UTF-8, without a part of a character at the end.
+std::string_view beginning(std::string_view text, std::size_t nbytes) {
+  if (text.size() <= nbytes) return text;
+  const auto continues = [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; };
+  while (nbytes > 0 && continues(text[nbytes])) --nbytes;
+  return text.substr(0, nbytes);
 }
 
 }  // namespace
@@ -143,12 +152,16 @@ void Communicator::finalize() {
   finalized_ = true;
 }
 
-void Communicator::abort() noexcept { failAsRank(" aborted the communicator"); }
+void Communicator::abort(std::string_view reason) noexcept {
+  failAsRank(" aborted the communicator", beginning(reason, SIGNCCL_ABORT_REASON_MAX_BYTES));
+}
 
-/// Makes the group fail because of what this rank does.
-void Communicator::failAsRank(const char* what) noexcept {
+/// Makes the group fail because of what this rank does, and `why`, if there is something to say.
+void Communicator::failAsRank(std::string_view what, std::string_view why) noexcept {
   group_->fail(failureOr(signcclRemoteError, "a rank left", [&] {
-    return Failure{signcclRemoteError, rankName(rank()) + what, Failure::Scope::kGroup, {rank()}};
+    std::string message = rankName(rank()).append(what);
+    if (!why.empty()) message.append(": ").append(why);
+    return Failure{signcclRemoteError, std::move(message), Failure::Scope::kGroup, {rank()}};
   }));
   group_->awaitTold();
 }

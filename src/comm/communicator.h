@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -99,8 +100,8 @@ class Communicator {
   /// Tells the group that this rank takes part no more. To be called after finalize(), well or not.
   void leave() noexcept { group_->leave(); }
 
-  /// See signcclCommAbort(). Any thread.
-  void abort() noexcept;
+  /// See signcclCommAbortWithReason(); an empty reason is none. Any thread.
+  void abort(std::string_view reason = {}) noexcept;
 
   /// Makes the communicator fail on all ranks. Any thread.
   void fail(const Failure& failure) noexcept { group_->fail(failure); }
@@ -137,7 +138,7 @@ class Communicator {
   bool turnEngine();
   void checkDeadline(Operation& operation) const;
   void complete(Operation& operation);
-  void failAsRank(const char* what) noexcept;
+  void failAsRank(std::string_view what, std::string_view why = {}) noexcept;
   void failWith(const std::exception_ptr& error) noexcept;
   void failAll() noexcept;
   Operation& firstUnused();

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/failure.h"
+#include "kernels/names.h"
 #include "kernels/random_ties.h"
 
 namespace signccl {
@@ -15,18 +16,6 @@ namespace {
 
 /// As many words are encoded at once where a failed step is completed.
 constexpr std::size_t kRestWords = 512;
-
-const char* nameOf(FloatType type) {
-  switch (type) {
-    case FloatType::kFloat32:
-      return "float32";
-    case FloatType::kFloat16:
-      return "float16";
-    case FloatType::kBFloat16:
-      return "bfloat16";
-  }
-  return "";
-}
 
 /// The shortest text that is this number and no other.
 std::string textOf(double number) {
@@ -134,10 +123,10 @@ void Lion::nameEnds(std::span<const LionGroup> groups) {
                                    : std::string("to nearest");
   for (Names& names : names_) {
     const LionGroup& group = groups[names.group];
-    names.source = std::string("the gradient type=") + nameOf(names.gradient_type) +
-                   ", the momentum type=" + nameOf(names.momentum_type) + ", beta1=" + textOf(group.beta1) +
+    names.source = std::string("the gradient type=") + floatTypeName(names.gradient_type) +
+                   ", the momentum type=" + floatTypeName(names.momentum_type) + ", beta1=" + textOf(group.beta1) +
                    ", beta2=" + textOf(group.beta2);
-    names.sink = std::string("the parameter type=") + nameOf(names.parameter_type) +
+    names.sink = std::string("the parameter type=") + floatTypeName(names.parameter_type) +
                  ", the learning rate=" + textOf(group.learning_rate) +
                  ", the weight decay=" + textOf(group.weight_decay) + ", rounding=" + rounding;
   }

@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::StrEq;
 
 struct Disagreement {
   const char* name;
@@ -195,6 +196,43 @@ TEST(Abort, MakesLaterCallsFailAndDestroyStillWorks) {
     EXPECT_EQ(call(Case{}, &value, &value, 1, ranks[rank]), signcclRemoteError);
     EXPECT_THAT(signcclGetLastError(ranks[rank]), HasSubstr("rank 0 aborted"));
   }
+}
+
+TEST(Abort, TellsItsReasonOnAllRanks) {
+  Ranks ranks(3);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    std::vector<float> data(1000, 1.0F);
+    if (rank == 1) {
+      EXPECT_EQ(signcclCommAbortWithReason(comm, "its gradient is sparse"), signcclSuccess);
+    }
+    EXPECT_EQ(call(Case{}, data.data(), data.data(), data.size(), comm), signcclRemoteError);
+    EXPECT_THAT(signcclGetLastError(comm), HasSubstr("rank 1 aborted the communicator: its gradient is sparse"));
+  });
+}
+
+TEST(Abort, WithoutAReasonSaysNoMore) {
+  for (const char* reason : {static_cast<const char*>(nullptr), ""}) {
+    Ranks ranks(2);
+    EXPECT_EQ(signcclCommAbortWithReason(ranks[1], reason), signcclSuccess);
+    EXPECT_THAT(signcclGetLastError(ranks[0]), StrEq("rank 1 aborted the communicator"));
+  }
+}
+
+TEST(Abort, TellsTheBeginningOfALongReasonInWholeCharacters) {
+  const std::string start = "rank 1 aborted the communicator: ";
+  const std::string eszett = "\xC3\x9F";
+  std::string reason = "a";
+  while (reason.size() < 2 * SIGNCCL_ABORT_REASON_MAX_BYTES) reason += eszett;
+  Ranks ranks(2);
+  EXPECT_EQ(signcclCommAbortWithReason(ranks[1], reason.c_str()), signcclSuccess);
+  EXPECT_THAT(signcclGetLastError(ranks[0]), StrEq(start + reason.substr(0, SIGNCCL_ABORT_REASON_MAX_BYTES - 1)));
+}
+
+TEST(Abort, WithAReasonAfterAFailureKeepsTheFirst) {
+  Ranks ranks(2);
+  EXPECT_EQ(signcclCommAbort(ranks[0]), signcclSuccess);
+  EXPECT_EQ(signcclCommAbortWithReason(ranks[1], "too late"), signcclSuccess);
+  EXPECT_THAT(signcclGetLastError(ranks[1]), StrEq("rank 0 aborted the communicator"));
 }
 
 /// While it lives, no thread can be started: the stacks of new threads would not fit into any address space.

@@ -271,6 +271,22 @@ TEST_P(FailingRankTest, AbortReachesTheOthers) {
   expectOfOthers(processes, GetParam(), signcclRemoteError, name(GetParam()) + " aborted");
 }
 
+TEST_P(FailingRankTest, ReasonOfAnAbortReachesTheOthersWhileItsProcessLives) {
+  const Shared<std::atomic<int>> told;
+  const Processes processes = ranksThat([&](signcclComm_t comm, int rank) {
+    if (rank != GetParam()) {
+      const signcclResult_t result = vote(comm);
+      ++*told;
+      return result;
+    }
+    const signcclResult_t result = signcclCommAbortWithReason(comm, "its gradient is sparse");
+    eventually([&] { return *told == kRanks - 1; });
+    return result;
+  });
+  expectOfOthers(processes, GetParam(), signcclRemoteError,
+                 name(GetParam()) + " aborted the communicator: its gradient is sparse");
+}
+
 TEST_P(FailingRankTest, AbortOfAnotherThreadEndsACallThoughNobodyElseReacts) {
   const Shared<std::atomic<int>> arrived;
   const Shared<std::atomic<bool>> may_abort;

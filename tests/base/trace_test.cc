@@ -1,5 +1,6 @@
 #include "base/trace.h"
 
+#include <chrono>
 #include <csignal>
 #include <map>
 #include <set>
@@ -59,6 +60,21 @@ TEST_F(TraceTest, FileThatCannotBeWrittenIsAnErrorWithFileAndReason) {
 TEST_F(TraceTest, FileWithoutEventsIsValid) {
   const TraceWriter writer(path("trace"));
   EXPECT_TRUE(events("X").empty());
+}
+
+TEST_F(TraceTest, TimesOfTheSystemsClockCanBeTold) {
+  const auto system_ns = [] {
+    return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
+  };
+  const auto earliest = system_ns();
+  TraceWriter writer(path("trace"));
+  const std::int64_t begin_ns = nowNs();
+  const auto latest = system_ns();
+  writer.addRank(0, "")->add(event(TraceKind::kSend, begin_ns, begin_ns));
+  const auto base_ns = Json::parse(read("trace")).at("baseTimeNanoseconds").get<std::int64_t>();
+  constexpr std::int64_t kAdjustment = 1'000'000'000;  // that the system's clock may get meanwhile
+  EXPECT_GE(base_ns + begin_ns, earliest - kAdjustment);
+  EXPECT_LE(base_ns + begin_ns, latest + kAdjustment);
 }
 
 TEST_F(TraceTest, EventHasNameTimesInMicrosecondsAndArguments) {

@@ -13,6 +13,9 @@ TEST(NamesTest, NamesAreThoseOfThePublicHeader) {
       {ElementType::kFloat64, "float64"}, {ElementType::kInt8, "int8"},       {ElementType::kInt16, "int16"},
       {ElementType::kInt32, "int32"},     {ElementType::kBits, "bits"}};
   for (const auto& [type, name] : types) EXPECT_STREQ(elementTypeName(type), name);
+  EXPECT_STREQ(floatTypeName(FloatType::kFloat32), "float32");
+  EXPECT_STREQ(floatTypeName(FloatType::kFloat16), "float16");
+  EXPECT_STREQ(floatTypeName(FloatType::kBFloat16), "bfloat16");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,26 +111,39 @@ def _decide(total: npt.NDArray[np.int64], nranks: int, rules: Rules, call: int, 
     return np.where(total == 0, broken, np.sign(total)).astype(np.float32)
 
 
-def step(tensors: list[Tensor], gradients: list[list[Floats | None]], rules: Rules, call: int) -> None:
-    """One step of all ranks. gradients[rank][tensor], in the order of memory; None: missing."""
+def step(
+    tensors: list[Tensor],
+    gradients: list[list[Floats | None]],
+    rules: Rules,
+    call: int,
+    skipping: Collection[int] = (),
+) -> None:
+    """One step of all ranks. gradients[rank][tensor], in the order of memory; None: missing. skipping: ranks that skip
+    the step."""
     nranks = len(gradients)
     word = 0
     for number, tensor in enumerate(tensors):
         given = [gradients[rank][number] for rank in range(nranks)]
-        _step_one(tensor, given, rules, call, word)
+        _step_one(tensor, given, rules, call, word, skipping)
         word += (tensor.value.size + 63) // 64
 
 
-def _step_one(tensor: Tensor, gradients: list[Floats | None], rules: Rules, call: int, word: int) -> None:
+def _step_one(
+    tensor: Tensor, gradients: list[Floats | None], rules: Rules, call: int, word: int, skipping: Collection[int]
+) -> None:
     h = tensor.hyperparameters
     b1, c1, b2, c2 = (np.float32(x) for x in (h.beta1, 1 - h.beta1, h.beta2, 1 - h.beta2))
     total = np.zeros(tensor.value.size, np.int64)
     with np.errstate(all="ignore"):
         for rank, given in enumerate(gradients):
+            if rank in skipping:
+                continue
             g = np.zeros_like(tensor.value) if given is None else given
             m = tensor.momenta[rank]
             total += sign(b1 * m + c1 * g, rules.zero)
             tensor.momenta[rank] = to_nearest(b2 * m + c2 * g, tensor.momentum_dtype)
+        if skipping:
+            return
         decided = _decide(total, len(gradients), rules, call, word)
         x = tensor.value
         moved = x - np.float32(h.lr) * (decided + np.float32(h.weight_decay) * x)

@@ -36,16 +36,37 @@ _FOREIGN = (
 
 def as_threads(nranks: int, body: Callable[[signccl.Communicator], Any]) -> list[Any]:
     """What body(comm) returns on every rank. Raises the first error of a rank, after all have ended."""
+    outcomes = outcomes_of_threads(nranks, body, abort_on_error=True)
+    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    # An error that another rank's abort caused is not the one to show.
+    for error in sorted(errors, key=lambda error: isinstance(error, signccl.RemoteError)):
+        raise error
+    return outcomes
+
+
+def outcomes_of_threads(
+    nranks: int, body: Callable[[signccl.Communicator], Any], *, abort_on_error: bool = False
+) -> list[Any]:
+    """What body(comm) returns or raises on every rank. All communicators stay open until all ranks have ended."""
+
+    def outcome(comm: signccl.Communicator) -> Any:
+        try:
+            return body(comm)
+        except Exception as error:
+            if abort_on_error:
+                comm.abort()
+            return error
+
     comms = signccl.Communicator.all_in_process(nranks)
     try:
-        return run_threads([lambda comm=comm: body(comm) for comm in comms], on_error=comms)
+        return run_threads([lambda comm=comm: outcome(comm) for comm in comms])
     finally:
         for comm in comms:
             comm.close()
 
 
-def run_threads(bodies: list[Callable[[], Any]], on_error: list[signccl.Communicator] | None = None) -> list[Any]:
-    """What each of the functions returns, each in a thread of its own. After an error the communicators are aborted."""
+def run_threads(bodies: list[Callable[[], Any]]) -> list[Any]:
+    """What each of the functions returns, each in a thread of its own. Raises the first error, after all have ended."""
     results: list[Any] = [None] * len(bodies)
     errors: list[BaseException] = []
 
@@ -54,8 +75,6 @@ def run_threads(bodies: list[Callable[[], Any]], on_error: list[signccl.Communic
             results[index] = bodies[index]()
         except BaseException as error:
             errors.append(error)
-            for comm in on_error or []:
-                comm.abort()
 
     threads = [threading.Thread(target=run, args=(index,), daemon=True) for index in range(len(bodies))]
     for thread in threads:
@@ -68,16 +87,11 @@ def run_threads(bodies: list[Callable[[], Any]], on_error: list[signccl.Communic
     return results
 
 
-def outcomes_of_threads(comms: list[signccl.Communicator], body: Callable[[signccl.Communicator], Any]) -> list[Any]:
-    """What body(comm) returns or raises on every rank."""
-
-    def outcome(comm: signccl.Communicator) -> Any:
-        try:
-            return body(comm)
-        except Exception as error:
-            return error
-
-    return run_threads([lambda comm=comm: outcome(comm) for comm in comms])
+def expect_remote_error(outcome: Any, *texts: str) -> None:
+    """The outcome of a rank must be the error that another one has caused, with these texts."""
+    assert isinstance(outcome, signccl.RemoteError), repr(outcome)
+    for text in texts:
+        assert text in str(outcome)
 
 
 def free_port() -> int:

@@ -198,6 +198,7 @@ def test_wrong_place(arguments: Any, error: type[Exception], text: str) -> None:
         ({"timeout": float("nan")}, "timeout is nan, expected more than 0"),
         ({"timeout": 1e30}, "timeout is 1e+30, expected more than 0 and at most"),
         ({"timeout": "soon"}, "timeout is 'soon', expected seconds as a number"),
+        ({"time": 3}, "'time' is no setting of a communicator, expected among: name, timeout, algorithm, threads"),
     ],
 )
 def test_wrong_settings(settings: Any, text: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import signccl
 from signccl import Communicator
-from support import as_threads, eventually, outcomes_of_threads, run_threads
+from support import as_threads, eventually, expect_remote_error, outcomes_of_threads, run_threads
 
 
 def ones(comm: Communicator, **options: object) -> np.ndarray:
@@ -113,19 +113,23 @@ def test_wrong_call_number(wrong: object) -> None:
 
 
 def test_ranks_with_different_call_numbers_disagree() -> None:
-    comms = Communicator.all_in_process(2)
-    comms[1].call_number = 7
-    for outcome in outcomes_of_threads(comms, ones):
+    def body(comm: Communicator) -> object:
+        comm.call_number = 7 * comm.rank
+        return ones(comm)
+
+    for outcome in outcomes_of_threads(2, body):
         assert isinstance(outcome, signccl.InvalidUsageError) and "7" in str(outcome)
 
 
 def test_ranks_with_different_shapes_disagree() -> None:
-    comms = Communicator.all_in_process(2)
-    outcomes = outcomes_of_threads(comms, lambda comm: signccl.all_reduce_vote(np.ones(9 + comm.rank), comm))
-    for rank, outcome in enumerate(outcomes):
-        assert isinstance(outcome, signccl.InvalidUsageError)
-        assert "9" in str(outcome) and "10" in str(outcome)
-        assert isinstance(comms[rank].error, signccl.InvalidUsageError)
+    def body(comm: Communicator) -> None:
+        with pytest.raises(
+            signccl.InvalidUsageError, match=r"9 on rank 0 and 10 on rank 1|10 on rank 1 and 9 on rank 0"
+        ):
+            signccl.all_reduce_vote(np.ones(9 + comm.rank), comm)
+        assert isinstance(comm.error, signccl.InvalidUsageError)
+
+    as_threads(2, body)
 
 
 def test_stats_count() -> None:
@@ -216,18 +220,18 @@ def test_abort_ends_a_call_in_another_thread() -> None:
 
 
 def test_exception_in_a_with_block_aborts() -> None:
-    comms = Communicator.all_in_process(2)
-
     def body(comm: Communicator) -> object:
-        with comm:
-            if comm.rank == 1:
-                raise KeyError("mine")
-            return ones(comm)
+        try:
+            with comm:
+                if comm.rank == 1:
+                    raise KeyError("mine")
+                return ones(comm)
+        finally:
+            assert comm.closed
 
-    first, second = outcomes_of_threads(comms, body)
-    assert isinstance(first, signccl.RemoteError) and "rank 1" in str(first)
+    first, second = outcomes_of_threads(2, body)
+    expect_remote_error(first, "rank 1 aborted the communicator: KeyError: 'mine'")
     assert isinstance(second, KeyError)
-    assert all(comm.closed for comm in comms)
 
 
 @pytest.mark.parametrize(("code", "says"), [(0, "rank 1 destroyed"), (None, "rank 1 destroyed"), (1, "rank 1 aborted")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -37,6 +38,19 @@ def test_program_runs(number: int) -> None:
     assert ended.returncode == 0, f"{page.name}:\n{program}\n{ended.stderr}"
     for comment in re.findall(r"print\(.*\)  # (.*)", program):
         assert ended.stdout.strip() == comment
+
+
+def test_the_readme_installs_what_its_example_imports() -> None:
+    names: set[str] = set()
+    for node in ast.parse((ROOT / "examples" / "torch_gpt.py").read_text()).body:
+        if isinstance(node, ast.Import):
+            names |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    foreign = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"signccl", "numpy", "torch"}
+    readme = (ROOT / "README.md").read_text()
+    (command,) = re.findall(r"^pip install './plugin/python\[torch\]'(.*?)(?:#.*)?$", readme, re.MULTILINE)
+    assert foreign <= set(command.split())
 
 
 def test_there_are_programs() -> None:

@@ -12,33 +12,15 @@ import torch
 
 import signccl
 from signccl.torch import DistributedLion
-from torch_jobs import (
-    all_bits,
-    alone,
-    as_threads,
-    backward,
-    expect_equal_replicas,
-    run_processes,
-    tiny_model,
-)
+from support import as_threads
+from torch_jobs import all_bits, alone, expect_equal_replicas, momenta, run_processes, tiny_model, train_on
 
 pytestmark = pytest.mark.timeout(60)
-
-
-def momenta(optimizer: DistributedLion) -> list[torch.Tensor]:
-    return [optimizer.state[p]["momentum"] for group in optimizer.param_groups for p in group["params"]]
 
 
 def make(comm: signccl.Communicator | None, **settings: Any) -> tuple[torch.nn.Module, DistributedLion]:
     model = tiny_model()
     return model, DistributedLion(model.parameters(), **{"lr": 0.01, "comm": comm, **settings})
-
-
-def train(model: torch.nn.Module, optimizer: DistributedLion, first: int, last: int) -> None:
-    for step in range(first, last):
-        optimizer.zero_grad()
-        backward(model, optimizer.comm.rank, step)
-        optimizer.step()
 
 
 def through_file(state: Any) -> Any:
@@ -54,7 +36,7 @@ def trained_pair(nranks: int) -> list[tuple[torch.nn.Module, DistributedLion, An
 
     def body(comm: signccl.Communicator) -> Any:
         model, optimizer = make(comm)
-        train(model, optimizer, 0, 3)
+        train_on(model, optimizer, 0, 3)
         own = through_file(optimizer.state_dict())
         optimizer.consolidate_state_dict()
         return model, optimizer, own, through_file(optimizer.state_dict())
@@ -119,7 +101,7 @@ def test_consolidated_momenta_are_forgotten_at_the_next_step() -> None:
     model, optimizer = make(alone())
     optimizer.consolidate_state_dict()
     assert "momenta" in optimizer.state_dict()["state"][0]
-    train(model, optimizer, 0, 1)
+    train_on(model, optimizer, 0, 1)
     assert "momenta" not in optimizer.state_dict()["state"][0]
     with pytest.raises(ValueError, match="to is 1, expected 0 to 0"):
         optimizer.consolidate_state_dict(to=1)
@@ -135,6 +117,7 @@ def test_the_dict_of_another_rank_is_taken_with_one_warning() -> None:
     ]
     assert all_bits(momenta(second)) == all_bits(momenta(first))
     assert second.param_groups[0]["signccl_rank"] == 1
+    assert [warning.filename for warning in caught] == [__file__] * len(caught)  # where the user loads it
     first.load_state_dict(own)  # no warning, which would be an error
 
 
@@ -243,7 +226,7 @@ def test_the_number_of_a_step_decides_its_ties() -> None:
 
 def test_a_dict_of_the_wrong_shape_is_refused_and_changes_nothing() -> None:
     model, optimizer = make(alone())
-    train(model, optimizer, 0, 2)
+    train_on(model, optimizer, 0, 2)
     state = copy.deepcopy(optimizer.state_dict())
     state["state"][2]["momentum"] = torch.ones(3)
     state["param_groups"][0]["lr"] = 0.5
@@ -252,21 +235,21 @@ def test_a_dict_of_the_wrong_shape_is_refused_and_changes_nothing() -> None:
         optimizer.load_state_dict(state)
     assert all_bits(momenta(optimizer)) == before
     assert optimizer.param_groups[0]["lr"] == 0.01
-    train(model, optimizer, 2, 3)
+    train_on(model, optimizer, 2, 3)
 
 
 def test_a_dict_without_momenta_starts_from_zeros() -> None:
     model, optimizer = make(alone())
-    train(model, optimizer, 0, 2)
+    train_on(model, optimizer, 0, 2)
     optimizer.load_state_dict(torch.optim.SGD(model.parameters(), lr=0.5).state_dict() | {"state": {}})
     assert not any(momentum.any() for momentum in momenta(optimizer))
     optimizer.param_groups[0].update(betas=(0.9, 0.99))
-    train(model, optimizer, 0, 1)
+    train_on(model, optimizer, 0, 1)
 
 
 def test_a_frozen_parameter_comes_back_with_its_momentum() -> None:
     model, optimizer = make(alone())
-    train(model, optimizer, 0, 2)
+    train_on(model, optimizer, 0, 2)
     model[0].weight.requires_grad_(False)
     before = all_bits(momenta(optimizer))
     optimizer.load_state_dict(through_file(optimizer.state_dict()))
@@ -319,7 +302,7 @@ def gather_over_given_communicator(rank: int) -> list[bytes]:
 
     turned = communicator().split(0, key=-rank)
     model, optimizer = make(turned)
-    train(model, optimizer, 0, 2)
+    train_on(model, optimizer, 0, 2)
     optimizer.consolidate_state_dict()
     own = momenta(optimizer)[0]
     rows = optimizer.state_dict()["state"][0].get("momenta")

@@ -11,16 +11,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 import signccl
 from signccl.torch import DistributedLion, communicator, disable_grad_sync, prepare, sync_buffers
-from torch_jobs import (
-    all_bits,
-    alone,
-    as_threads,
-    backward,
-    expect_equal_replicas,
-    outcomes_of_threads,
-    run_processes,
-    tiny_model,
-)
+from support import as_threads, outcomes_of_threads
+from torch_jobs import all_bits, alone, backward, expect_equal_replicas, run_processes, tiny_model
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -111,7 +103,7 @@ _DIFFERENCES = {
     "strides": "(2, 3, 4, 4), strides (48, 1, 12, 3), float32 on rank 0, and parameter 'layout', shape (2, 3, 4, 4), ",
     "name": "on rank 0, and parameter 'another', shape (1,), strides (1,), float32 on rank 1",
     "buffer": "'mask', shape (9,), strides (1,), bool on rank 0, and buffer 'mask', shape (3,), strides (1,), float32",
-    "count": "9 on rank 0, and 10 on rank 1",
+    "count": "10 on rank 1, and 9 on rank 0, which lacks buffer 'more', shape (3,)",
 }
 
 

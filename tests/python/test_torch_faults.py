@@ -14,22 +14,23 @@ import pytest
 import torch
 
 import signccl
-from signccl.torch import DistributedLion
-from torch_jobs import DEADLINE, all_bits, backward, fresh_processes, tiny_model
+from signccl.torch import DistributedLion, communicator, sync_buffers
+from support import DEADLINE
+from torch_jobs import all_bits, backward, fresh_processes, tiny_model
 
 pytestmark = pytest.mark.timeout(90)
 
 
 class Job:
-    """Processes that call body(pipe, rank, overlap), each as the main program of a rank. A context manager."""
+    """Processes that call body(pipe, rank, option), each as the main program of a rank. A context manager."""
 
-    def __init__(self, nranks: int, body: Callable[..., None], folder: Path, overlap: bool) -> None:
+    def __init__(self, nranks: int, body: Callable[..., None], folder: Path, option: Any) -> None:
         context = fresh_processes()
         self.pipes: list[Connection] = []
         self.processes: list[Any] = []
         for rank in range(nranks):
             mine, its = context.Pipe()
-            arguments = (body, its, rank, nranks, str(folder / "store"), overlap)
+            arguments = (body, its, rank, nranks, str(folder / "store"), option)
             process = context.Process(target=_main, args=arguments, daemon=True)
             process.start()
             its.close()
@@ -52,12 +53,12 @@ class Job:
         return value
 
 
-def _main(body: Callable[..., None], pipe: Connection, rank: int, nranks: int, path: str, overlap: bool) -> None:
+def _main(body: Callable[..., None], pipe: Connection, rank: int, nranks: int, path: str, option: Any) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", store=torch.distributed.FileStore(path, nranks), rank=rank, world_size=nranks
     )
-    body(pipe, rank, overlap)
+    body(pipe, rank, option)
     pipe.poll(DEADLINE)  # until the test ends this process
 
 
@@ -96,7 +97,7 @@ def wait_in_step(pipe: Connection, rank: int, overlap: bool) -> None:
 
 def test_ctrl_c_ends_a_step_and_the_other_ranks_raise(tmp_path: Path) -> None:
     """Rank 0 had sent its signs, so that rank 1 may have made this step; not the next one."""
-    with Job(2, wait_in_step, tmp_path, overlap=False) as job:
+    with Job(2, wait_in_step, tmp_path, False) as job:
         job.expect(0, "ready")
         job.expect(1, "ready")
         time.sleep(0.5)  # rank 0 is in step() by then; a little later or earlier must not matter
@@ -146,3 +147,32 @@ def test_ctrl_c_ends_a_step_that_waits_for_a_rank_without_gradients(overlap: boo
         time.sleep(0.5)
         os.kill(job.processes[0].pid, signal.SIGINT)
         job.expect(0, "interrupted", 2.0)
+
+
+def wait_for_rank_0(pipe: Connection, rank: int, call: str) -> None:
+    """Rank 1 makes a call that goes through Gloo; rank 0 does not come."""
+    model = torch.nn.BatchNorm1d(3)
+    if call != "join":
+        optimizer = DistributedLion(model.parameters())
+    calls: dict[str, Callable[[], object]] = {
+        "join": communicator,
+        "sync_buffers": lambda: sync_buffers(model),
+        "consolidate": lambda: optimizer.consolidate_state_dict(to=1),
+    }
+    pipe.send(("ready", None))
+    try:
+        if rank == 1:
+            calls[call]()
+        pipe.recv()
+    except KeyboardInterrupt:
+        pipe.send(("interrupted", None))
+
+
+@pytest.mark.parametrize("call", ["join", "sync_buffers", "consolidate"])
+def test_ctrl_c_ends_what_waits_in_gloo(call: str, tmp_path: Path) -> None:
+    with Job(2, wait_for_rank_0, tmp_path, call) as job:
+        for rank in range(2):
+            job.expect(rank, "ready")
+        time.sleep(0.5)
+        os.kill(job.processes[1].pid, signal.SIGINT)
+        job.expect(1, "interrupted", 2.0)

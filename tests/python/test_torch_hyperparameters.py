@@ -11,7 +11,8 @@ from torch.optim import lr_scheduler
 
 import signccl
 from signccl.torch import DistributedLion
-from torch_jobs import all_bits, alone, as_threads, backward, expect_equal_replicas, tiny_model, train
+from support import as_threads
+from torch_jobs import all_bits, alone, backward, expect_equal_replicas, tiny_model, train
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 import signccl
 from signccl.torch import ops
 from signccl.torch._op_keys import key_of
+from support import as_threads
 from torch_support import assert_same, expected_mean, expected_vote, values
 
 ELEMENTS = [torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int8]
@@ -24,32 +24,6 @@ def alone() -> Iterator[signccl.Communicator]:
     """A communicator of one rank."""
     with signccl.Communicator.all_in_process(1)[0] as comm:
         yield comm
-
-
-def on_threads(nranks: int, body: Callable[[signccl.Communicator], Any]) -> list[Any]:
-    """What body(comm) returns on every rank; the ranks are threads."""
-    comms = signccl.Communicator.all_in_process(nranks)
-    results: list[Any] = [None] * nranks
-    errors: list[BaseException] = []
-
-    def run(comm: signccl.Communicator) -> None:
-        try:
-            results[comm.rank] = body(comm)
-        except BaseException as error:
-            errors.append(error)
-            comm.abort()
-
-    threads = [threading.Thread(target=run, args=(comm,), daemon=True) for comm in comms]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(40)
-        assert not thread.is_alive(), "a rank has not ended"
-    for comm in comms:
-        comm.close()
-    if errors:
-        raise errors[0]
-    return results
 
 
 # --------------------------------------------------------------------------------------------------------- results
@@ -72,7 +46,7 @@ def test_votes_are_exact(nranks: int, dtype: torch.dtype) -> None:
             for zero, tie, kind in cases
         ]
 
-    for results in on_threads(nranks, body):
+    for results in as_threads(nranks, body):
         for call, (result, (zero, tie, kind)) in enumerate(zip(results, cases, strict=True)):
             assert_same(result, expected_vote(inputs, zero, tie, call).to(kind or dtype))
 
@@ -86,7 +60,7 @@ def test_means_are_exact(dtype: torch.dtype) -> None:
         return [ops.all_reduce_avg(inputs[comm.rank], comm=comm, zero="ternary", dtype=kind) for kind in kinds]
 
     default = dtype if dtype.is_floating_point else torch.float32
-    for results in on_threads(3, body):
+    for results in as_threads(3, body):
         for result, kind in zip(results, kinds, strict=True):
             assert_same(result, expected_mean(inputs, kind or default, "ternary"))
 
@@ -102,7 +76,7 @@ def test_in_place_is_the_tensor_itself() -> None:
         return vote, mean, total
 
     integers = [one.to(torch.int8) for one in inputs]
-    for vote, mean, total in on_threads(2, body):
+    for vote, mean, total in as_threads(2, body):
         assert_same(vote, expected_vote(inputs).float())
         assert_same(mean, expected_mean(inputs, torch.float32))
         assert_same(total, expected_mean(integers, torch.int8))
@@ -139,7 +113,7 @@ def test_elements_meet_by_index_whatever_the_strides(view: Callable[[torch.Tenso
         result = ops.all_reduce_vote(mine, comm=comm, tie="positive")
         return result, ops.all_reduce_vote_(in_place.clone(), comm=comm, tie="positive")
 
-    for result, in_place in on_threads(2, body):
+    for result, in_place in as_threads(2, body):
         assert result.is_contiguous()
         assert_same(result, expected_vote(inputs, tie="positive").float())
         assert_same(in_place, result)
@@ -270,7 +244,7 @@ def test_ranks_that_disagree_get_the_error_of_the_library() -> None:
         with pytest.raises(signccl.InvalidUsageError):
             ops.all_reduce_vote(torch.ones(2 + comm.rank), comm=comm)
 
-    on_threads(2, body)
+    as_threads(2, body)
 
 
 def test_meta_tensors_give_shapes_without_a_call(alone: signccl.Communicator) -> None:

@@ -12,16 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 import signccl
 from signccl.torch import DistributedLion, GradScaler
-from torch_jobs import (
-    all_bits,
-    alone,
-    as_threads,
-    backward,
-    expect_equal_replicas,
-    outcomes_of_threads,
-    tiny_model,
-    train,
-)
+from support import as_threads, expect_remote_error, outcomes_of_threads
+from torch_jobs import all_bits, alone, backward, expect_equal_replicas, tiny_model, train
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -299,8 +291,7 @@ def test_an_error_in_a_backward_pass_that_ends_a_rank_reaches_the_others() -> No
 
     first, second = outcomes_of_threads(2, body)
     assert first is None
-    assert isinstance(second, signccl.RemoteError)
-    assert "rank 0" in str(second)
+    expect_remote_error(second, "rank 0")
 
 
 def test_a_gradient_that_is_refused_leaves_the_backward_pass_with_the_parameters_name() -> None:

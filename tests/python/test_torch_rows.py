@@ -22,20 +22,9 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from signccl.torch import DistributedLion
-from torch_jobs import all_bits, alone, backward, run_processes, tiny_model
+from torch_jobs import all_bits, alone, backward, momenta, run_processes, tiny_model, train_on
 
 pytestmark = pytest.mark.timeout(60)
-
-
-def momenta(optimizer: DistributedLion) -> list[torch.Tensor]:
-    return [optimizer.state[p]["momentum"] for group in optimizer.param_groups for p in group["params"]]
-
-
-def train(model: torch.nn.Module, optimizer: DistributedLion, first: int, last: int) -> None:
-    for step in range(first, last):
-        optimizer.zero_grad()
-        backward(model, optimizer.comm.rank, step)
-        optimizer.step()
 
 
 def make() -> tuple[torch.nn.Module, DistributedLion]:
@@ -47,10 +36,10 @@ def save_and_resume(rank: int, folder: str) -> tuple[list[bytes], list[bytes], l
     """Momenta that were saved and that came back, and parameters with and without the stop."""
     model, optimizer = make()
     optimizer.use_checkpoint_rows()
-    train(model, optimizer, 0, 3)
+    train_on(model, optimizer, 0, 3)
     dcp.save({"optimizer": get_optimizer_state_dict(model, optimizer)}, checkpoint_id=folder)
     saved, weights = all_bits(momenta(optimizer)), copy.deepcopy(model.state_dict())
-    train(model, optimizer, 3, 6)
+    train_on(model, optimizer, 3, 6)
 
     resumed, another = make()
     resumed.load_state_dict(weights)
@@ -59,7 +48,7 @@ def save_and_resume(rank: int, folder: str) -> tuple[list[bytes], list[bytes], l
     dcp.load({"optimizer": state}, checkpoint_id=folder)
     set_optimizer_state_dict(resumed, another, state)
     loaded = all_bits(momenta(another))
-    train(resumed, another, 3, 6)
+    train_on(resumed, another, 3, 6)
     return saved, loaded, all_bits(model.parameters()), all_bits(resumed.parameters())
 
 
@@ -77,7 +66,7 @@ def test_every_rank_gets_its_own_momenta_back_and_goes_on_alike(nranks: int, tmp
 def save_only(rank: int, folder: str) -> list[bytes]:
     model, optimizer = make()
     optimizer.use_checkpoint_rows()
-    train(model, optimizer, 0, 2)
+    train_on(model, optimizer, 0, 2)
     dcp.save({"optimizer": get_optimizer_state_dict(model, optimizer)}, checkpoint_id=folder)
     return all_bits(momenta(optimizer))
 
@@ -106,16 +95,18 @@ def test_another_number_of_ranks_begins_with_the_mean_of_the_rows(tmp_path: Path
         assert "the momenta of 2 ranks, and now there are 3" in texts[0]
 
 
+def make_sharded(nreplicas: int) -> tuple[torch.nn.Module, DistributedLion]:
+    """Replicas of two shards each."""
+    mesh = init_device_mesh("cpu", (nreplicas, 2), mesh_dim_names=("replicate", "shard"))
+    model = tiny_model()
+    fully_shard(model, mesh=mesh["shard"])
+    optimizer = DistributedLion(model.named_parameters(), lr=0.01, process_group=mesh.get_group("replicate"))
+    optimizer.use_checkpoint_rows(mesh)
+    return model, optimizer
+
+
 def save_and_resume_hsdp(rank: int, folder: str) -> tuple[list[bytes], list[bytes], list[bytes], list[bytes]]:
     """As save_and_resume(), with two replicas of two shards each."""
-    mesh = init_device_mesh("cpu", (2, 2), mesh_dim_names=("replicate", "shard"))
-
-    def make_sharded() -> tuple[torch.nn.Module, DistributedLion]:
-        model = tiny_model()
-        fully_shard(model, mesh=mesh["shard"])
-        optimizer = DistributedLion(model.named_parameters(), lr=0.01, process_group=mesh.get_group("replicate"))
-        optimizer.use_checkpoint_rows(mesh)
-        return model, optimizer
 
     def train_sharded(model: torch.nn.Module, optimizer: DistributedLion, first: int, last: int) -> None:
         for step in range(first, last):
@@ -123,14 +114,14 @@ def save_and_resume_hsdp(rank: int, folder: str) -> tuple[list[bytes], list[byte
             backward(model, rank, step)
             optimizer.step()
 
-    model, optimizer = make_sharded()
+    model, optimizer = make_sharded(2)
     train_sharded(model, optimizer, 0, 3)
     state = {"model": get_model_state_dict(model), "optimizer": get_optimizer_state_dict(model, optimizer)}
     dcp.save(state, checkpoint_id=folder)
     saved = all_bits(momenta(optimizer))
     train_sharded(model, optimizer, 3, 6)
 
-    resumed, another = make_sharded()
+    resumed, another = make_sharded(2)
     state = {"model": get_model_state_dict(resumed), "optimizer": get_optimizer_state_dict(resumed, another)}
     dcp.load(state, checkpoint_id=folder)
     set_model_state_dict(resumed, state["model"])
@@ -150,6 +141,22 @@ def test_every_shard_of_every_replica_gets_its_own_momenta_back(tmp_path: Path) 
         assert loaded == saved
         assert resumed == straight
     assert len({tuple(saved) for saved, _, _, _ in results}) == 4
+
+
+def load_one_replica(rank: int, folder: str) -> str:
+    """What is said where two replicas were saved and there is one now."""
+    model, optimizer = make_sharded(1)
+    before = all_bits(momenta(optimizer))
+    with pytest.raises(dcp.api.CheckpointException) as caught:
+        dcp.load({"optimizer": get_optimizer_state_dict(model, optimizer)}, checkpoint_id=folder)
+    assert all_bits(momenta(optimizer)) == before
+    return str(caught.value)
+
+
+def test_another_number_of_replicas_of_shards_is_refused(tmp_path: Path) -> None:
+    run_processes(4, save_and_resume_hsdp, str(tmp_path))
+    for text in run_processes(2, load_one_replica, str(tmp_path)):
+        assert "Size mismatch between saved torch.Size([2, 9, 6]) and current: torch.Size([1, 9, 6])" in text
 
 
 def check_mesh(rank: int) -> list[str]:
@@ -185,10 +192,10 @@ def test_get_optimizer_state_dict_makes_no_step() -> None:
     state: Any = get_optimizer_state_dict(model, optimizer, options=StateDictOptions(full_state_dict=True))
     assert set(state["state"]) == {name for name, _ in model.named_parameters()}
     assert optimizer.param_groups[0]["signccl_call_number"] == 0
-    train(model, optimizer, 0, 2)
+    train_on(model, optimizer, 0, 2)
     state = copy.deepcopy(get_optimizer_state_dict(model, optimizer))
     saved = all_bits(momenta(optimizer))
-    train(model, optimizer, 2, 3)
+    train_on(model, optimizer, 2, 3)
     set_optimizer_state_dict(model, optimizer, state)
     assert all_bits(momenta(optimizer)) == saved
     assert optimizer.param_groups[0]["signccl_call_number"] == 2

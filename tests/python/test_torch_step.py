@@ -12,7 +12,8 @@ import torch
 import lion_reference as reference
 import signccl
 from signccl.torch import DistributedLion
-from torch_jobs import all_bits, alone, as_threads
+from support import as_threads
+from torch_jobs import all_bits, alone
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -1,11 +1,10 @@
-"""Ranks for the tests of signccl.torch: threads of this process, or processes that take one job after another."""
+"""Ranks for the tests of signccl.torch: processes that take one job after another. And what they train."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import tempfile
-import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
@@ -15,47 +14,10 @@ import torch
 
 import signccl
 from signccl.torch import DistributedLion
-
-DEADLINE = 40.0  # seconds; less than that of a test
+from support import DEADLINE
 
 #: What a launcher that started the tests may have left, which their processes must not take for their own.
 _FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "SIGNCCL_COMM_ID", "PMIX_RANK")
-
-
-def as_threads(nranks: int, body: Callable[[signccl.Communicator], Any]) -> list[Any]:
-    """What body(comm) returns on every rank. Raises the first error of a rank, after all have ended."""
-    outcomes = outcomes_of_threads(nranks, body, abort_on_error=True)
-    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    # An error that another rank's abort caused is not the one to show.
-    for error in sorted(errors, key=lambda error: isinstance(error, signccl.RemoteError)):
-        raise error
-    return outcomes
-
-
-def outcomes_of_threads(
-    nranks: int, body: Callable[[signccl.Communicator], Any], *, abort_on_error: bool = False
-) -> list[Any]:
-    """What body(comm) returns or raises on every rank."""
-    comms = signccl.Communicator.all_in_process(nranks)
-    outcomes: list[Any] = [None] * nranks
-
-    def run(rank: int) -> None:
-        try:
-            outcomes[rank] = body(comms[rank])
-        except Exception as error:
-            outcomes[rank] = error
-            if abort_on_error:
-                comms[rank].abort()
-
-    threads = [threading.Thread(target=run, args=(rank,), daemon=True) for rank in range(nranks)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(DEADLINE)
-        assert not thread.is_alive(), "a rank has not ended"
-    for comm in comms:
-        comm.close()
-    return outcomes
 
 
 def fresh_processes() -> Any:
@@ -222,3 +184,16 @@ def backward(model: torch.nn.Module, rank: int, step: int, scale: float = 1.0) -
     generator = torch.Generator().manual_seed(1000 * step + rank)
     loss = model(torch.randn(5, 6, generator=generator)).square().mean()
     (loss * scale).backward()
+
+
+def train_on(model: torch.nn.Module, optimizer: DistributedLion, first: int, last: int) -> None:
+    """Makes the steps from `first` up to `last`."""
+    for step in range(first, last):
+        optimizer.zero_grad()
+        backward(model, optimizer.comm.rank, step)
+        optimizer.step()
+
+
+def momenta(optimizer: DistributedLion) -> list[torch.Tensor]:
+    """Those of all parameters, in their order."""
+    return [optimizer.state[p]["momentum"] for group in optimizer.param_groups for p in group["params"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import Any, TypedDict
 
 from ._c_types import Config
 
@@ -23,9 +23,26 @@ def whole_number(name: str, value: Any, least: int, most: int) -> int:
     return number
 
 
-def make_config(name: str | None, timeout: float | None, algorithm: str | None, threads: int | None) -> Config:
-    """Settings of a communicator. Raises TypeError or ValueError."""
+class Settings(TypedDict, total=False):
+    """Keyword arguments of all ways to make a communicator, which Communicator describes. None: the default."""
+
+    name: str | None
+    timeout: float | None
+    algorithm: str | None
+    threads: int | None
+
+
+SETTINGS = tuple(Settings.__annotations__)
+
+
+def make_config(settings: Settings) -> Config:
+    """Settings of a communicator in C. Raises TypeError or ValueError."""
+    for given in settings:
+        if given not in SETTINGS:
+            raise TypeError(f"{given!r} is no setting of a communicator, expected among: {', '.join(SETTINGS)}")
     config = Config()
+    name, algorithm = settings.get("name"), settings.get("algorithm")
+    threads, timeout = settings.get("threads"), settings.get("timeout")
     if name is not None:
         config.commName = _text("name", name)
     if algorithm is not None:

@@ -50,6 +50,7 @@ PROTOTYPES: dict[str, _Prototype] = {
     "signcclCommFinalize": (_enum, (_comm,)),
     "signcclCommDestroy": (_enum, (_comm,)),
     "signcclCommAbort": (_enum, (_comm,)),
+    "signcclCommAbortWithReason": (_enum, (_comm, ctypes.c_char_p)),
     "signcclCommGetAsyncError": (_enum, (_comm, ctypes.POINTER(_enum))),
     "signcclCommGetCallNumber": (_enum, (_comm, ctypes.POINTER(ctypes.c_uint64))),
     "signcclCommSetCallNumber": (_enum, (_comm, ctypes.c_uint64)),

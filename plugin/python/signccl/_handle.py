@@ -9,11 +9,13 @@ import itertools
 import os
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any, Callable, TypeVar
 
 from ._c import check, lib
-from ._waiting import finish, wait
-from .errors import InvalidUsageError, SignCCLError
+from ._c_types import Result
+from ._waiting import call, finish, wait
+from .errors import InvalidUsageError, SignCCLError, reason_of
 
 _SECONDS_TO_END = 5.0
 
@@ -30,6 +32,8 @@ Self = TypeVar("Self", bound="Handle")
 class Handle:
     """A signcclComm_t of this process, with a lock for its calls. The base of Communicator."""
 
+    nranks: int
+
     def __init__(self, handle: int, keep: object) -> None:
         """`keep` lives until it is closed."""
         self._handle: int | None = handle
@@ -44,15 +48,30 @@ class Handle:
         """Whether :meth:`close` was called."""
         return self._handle is None
 
-    def abort(self) -> None:
-        """Makes calls on it raise RemoteError at once, here in any thread and on all other ranks. Never waits; any
-        thread.
+    def abort(self, reason: str | None = None) -> None:
+        """Makes calls on it raise RemoteError at once, here in any thread and on all other ranks, with this rank's
+        number and `reason` in the text. Never waits; any thread.
 
         It then has to be closed. Does nothing if it is closed.
         """
         handle = self._handle
         if handle is not None and self._pid == os.getpid():
-            lib.signcclCommAbort(handle)
+            _abort(handle, reason)
+
+    def _abort_for(self, error: BaseException) -> None:
+        """Tells the other ranks that this one raised `error` instead of taking part in their call, for which they
+        would wait. A rank that is alone has nobody to tell and stays usable."""
+        if self.nranks > 1:
+            self.abort(reason_of(error))
+
+    @contextlib.contextmanager
+    def _taking_part(self) -> Iterator[None]:
+        """Goes around what a rank does in a collective, the checks of its arguments included: see _abort_for()."""
+        try:
+            yield
+        except BaseException as error:
+            self._abort_for(error)
+            raise
 
     def close(self) -> None:
         """Leaves the group. Does nothing the second time. Ranks that still wait for this one get RemoteError."""
@@ -65,7 +84,7 @@ class Handle:
             handle, self._handle = self._handle, None
             _live.pop(self._number, None)
             if handle is not None:
-                check(lib.signcclCommDestroy(handle))
+                _destroy(handle)
         self._keep = None
 
     def __enter__(self: Self) -> Self:
@@ -73,8 +92,8 @@ class Handle:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         is_exit = isinstance(error, SystemExit) and not error.code
-        if kind is not None and not is_exit:
-            self.abort()  # the others are not to wait for a rank that has failed
+        if error is not None and not is_exit:
+            self.abort(reason_of(error))  # the others are not to wait for a rank that has failed
         self.close()
 
     def __del__(self) -> None:
@@ -112,7 +131,8 @@ class Handle:
             try:
                 check(function(*arguments, handle, None, ctypes.byref(request)), handle)
                 wait(request, handle)
-            except BaseException:
+            except BaseException as error:
+                self._abort_for(error)
                 if request.value is not None:
                     self._interrupt(request, handle, keep)
                 raise
@@ -126,8 +146,28 @@ class Handle:
             _orphans.remove(orphan)
 
 
+def _abort(handle: int, reason: str | None) -> None:
+    lib.signcclCommAbortWithReason(handle, None if reason is None else reason.encode(errors="replace"))
+
+
+def _is_busy(handle: int) -> bool:
+    """Whether buckets of a step are under way."""
+    state = ctypes.c_int()
+    lib.signcclCommGetAsyncError(handle, ctypes.byref(state))
+    return state.value == Result.IN_PROGRESS
+
+
+def _destroy(handle: int) -> None:
+    """Frees a communicator. Buckets that are under way are waited for, and Ctrl-C ends that."""
+    if _is_busy(handle):
+        call(lambda: check(lib.signcclCommDestroy(handle)), lambda reason: _abort(handle, reason))
+    else:
+        check(lib.signcclCommDestroy(handle))
+
+
 def _close_all() -> None:
-    """At the exit of the interpreter. A communicator that another thread is waiting at is aborted first."""
+    """At the exit of the interpreter, which nothing may hold up. A communicator is aborted first if another thread is
+    waiting at it, or if this process ends amid a step."""
     for handle in list(_live.values()):
         if handle._pid != os.getpid():
             continue
@@ -136,6 +176,8 @@ def _close_all() -> None:
             if not handle._lock.acquire(timeout=_SECONDS_TO_END):
                 continue
         try:
+            if handle._handle is not None and _is_busy(handle._handle):
+                handle.abort("its process ended amid a step")
             handle.close()
         except SignCCLError:
             pass

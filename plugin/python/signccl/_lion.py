@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 from collections.abc import Sequence
@@ -13,8 +14,9 @@ import numpy.typing as npt
 from ._c import check, lib
 from ._c_lion import LionAggregation, LionConfig, LionRounding, LionStepConfig
 from ._c_types import DataType, TieRule, ZeroRule
+from ._waiting import call
 from .communicator import Communicator
-from .errors import InvalidUsageError, SignCCLError
+from .errors import InvalidUsageError, SignCCLError, reason_of
 
 _WAIT_MS = 100  # how late a signal of the interpreter, such as Ctrl-C, may be heeded
 _MS_TO_END = 5000  # what a step is given to end once its communicator was aborted
@@ -120,8 +122,8 @@ class Lion:
                     )
         except SignCCLError:
             raise
-        except BaseException:
-            self.comm.abort()
+        except BaseException as error:
+            self.comm.abort(reason_of(error))
             lib.signcclLionFinish(self._handle, _MS_TO_END, ctypes.byref(done), ctypes.byref(skipped))
             raise
         finally:
@@ -144,26 +146,38 @@ class Lion:
         return [bool(flag) for flag in flags]
 
     def retry(self, comm: Communicator, *, are_parameters_restored: bool = False) -> bool:
-        """Exchanges the signs of a failed step again over `comm`, which it uses from then on."""
+        """Exchanges the signs of a failed step again over `comm`, which it uses from then on.
+
+        Ctrl-C aborts `comm`. So does a rank of several that may not retry: the others do not wait for it.
+        """
         skipped = ctypes.c_int()
         before, self.comm = self.comm, comm
-        try:
-            with comm._lock:
-                self._check(
-                    lib.signcclLionRetry(self._open(), comm._open(), are_parameters_restored, ctypes.byref(skipped))
-                )
-        except InvalidUsageError:
-            if comm.closed or not comm.error:  # it was refused before anything was exchanged
-                self.comm = before
-            raise
+
+        def exchange() -> None:
+            result = lib.signcclLionRetry(self._open(), comm._open(), are_parameters_restored, ctypes.byref(skipped))
+            self._check(result)
+
+        with comm._taking_part():
+            try:
+                with comm._lock:
+                    call(exchange, comm.abort)
+            except InvalidUsageError:
+                if comm.closed or not comm.error:  # it was refused before anything was exchanged
+                    self.comm = before
+                raise
         return bool(skipped.value)
 
     def close(self) -> None:
-        """Frees it. A step that is under way is waited for."""
+        """Frees it. A step that is under way is waited for; Ctrl-C ends that and aborts the communicator."""
         if self._handle.value is None:
             return
         if self._pid == os.getpid():
-            lib.signcclLionDestroy(self._handle)
+            try:
+                if self._gradients is not None and not self.comm.closed:
+                    with contextlib.suppress(SignCCLError):
+                        self.finish()
+            finally:
+                lib.signcclLionDestroy(self._handle)
         self._handle = ctypes.c_void_p()
         self._keep = self._gradients = None
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 from ._c import check, lib
-from .errors import SignCCLError
+from .errors import SignCCLError, reason_of
 
 T = TypeVar("T")
 
@@ -59,13 +59,13 @@ def _poll(request: ctypes.c_void_p, comm: int, deadline: float | None) -> bool:
 
 
 def call(
-    function: Callable[[], T], abort: Callable[[], None] | None = None, undo: Callable[[T], None] | None = None
+    function: Callable[[], T], abort: Callable[[str], None] | None = None, undo: Callable[[T], None] | None = None
 ) -> T:
     """Runs a function that blocks in the C library, and returns what it returns or raises what it raises.
 
-    In the main thread it runs in a thread of its own, so that Ctrl-C is heeded at once. Then `abort` is called, which
-    should make the function return, KeyboardInterrupt goes on to the caller, and what the function may still return
-    is given to `undo`.
+    In the main thread it runs in a thread of its own, so that Ctrl-C is heeded at once. Then `abort` is called with the
+    reason, which should make the function return, KeyboardInterrupt goes on to the caller, and what the function may
+    still return is given to `undo`.
     """
     if not _is_main():
         return function()
@@ -74,12 +74,12 @@ def call(
     try:
         thread.start()
         box.done.wait()
-    except BaseException:
+    except BaseException as error:
         if thread.ident is None:  # it could not be started
             raise
         box.abandon()
         if abort is not None:
-            abort()
+            abort(reason_of(error))
             thread.join(_SECONDS_TO_END)
         raise
     return box.result()

@@ -60,19 +60,22 @@ def all_reduce_vote(
     Raises
     ------
     TypeError, ValueError
-        A wrong dtype, shape, rule or layout, an `out` that cannot be written. The call had no effect.
+        A wrong dtype, shape, rule or layout, an `out` that cannot be written. The call had no effect on `out`. With
+        more than one rank the communicator was aborted: the others raise RemoteError with this rank and the text
+        instead of waiting for it.
     InvalidUsageError, RemoteError, OperationTimeoutError
         Ranks disagree; a rank failed or left; a rank did not come in time. The communicator is to be closed.
     KeyboardInterrupt
         Ctrl-C while it waited. The communicator was aborted; what is in `out` is undefined.
     """
-    call = _Call(array, comm, out, zero, tie, dtype, count)
-    call.check_results("a vote", _arrays.VOTE_RESULTS)
-    if call.receive_type is DataType.BITS and tie == "zero":
-        raise ValueError(
-            "tie is 'zero', but packed signs (uint64) cannot hold the result 0: expected another rule or dtype"
-        )
-    return call.run(lib.signcclAllReduceVoteAsync)
+    with _checked(comm)._taking_part():
+        call = _Call(array, comm, out, zero, tie, dtype, count)
+        call.check_results("a vote", _arrays.VOTE_RESULTS)
+        if call.receive_type is DataType.BITS and tie == "zero":
+            raise ValueError(
+                "tie is 'zero', but packed signs (uint64) cannot hold the result 0: expected another rule or dtype"
+            )
+        return call.run(lib.signcclAllReduceVoteAsync)
 
 
 def all_reduce_avg(
@@ -97,9 +100,16 @@ def all_reduce_avg(
         Of a new result: float16, float32, float64 or bfloat16 for the mean; int8, int16 or int32 for the sum. By
         default that of a floating-point `array`, else float32.
     """
-    call = _Call(array, comm, out, zero, "random", dtype, count, mean=True)
-    call.check_results("a mean", _arrays.AVG_RESULTS)
-    return call.run(lib.signcclAllReduceAvgAsync)
+    with _checked(comm)._taking_part():
+        call = _Call(array, comm, out, zero, "random", dtype, count, mean=True)
+        call.check_results("a mean", _arrays.AVG_RESULTS)
+        return call.run(lib.signcclAllReduceAvgAsync)
+
+
+def _checked(comm: Any) -> Communicator:
+    if not isinstance(comm, Communicator):
+        raise TypeError(f"comm is a {type(comm).__name__}, expected a signccl.Communicator")
+    return comm
 
 
 class _Call:
@@ -117,8 +127,6 @@ class _Call:
         *,
         mean: bool = False,
     ) -> None:
-        if not isinstance(comm, Communicator):
-            raise TypeError(f"comm is a {type(comm).__name__}, expected a signccl.Communicator")
         self.rules = _rules(_choice("zero", zero, _ZERO_RULES), _choice("tie", tie, _TIE_RULES))
         self.comm = comm
         self.send = _arrays.as_array("array", array)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Sequence
-from typing import Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from . import _bootstrap, _environment, _ucx
-from ._arguments import make_config, whole_number
+from ._arguments import Settings, make_config, whole_number
 from ._c import check, last_error, lib
 from ._c_types import (
     ALL_GATHER_MAX_BYTES,
@@ -23,6 +23,9 @@ from ._c_types import (
 from ._handle import Handle
 from ._waiting import call
 from .errors import SignCCLError, SystemCallError, error_for
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _LARGEST_INT = 2**31 - 1
 _LARGEST_UINT64 = 2**64 - 1
@@ -51,7 +54,7 @@ class Communicator(Handle):
     collectives in the same order; a rank that fails, leaves or calls something else makes the others raise instead of
     wait.
 
-    Settings that the methods take, each of which an environment variable overrides:
+    Settings that these methods take as keyword arguments, each of which an environment variable overrides:
 
     - ``name``: for logs and traces.
     - ``timeout``: seconds that one operation may take, joining included; 600 by default (``SIGNCCL_TIMEOUT``).
@@ -87,11 +90,7 @@ class Communicator(Handle):
     @classmethod
     def from_env(
         cls,
-        *,
-        name: str | None = None,
-        timeout: float | None = None,
-        algorithm: str | None = None,
-        threads: int | None = None,
+        **settings: Unpack[Settings],
     ) -> Communicator:
         """Joins the processes that a launcher has started, one rank each; a process without a launcher is alone.
 
@@ -109,12 +108,12 @@ class Communicator(Handle):
 
         Raises ValueError for variables that contradict each other, and InvalidUsageError if none says where to meet.
         """
-        config = make_config(name, timeout, algorithm, threads)
+        config = make_config(settings)
 
         def join(unique_id: bytes, rank: int, nranks: int, keep: object) -> Communicator:
-            return cls._join(unique_id, rank, nranks, config, name, keep)
+            return cls._join(unique_id, rank, nranks, config, keep)
 
-        return _environment.meet(join, timeout)
+        return _environment.meet(join, settings.get("timeout"))
 
     @classmethod
     def from_unique_id(
@@ -122,11 +121,7 @@ class Communicator(Handle):
         unique_id: bytes,
         rank: int,
         nranks: int,
-        *,
-        name: str | None = None,
-        timeout: float | None = None,
-        algorithm: str | None = None,
-        threads: int | None = None,
+        **settings: Unpack[Settings],
     ) -> Communicator:
         """Joins with the id that one rank got from :func:`get_unique_id` and gave to the others.
 
@@ -134,7 +129,7 @@ class Communicator(Handle):
         own.
         """
         rank, nranks = _checked_place(rank, nranks)
-        return cls._join(unique_id, rank, nranks, make_config(name, timeout, algorithm, threads), name)
+        return cls._join(unique_id, rank, nranks, make_config(settings))
 
     @classmethod
     def from_allgather(
@@ -142,11 +137,7 @@ class Communicator(Handle):
         allgather: Callable[[bytes], Sequence[bytes]],
         rank: int,
         nranks: int,
-        *,
-        name: str | None = None,
-        timeout: float | None = None,
-        algorithm: str | None = None,
-        threads: int | None = None,
+        **settings: Unpack[Settings],
     ) -> Communicator:
         """Joins through an all-gather that the ranks have already, such as ``MPI.COMM_WORLD.allgather`` of mpi4py.
 
@@ -154,10 +145,10 @@ class Communicator(Handle):
         of all ranks in rank order, or raises; then SystemCallError is raised with that exception as its cause.
         """
         rank, nranks = _checked_place(rank, nranks)
-        config = make_config(name, timeout, algorithm, threads)
+        config = make_config(settings)
         if not callable(allgather):
             raise TypeError(f"allgather is a {type(allgather).__name__}, expected a function of bytes")
-        return cls._join(_bootstrap.by_allgather(allgather, rank, nranks), rank, nranks, config, name)
+        return cls._join(_bootstrap.by_allgather(allgather, rank, nranks), rank, nranks, config)
 
     @classmethod
     def from_store(
@@ -167,10 +158,7 @@ class Communicator(Handle):
         nranks: int,
         *,
         key: str = "signccl",
-        name: str | None = None,
-        timeout: float | None = None,
-        algorithm: str | None = None,
-        threads: int | None = None,
+        **settings: Unpack[Settings],
     ) -> Communicator:
         """Joins through a key-value store that all ranks reach, such as a ``torch.distributed.Store``.
 
@@ -181,10 +169,11 @@ class Communicator(Handle):
         in the same order, and groups with different members have different keys.
         """
         rank, nranks = _checked_place(rank, nranks)
-        config = make_config(name, timeout, algorithm, threads)
+        config = make_config(settings)
         if not (hasattr(store, "set") and hasattr(store, "get")):
             raise TypeError(f"store is a {type(store).__name__}, expected an object with set() and get()")
-        return cls._join(_bootstrap.by_store(store, rank, key, timeout), rank, nranks, config, name, store)
+        unique_id = _bootstrap.by_store(store, rank, key, settings.get("timeout"))
+        return cls._join(unique_id, rank, nranks, config, store)
 
     @classmethod
     def all_in_process(cls, nranks: int) -> list[Communicator]:
@@ -198,9 +187,7 @@ class Communicator(Handle):
         return [cls._adopt(one) for one in handles if one is not None]
 
     @classmethod
-    def _join(
-        cls, unique_id: bytes, rank: int, nranks: int, config: Config, name: str | None, keep: object = None
-    ) -> Communicator:
+    def _join(cls, unique_id: bytes, rank: int, nranks: int, config: Config, keep: object = None) -> Communicator:
         """`keep` lives as long as the communicator."""
         if not isinstance(unique_id, (bytes, bytearray)) or len(unique_id) != UNIQUE_ID_BYTES:
             given = f"{len(unique_id)} bytes" if isinstance(unique_id, (bytes, bytearray)) else type(unique_id).__name__
@@ -221,10 +208,10 @@ class Communicator(Handle):
                 raise
             raise SystemCallError(f"{error}; in Python, 'pip install signccl[ucx]' does as well") from None
         assert handle is not None
-        return cls._adopt(handle, name, keep)
+        return cls._adopt(handle, config, keep)
 
     @classmethod
-    def _adopt(cls, handle: int, name: str | None = None, keep: object = None) -> Communicator:
+    def _adopt(cls, handle: int, config: Config | None = None, keep: object = None) -> Communicator:
         self = cls.__new__(cls)
         Handle.__init__(self, handle, keep)
         number = ctypes.c_int()
@@ -232,27 +219,24 @@ class Communicator(Handle):
         self.rank = number.value
         check(lib.signcclCommCount(handle, ctypes.byref(number)), handle)
         self.nranks = number.value
-        self.name = name
+        self.name = config.commName.decode() if config is not None and config.commName is not None else None
         return self
 
     def split(
         self,
         color: int | None,
         key: int = 0,
-        *,
-        name: str | None = None,
-        timeout: float | None = None,
-        algorithm: str | None = None,
-        threads: int | None = None,
+        **settings: Unpack[Settings],
     ) -> Communicator | None:
         """Makes new communicators, one for each `color`; their ranks are ordered by `key`, then by old rank.
 
         All ranks call it. A rank with color None is in no new communicator and gets None. Settings that are not given
         are those of this communicator.
         """
-        chosen = SPLIT_NOCOLOR if color is None else whole_number("color", color, 0, _LARGEST_INT)
-        order = whole_number("key", key, -_LARGEST_INT - 1, _LARGEST_INT)
-        config = make_config(name, timeout, algorithm, threads)
+        with self._taking_part():
+            chosen = SPLIT_NOCOLOR if color is None else whole_number("color", color, 0, _LARGEST_INT)
+            order = whole_number("key", key, -_LARGEST_INT - 1, _LARGEST_INT)
+            config = make_config(settings)
         with self._lock:
             handle = self._open()
 
@@ -262,7 +246,7 @@ class Communicator(Handle):
                 return made.value
 
             made = call(split, self.abort, _discard)
-        return None if made is None else type(self)._adopt(made, name, self._keep)
+        return None if made is None else type(self)._adopt(made, config, self._keep)
 
     # ------------------------------------------------------------------------------------------------ small data
 
@@ -272,7 +256,8 @@ class Communicator(Handle):
         For small data: names, checksums, settings to compare. All of it passes through one process, and the longest
         `data` times the number of ranks may be 32 MiB.
         """
-        mine = bytes(memoryview(data))
+        with self._taking_part():
+            mine = bytes(memoryview(data))
         lengths = [_LENGTH.unpack(item)[0] for item in self._gather(_LENGTH.pack(len(mine)))]
         longest = max(lengths)
         if longest * self.nranks > ALL_GATHER_MAX_BYTES:

@@ -37,7 +37,7 @@ class InternalError(SignCCLError):
 
 
 class InvalidArgumentError(SignCCLError, ValueError):
-    """An argument is wrong. The call had no effect; the communicator stays usable."""
+    """An argument is wrong. No buffer has changed. A communicator of several ranks cannot be used any more."""
 
     result = Result.INVALID_ARGUMENT
 
@@ -75,6 +75,12 @@ _BY_RESULT: dict[int, type[SignCCLError]] = {
         OperationTimeoutError,
     )
 }
+
+
+def reason_of(error: BaseException) -> str:
+    """What other ranks are told of an exception."""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def error_for(result: int, text: str) -> SignCCLError:

@@ -30,13 +30,13 @@ import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import ProcessGroup, Store
 
+from .._arguments import SETTINGS
 from ..communicator import Communicator
 from . import groups, ops
 
 _c10d: Any = dist.distributed_c10d
 
 NAME = "signccl"
-_SETTINGS = ("algorithm", "name", "threads", "timeout")
 _HAS = (
     "it has all_reduce_vote(), all_reduce_vote_(), all_reduce_avg() and all_reduce_avg_() of its own, and for tensors "
     "of the CPU broadcast, all_reduce, reduce, all_gather, gather, scatter, reduce_scatter, all_to_all, send, recv and "
@@ -256,11 +256,11 @@ def _settings_of(options: Any) -> dict[str, Any]:
     if not isinstance(options, dict):
         raise TypeError(
             f"pg_options is a {type(options).__name__}, expected for backend 'signccl' a dict with settings of the "
-            f"communicator: {', '.join(_SETTINGS)}"
+            f"communicator: {', '.join(SETTINGS)}"
         )
-    unknown = [name for name in options if name not in _SETTINGS]
+    unknown = [name for name in options if name not in SETTINGS]
     if unknown:
-        raise ValueError(f"pg_options has {unknown[0]!r}, expected settings among: {', '.join(_SETTINGS)}")
+        raise ValueError(f"pg_options has {unknown[0]!r}, expected settings among: {', '.join(SETTINGS)}")
     return options
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.distributed as dist
 
+from .._waiting import call
 from .tensors import local
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _gather(optimizer: DistributedLion, momentum: torch.Tensor, to: int) -> torc
     targets = None if rows is None else [row.view(-1).view(torch.uint8) for row in rows.unbind(0)]
     group = optimizer._group_for_cpu
     if group is not None:
-        dist.gather(mine, targets, dst=dist.get_global_rank(group, to), group=group)
+        call(lambda: dist.gather(mine, targets, dst=dist.get_global_rank(group, to), group=group))
         return rows
     chunk = max(1, _CHUNK_BYTES // nranks)
     for begin in range(0, mine.numel(), chunk):

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from .._waiting import call
 from ..communicator import Communicator
-from .compare import compare_texts
+from .compare import comparing
 from .groups import communicator, group_for_cpu
 from .tensors import describe, local
 
@@ -24,10 +25,12 @@ def prepare(module: torch.nn.Module, process_group: Any = None, *, comm: Communi
     """
     used = communicator(process_group) if comm is None else comm
     named: list[tuple[str, torch.Tensor]] = []
-    named += [(f"parameter '{name}'", tensor) for name, tensor in module.named_parameters()]
-    named += [(f"buffer '{name}'", tensor) for name, tensor in module.named_buffers()]
-    texts = [f"{name}, {describe(tensor)}" for name, tensor in named]
-    compare_texts(used, texts, "modules")
+    with comparing(used, "modules") as texts:
+        if not isinstance(module, torch.nn.Module):
+            raise TypeError(f"module is a {type(module).__name__}, expected a torch.nn.Module")
+        named += [(f"parameter '{name}'", tensor) for name, tensor in module.named_parameters()]
+        named += [(f"buffer '{name}'", tensor) for name, tensor in module.named_buffers()]
+        texts += [f"{name}, {describe(tensor)}" for name, tensor in named]
     _broadcast(used, None if comm is not None else group_for_cpu(process_group), [tensor for _, tensor in named])
 
 
@@ -75,11 +78,15 @@ def _broadcast(comm: Communicator, group: Any, tensors: list[torch.Tensor]) -> N
         part = local(tensor).detach()
         packed = part.contiguous()
         if group is not None:
-            dist.broadcast(packed, src=dist.get_global_rank(group, 0), group=group)
+            _broadcast_by(group, packed)
         else:
             _broadcast_bytes(comm, packed)
         if packed.data_ptr() != part.data_ptr():
             part.copy_(packed)
+
+
+def _broadcast_by(group: Any, packed: torch.Tensor) -> None:
+    call(lambda: dist.broadcast(packed, src=dist.get_global_rank(group, 0), group=group))
 
 
 def _broadcast_bytes(comm: Communicator, packed: torch.Tensor) -> None:

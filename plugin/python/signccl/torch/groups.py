@@ -6,6 +6,7 @@ from typing import Any
 
 import torch.distributed as dist
 
+from .._waiting import call
 from ..communicator import Communicator
 
 # A communicator for each group, which is kept so that its id is not used again; None: that of the launcher.
@@ -68,7 +69,7 @@ def _join(group: Any, settings: dict[str, Any]) -> Communicator:
 
     def allgather(mine: bytes) -> list[bytes]:
         gathered: list[Any] = [None] * nranks
-        dist.all_gather_object(gathered, mine, group=group)
+        call(lambda: dist.all_gather_object(gathered, mine, group=group))
         return gathered
 
     return Communicator.from_allgather(allgather, rank, nranks, **settings)

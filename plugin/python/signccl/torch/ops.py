@@ -18,6 +18,7 @@ runs are to be equal to the bit; read ``comm.call_number`` to see what was made.
 
 from __future__ import annotations
 
+import contextlib
 from functools import cache
 from typing import Any, Callable
 
@@ -26,6 +27,7 @@ import torch
 from .._c import lib
 from .._c_types import DataType, SignConfig, TieRule, ZeroRule
 from ..communicator import Communicator
+from ..errors import SignCCLError
 from ._op_keys import key_of, resolve
 
 _torch_library: Any = torch.library  # untyped in part
@@ -76,17 +78,13 @@ def all_reduce_vote(
 
     Returns ``out`` or the new tensor: +1, -1, or 0 with ``tie="zero"``.
 
-    Raises TypeError or ValueError for wrong arguments and RuntimeError if a gradient would be needed; the call then
-    had no effect. Raises :class:`signccl.SignCCLError` as :func:`signccl.all_reduce_vote` does: ranks disagree, a rank
-    failed or did not come; the communicator cannot be used any more.
+    Raises TypeError or ValueError for wrong arguments and RuntimeError if a gradient would be needed; no tensor has
+    changed then. If there are other ranks, they raise RemoteError with the same text instead of waiting for this one,
+    and the communicator cannot be used any more. Raises :class:`signccl.SignCCLError` as
+    :func:`signccl.all_reduce_vote` does: ranks disagree, a rank failed or did not come.
     """
     key = key_of(comm, process_group)
-    if out is None:
-        made: torch.Tensor = _ops.all_reduce_vote(tensor, key, zero, tie, dtype=dtype)
-        return made
-    _refuse_dtype(dtype)
-    _ops.all_reduce_vote.out(tensor, key, zero, tie, out=out)
-    return out
+    return _call_out_of_place("vote", tensor, key, (zero, tie), out, dtype)
 
 
 def all_reduce_vote_(
@@ -98,7 +96,7 @@ def all_reduce_vote_(
     tie: str = "random",
 ) -> torch.Tensor:
     """:func:`all_reduce_vote` in place: ``tensor`` gets the result, and is returned."""
-    _ops.all_reduce_vote_(tensor, key_of(comm, process_group), zero, tie)
+    _call(_ops.all_reduce_vote_, tensor, key_of(comm, process_group), zero, tie)
     return tensor
 
 
@@ -123,25 +121,55 @@ def all_reduce_avg(
     Returns ``out`` or the new tensor. Errors are those of :func:`all_reduce_vote`.
     """
     key = key_of(comm, process_group)
-    if out is None:
-        made: torch.Tensor = _ops.all_reduce_avg(tensor, key, zero, dtype=dtype)
-        return made
-    _refuse_dtype(dtype)
-    _ops.all_reduce_avg.out(tensor, key, zero, out=out)
-    return out
+    return _call_out_of_place("avg", tensor, key, (zero,), out, dtype)
 
 
 def all_reduce_avg_(
     tensor: torch.Tensor, *, comm: Communicator | None = None, process_group: Any = None, zero: str = "binary"
 ) -> torch.Tensor:
     """:func:`all_reduce_avg` in place: ``tensor`` gets the mean, or the sum if it is int8, and is returned."""
-    _ops.all_reduce_avg_(tensor, key_of(comm, process_group), zero)
+    _call(_ops.all_reduce_avg_, tensor, key_of(comm, process_group), zero)
     return tensor
 
 
-def _refuse_dtype(dtype: torch.dtype | None) -> None:
+def _call_out_of_place(
+    operation: str,
+    tensor: torch.Tensor,
+    key: str,
+    rules: tuple[str, ...],
+    out: torch.Tensor | None,
+    dtype: torch.dtype | None,
+) -> torch.Tensor:
+    op = getattr(_ops, f"all_reduce_{operation}")
+    if out is None:
+        made: torch.Tensor = _call(op, tensor, key, *rules, dtype=dtype)
+        return made
     if dtype is not None:
-        raise TypeError(f"dtype is {dtype}, but out is given, whose dtype holds: expected one of the two")
+        error = TypeError(f"dtype is {dtype}, but out is given, whose dtype holds: expected one of the two")
+        _tell(key, error)
+        raise error
+    _call(op.out, tensor, key, *rules, out=out)
+    return out
+
+
+def _call(op: Any, tensor: torch.Tensor, key: str, *rules: str, **options: Any) -> Any:
+    """Calls an op. What it refuses on this rank alone ends the call of the other ranks too."""
+    if torch.compiler.is_compiling():
+        return op(tensor, key, *rules, **options)
+    try:
+        return op(tensor, key, *rules, **options)
+    except SignCCLError:  # the other ranks know of it
+        raise
+    except Exception as error:
+        _tell(key, error)
+        raise
+
+
+def _tell(key: str, error: Exception) -> None:
+    """Tells the other ranks why this one takes no part. It joins them first if this is its first call."""
+    if not torch.compiler.is_compiling():
+        with contextlib.suppress(Exception):  # one that nobody can join has nobody to tell
+            resolve(key)._abort_for(error)
 
 
 # ------------------------------------------------------------------------------------------------ checks and kernels

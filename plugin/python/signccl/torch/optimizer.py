@@ -6,8 +6,8 @@ import itertools
 import math
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Any, Callable
 
 import torch
@@ -17,9 +17,8 @@ from .._c_lion import LionAggregation, LionRounding
 from .._c_types import TieRule, ZeroRule
 from .._lion import LionRules
 from ..communicator import Communicator
-from ..errors import SignCCLError
 from . import checkpoint
-from .compare import compare_parameters
+from .compare import comparing, texts_of
 from .groups import communicator, group_for_cpu
 from .overlap import Overlap
 from .plan import Plan, hyperparameters, key_of
@@ -107,31 +106,31 @@ class DistributedLion(torch.optim.Optimizer):
     ) -> None:
         if comm is not None and process_group is not None:
             raise ValueError("both comm and process_group are given, expected one of them")
-        if not bucket_mb > 0:
-            raise ValueError(f"bucket_mb is {bucket_mb}, expected more than 0")
-        self._rules = LionRules(
-            _chosen("aggregation", aggregation, _AGGREGATIONS),
-            _chosen("zero", zero, _ZEROS),
-            _chosen("tie", tie, _TIES),
-            _chosen("rounding", rounding, _ROUNDINGS),
-            seed,
-        )
+        self.comm = communicator(process_group) if comm is None else comm
+        self._group_for_cpu = group_for_cpu(process_group) if comm is None else None
         self._momentum_dtype = torch.float32 if momentum_dtype is None else momentum_dtype
-        data_type(self._momentum_dtype, "momentum_dtype")
         self._plan: Plan | None = None
         self._overlap: Overlap | None = None
         self._session = _Session()
-        defaults = {"lr": lr, "betas": betas, "weight_decay": weight_decay}
-        super().__init__(params, defaults)
-        self.comm = communicator(process_group) if comm is None else comm
-        self._group_for_cpu = group_for_cpu(process_group) if comm is None else None
-        compare_parameters(self.comm, self.param_groups)
+        with comparing(self.comm, "parameters") as texts:
+            if not bucket_mb > 0:
+                raise ValueError(f"bucket_mb is {bucket_mb}, expected more than 0")
+            self._rules = LionRules(
+                _chosen("aggregation", aggregation, _AGGREGATIONS),
+                _chosen("zero", zero, _ZEROS),
+                _chosen("tie", tie, _TIES),
+                _chosen("rounding", rounding, _ROUNDINGS),
+                seed,
+            )
+            data_type(self._momentum_dtype, "momentum_dtype")
+            super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+            self._current_plan()  # which finds what is wrong with the parameters
+            texts += texts_of(self.param_groups)
         index = next(_index_of.setdefault(self.comm, itertools.count()))
         for group in self.param_groups:
             group["signccl_call_number"] = index * _CALLS_PER_OPTIMIZER
             group["signccl_rank"] = self.comm.rank
             group["signccl_nranks"] = self.comm.nranks
-        self._current_plan()  # which finds what is wrong with the parameters
         if overlap:
             self._overlap = Overlap(self, bucket_mb)
 
@@ -147,6 +146,8 @@ class DistributedLion(torch.optim.Optimizer):
 
         Returns what the closure returns. Raises :class:`signccl.SignCCLError` if another rank failed or the ranks
         disagree; the momenta of this rank then have taken their gradients, and some parameters may have changed.
+        Raises TypeError or ValueError for gradients and parameters that it cannot take, with their names; the other
+        ranks then raise :class:`signccl.RemoteError` with the same text, and all of them need a new communicator.
         """
         loss = None
         if closure is not None:
@@ -156,15 +157,15 @@ class DistributedLion(torch.optim.Optimizer):
         if self._overlap is not None:
             self._overlap.step(is_scaled=self._is_scaled())
             return loss
-        skip = self._scale_gradients()
-        plan = self._current_plan()
-        gradients, kept = plan.gradients(0, len(plan.entries))
-        if plan.lion is not None:
-            with self._abort_if_interrupted():
+        with self.comm._taking_part():
+            skip = self._scale_gradients()
+            plan = self._current_plan()
+            gradients, kept = plan.gradients(0, len(plan.entries))
+            if plan.lion is not None:
                 self._begin(plan, skip=skip)
                 plan.note_changes(0, len(plan.entries))
                 plan.lion.submit_or_fail(0, gradients, kept)
-        self._finish(plan)
+            self._finish(plan)
         return loss
 
     @property
@@ -196,21 +197,10 @@ class DistributedLion(torch.optim.Optimizer):
 
     def _finish(self, plan: Plan) -> None:
         """Ends a step and counts it."""
-        self._session.step_was_skipped = plan.lion is not None and plan.lion.finish()
+        self._session.step_was_skipped = plan.finish()
         number = self._call_number + 1
         for group in self.param_groups:
             group["signccl_call_number"] = number
-
-    @contextmanager
-    def _abort_if_interrupted(self) -> Iterator[None]:
-        """Other ranks are not to wait for one that Ctrl-C stopped amid a step."""
-        try:
-            yield
-        except SignCCLError:
-            raise
-        except BaseException:
-            self.comm.abort()
-            raise
 
     @property
     def _call_number(self) -> int:
@@ -314,7 +304,7 @@ class DistributedLion(torch.optim.Optimizer):
             for hook in hooks:
                 hook.remove()
         if loading.warning:
-            warnings.warn(loading.warning, stacklevel=3)
+            warnings.warn(loading.warning, stacklevel=4)  # two of them are those of _disable_dynamo
 
     def consolidate_state_dict(self, to: int = 0) -> None:
         """Gathers the momenta of all ranks, so that ``state_dict()`` on rank `to` holds them, until the next step.

@@ -65,8 +65,13 @@ class Overlap:
 
         def on_gradient(parameter: torch.Tensor) -> None:
             overlap = this()
-            if overlap is not None and not overlap._is_accumulating:
+            if overlap is None or overlap._is_accumulating:
+                return
+            try:
                 overlap._on_gradient(parameter)
+            except BaseException as error:
+                overlap._optimizer.comm._abort_for(error)
+                raise
 
         for group in self._optimizer.param_groups:
             for parameter in group["params"]:
@@ -130,33 +135,33 @@ class Overlap:
         assert plan.lion is not None
         first, last = self._buckets[self._next]
         gradients, kept = plan.gradients(first, last)
-        with self._optimizer._abort_if_interrupted():
-            if self._next == 0:
-                self._hyperparameters = hyperparameters(self._optimizer.param_groups)
-                self._optimizer._begin(plan, background=background)
-            self._next += 1
-            plan.note_changes(first, last)  # from here on, while the backward pass may still run
-            plan.lion.submit_or_fail(first, gradients, kept)
+        if self._next == 0:
+            self._hyperparameters = hyperparameters(self._optimizer.param_groups)
+            self._optimizer._begin(plan, background=background)
+        self._next += 1
+        plan.note_changes(first, last)  # from here on, while the backward pass may still run
+        plan.lion.submit_or_fail(first, gradients, kept)
 
     def step(self, *, is_scaled: bool) -> None:
         """Sends the rest of the buckets and ends the step."""
         optimizer = self._optimizer
-        is_replaced = self._plan is not None and self._plan.key != key_of(optimizer.param_groups, optimizer.state)
-        if self._plan is None or (is_replaced and not self.is_begun):
-            self._expect(optimizer._current_plan())
-            is_replaced = False
-        plan = self._plan
-        assert plan is not None
-        versions = dict(self._versions)
-        nsent = self._next
-        try:
-            while self._next < len(self._buckets):
-                self._send_next(plan, background=False)
-            optimizer._finish(plan)
-        finally:
-            self._plan = None
-            self._versions.clear()
-        # Whatever is wrong below, all ranks have made the step.
+        with optimizer.comm._taking_part():
+            is_replaced = self._plan is not None and self._plan.key != key_of(optimizer.param_groups, optimizer.state)
+            if self._plan is None or (is_replaced and not self.is_begun):
+                self._expect(optimizer._current_plan())
+                is_replaced = False
+            plan = self._plan
+            assert plan is not None
+            versions = dict(self._versions)
+            nsent = self._next
+            try:
+                while self._next < len(self._buckets):
+                    self._send_next(plan, background=False)
+                optimizer._finish(plan)
+            finally:
+                self._plan = None
+                self._versions.clear()
+        # Whatever is wrong from here on, all ranks have made the step.
         if is_scaled:
             raise ValueError("GradScaler with overlap=True: gradients are exchanged before they are unscaled")
         if is_replaced:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.autograd.graph import increment_version
 
 from .._lion import Lion, LionGroup, LionRules, LionTensor
 from ..communicator import Communicator
+from ..errors import SignCCLError
 from .tensors import check_disjoint, check_parameter, data_type, gradient_like, local, names_of
 
 
@@ -109,6 +111,18 @@ class Plan:
         a graph that still needs their old values then raises in its backward pass."""
         increment_version([local(entry.parameter) for entry in self.entries[first:last]])
 
+    def finish(self) -> bool:
+        """Ends the step. True if a rank skipped it. An error that has the number of a tensor gets its name too."""
+        if self.lion is None:
+            return False
+        try:
+            return self.lion.finish()
+        except SignCCLError as error:
+            found = re.search(r"\btensor (\d+)\b", str(error))
+            if found is None or int(found[1]) >= len(self.entries):
+                raise
+            raise type(error)(f"{error}; {found[0]} is {self.entries[int(found[1])].name}") from None
+
     def close(self) -> None:
         """Frees the Lion object."""
         if self.lion is not None:
@@ -117,10 +131,13 @@ class Plan:
 
 def hyperparameters(groups: list[dict[str, Any]]) -> list[LionGroup]:
     """What the parameter groups say now."""
-    return [
-        LionGroup(float(group["lr"]), float(group["betas"][0]), float(group["betas"][1]), float(group["weight_decay"]))
-        for group in groups
-    ]
+    try:
+        return [
+            LionGroup(float(g["lr"]), float(g["betas"][0]), float(g["betas"][1]), float(g["weight_decay"]))
+            for g in groups
+        ]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"lr, betas or weight_decay of a parameter group: {error}; expected numbers") from error
 
 
 def _entry(parameter: torch.Tensor, name: str) -> Entry:
