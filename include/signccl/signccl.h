@@ -213,8 +213,9 @@ SIGNCCL_EXPORT signcclResult_t signcclCommDestroy(signcclComm_t comm);
 
 /**
  * Stops the communicator at once: calls under way on this handle, in any thread, and on all other ranks return
- * signcclRemoteError with a message that names this rank. Does not block and may be called from any thread. The handle
- * stays valid for queries and for signcclCommDestroy(), which is still needed to free it.
+ * signcclRemoteError with a message that names this rank. May be called from any thread. Waits for no collective, but
+ * until the other ranks have been told, for a second at most: the program may end right afterwards. The handle stays
+ * valid for queries and for signcclCommDestroy(), which is still needed to free it.
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommAbort(signcclComm_t comm);
 

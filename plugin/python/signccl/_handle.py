@@ -50,7 +50,7 @@ class Handle:
 
     def abort(self, reason: str | None = None) -> None:
         """Makes calls on it raise RemoteError at once, here in any thread and on all other ranks, with this rank's
-        number and `reason` in the text. Never waits; any thread.
+        number and `reason` in the text. Waits for no call, but until the others are told, a second at most. Any thread.
 
         It then has to be closed. Does nothing if it is closed.
         """

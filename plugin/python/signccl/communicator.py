@@ -63,7 +63,7 @@ class Communicator(Handle):
     - ``threads``: threads that run kernels for this rank, the caller's included, 1 to 1024; by default the cores of
       the machine are shared among its ranks (``SIGNCCL_NTHREADS``).
 
-    **Threads.** Calls on one communicator from several threads wait for each other. :meth:`abort` never waits.
+    **Threads.** Calls on one communicator from several threads wait for each other. :meth:`abort` waits for no call.
 
     **Ctrl-C** in the main thread ends a call that waits for other ranks: the communicator is aborted, so that the
     other ranks raise :class:`RemoteError`, and KeyboardInterrupt is raised. Only :meth:`close` is left to do then.
