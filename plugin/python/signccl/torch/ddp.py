@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 
 from ..communicator import Communicator
-from .compare import compare_texts
+from .._compare import compare_texts
 from .groups import communicator, group_for_cpu
 from .tensors import describe, local
 

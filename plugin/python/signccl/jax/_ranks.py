@@ -1,0 +1,72 @@
+"""The numbers by which compiled programs know communicators, and how those end.
+
+A jitted call is dispatched: it returns before XLA has made it. So a communicator that is closed, or used from Python,
+waits first for the calls that this thread has dispatched, and the interpreter does so before it ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import sys
+import threading
+import weakref
+from collections.abc import Sequence
+
+import jax
+
+from ..communicator import Communicator
+from ..errors import SignCCLError
+from . import _library
+
+_lock = threading.Lock()
+_numbers: weakref.WeakKeyDictionary[Communicator, int] = weakref.WeakKeyDictionary()
+#: In the order in which they were made: ranks that end together then do not wait for each other.
+_registered: list[weakref.ref[Communicator]] = []
+
+
+class _Calls:
+    """The calls of jitted programs on communicators of this process."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def wait(self) -> None:
+        # A call that failed says so where its result is used.
+        with contextlib.suppress(Exception):
+            jax.effects_barrier()
+
+    def end(self) -> None:
+        _library.remove_ranks(self._number)
+
+
+def number_of(comms: Sequence[Communicator]) -> int:
+    """The number of communicators that go together, of different ranks of one group.
+
+    Raises InvalidUsageError if one of them is closed.
+    """
+    with _lock:
+        known = _numbers.get(comms[0])
+        if known is not None and not comms[0].closed:
+            return known
+        number = _library.add_ranks([comm._peek() for comm in comms], [comm.rank for comm in comms])
+        if not _registered:
+            # After JAX's own functions were registered, so that this one is called before them.
+            atexit.register(_close_all)
+        for comm in comms:
+            comm._dispatched = _Calls(number)
+            _numbers[comm] = number
+            _registered.append(weakref.ref(comm))
+        return number
+
+
+def _close_all() -> None:
+    """At the exit of the interpreter. After an exception that nobody caught the other ranks are not to wait."""
+    has_failed = hasattr(sys, "last_value") and not hasattr(sys, "ps1")
+    living = [comm for comm in (reference() for reference in _registered) if comm is not None]
+    for comm in living:
+        if has_failed:
+            comm.abort()
+    for comm in living:
+        with contextlib.suppress(SignCCLError):
+            comm.close()
