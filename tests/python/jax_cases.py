@@ -27,7 +27,7 @@ class Reduction:
     zero: str
     tie: str = "random"
 
-    def run(self, tree: Any, **who: Any) -> Any:
+    def run(self, tree: Any, **who: Any) -> Any:  # who: comm, axis_name, after
         dtype = None if self.receive is None else jnp.dtype(self.receive)
         if self.operation == "vote":
             return signccl.jax.all_reduce_vote(tree, zero=self.zero, tie=self.tie, dtype=dtype, **who)
@@ -37,7 +37,7 @@ class Reduction:
         return {name: ref.values(rank, shape, np.dtype(jnp.dtype(self.send))) for name, shape in SHAPES.items()}
 
     def expected(self, nranks: int, call: int) -> dict[str, Any]:
-        """Every array of the tree is a call of its own."""
+        """Every array of the tree is a call of its own; the first has the number `call`."""
         all_inputs = [self.inputs(rank) for rank in range(nranks)]
         results = {}
         for number, name in enumerate(SHAPES):
@@ -60,6 +60,28 @@ def reductions(floats: tuple[str, ...]) -> list[Reduction]:
     sums = ("int8", "int16", "int32")
     means = [Reduction("avg", *case) for case in itertools.product(sends, (None, *floats, *sums), ref.ZEROS)]
     return votes + means
+
+
+def run_in_turn(cases: list[Reduction], inputs: dict[str, Any], **who: Any) -> list[Any]:
+    """The results of all cases, one after the other. `inputs`: a tree for each type."""
+    results: list[Any] = []
+    for case in cases:
+        results.append(case.run(inputs[case.send], after=results[-1:], **who))
+    return results
+
+
+def inputs_of(cases: list[Reduction], rank: int) -> dict[str, Any]:
+    """What run_in_turn() takes."""
+    return {case.send: case.inputs(rank) for case in cases}
+
+
+def first_wrong(cases: list[Reduction], results: list[Any], nranks: int, call: int) -> str:
+    """Says what is wrong first in the results of run_in_turn(), or nothing."""
+    for number, (case, got) in enumerate(zip(cases, results)):
+        wrong = differences(got, case.expected(nranks, call + number * len(SHAPES)))
+        if wrong:
+            return f"{case}: {wrong}"
+    return ""
 
 
 def differences(got: Any, expected: dict[str, Any]) -> str:

@@ -53,6 +53,9 @@ SIGNCCL_EXPORT XLA_FFI_Error* signcclJaxLionStep(XLA_FFI_CallFrame* frame);
  */
 SIGNCCL_EXPORT std::int64_t signcclJaxAddRanks(const signcclComm_t* comms, const int* ranks, std::size_t n);
 
+/** Says whether a call that uses them is under way: 1 or 0. */
+SIGNCCL_EXPORT int signcclJaxAreRanksBusy(std::int64_t number);
+
 /** Takes them away, and waits for the calls that are under way. To be called before the communicators are destroyed. */
 SIGNCCL_EXPORT void signcclJaxRemoveRanks(std::int64_t number);
 }

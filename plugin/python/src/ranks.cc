@@ -1,5 +1,6 @@
 #include "ranks.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -38,6 +39,10 @@ std::string LocalRanks::describe() const {
     text += (held == held_.front() ? " " : ", ") + std::to_string(held->rank);
   }
   return text;
+}
+
+bool LocalRanks::isBusy() const {
+  return std::ranges::any_of(held_, [](const auto& held) { return held->device >= 0; });
 }
 
 void LocalRanks::waitForCalls() const {
@@ -113,6 +118,11 @@ std::int64_t signcclJaxAddRanks(const signcclComm_t* comms, const int* ranks, st
   const std::lock_guard lock(table().mutex);
   table().ranks.emplace(table().next, std::move(added));
   return table().next++;
+}
+
+int signcclJaxAreRanksBusy(std::int64_t number) {
+  const auto ranks = findRanks(number);
+  return ranks && ranks->isBusy() ? 1 : 0;
 }
 
 void signcclJaxRemoveRanks(std::int64_t number) {

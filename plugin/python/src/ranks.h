@@ -38,6 +38,9 @@ class LocalRanks {
   /// "rank 3", or "ranks 2, 3".
   [[nodiscard]] std::string describe() const;
 
+  /// Whether a call is under way, or waits for one that is.
+  [[nodiscard]] bool isBusy() const;
+
   /// Waits until no call is under way.
   void waitForCalls() const;
 

@@ -24,6 +24,7 @@ from .._library import _package_folders
 VARIABLE = "SIGNCCL_JAX_LIBRARY"
 FILE = "libsignccl_jax.so"
 
+_TABLE = ("signcclJaxAddRanks", "signcclJaxAreRanksBusy", "signcclJaxRemoveRanks")
 _HANDLERS = {
     "signccl_all_reduce_vote": "signcclJaxVote",
     "signccl_all_reduce_avg": "signcclJaxAvg",
@@ -63,11 +64,13 @@ def _candidates() -> list[tuple[str, str]]:
 
 
 def _declare(library: ctypes.CDLL, path: str) -> None:
-    missing = [name for name in (*_HANDLERS.values(), "signcclJaxAddRanks") if not hasattr(library, name)]
+    missing = [name for name in (*_HANDLERS.values(), *_TABLE) if not hasattr(library, name)]
     if missing:
         raise ImportError(f"{path} has no {', '.join(missing)}, which this version of signccl needs")
     library.signcclJaxAddRanks.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
     library.signcclJaxAddRanks.restype = ctypes.c_int64
+    library.signcclJaxAreRanksBusy.argtypes = [ctypes.c_int64]
+    library.signcclJaxAreRanksBusy.restype = ctypes.c_int
     library.signcclJaxRemoveRanks.argtypes = [ctypes.c_int64]
     library.signcclJaxRemoveRanks.restype = None
 
@@ -98,6 +101,11 @@ def add_ranks(handles: list[int], ranks: list[int]) -> int:
     comms = np.array(handles, np.uintp)
     numbers = np.array(ranks, np.intc)
     return int(library.signcclJaxAddRanks(comms.ctypes.data, numbers.ctypes.data, len(handles)))
+
+
+def are_ranks_busy(number: int) -> bool:
+    """Whether a call that uses them is under way."""
+    return bool(library.signcclJaxAreRanksBusy(number))
 
 
 def remove_ranks(number: int) -> None:

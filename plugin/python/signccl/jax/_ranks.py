@@ -36,6 +36,10 @@ class _Calls:
         with contextlib.suppress(Exception):
             jax.effects_barrier()
 
+    def is_busy(self) -> bool:
+        """Whether one is under way."""
+        return _library.are_ranks_busy(self._number)
+
     def end(self) -> None:
         _library.remove_ranks(self._number)
 
@@ -61,11 +65,20 @@ def number_of(comms: Sequence[Communicator]) -> int:
 
 
 def _close_all() -> None:
-    """At the exit of the interpreter. After an exception that nobody caught the other ranks are not to wait."""
+    """At the exit of the interpreter.
+
+    The calls that the main thread has dispatched are made first, unless it ended by an exception that nobody caught: then
+    the other ranks are not to wait. Daemon threads are not waited for.
+    """
     has_failed = hasattr(sys, "last_value") and not hasattr(sys, "ps1")
     living = [comm for comm in (reference() for reference in _registered) if comm is not None]
     for comm in living:
-        if has_failed:
+        calls = comm._dispatched
+        if not isinstance(calls, _Calls):
+            continue
+        if not has_failed:
+            calls.wait()
+        if has_failed or calls.is_busy():
             comm.abort()
     for comm in living:
         with contextlib.suppress(SignCCLError):
