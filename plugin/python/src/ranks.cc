@@ -45,6 +45,10 @@ bool LocalRanks::isBusy() const {
   return std::ranges::any_of(held_, [](const auto& held) { return held->device >= 0; });
 }
 
+void LocalRanks::abort() const {
+  for (const auto& held : held_) signcclCommAbort(held->comm);
+}
+
 void LocalRanks::waitForCalls() const {
   for (const auto& held : held_) const std::lock_guard wait(held->mutex);
 }
@@ -66,6 +70,7 @@ RankLock::RankLock(std::int64_t ranks, std::int32_t rank, Execution execution) :
     error_.emplace(ffi::ErrorCode::kFailedPrecondition,
                    "a device takes part as rank " + std::to_string(rank) + ", but this process holds " +
                        ranks_->describe() + ": give device_communicators() the devices in the order of the axis");
+    ranks_->abort();
     return;
   }
   lock_ = std::unique_lock(held->mutex, std::try_to_lock);
@@ -96,6 +101,7 @@ void RankLock::refuseOtherDevice(std::int32_t other, Execution execution) {
                      " use the communicator of " + ranks_->describe() +
                      " at once, expected one device for each rank: device_communicators() makes one for each device, "
                      "and axis_name= says which is which");
+  ranks_->abort();
 }
 
 CallNumber::CallNumber(signcclComm_t comm, std::optional<std::uint64_t> number) : comm_(comm) {

@@ -41,6 +41,9 @@ class LocalRanks {
   /// Whether a call is under way, or waits for one that is.
   [[nodiscard]] bool isBusy() const;
 
+  /// Ends the group on all ranks: those that wait for a device that was refused would wait for ever.
+  void abort() const;
+
   /// Waits until no call is under way.
   void waitForCalls() const;
 
@@ -56,7 +59,7 @@ std::shared_ptr<LocalRanks> findRanks(std::int64_t ranks);
 class RankLock {
  public:
   /// Waits for calls of the same device. `error()` says why there is no rank: the communicator is closed, the rank is not
-  /// of this process, or two devices use it in one execution, or at once.
+  /// of this process, or two devices use it in one execution, or at once. The last two end the group.
   RankLock(std::int64_t ranks, std::int32_t rank, Execution execution);
   ~RankLock();
   RankLock(const RankLock&) = delete;
