@@ -129,19 +129,24 @@ def test_closed_communicator_is_said_where_it_is_given_and_where_it_is_compiled_
         signccl.jax.all_reduce_vote(ONES, comm)
 
 
-def test_communicator_that_two_devices_use_is_an_error() -> None:
+def test_communicator_that_two_devices_use_is_an_error_on_both() -> None:
     with alone() as comm, one_rank_per_device() as (_, mesh):
         vote = on_devices(lambda x: signccl.jax.all_reduce_vote(x, comm), mesh)
-        with pytest.raises(RuntimeFailure, match="use the communicator of rank 0 at once, expected one device for each"):
+        with pytest.raises(RuntimeFailure, match=r"device \d uses the communicator of rank 0, which device \d uses"):
             jax.block_until_ready(vote(jnp.ones((4, 3))))
         flush_errors()
         assert isinstance(comm.error, signccl.RemoteError)  # other processes are not to wait
 
 
-def test_devices_may_use_a_communicator_one_after_the_other() -> None:
+def test_communicator_belongs_to_the_device_that_used_it_first() -> None:
+    vote = jax.jit(lambda x, comm: signccl.jax.all_reduce_vote(x, comm), static_argnums=1)
+    first, second = jax.devices()[:2]
     with alone() as comm:
-        for device in jax.devices():
-            assert signccl.jax.all_reduce_vote(jax.device_put(ONES, device), comm).tolist() == [1, 1, 1]
+        vote(jax.device_put(ONES, second), comm)
+        vote(jax.device_put(ONES, second), comm).block_until_ready()
+        with pytest.raises(RuntimeFailure, match="device 0 uses the communicator of rank 0, which device 1 uses"):
+            vote(jax.device_put(ONES, first), comm).block_until_ready()
+        flush_errors()
 
 
 def test_rank_of_another_process_is_named() -> None:

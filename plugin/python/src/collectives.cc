@@ -3,7 +3,7 @@
 #include <stdexcept>
 
 #include "arrays.h"
-#include "execution.h"
+#include "calling_device.h"
 #include "handlers.h"
 #include "ranks.h"
 
@@ -70,15 +70,15 @@ void check(const ffi::RemainingArgs& arguments, const ffi::RemainingRets& result
   }
 }
 
-ffi::Error run(const Call& call, Execution execution, const ffi::RemainingArgs& arguments,
+ffi::Error run(const Call& call, CallingDevice device, const ffi::RemainingArgs& arguments,
                const ffi::RemainingRets& results) noexcept {
   try {
     const Place place = placeOf(arguments);
     check(arguments, results);
-    const RankLock rank(call.ranks, place.rank, execution);
-    if (rank.error()) return *rank.error();
+    const RankLock rank(call.ranks, place.rank, device);
+    if (rank.refusal()) return *rank.refusal();
     const CallNumber number(rank.comm(), place.callNumber(call.seed, results.size()));
-    return errorOf(exchange(call, rank.comm(), arguments, results));
+    return rank.errorOf(exchange(call, rank.comm(), arguments, results));
   } catch (const std::invalid_argument& error) {
     return ffi::Error::InvalidArgument(error.what());
   } catch (const std::exception& error) {
@@ -86,29 +86,29 @@ ffi::Error run(const Call& call, Execution execution, const ffi::RemainingArgs& 
   }
 }
 
-ffi::Error vote(const VoteAttributes& attributes, Execution execution, ffi::RemainingArgs arguments,
+ffi::Error vote(const VoteAttributes& attributes, CallingDevice device, ffi::RemainingArgs arguments,
                 ffi::RemainingRets results) {
   const Call call{.function = signcclAllReduceVote,
                   .rules = rulesOf(attributes.zero, attributes.tie),
                   .ranks = attributes.ranks,
                   .seed = attributes.seed};
-  return run(call, execution, arguments, results);
+  return run(call, device, arguments, results);
 }
 
-ffi::Error avg(const AvgAttributes& attributes, Execution execution, ffi::RemainingArgs arguments,
+ffi::Error avg(const AvgAttributes& attributes, CallingDevice device, ffi::RemainingArgs arguments,
                ffi::RemainingRets results) {
   const Call call{.function = signcclAllReduceAvg,
                   .rules = rulesOf(attributes.zero, std::nullopt),
                   .ranks = attributes.ranks,
                   .seed = attributes.seed};
-  return run(call, execution, arguments, results);
+  return run(call, device, arguments, results);
 }
 
 }  // namespace
 }  // namespace signccl::jax
 
 using signccl::jax::AvgAttributes;
-using signccl::jax::Execution;
+using signccl::jax::CallingDevice;
 using signccl::jax::VoteAttributes;
 using xla::ffi::StructMember;
 
@@ -120,8 +120,8 @@ XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(AvgAttributes, StructMember<std::int64_t>(
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     signcclJaxVote, signccl::jax::vote,
-    xla::ffi::Ffi::Bind().Attrs<VoteAttributes>().Ctx<Execution>().RemainingArgs().RemainingRets());
+    xla::ffi::Ffi::Bind().Attrs<VoteAttributes>().Ctx<CallingDevice>().RemainingArgs().RemainingRets());
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     signcclJaxAvg, signccl::jax::avg,
-    xla::ffi::Ffi::Bind().Attrs<AvgAttributes>().Ctx<Execution>().RemainingArgs().RemainingRets());
+    xla::ffi::Ffi::Bind().Attrs<AvgAttributes>().Ctx<CallingDevice>().RemainingArgs().RemainingRets());

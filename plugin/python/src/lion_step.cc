@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "arrays.h"
-#include "execution.h"
+#include "calling_device.h"
 #include "handlers.h"
 #include "ranks.h"
 #include "signccl/lion.h"
@@ -143,16 +143,16 @@ signcclResult_t step(const LionAttributes& attributes, signcclComm_t comm, const
   return result;
 }
 
-ffi::Error lionStep(const LionAttributes& attributes, Execution execution, ffi::RemainingArgs arguments,
+ffi::Error lionStep(const LionAttributes& attributes, CallingDevice device, ffi::RemainingArgs arguments,
                     ffi::RemainingRets results) noexcept {
   try {
     const Place place = placeOf(arguments);
     const Hyperparameters hyperparameters = hyperparametersOf(arguments);
     const Tensors tensors = tensorsOf(arguments, results);
-    const RankLock rank(attributes.ranks, place.rank, execution);
-    if (rank.error()) return *rank.error();
+    const RankLock rank(attributes.ranks, place.rank, device);
+    if (rank.refusal()) return *rank.refusal();
     const CallNumber number(rank.comm(), place.callNumber(attributes.seed, 1));
-    return errorOf(step(attributes, rank.comm(), tensors, hyperparameters));
+    return rank.errorOf(step(attributes, rank.comm(), tensors, hyperparameters));
   } catch (const std::invalid_argument& error) {
     return ffi::Error::InvalidArgument(error.what());
   } catch (const std::exception& error) {
@@ -175,4 +175,4 @@ XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(LionAttributes, StructMember<std::int64_t>
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     signcclJaxLionStep, signccl::jax::lionStep,
-    xla::ffi::Ffi::Bind().Attrs<LionAttributes>().Ctx<signccl::jax::Execution>().RemainingArgs().RemainingRets());
+    xla::ffi::Ffi::Bind().Attrs<LionAttributes>().Ctx<signccl::jax::CallingDevice>().RemainingArgs().RemainingRets());

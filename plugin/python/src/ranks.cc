@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "arrays.h"
 #include "handlers.h"
 
 namespace signccl::jax {
@@ -21,6 +22,13 @@ struct Table {
 Table& table() {
   static auto* const the_table = new Table;
   return *the_table;
+}
+
+/// A pointer that all calls under way share with the table, from which the ranks may be removed meanwhile.
+std::shared_ptr<LocalRanks> findRanks(std::int64_t ranks) {
+  const std::lock_guard lock(table().mutex);
+  const auto found = table().ranks.find(ranks);
+  return found == table().ranks.end() ? nullptr : found->second;
 }
 
 }  // namespace
@@ -42,66 +50,67 @@ std::string LocalRanks::describe() const {
 }
 
 bool LocalRanks::isBusy() const {
-  return std::ranges::any_of(held_, [](const auto& held) { return held->device >= 0; });
-}
-
-void LocalRanks::abort() const {
-  for (const auto& held : held_) signcclCommAbort(held->comm);
+  return std::ranges::any_of(held_, [](const auto& held) { return held->is_busy.load(); });
 }
 
 void LocalRanks::waitForCalls() const {
   for (const auto& held : held_) const std::lock_guard wait(held->mutex);
 }
 
-std::shared_ptr<LocalRanks> findRanks(std::int64_t ranks) {
-  const std::lock_guard lock(table().mutex);
-  const auto found = table().ranks.find(ranks);
-  return found == table().ranks.end() ? nullptr : found->second;
+void LocalRanks::refuse(const std::string& text) {
+  {
+    const std::lock_guard lock(refusal_mutex_);
+    if (!refusal_) refusal_ = text;
+  }
+  for (const auto& held : held_) signcclCommAbort(held->comm);
 }
 
-RankLock::RankLock(std::int64_t ranks, std::int32_t rank, Execution execution) : ranks_(findRanks(ranks)) {
+std::optional<std::string> LocalRanks::refusal() const {
+  const std::lock_guard lock(refusal_mutex_);
+  return refusal_;
+}
+
+RankLock::RankLock(std::int64_t ranks, std::int32_t rank, CallingDevice device) : ranks_(findRanks(ranks)) {
   if (!ranks_) {
-    error_.emplace(ffi::ErrorCode::kFailedPrecondition,
-                   "the communicator of this program is closed; give the function a new one, and it is traced again");
+    refusal_.emplace(ffi::ErrorCode::kFailedPrecondition,
+                     "the communicator of this program is closed; give the function a new one, and it is traced again");
     return;
   }
   HeldRank* const held = ranks_->find(rank);
   if (held == nullptr) {
-    error_.emplace(ffi::ErrorCode::kFailedPrecondition,
-                   "a device takes part as rank " + std::to_string(rank) + ", but this process holds " +
-                       ranks_->describe() + ": give device_communicators() the devices in the order of the axis");
-    ranks_->abort();
+    refuse("a device takes part as rank " + std::to_string(rank) + ", but this process holds " + ranks_->describe() +
+           ": give device_communicators() the devices in the order of the axis");
     return;
   }
-  lock_ = std::unique_lock(held->mutex, std::try_to_lock);
-  if (!lock_) {
-    const std::int32_t other = held->device;
-    if (other >= 0 && other != execution.device) {
-      refuseOtherDevice(other, execution);
-      return;
-    }
-    lock_.lock();
-  }
-  if (held->last.run == execution.run && execution.run != 0 && held->last.device != execution.device) {
-    refuseOtherDevice(held->last.device, execution);
+  std::int32_t owner = -1;
+  if (rank < 0 && !held->owner.compare_exchange_strong(owner, device.number) && owner != device.number) {
+    refuse(
+        "device " + std::to_string(device.number) + " uses the communicator of " + ranks_->describe() +
+        ", which device " + std::to_string(owner) +
+        " uses, expected one device for each rank: device_communicators() makes ranks for all devices, and axis_name= "
+        "says which is which");
     return;
   }
-  held->device = execution.device;
-  held->last = execution;
+  lock_ = std::unique_lock(held->mutex);
+  held->is_busy = true;
   held_ = held;
 }
 
 RankLock::~RankLock() {
-  if (held_ != nullptr) held_->device = -1;
+  if (held_ != nullptr) held_->is_busy = false;
 }
 
-void RankLock::refuseOtherDevice(std::int32_t other, Execution execution) {
-  error_.emplace(ffi::ErrorCode::kFailedPrecondition,
-                 "devices " + std::to_string(other) + " and " + std::to_string(execution.device) +
-                     " use the communicator of " + ranks_->describe() +
-                     " at once, expected one device for each rank: device_communicators() makes one for each device, "
-                     "and axis_name= says which is which");
-  ranks_->abort();
+void RankLock::refuse(const std::string& text) {
+  refusal_.emplace(ffi::ErrorCode::kFailedPrecondition, text);
+  ranks_->refuse(text);
+}
+
+ffi::Error RankLock::errorOf(signcclResult_t result) const {
+  if (result != signcclSuccess) {
+    const std::optional<std::string> cause = ranks_->refusal();
+    if (cause) return {ffi::ErrorCode::kFailedPrecondition, *cause};
+  }
+  return jax::errorOf(result);
 }
 
 CallNumber::CallNumber(signcclComm_t comm, std::optional<std::uint64_t> number) : comm_(comm) {

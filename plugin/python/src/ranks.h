@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "execution.h"
+#include "calling_device.h"
 #include "signccl/signccl.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -23,8 +23,8 @@ struct HeldRank {
   const signcclComm_t comm;
   const int rank;
   std::mutex mutex;
-  std::atomic<std::int32_t> device{-1};  ///< of the call under way, -1 between calls
-  Execution last;                        ///< of the latest call
+  std::atomic<bool> is_busy{false};
+  std::atomic<std::int32_t> owner{-1};  ///< the device that used it first, -1 before that
 };
 
 /// The ranks of one group that this process holds: one, or one for each of its devices.
@@ -38,43 +38,50 @@ class LocalRanks {
   /// "rank 3", or "ranks 2, 3".
   [[nodiscard]] std::string describe() const;
 
-  /// Whether a call is under way, or waits for one that is.
+  /// Whether a call is under way.
   [[nodiscard]] bool isBusy() const;
-
-  /// Ends the group on all ranks: those that wait for a device that was refused would wait for ever.
-  void abort() const;
 
   /// Waits until no call is under way.
   void waitForCalls() const;
 
+  /// Ends the group on all ranks, which else would wait for the device that was refused. The first text is kept.
+  void refuse(const std::string& text);
+
+  /// What refuse() was called with first, if it was.
+  [[nodiscard]] std::optional<std::string> refusal() const;
+
  private:
   std::vector<std::unique_ptr<HeldRank>> held_;
+  mutable std::mutex refusal_mutex_;
+  std::optional<std::string> refusal_;
 };
-
-/// Finds what signcclJaxAddRanks() was given. A pointer that all calls under way share with the table: removal does not
-/// wait for it here.
-std::shared_ptr<LocalRanks> findRanks(std::int64_t ranks);
 
 /// A rank, locked for one call.
 class RankLock {
  public:
-  /// Waits for calls of the same device. `error()` says why there is no rank: the communicator is closed, the rank is not
-  /// of this process, or two devices use it in one execution, or at once. The last two end the group.
-  RankLock(std::int64_t ranks, std::int32_t rank, Execution execution);
+  /// Waits for other calls. `refusal()` says why there is no rank: the communicator is closed, the rank is not of this
+  /// process, or another device used it before. The last two end the group.
+  ///
+  /// @param ranks  what signcclJaxAddRanks() returned
+  /// @param rank   which of them; -1: the only one, which then belongs to the device that uses it first
+  RankLock(std::int64_t ranks, std::int32_t rank, CallingDevice device);
   ~RankLock();
   RankLock(const RankLock&) = delete;
   RankLock& operator=(const RankLock&) = delete;
 
-  [[nodiscard]] const std::optional<xla::ffi::Error>& error() const { return error_; }
+  [[nodiscard]] const std::optional<xla::ffi::Error>& refusal() const { return refusal_; }
   [[nodiscard]] signcclComm_t comm() const { return held_->comm; }
 
+  /// The error of a call of this thread; where another device of this process was refused meanwhile, that is the cause.
+  [[nodiscard]] xla::ffi::Error errorOf(signcclResult_t result) const;
+
  private:
-  void refuseOtherDevice(std::int32_t other, Execution execution);
+  void refuse(const std::string& text);
 
   std::shared_ptr<LocalRanks> ranks_;
   HeldRank* held_ = nullptr;
   std::unique_lock<std::mutex> lock_;
-  std::optional<xla::ffi::Error> error_;
+  std::optional<xla::ffi::Error> refusal_;
 };
 
 /// Gives calls a number of the caller's choice, and the communicator its own one back in the end.
