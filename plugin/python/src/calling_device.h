@@ -21,6 +21,7 @@ template <>
 struct xla::ffi::CtxDecoding<signccl::jax::CallingDevice> {
   using Type = signccl::jax::CallingDevice;
 
+  // NOLINTNEXTLINE(readability-identifier-naming): XLA's name
   static std::optional<Type> Decode(const XLA_FFI_Api* api, XLA_FFI_ExecutionContext* ctx, DiagnosticEngine&) {
     XLA_FFI_DeviceOrdinal_Get_Args device{XLA_FFI_DeviceOrdinal_Get_Args_STRUCT_SIZE, nullptr, ctx, 0};
     XLA_FFI_Error* const error = api->XLA_FFI_DeviceOrdinal_Get(&device);
