@@ -77,7 +77,7 @@ def inputs_of(cases: list[Reduction], rank: int) -> dict[str, Any]:
 
 def first_wrong(cases: list[Reduction], results: list[Any], nranks: int, call: int) -> str:
     """Says what is wrong first in the results of run_in_turn(), or nothing."""
-    for number, (case, got) in enumerate(zip(cases, results)):
+    for number, (case, got) in enumerate(zip(cases, results, strict=True)):
         wrong = differences(got, case.expected(nranks, call + number * len(SHAPES)))
         if wrong:
             return f"{case}: {wrong}"
@@ -159,9 +159,9 @@ class Training:
                 for rank in range(nranks)
             ]
             lion.step(tensors, gradients, rules, (self.seed << 48) + step)
-            values = {name: tensor.value.copy() for name, tensor in zip(LION_SHAPES, tensors)}
+            values = {name: tensor.value.copy() for name, tensor in zip(LION_SHAPES, tensors, strict=True)}
             momenta_of = [
-                {name: tensor.momenta[rank].copy() for name, tensor in zip(LION_SHAPES, tensors)}
+                {name: tensor.momenta[rank].copy() for name, tensor in zip(LION_SHAPES, tensors, strict=True)}
                 for rank in range(nranks)
             ]
             history.append((values, momenta_of))

@@ -1,19 +1,15 @@
-"""What the tests of signccl.jax share: four devices in this process, and the skip where JAX or its plugin is missing."""
+"""What the tests of signccl.jax share: four devices in this process, and ranks for them."""
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import jax
 import numpy as np
-import pytest
-
-jax = pytest.importorskip("jax")
-pytest.importorskip("optax")
-if "SIGNCCL_JAX_LIBRARY" not in os.environ:
-    pytest.skip("SIGNCCL_JAX_LIBRARY names no libsignccl_jax.so", allow_module_level=True)
+from jax._src import dispatch
 
 import signccl
 import signccl.jax
@@ -55,10 +51,6 @@ def on_devices(body: Any, mesh: Any, check_vma: bool = False) -> Any:
 
 def flush_errors() -> None:
     """Lets JAX forget a call that failed on purpose: it would report it again when it ends."""
-    try:
+    with contextlib.suppress(RuntimeFailure):
         jax.effects_barrier()
-    except RuntimeFailure:
-        pass
-    from jax._src import dispatch
-
     dispatch.runtime_tokens.clear()

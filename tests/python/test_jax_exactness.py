@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 
-from jax_support import NDEVICES, alone, jax, on_devices, one_rank_per_device  # isort: skip
+import reference as ref
+import signccl.jax
 from jax_cases import (
     TRAININGS,
     Reduction,
@@ -18,9 +20,7 @@ from jax_cases import (
     run_in_turn,
     training_differences,
 )
-
-import reference as ref
-import signccl.jax
+from jax_support import NDEVICES, alone, on_devices, one_rank_per_device
 
 pytestmark = pytest.mark.timeout(120)
 

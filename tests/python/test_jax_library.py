@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
-from jax_support import jax  # noqa: F401  # isort: skip
 from signccl.jax import _library
 from support import environment
 
@@ -21,7 +21,9 @@ def test_handlers_that_xla_refuses_are_an_error_with_what_to_do(monkeypatch: pyt
         raise ValueError("INVALID_ARGUMENT: FFI handler registration: 0.1 != 7.0")
 
     monkeypatch.setattr(jax.ffi, "register_ffi_target", refuse)
-    with pytest.raises(ImportError, match=r"XLA of jaxlib \d.* refuses the handlers of /lib.so: .* 0.1 != 7.0") as error:
+    with pytest.raises(
+        ImportError, match=r"XLA of jaxlib \d.* refuses the handlers of /lib.so: .* 0.1 != 7.0"
+    ) as error:
         _library._register(_library.library, "/lib.so")
     assert "SIGNCCL_XLA_FFI_INCLUDE_DIR" in str(error.value)
 

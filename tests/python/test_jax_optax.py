@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import pytest
-
-from jax_support import NDEVICES, P, alone, jax, on_devices, one_rank_per_device  # isort: skip
+import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+import pytest
 
 import lion_reference as reference
 import reference as ref
 import signccl.jax
+from jax_support import NDEVICES, P, alone, on_devices, one_rank_per_device
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -23,9 +23,7 @@ NO_DECAY = {"w": True, "b": False}
 
 def parameters(dtype: str = "float32") -> dict[str, jax.Array]:
     random = np.random.default_rng(1)
-    return {
-        name: jnp.asarray(random.standard_normal(shape), dtype) for name, shape in (("w", (40, 30)), ("b", (30,)))
-    }
+    return {name: jnp.asarray(random.standard_normal(shape), dtype) for name, shape in (("w", (40, 30)), ("b", (30,)))}
 
 
 def gradients(step: int, rank: int = 0, dtype: str = "float32") -> dict[str, jax.Array]:
@@ -48,7 +46,7 @@ def train(optimizer: optax.GradientTransformation, steps: int = STEPS, dtype: st
 
 def expect_same(one: Any, other: Any) -> None:
     assert jax.tree.structure(one) == jax.tree.structure(other)
-    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other)):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         assert ref.same_bits(np.asarray(a), np.asarray(b))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from jax_support import jax  # noqa: F401  # isort: skip
 from support import Job
 
 pytestmark = pytest.mark.timeout(120)

@@ -105,7 +105,8 @@ class Handle:
         )
 
     def _open(self) -> int:
-        """The handle, for a call that is made now. Raises InvalidUsageError if it is closed, or of the parent process."""
+        """The handle, for a call that is made now. Raises InvalidUsageError if it is closed, or of the parent
+        process."""
         handle = self._peek()
         if self._dispatched is not None:
             self._dispatched.wait()

@@ -13,6 +13,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import numpy as np
 
+import signccl.jax
+from jax_cases import TRAININGS, first_wrong, first_wrong_step, inputs_of, reductions, run_in_turn
+from signccl.jax import communicators
+
 share, meeting = int(sys.argv[1]), sys.argv[2]
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)
@@ -20,11 +24,6 @@ if meeting != "launcher":
     jax.config.update("jax_num_cpu_devices", 2)
     nprocesses, process = int(os.environ.pop("WORLD_SIZE")), int(os.environ.pop("RANK"))
     jax.distributed.initialize(os.environ.pop("SIGNCCL_COMM_ID"), nprocesses, process)
-
-import signccl.jax
-from jax_cases import TRAININGS, first_wrong, first_wrong_step, inputs_of, reductions, run_in_turn
-from signccl.jax import communicators
-
 if meeting == "broadcast":
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     communicators._distributed_state = lambda: None  # as in a version of JAX that moved it

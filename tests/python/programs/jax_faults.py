@@ -3,7 +3,7 @@
 jax_faults.py killed: rank 1 says "waiting" and sleeps, while the others vote, and say how that ended.
 jax_faults.py mixed: the ranks disagree in one thing after the other, each time with a new communicator.
 jax_faults.py exit: every rank dispatches many votes and ends without waiting for them.
-jax_faults.py raise|daemon: rank 0 raises, or ends, while a vote of its daemon thread waits for rank 1, which never comes.
+jax_faults.py raise|daemon: rank 0 raises, or ends, while a vote of its daemon thread waits for rank 1, which sleeps.
 """
 
 import sys

@@ -30,14 +30,16 @@ def place_of(comm: Any, axis_name: Any, step: Any = None) -> Place:
         )
     if not is_of_devices and axis_name is not None:
         raise ValueError(
-            f"axis_name is {axis_name!r}, which goes with the ranks of device_communicators(); a process that is one rank "
-            "needs none"
+            f"axis_name is {axis_name!r}, which goes with the ranks of device_communicators(); a process that is one "
+            "rank needs none"
         )
     number = _ranks.number_of(comms)
     if axis_name is None and step is None:
         return Place(number, np.array([-1, -1], np.int32))
     rank = -1 if axis_name is None else jax.lax.axis_index(axis_name)
-    return Place(number, jnp.stack([jnp.asarray(rank, jnp.int32), jnp.asarray(-1 if step is None else step, jnp.int32)]))
+    return Place(
+        number, jnp.stack([jnp.asarray(rank, jnp.int32), jnp.asarray(-1 if step is None else step, jnp.int32)])
+    )
 
 
 def check_seed(seed: Any) -> int:
@@ -89,8 +91,8 @@ def _refuse_vmap(arrays: Any) -> Any:
 @_refuse_vmap.def_vmap
 def _(axis_size: int, in_batched: Any, arrays: Any) -> Any:
     raise NotImplementedError(
-        f"vmap over a collective of signccl ({axis_size} times): ranks meet once for each call. Call it on the whole array, "
-        "outside of vmap; each element votes alone anyhow"
+        f"vmap over a collective of signccl ({axis_size} times), where ranks meet once for each call: call it on the "
+        "whole array, outside of vmap, since each element votes by itself"
     )
 
 

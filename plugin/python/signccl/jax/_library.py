@@ -47,8 +47,8 @@ def load() -> ctypes.CDLL:
     raise ImportError(
         "signccl.jax found no libsignccl_jax.so. Tried:\n"
         + "\n".join(failures)
-        + "\nThe package was built without the headers of jaxlib: install it again with pip install './plugin/python[jax]' "
-        f"under Python 3.10 to 3.13, or set {VARIABLE} to the path of a libsignccl_jax.so"
+        + "\nThe package was built without the headers of jaxlib: install it again with pip install "
+        f"'./plugin/python[jax]' under Python 3.10 to 3.13, or set {VARIABLE} to the path of a libsignccl_jax.so"
     )
 
 
@@ -81,9 +81,9 @@ def _register(library: ctypes.CDLL, path: str) -> None:
             jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
         except Exception as error:
             raise ImportError(
-                f"XLA of jaxlib {_jaxlib_version()} refuses the handlers of {path}: {error}\nThey are compiled with the "
-                "headers of one jaxlib, for that one and newer ones. Build the package with headers that this jaxlib takes "
-                "(SIGNCCL_XLA_FFI_INCLUDE_DIR, see docs/jax.md), or install another jaxlib"
+                f"XLA of jaxlib {_jaxlib_version()} refuses the handlers of {path}: {error}\nThey are compiled with "
+                "the headers of one jaxlib, for that one and newer ones. Build the package with headers that this "
+                "jaxlib takes (SIGNCCL_XLA_FFI_INCLUDE_DIR, see docs/jax.md), or install another jaxlib"
             ) from error
 
 

@@ -67,8 +67,8 @@ def number_of(comms: Sequence[Communicator]) -> int:
 def _close_all() -> None:
     """At the exit of the interpreter.
 
-    The calls that the main thread has dispatched are made first, unless it ended by an exception that nobody caught: then
-    the other ranks are not to wait. Daemon threads are not waited for.
+    The calls that the main thread has dispatched are made first, unless it ended by an exception that nobody caught:
+    then the other ranks are not to wait. Daemon threads are not waited for.
     """
     has_failed = hasattr(sys, "last_value") and not hasattr(sys, "ps1")
     living = [comm for comm in (reference() for reference in _registered) if comm is not None]

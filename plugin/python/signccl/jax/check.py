@@ -16,8 +16,8 @@ from . import communicators
 def check_equal(tree: Any, comm: Communicator | None = None) -> None:
     """Raises ValueError on all ranks unless all ranks have the same tree of arrays, with the first difference.
 
-    Paths, shapes and dtypes are compared, and the bits of the elements by their digests. A collective, to be called outside
-    of ``jit``: before training, and after loading a checkpoint.
+    Paths, shapes and dtypes are compared, and the bits of the elements by their digests. A collective, to be called
+    outside of ``jit``: before training, and after loading a checkpoint.
 
     Args:
         tree: a pytree of arrays, such as parameters. Momenta differ.

@@ -60,13 +60,13 @@ def all_reduce_vote(
         dtype: of the results, one of those above; None: that of each array.
         after: results of other calls, a pytree of arrays, which are made first.
 
-    Returns arrays of +1, -1, or 0 with ``tie="zero"``, in the tree of ``array``. If ``array`` is donated or not used any
-    more, and the dtype is the same, it is overwritten and nothing is allocated.
+    Returns arrays of +1, -1, or 0 with ``tie="zero"``, in the tree of ``array``. If ``array`` is donated or not used
+    any more, and the dtype is the same, it is overwritten and nothing is allocated.
 
-    Raises TypeError or ValueError for wrong arguments, TypeError where it is differentiated, and NotImplementedError under
-    vmap. What goes wrong later is a ``jax.errors.JaxRuntimeError`` where the result is waited for: ranks that disagree, a
-    rank that failed or did not come, a communicator that is closed, or that two devices use. The communicator cannot
-    be used any more then.
+    Raises TypeError or ValueError for wrong arguments, TypeError where it is differentiated, and NotImplementedError
+    under vmap. What goes wrong later is a ``jax.errors.JaxRuntimeError`` where the result is waited for: ranks that
+    disagree, a rank that failed or did not come, a communicator that is closed, or that two devices use. The
+    communicator cannot be used any more then.
     """
     tie_rule = _call.choice("tie", tie, TIES)
     return _reduce("vote", array, comm, axis_name, zero, tie_rule, dtype, after)
@@ -88,9 +88,7 @@ def all_reduce_avg(
     return _reduce("avg", array, comm, axis_name, zero, 0, dtype, after)
 
 
-def _reduce(
-    operation: str, array: Any, comm: Any, axis_name: Any, zero: str, tie: int, dtype: Any, after: Any
-) -> Any:
+def _reduce(operation: str, array: Any, comm: Any, axis_name: Any, zero: str, tie: int, dtype: Any, after: Any) -> Any:
     wanted = None if dtype is None else _result_dtype(operation, dtype)
     place = _call.place_of(comm, axis_name)
     options = _Options(operation, place.ranks, _call.choice("zero", zero, ZEROS), tie, 0, wanted)
@@ -104,7 +102,7 @@ def _result_dtype(operation: str, dtype: Any) -> str:
         raise TypeError(f"dtype is {dtype!r}, expected one of: {', '.join(_RESULTS[operation])}") from None
     if name not in _RESULTS[operation]:
         raise TypeError(f"dtype is {name}, expected one of: {', '.join(_RESULTS[operation])}")
-    if name == "float64" and not jax.config.jax_enable_x64:
+    if name == "float64" and not jax.config.read("jax_enable_x64"):
         raise TypeError("dtype is float64, which JAX has with jax_enable_x64 only")
     return name
 

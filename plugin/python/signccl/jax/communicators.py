@@ -25,8 +25,8 @@ def communicator(**settings: Any) -> Communicator:
     The processes are those of ``jax.distributed.initialize()``, which then let them meet; where that was not called,
     what :meth:`signccl.Communicator.from_env` says: the processes of a launcher, or this process alone.
 
-    The first call is a collective: all processes make it. ``settings`` are those of :class:`signccl.Communicator` (name,
-    timeout, algorithm, threads), and are those of the first call.
+    The first call is a collective: all processes make it. ``settings`` are those of :class:`signccl.Communicator`
+    (name, timeout, algorithm, threads), and are those of the first call.
     """
     global _default
     with _default_lock:
@@ -74,8 +74,8 @@ def device_communicators(devices: Any = None, **settings: Any) -> DeviceCommunic
     """Makes a group with one rank for each device, in their order. All processes call it with the same devices.
 
     Args:
-        devices: in the order of the axis that they vote along, such as ``mesh.devices`` of a one-dimensional mesh. None:
-            ``jax.devices()``.
+        devices: in the order of the axis that they vote along, such as ``mesh.devices`` of a one-dimensional mesh.
+            None: ``jax.devices()``.
         settings: of :class:`signccl.Communicator`, where there are several processes.
 
     Raises ValueError if a process has none of the devices.

@@ -1,9 +1,9 @@
-"""The fused step of Distributed Lion: gradients go in, parameters and momenta are updated, in two passes over memory."""
+"""The fused step of Distributed Lion: gradients go in, parameters and momenta are updated, in two passes."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ _AGGREGATIONS = {kind.name.lower(): int(kind) for kind in LionAggregation}
 _ROUNDINGS = {kind.name.lower(): int(kind) for kind in LionRounding}
 
 #: The state of optax.lion: ``count``, the number of steps made, and ``mu``, the momenta of this rank.
-LionState = optax.ScaleByLionState
+LionState: TypeAlias = optax.ScaleByLionState
 
 
 class _Options(NamedTuple):
@@ -85,21 +85,20 @@ def lion_step(
         learning_rate: a number, an array, or a schedule: a function of ``state.count``.
         b1, b2: numbers of 0 to 1.
         weight_decay: a number or an array; multiplied by the learning rate. As in ``optax.lion``.
-        mask: a pytree of bools, or a function of ``params`` that gives one: which parameters decay. A prefix of the tree
-            of ``params`` is enough.
+        mask: a pytree of bools, or a function of ``params`` that gives one: which parameters decay. A prefix of the
+            tree of ``params`` is enough.
         comm, axis_name: who votes, as in :func:`~signccl.jax.all_reduce_vote`.
         aggregation: "vote" for the majority sign, "avg" for the mean of the signs.
         zero: sign of an update that is exactly 0: "binary" counts it as +1, "ternary" lets the rank abstain.
         tie: what a balanced vote gives: "random", "zero", "positive" or "negative".
         rounding: of bfloat16 parameters: "nearest", or "stochastic", which does not lose small steps.
-        seed: for random ties and stochastic rounding, 0 to 32767, the same on every rank. Optimizers of one program have
-            different ones.
+        seed: for random ties and stochastic rounding, 0 to 32767, the same on every rank. Optimizers of one program
+            have different ones.
 
-    Returns the parameters and the state after the step. Errors are those of :func:`~signccl.jax.all_reduce_vote`; after one
-    that came from the exchange, go on from a checkpoint.
+    Returns the parameters and the state after the step. Errors are those of :func:`~signccl.jax.all_reduce_vote`; after
+    one that came from the exchange, go on from a checkpoint.
     """
     flat = _flatten(params, grads, state)
-    betas = [_beta(name, value) for name, value in (("b1", b1), ("b2", b2))]
     place = _call.place_of(comm, axis_name, state.count)
     options = _Options(
         place.ranks,
@@ -108,8 +107,9 @@ def lion_step(
         _call.choice("tie", tie, TIES),
         _call.choice("rounding", rounding, _ROUNDINGS),
         _call.check_seed(seed),
-        *betas,
-        groups=_groups(params, mask),
+        _beta("b1", b1),
+        _beta("b2", b2),
+        _groups(params, mask),
     )
     rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
     hyperparameters = _hyperparameters(rate, weight_decay)
@@ -144,16 +144,16 @@ def _step(
 
 def _flatten(params: Any, grads: Any, state: Any) -> tuple[list[Any], list[Any], list[Any]]:
     """The leaves of parameters, momenta and gradients. Raises TypeError or ValueError if they do not fit."""
-    if not isinstance(state, LionState):
+    kind: Any = LionState
+    if not isinstance(state, kind):
         raise TypeError(f"state is a {type(state).__name__}, expected the LionState of lion_init()")
     trees = {"params": params, "state.mu": state.mu, "grads": grads}
     leaves = {name: _call.named_leaves(name, tree) for name, tree in trees.items()}
+    expected: Any = jax.tree.structure(params)
     for name in ("state.mu", "grads"):
-        if jax.tree.structure(trees[name]) != jax.tree.structure(params):
-            raise ValueError(
-                f"{name} is the tree {jax.tree.structure(trees[name])}, expected that of params, "
-                f"{jax.tree.structure(params)}"
-            )
+        structure: Any = jax.tree.structure(trees[name])
+        if structure != expected:
+            raise ValueError(f"{name} is the tree {structure}, expected that of params, {expected}")
         for (text, leaf), (_, parameter) in zip(leaves[name], leaves["params"]):
             if leaf.shape != parameter.shape:
                 raise ValueError(f"{text} has shape {leaf.shape}, expected that of its parameter, {parameter.shape}")

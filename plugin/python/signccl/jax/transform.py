@@ -37,8 +37,8 @@ def scale_by_distributed_lion(
         tie: what a balanced vote gives: "random", "zero", "positive" or "negative".
         seed: for random ties, 0 to 32767, the same on every rank. Transformations of one program have different ones.
 
-    With one rank it gives the bits of ``optax.scale_by_lion``, as long as no update is exactly 0; with ``zero="ternary"``
-    and ``tie="zero"`` then too.
+    With one rank it gives the bits of ``optax.scale_by_lion``, as long as no update is exactly 0; with
+    ``zero="ternary"`` and ``tie="zero"`` then too.
     """
     _call.check_seed(seed)
     if aggregation == "vote":
@@ -88,8 +88,7 @@ def distributed_lion(
     """``optax.lion`` for gradients that stay local: one bit per parameter and rank travels instead.
 
     The arguments up to ``mask`` are those of ``optax.lion``, the others those of :func:`scale_by_distributed_lion`. The
-    state has the form of that of ``optax.lion``. The tree that ``update`` gets are this rank's gradients; do not average
-    them.
+    state has the form of that of ``optax.lion``. ``update`` takes this rank's gradients; do not average them.
     """
     return optax.chain(
         scale_by_distributed_lion(

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from ..communicator import Communicator
 from .._compare import compare_texts
+from ..communicator import Communicator
 from .groups import communicator, group_for_cpu
 from .tensors import describe, local
 
