@@ -4,8 +4,8 @@
  *
  * The handlers take any number of arrays in one call. Their first argument is `place`, int32[2]: the rank that the
  * calling device is, or -1 where the process has only one; and the number of the step, or -1 where the calls have the
- * running number of the communicator. Enumerations are those of the C API. Errors of the C API become errors of XLA with
- * the text of signcclGetLastError().
+ * running number of the communicator. Enumerations are those of the C API. Errors of the C API become errors of XLA
+ * with the text of signcclGetLastError().
  */
 #ifndef SIGNCCL_JAX_HANDLERS_H_
 #define SIGNCCL_JAX_HANDLERS_H_
@@ -37,8 +37,8 @@ SIGNCCL_EXPORT XLA_FFI_Error* signcclJaxAvg(XLA_FFI_CallFrame* frame);
  *
  * Arguments: place; float32[2][ngroups], learning rates and weight decays; n parameters, n momenta, n gradients.
  * Results: n parameters, n momenta, which should be the arguments' memory, else it is copied first.
- * Attributes: ranks, aggregation, zero, tie, rounding, seed (int64), beta1, beta2 (float64), and groups (int32[n], which
- * hyperparameters an array has).
+ * Attributes: ranks, aggregation, zero, tie, rounding, seed (int64), beta1, beta2 (float64), and groups (int32[n],
+ * which hyperparameters an array has).
  *
  * The step has the call number seed * 2^48 + step, and the rounding seed `seed`.
  */
