@@ -149,6 +149,15 @@ def test_communicator_belongs_to_the_device_that_used_it_first() -> None:
         flush_errors()
 
 
+def test_rank_of_a_group_is_not_used_alone() -> None:
+    with one_rank_per_device() as (comms, mesh):
+        on_devices(lambda x: signccl.jax.all_reduce_vote(x, comms, axis_name="dp"), mesh)(jnp.ones((4, 3)))
+        with pytest.raises(
+            ValueError, match=r"ranks \[1\] of this process were used in a group with ranks \[0, 1, 2, 3\]"
+        ):
+            signccl.jax.all_reduce_vote(ONES, comms.comms[1])
+
+
 def test_rank_of_another_process_is_named() -> None:
     with one_rank_per_device() as (comms, mesh):
         two = signccl.jax.DeviceCommunicators(comms.comms[:2], 4)

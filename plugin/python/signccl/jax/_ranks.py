@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import sys
 import threading
 import weakref
@@ -20,16 +21,17 @@ from ..errors import SignCCLError
 from . import _library
 
 _lock = threading.Lock()
-_numbers: weakref.WeakKeyDictionary[Communicator, int] = weakref.WeakKeyDictionary()
-#: In the order in which they were made: ranks that end together then do not wait for each other.
+_calls: weakref.WeakKeyDictionary[Communicator, _Calls] = weakref.WeakKeyDictionary()
+#: In the order in which they were first used: ranks that end together then do not wait for each other.
 _registered: list[weakref.ref[Communicator]] = []
 
 
 class _Calls:
     """The calls of jitted programs on communicators of this process."""
 
-    def __init__(self, number: int) -> None:
-        self._number = number
+    def __init__(self, number: int, ranks: list[int]) -> None:
+        self.number = number
+        self.ranks = ranks
 
     def wait(self) -> None:
         # A call that failed says so where its result is used.
@@ -38,30 +40,37 @@ class _Calls:
 
     def is_busy(self) -> bool:
         """Whether one is under way."""
-        return _library.are_ranks_busy(self._number)
+        return _library.are_ranks_busy(self.number)
 
     def end(self) -> None:
-        _library.remove_ranks(self._number)
+        _library.remove_ranks(self.number)
 
 
 def number_of(comms: Sequence[Communicator]) -> int:
     """The number of communicators that go together, of different ranks of one group.
 
-    Raises InvalidUsageError if one of them is closed.
+    Raises InvalidUsageError if one of them is closed, ValueError if they were used in other groups before.
     """
+    ranks = [comm.rank for comm in comms]
     with _lock:
-        known = _numbers.get(comms[0])
-        if known is not None and not comms[0].closed:
-            return known
-        number = _library.add_ranks([comm._peek() for comm in comms], [comm.rank for comm in comms])
+        handles = [comm._peek() for comm in comms]
+        known = {_calls[comm] for comm in comms if comm in _calls}
+        if known:
+            (calls, *others) = known
+            if others or calls.ranks != ranks:
+                raise ValueError(
+                    f"ranks {ranks} of this process were used in a group with ranks {calls.ranks}, expected the same "
+                    "group: give the DeviceCommunicators, with axis_name, and not one of its communicators"
+                )
+            return calls.number
         if not _registered:
             # After JAX's own functions were registered, so that this one is called before them.
             atexit.register(_close_all)
+        calls = _Calls(_library.add_ranks(handles, ranks), ranks)
         for comm in comms:
-            comm._dispatched = _Calls(number)
-            _numbers[comm] = number
+            comm._dispatched = _calls[comm] = calls
             _registered.append(weakref.ref(comm))
-        return number
+        return calls.number
 
 
 def _close_all() -> None:
@@ -71,7 +80,9 @@ def _close_all() -> None:
     then the other ranks are not to wait. Daemon threads are not waited for.
     """
     has_failed = hasattr(sys, "last_value") and not hasattr(sys, "ps1")
-    living = [comm for comm in (reference() for reference in _registered) if comm is not None]
+    referred = [reference() for reference in _registered]
+    # A child after fork() has its parent's.
+    living = [comm for comm in referred if comm is not None and comm._pid == os.getpid()]
     for comm in living:
         calls = comm._dispatched
         if not isinstance(calls, _Calls):
