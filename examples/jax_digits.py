@@ -46,21 +46,21 @@ def read_digits() -> tuple[Batch, Batch]:
     return (images[~held_out], labels[~held_out]), (images[held_out], labels[held_out])
 
 
-def moved(image: np.ndarray, down: int, right: int) -> np.ndarray:
-    """The image moved by at most a pixel; what comes from outside is 0."""
-    padded = np.pad(image, 1)
-    return padded[1 - down : 9 - down, 1 - right : 9 - right]
-
-
 def batches(digits: Batch, size: int, random: np.random.Generator) -> Iterator[Batch]:
-    """Endless: each digit once, in random order, at a random place, and again."""
+    """Endless: each digit once, in random order, each time in place or moved by a pixel, and again."""
     images, labels = digits
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))  # what comes from outside is 0
     order: list[int] = []
     while True:
         while len(order) < size:
             order.extend(random.permutation(len(labels)))
         chosen, order = order[:size], order[size:]
-        yield np.stack([moved(images[i], *MOVES[random.integers(5)]) for i in chosen]), labels[chosen]
+        moves = [MOVES[number] for number in random.integers(len(MOVES), size=size)]
+        moved = [
+            padded[i, 1 - down : 9 - down, 1 - right : 9 - right]
+            for i, (down, right) in zip(chosen, moves, strict=True)
+        ]
+        yield np.stack(moved), labels[chosen]
 
 
 def initial_parameters(seed: int) -> list[dict[str, jax.Array]]:
