@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
 import sys
 import threading
@@ -63,14 +64,18 @@ def number_of(comms: Sequence[Communicator]) -> int:
                     "group: give the DeviceCommunicators, with axis_name, and not one of its communicators"
                 )
             return calls.number
-        if not _registered:
-            # After JAX's own functions were registered, so that this one is called before them.
-            atexit.register(_close_all)
+        _register_exit()
         calls = _Calls(_library.add_ranks(handles, ranks), ranks)
         for comm in comms:
             comm._dispatched = _calls[comm] = calls
-            _registered.append(weakref.ref(comm))
+            _registered.append(weakref.ref(comm, _registered.remove))
         return calls.number
+
+
+@functools.cache
+def _register_exit() -> None:
+    """To be called after JAX has registered its own functions: the last one is called first."""
+    atexit.register(_close_all)
 
 
 def _close_all() -> None:
