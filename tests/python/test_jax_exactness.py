@@ -164,3 +164,37 @@ def test_call_of_python_waits_for_the_jitted_calls_before_it() -> None:
         signccl.all_reduce_vote(np.ones(3), comm)
         assert comm.call_number == 11
         del kept
+
+
+def test_arrays_that_are_given_twice_are_not_overwritten_for_each_other() -> None:
+    ones = jax.numpy.ones(40)
+    with alone() as comm:
+        same = jax.jit(lambda x: signccl.jax.all_reduce_vote([-x, x, x, -x], comm), donate_argnums=0)
+        assert [array[0].item() for array in same(jax.numpy.ones(40))] == [-1, 1, 1, -1]
+        state = signccl.jax.LionState(jax.numpy.int32(0), {"a": ones, "b": ones})
+
+        def step(x: jax.Array) -> tuple:
+            return signccl.jax.lion_step(
+                {"a": x, "b": x}, {"a": x, "b": -2 * x}, state, 0.5, weight_decay=0, b1=0.5, comm=comm
+            )
+
+        params, after = jax.jit(step)(ones)
+    assert (params["a"][0], params["b"][0]) == (0.5, 1.5)
+    assert np.allclose([after.mu["a"][0], after.mu["b"][0]], [1, 0.97]) and ones[0] == 1
+
+
+def test_steps_in_branches_of_a_loop_are_those_outside() -> None:
+    training = Training(steps=3)
+    gradients = jax.tree.map(lambda *g: jax.numpy.stack(g), *[training.gradients(step, 0) for step in range(3)])
+    with alone() as comm:
+
+        def turn(number: jax.Array, carry: tuple) -> tuple:
+            grads = jax.tree.map(lambda rows: rows[number // 2], gradients)
+            make = lambda: training.step(carry[0], grads, carry[1], comm=comm)  # noqa: E731
+            return jax.lax.cond(number % 2 == 0, make, lambda: carry)
+
+        params = training.parameters()
+        begin = (params, signccl.jax.lion_init(params))
+        ended, state = jax.jit(lambda carry: jax.lax.fori_loop(0, 6, turn, carry))(begin)
+    values, momenta = training.reference(1)[-1]
+    assert training_differences(ended, values) == "" and training_differences(state.mu, momenta[0]) == ""
