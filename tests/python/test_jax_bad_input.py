@@ -149,6 +149,16 @@ def test_communicator_belongs_to_the_device_that_used_it_first() -> None:
         flush_errors()
 
 
+def test_rank_that_does_not_come_in_time_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNCCL_TIMEOUT", "1")
+    comms = signccl.Communicator.all_in_process(2)
+    with pytest.raises(RuntimeFailure, match=r"DEADLINE_EXCEEDED: .*rank 1"):
+        signccl.jax.all_reduce_vote(ONES, comms[0]).block_until_ready()
+    flush_errors()
+    for comm in comms:
+        comm.close()
+
+
 def test_rank_of_a_group_is_not_used_alone() -> None:
     with one_rank_per_device() as (comms, mesh):
         on_devices(lambda x: signccl.jax.all_reduce_vote(x, comms, axis_name="dp"), mesh)(jnp.ones((4, 3)))
