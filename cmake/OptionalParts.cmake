@@ -39,3 +39,10 @@ if(SIGNCCL_PMIX AND (SIGNCCL_PERF OR SIGNCCL_EXAMPLES))
   signccl_find_optional(PMIX pmix 3
     "no PMIx (Debian package libpmix-dev), programs under mpirun or srun need SIGNCCL_COMM_ID")
 endif()
+
+# With headers of an old jaxlib the library loads into that one and all newer ones, and with new headers into new ones only,
+# so nothing is looked for: tools/python_test and the wheel name those of the jaxlib that they pin.
+set(SIGNCCL_XLA_FFI_INCLUDE_DIR "" CACHE PATH "Folder with xla/ffi/api/ffi.h, as jaxlib has it in include/: builds the plugin for JAX")
+if(SIGNCCL_XLA_FFI_INCLUDE_DIR AND NOT EXISTS ${SIGNCCL_XLA_FFI_INCLUDE_DIR}/xla/ffi/api/ffi.h)
+  message(FATAL_ERROR "SIGNCCL_XLA_FFI_INCLUDE_DIR is ${SIGNCCL_XLA_FFI_INCLUDE_DIR}, expected a folder with xla/ffi/api/ffi.h")
+endif()

@@ -1,4 +1,4 @@
-"""The programs in docs/python.md and in the README of the package run."""
+"""The programs in docs/python.md, docs/jax.md and in the README of the package run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from support import ROOT, environment
 
-PAGES = [ROOT / "docs" / "python.md", ROOT / "plugin" / "python" / "README.md"]
+PAGES = [ROOT / "docs" / "python.md", ROOT / "plugin" / "python" / "README.md", ROOT / "docs" / "jax.md"]
 #: Fragments: signatures, and uses of other packages with names that stand for the user's.
-FRAGMENTS = ("out=None", "mpi4py", "dist.TCPStore")
+FRAGMENTS = ("out=None", "mpi4py", "dist.TCPStore", "after=()")
 
 
 def programs() -> list[tuple[Path, str]]:
@@ -54,4 +54,4 @@ def test_the_readme_installs_what_its_example_imports() -> None:
 
 
 def test_there_are_programs() -> None:
-    assert len(programs()) == 4
+    assert len(programs()) == 7

@@ -15,6 +15,7 @@ import pytest
 from support import PROGRAMS, ROOT, environment, free_port
 
 PREBUILT = os.environ.get("SIGNCCL_LIBRARY", "")
+JAX_PREBUILT = os.environ.get("SIGNCCL_JAX_LIBRARY", "")
 LIBUCX = "libucx-cu12==1.22.0"  # as tools/newer_ucx
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 NO_EXTRAS = ["--no-build-isolation", "--no-deps"]
@@ -38,8 +39,9 @@ print(results[0], results[1], signccl._c.lib._name)
 
 def run(*command: object, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
     settings = environment(**variables)
-    for name in ("PYTHONPATH", "SIGNCCL_LIBRARY", "PYTHONFAULTHANDLER"):
-        settings.pop(name, None)
+    for name in ("PYTHONPATH", "SIGNCCL_LIBRARY", "SIGNCCL_JAX_LIBRARY", "PYTHONFAULTHANDLER"):
+        if name not in variables:
+            settings.pop(name, None)
     ended = subprocess.run([*map(str, command)], env=settings, capture_output=True, text=True, timeout=200, cwd="/")
     assert not check or ended.returncode == 0, ended.stdout + ended.stderr
     return ended
@@ -49,8 +51,10 @@ def run(*command: object, check: bool = True, **variables: str) -> subprocess.Co
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = ROOT / "plugin" / "python"
-    prebuilt = f"cmake.define.SIGNCCL_PREBUILT={os.path.abspath(PREBUILT)}"
-    run(*PIP, "wheel", *NO_EXTRAS, "-w", folder, source, "--config-settings", prebuilt)
+    settings = ["--config-settings", f"cmake.define.SIGNCCL_PREBUILT={os.path.abspath(PREBUILT)}"]
+    if JAX_PREBUILT:
+        settings += ["--config-settings", f"cmake.define.SIGNCCL_JAX_PREBUILT={os.path.abspath(JAX_PREBUILT)}"]
+    run(*PIP, "wheel", *NO_EXTRAS, "-w", folder, source, *settings)
     (made,) = folder.glob("*.whl")
     return made
 
@@ -118,11 +122,12 @@ def run_job(python: Path, prefix: list[object], **variables: str) -> list[subpro
             rank.kill()
 
 
-def test_wheel_serves_every_python_and_holds_one_library(wheel: Path) -> None:
+def test_wheel_serves_every_python_and_holds_each_library_once(wheel: Path) -> None:
     assert wheel.name.startswith("signccl-") and "-py3-none-linux_" in wheel.name
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        assert [name for name in names if ".so" in name] == ["signccl/lib/libsignccl.so"]
+        plugins = ["signccl/lib/libsignccl_jax.so"] if JAX_PREBUILT else []
+        assert [name for name in names if ".so" in name] == ["signccl/lib/libsignccl.so", *plugins]
         assert "signccl/py.typed" in names
         assert any(name.endswith("licenses/LICENSE") for name in names)
         assert not [name for name in names if "__pycache__" in name]
@@ -157,12 +162,41 @@ def test_ucx_of_pypi_is_enough(installed: Installed, without_ucx: list[object], 
             assert ended.stdout == f"{rank} 2 2\n", ended.stderr
 
 
-def test_library_that_is_not_there_is_an_error_of_the_build(tmp_path: Path) -> None:
-    define = "cmake.define.SIGNCCL_PREBUILT=/nowhere/libsignccl.so"
+@pytest.mark.parametrize("name", ["SIGNCCL_PREBUILT", "SIGNCCL_JAX_PREBUILT"])
+def test_library_that_is_not_there_is_an_error_of_the_build(name: str, tmp_path: Path) -> None:
+    chosen = {"SIGNCCL_PREBUILT": os.path.abspath(PREBUILT), name: "/nowhere/lib.so"}
+    settings = [f"--config-settings=cmake.define.{key}={value}" for key, value in chosen.items()]
     source = ROOT / "plugin" / "python"
-    ended = run(*PIP, "wheel", *NO_EXTRAS, "-w", tmp_path, source, "--config-settings", define, check=False)
+    ended = run(*PIP, "wheel", *NO_EXTRAS, "-w", tmp_path, source, *settings, check=False)
     assert ended.returncode != 0
-    assert "SIGNCCL_PREBUILT is /nowhere/libsignccl.so" in ended.stdout + ended.stderr
+    assert f"{name} is /nowhere/lib.so" in ended.stdout + ended.stderr
+
+
+def test_headers_of_jaxlib_are_taken_if_old_ones_are_there_and_missed_aloud(tmp_path: Path) -> None:
+    cmake = shutil.which("cmake")
+    if cmake is None:
+        pytest.skip("there is no cmake here")
+    (tmp_path / "CMakeLists.txt").write_text(
+        f"""cmake_minimum_required(VERSION 3.25)
+project(headers LANGUAGES NONE)
+include("{ROOT}/plugin/python/JaxHeaders.cmake")
+"""
+    )
+    header = tmp_path / "packages" / "jaxlib" / "include" / "xla" / "ffi" / "api" / "c_api.h"
+    header.parent.mkdir(parents=True)
+    (tmp_path / "packages" / "jaxlib" / "__init__.py").touch()
+
+    def configure(**variables: str) -> str:
+        python = f"-DPython_EXECUTABLE={sys.executable}"
+        ended = run(cmake, "-S", tmp_path, "-B", tmp_path / "build", "--fresh", python, **variables)
+        return " ".join((ended.stdout + ended.stderr).split())
+
+    folder = {"PYTHONPATH": str(tmp_path / "packages")}
+    assert "WITHOUT the plugin for JAX" in configure(**folder)  # the header is not there
+    header.write_text("#define XLA_FFI_API_MAJOR 0\n#define XLA_FFI_API_MINOR 1\n")
+    assert f"with the plugin for JAX, by the headers in {tmp_path}/packages/jaxlib/include" in configure(**folder)
+    header.write_text("#define XLA_FFI_API_MAJOR 0\n#define XLA_FFI_API_MINOR 3\n")
+    assert "have version 0.3, expected 0.1 of jaxlib 0.6.2" in configure(**folder)
 
 
 def test_what_a_build_lacks_is_said_at_once_with_the_packages() -> None:

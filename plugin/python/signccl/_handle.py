@@ -10,7 +10,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Protocol, TypeVar
 
 from ._c import check, lib
 from ._c_types import Result
@@ -29,10 +29,21 @@ _orphans: list[tuple[ctypes.c_void_p, object]] = []
 Self = TypeVar("Self", bound="Handle")
 
 
+class Dispatched(Protocol):
+    """Calls on a communicator that a framework makes later, in threads of its own."""
+
+    def wait(self) -> None:
+        """Returns when those that this thread has dispatched are done. Raises nothing."""
+
+    def end(self) -> None:
+        """Lets none begin any more, and returns when none is under way."""
+
+
 class Handle:
     """A signcclComm_t of this process, with a lock for its calls. The base of Communicator."""
 
     nranks: int
+    _dispatched: Dispatched | None = None
 
     def __init__(self, handle: int, keep: object) -> None:
         """`keep` lives until it is closed."""
@@ -80,6 +91,10 @@ class Handle:
         if self._pid != os.getpid():
             self._handle = None  # the parent's
             return
+        if self._dispatched is not None:
+            self._dispatched.wait()
+            self._dispatched.end()
+            self._dispatched = None
         with self._lock:
             handle, self._handle = self._handle, None
             _live.pop(self._number, None)
@@ -108,7 +123,15 @@ class Handle:
         )
 
     def _open(self) -> int:
-        """The handle. Raises InvalidUsageError if it is closed, or of the parent process."""
+        """The handle, for a call that is made now. Raises InvalidUsageError if it is closed, or of the parent
+        process."""
+        handle = self._peek()
+        if self._dispatched is not None:
+            self._dispatched.wait()
+        return handle
+
+    def _peek(self) -> int:
+        """:meth:`_open` without waiting for calls that were dispatched."""
         if self._pid != os.getpid():
             raise InvalidUsageError(
                 f"the communicator belongs to process {self._pid}; process {os.getpid()} is a child after fork(), "

@@ -326,7 +326,7 @@ class Communicator(Handle):
     @property
     def error(self) -> SignCCLError | None:
         """The error that made this communicator unusable; None while it is usable. Never waits."""
-        handle = self._open()
+        handle = self._peek()
         state = ctypes.c_int()
         check(lib.signcclCommGetAsyncError(handle, ctypes.byref(state)), handle)
         if state.value in (Result.SUCCESS, Result.IN_PROGRESS):

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from .._compare import comparing
 from .._waiting import call
 from ..communicator import Communicator
-from .compare import comparing
 from .groups import communicator, group_for_cpu
 from .tensors import describe, local
 

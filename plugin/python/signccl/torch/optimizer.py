@@ -15,10 +15,11 @@ from torch._compile import _disable_dynamo
 
 from .._c_lion import LionAggregation, LionRounding
 from .._c_types import TieRule, ZeroRule
+from .._compare import comparing
 from .._lion import LionRules
 from ..communicator import Communicator
 from . import checkpoint
-from .compare import comparing, texts_of
+from .compare import texts_of
 from .groups import communicator, group_for_cpu
 from .overlap import Overlap
 from .plan import Plan, hyperparameters, key_of

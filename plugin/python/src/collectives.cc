@@ -1,0 +1,127 @@
+// The handlers of the two collectives.
+#include <exception>
+#include <stdexcept>
+
+#include "arrays.h"
+#include "calling_device.h"
+#include "handlers.h"
+#include "ranks.h"
+
+namespace signccl::jax {
+namespace {
+
+namespace ffi = xla::ffi;
+
+using AllReduce = signcclResult_t (*)(const void*, void*, std::size_t, signcclDataType_t, signcclDataType_t,
+                                      const signcclSignConfig_t*, signcclComm_t, signcclStream_t);
+
+struct VoteAttributes {
+  std::int64_t ranks;
+  std::int64_t zero;
+  std::int64_t tie;
+  std::int64_t seed;
+};
+
+struct AvgAttributes {
+  std::int64_t ranks;
+  std::int64_t zero;
+  std::int64_t seed;
+};
+
+/// What a call does, whichever the collective is.
+struct Call {
+  AllReduce function;
+  signcclSignConfig_t rules;
+  std::int64_t ranks;
+  std::int64_t seed;
+};
+
+signcclSignConfig_t rulesOf(std::int64_t zero, std::optional<std::int64_t> tie) {
+  signcclSignConfig_t rules = SIGNCCL_SIGN_CONFIG_INITIALIZER;
+  rules.zeroRule = static_cast<int>(zero);
+  if (tie) rules.tieRule = static_cast<int>(*tie);
+  return rules;
+}
+
+/// All arrays in one exchange.
+signcclResult_t exchange(const Call& call, signcclComm_t comm, const ffi::RemainingArgs& arguments,
+                         const ffi::RemainingRets& results) {
+  const signcclResult_t started = signcclGroupStart();
+  if (started != signcclSuccess) return started;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const HostArray send = argument(arguments, i + 1);
+    const HostArray receive = result(results, i);
+    // The end of the group gives the first error.
+    if (call.function(send.data, receive.data, send.count, send.type, receive.type, &call.rules, comm, nullptr) !=
+        signcclSuccess) {
+      break;
+    }
+  }
+  return signcclGroupEnd();
+}
+
+/// Looks at every array before the first one is used: a group that is open must be ended.
+void check(const ffi::RemainingArgs& arguments, const ffi::RemainingRets& results) {
+  if (arguments.size() < results.size() + 1) throw std::invalid_argument("fewer arguments than results");
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (argument(arguments, i + 1).count != result(results, i).count) {
+      throw std::invalid_argument("result " + std::to_string(i) + " has another shape than its argument");
+    }
+  }
+}
+
+ffi::Error run(const Call& call, CallingDevice device, const ffi::RemainingArgs& arguments,
+               const ffi::RemainingRets& results) noexcept {
+  try {
+    const Place place = placeOf(arguments);
+    check(arguments, results);
+    const RankLock rank(call.ranks, place.rank, device);
+    if (rank.refusal()) return *rank.refusal();
+    const CallNumber number(rank.comm(), place.callNumber(call.seed, results.size()));
+    return rank.errorOf(exchange(call, rank.comm(), arguments, results));
+  } catch (const std::invalid_argument& error) {
+    return ffi::Error::InvalidArgument(error.what());
+  } catch (const std::exception& error) {
+    return ffi::Error::Internal(error.what());
+  }
+}
+
+ffi::Error vote(const VoteAttributes& attributes, CallingDevice device, ffi::RemainingArgs arguments,
+                ffi::RemainingRets results) {
+  const Call call{.function = signcclAllReduceVote,
+                  .rules = rulesOf(attributes.zero, attributes.tie),
+                  .ranks = attributes.ranks,
+                  .seed = attributes.seed};
+  return run(call, device, arguments, results);
+}
+
+ffi::Error avg(const AvgAttributes& attributes, CallingDevice device, ffi::RemainingArgs arguments,
+               ffi::RemainingRets results) {
+  const Call call{.function = signcclAllReduceAvg,
+                  .rules = rulesOf(attributes.zero, std::nullopt),
+                  .ranks = attributes.ranks,
+                  .seed = attributes.seed};
+  return run(call, device, arguments, results);
+}
+
+}  // namespace
+}  // namespace signccl::jax
+
+using signccl::jax::AvgAttributes;
+using signccl::jax::CallingDevice;
+using signccl::jax::VoteAttributes;
+using xla::ffi::StructMember;
+
+XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(VoteAttributes, StructMember<std::int64_t>("ranks"),
+                                      StructMember<std::int64_t>("zero"), StructMember<std::int64_t>("tie"),
+                                      StructMember<std::int64_t>("seed"));
+XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(AvgAttributes, StructMember<std::int64_t>("ranks"),
+                                      StructMember<std::int64_t>("zero"), StructMember<std::int64_t>("seed"));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    signcclJaxVote, signccl::jax::vote,
+    xla::ffi::Ffi::Bind().Attrs<VoteAttributes>().Ctx<CallingDevice>().RemainingArgs().RemainingRets());
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    signcclJaxAvg, signccl::jax::avg,
+    xla::ffi::Ffi::Bind().Attrs<AvgAttributes>().Ctx<CallingDevice>().RemainingArgs().RemainingRets());
