@@ -282,13 +282,13 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--zero", choices=("binary", "ternary"), default="binary")
     parser.add_argument("--tie", choices=("random", "zero", "positive", "negative"), default="random")
     parser.add_argument("--overlap", action="store_true", help="exchange while the backward pass still runs (dlion)")
-    parser.add_argument("--lr", type=float, help="default: 3e-4 for dlion and lion, 1e-3 for adamw")
-    parser.add_argument("--weight-decay", type=float, help="default: 1.0 for dlion and lion, 0.1 for adamw")
+    parser.add_argument("--lr", type=float, help="default: 1e-3 for dlion and lion, 3e-3 for adamw")
+    parser.add_argument("--weight-decay", type=float, help="default: 0.1 for dlion and lion, 0.03 for adamw")
     parser.add_argument("--beta1", type=float, default=0.9)
-    parser.add_argument("--beta2", type=float, default=0.99)
+    parser.add_argument("--beta2", type=float, default=0.95)
     parser.add_argument("--clip", type=float, help="largest norm of a gradient, 0: any; default: 1, 0 with --overlap")
     parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--warmup", type=int, default=50)
+    parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--batch", type=int, default=8, help="sequences per process and step")
     parser.add_argument("--context", type=int, default=128)
     parser.add_argument("--width", type=int, default=128)
@@ -303,9 +303,9 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     arguments = parser.parse_args(words)
     is_adamw = arguments.optimizer == "adamw"
     if arguments.lr is None:
-        arguments.lr = 1e-3 if is_adamw else 3e-4
+        arguments.lr = 3e-3 if is_adamw else 1e-3
     if arguments.weight_decay is None:
-        arguments.weight_decay = 0.1 if is_adamw else 1.0
+        arguments.weight_decay = 0.03 if is_adamw else 0.1
     if arguments.clip is None:
         arguments.clip = 0.0 if arguments.overlap else 1.0  # no gradient may change while it is exchanged
     return arguments

@@ -49,12 +49,25 @@ class Method(NamedTuple):
 
 VOTE = "--optimizer dlion --aggregation vote"
 AVG = "--optimizer dlion --aggregation avg"
+LION = "--optimizer lion"
+ADAMW = "--optimizer adamw"
 STUDIES: dict[str, list[Method]] = {
     "optimizers": [
-        Method("Distributed Lion, vote", VOTE, (1e-3, 2e-3, 3e-3)),
-        Method("Distributed Lion, avg", AVG, (1e-3, 2e-3, 3e-3)),
-        Method("Lion, averaged gradients", "--optimizer lion", (1e-3, 2e-3, 3e-3)),
-        Method("AdamW, averaged gradients", "--optimizer adamw", (3e-3, 6e-3, 1e-2)),
+        Method("Distributed Lion, vote", VOTE, (1e-3, 2e-3, 4e-3)),
+        Method("Distributed Lion, avg", AVG, (2e-3, 4e-3, 8e-3)),
+        Method("Lion, averaged gradients", LION, (1e-3, 2e-3, 4e-3)),
+        Method("AdamW, averaged gradients", ADAMW, (3e-3, 6e-3, 12e-3)),
+    ],
+    # Each row changes one thing more, from what suits wide models and long runs to what suits this one.
+    "lion": [
+        Method(
+            "Lion, weights of deviation 0.02, no clipping", f"{LION} --init 0.02 --clip 0 --beta2 0.99", (1e-3, 2e-3)
+        ),
+        Method("... weights of deviation 1 / 8", f"{LION} --clip 0 --beta2 0.99", (1e-3, 2e-3)),
+        Method("... and gradients clipped", f"{LION} --beta2 0.99", (1e-3, 2e-3)),
+        Method("... and beta2 0.95", LION, (1e-3, 2e-3)),
+        Method("AdamW, weights of deviation 0.02, no clipping", f"{ADAMW} --init 0.02 --clip 0", (6e-3,)),
+        Method("AdamW, all of these", ADAMW, (6e-3,)),
     ],
 }
 
@@ -228,7 +241,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, nargs="+", default=[4, 8])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--warmup", type=int, default=50)
+    parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--batch", type=int, default=8, help="sequences per worker and step")
     parser.add_argument("--context", type=int, default=64)
     parser.add_argument("--width", type=int, default=64)
