@@ -144,6 +144,7 @@ def make_optimizer(
             zero=arguments.zero,
             tie=arguments.tie,
             overlap=arguments.overlap,
+            momentum_sync_every=arguments.momentum_sync_every,
             comm=comm,
         )
     wrapped = nn.parallel.DistributedDataParallel(model) if dist.is_initialized() else model
@@ -281,6 +282,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--aggregation", choices=("vote", "avg"), default="vote")
     parser.add_argument("--zero", choices=("binary", "ternary"), default="binary")
     parser.add_argument("--tie", choices=("random", "zero", "positive", "negative"), default="random")
+    parser.add_argument("--momentum-sync-every", type=int, help="average the momenta every so many steps (dlion)")
     parser.add_argument("--overlap", action="store_true", help="exchange while the backward pass still runs (dlion)")
     parser.add_argument("--lr", type=float, help="default: 1e-3 for dlion and lion, 3e-3 for adamw")
     parser.add_argument("--weight-decay", type=float, help="default: 0.1 for dlion and lion, 0.03 for adamw")

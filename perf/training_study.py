@@ -53,7 +53,7 @@ LION = "--optimizer lion"
 ADAMW = "--optimizer adamw"
 STUDIES: dict[str, list[Method]] = {
     "optimizers": [
-        Method("Distributed Lion, vote", VOTE, (1e-3, 2e-3, 4e-3)),
+        Method("Distributed Lion, vote", VOTE, (1e-3, 2e-3, 4e-3, 8e-3)),
         Method("Distributed Lion, avg", AVG, (2e-3, 4e-3, 8e-3)),
         Method("Lion, averaged gradients", LION, (1e-3, 2e-3, 4e-3)),
         Method("AdamW, averaged gradients", ADAMW, (3e-3, 6e-3, 12e-3)),
@@ -68,6 +68,13 @@ STUDIES: dict[str, list[Method]] = {
         Method("... and beta2 0.95", LION, (1e-3, 2e-3)),
         Method("AdamW, weights of deviation 0.02, no clipping", f"{ADAMW} --init 0.02 --clip 0", (6e-3,)),
         Method("AdamW, all of these", ADAMW, (6e-3,)),
+    ],
+    "votes": [
+        Method("vote", VOTE, (4e-3,)),
+        Method("vote, ties are 0", f"{VOTE} --tie zero", (4e-3,)),
+        Method("vote, ternary signs, ties are 0", f"{VOTE} --tie zero --zero ternary", (4e-3,)),
+        Method("vote, momenta averaged every 16 steps", f"{VOTE} --momentum-sync-every 16", (4e-3,)),
+        Method("vote, beta2 0.99", f"{VOTE} --beta2 0.99", (2e-3,)),
     ],
 }
 
