@@ -53,10 +53,10 @@ LION = "--optimizer lion"
 ADAMW = "--optimizer adamw"
 STUDIES: dict[str, list[Method]] = {
     "optimizers": [
-        Method("Distributed Lion, vote", VOTE, (1e-3, 2e-3, 4e-3, 8e-3)),
+        Method("Distributed Lion, vote", VOTE, (2e-3, 4e-3, 8e-3)),
         Method("Distributed Lion, avg", AVG, (2e-3, 4e-3, 8e-3)),
         Method("Lion, averaged gradients", LION, (1e-3, 2e-3, 4e-3)),
-        Method("AdamW, averaged gradients", ADAMW, (3e-3, 6e-3, 12e-3)),
+        Method("AdamW, averaged gradients", ADAMW, (6e-3, 12e-3, 24e-3)),
     ],
     # Each row changes one thing more, from what suits wide models and long runs to what suits this one.
     "lion": [
@@ -66,8 +66,8 @@ STUDIES: dict[str, list[Method]] = {
         Method("... weights of deviation 1 / 8", f"{LION} --clip 0 --beta2 0.99", (1e-3, 2e-3)),
         Method("... and gradients clipped", f"{LION} --beta2 0.99", (1e-3, 2e-3)),
         Method("... and beta2 0.95", LION, (1e-3, 2e-3)),
-        Method("AdamW, weights of deviation 0.02, no clipping", f"{ADAMW} --init 0.02 --clip 0", (6e-3,)),
-        Method("AdamW, all of these", ADAMW, (6e-3,)),
+        Method("AdamW, weights of deviation 0.02, no clipping", f"{ADAMW} --init 0.02 --clip 0", (6e-3, 12e-3)),
+        Method("AdamW, all of these", ADAMW, (6e-3, 12e-3)),
     ],
     "votes": [
         Method("vote", VOTE, (4e-3,)),

@@ -14,22 +14,23 @@ import pytest
 import torch
 
 import signccl
-from signccl.torch import DistributedLion
+from signccl.torch import DistributedLion, momenta
+from signccl.torch import optimizer as optimizer_module
 from torch_jobs import DEADLINE, all_bits, backward, fresh_processes, tiny_model
 
 pytestmark = pytest.mark.timeout(90)
 
 
 class Job:
-    """Processes that call body(pipe, rank, overlap), each as the main program of a rank. A context manager."""
+    """Processes that call body(pipe, rank, variant), each as the main program of a rank. A context manager."""
 
-    def __init__(self, nranks: int, body: Callable[..., None], folder: Path, overlap: bool) -> None:
+    def __init__(self, nranks: int, body: Callable[..., None], folder: Path, variant: Any) -> None:
         context = fresh_processes()
         self.pipes: list[Connection] = []
         self.processes: list[Any] = []
         for rank in range(nranks):
             mine, its = context.Pipe()
-            arguments = (body, its, rank, nranks, str(folder / "store"), overlap)
+            arguments = (body, its, rank, nranks, str(folder / "store"), variant)
             process = context.Process(target=_main, args=arguments, daemon=True)
             process.start()
             its.close()
@@ -52,12 +53,12 @@ class Job:
         return value
 
 
-def _main(body: Callable[..., None], pipe: Connection, rank: int, nranks: int, path: str, overlap: bool) -> None:
+def _main(body: Callable[..., None], pipe: Connection, rank: int, nranks: int, path: str, variant: Any) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", store=torch.distributed.FileStore(path, nranks), rank=rank, world_size=nranks
     )
-    body(pipe, rank, overlap)
+    body(pipe, rank, variant)
     pipe.poll(DEADLINE)  # until the test ends this process
 
 
@@ -96,7 +97,7 @@ def wait_in_step(pipe: Connection, rank: int, overlap: bool) -> None:
 
 def test_ctrl_c_ends_a_step_and_the_other_ranks_raise(tmp_path: Path) -> None:
     """Rank 0 had sent its signs, so that rank 1 may have made this step; not the next one."""
-    with Job(2, wait_in_step, tmp_path, overlap=False) as job:
+    with Job(2, wait_in_step, tmp_path, False) as job:
         job.expect(0, "ready")
         job.expect(1, "ready")
         time.sleep(0.5)  # rank 0 is in step() by then; a little later or earlier must not matter
@@ -146,3 +147,24 @@ def test_ctrl_c_ends_a_step_that_waits_for_a_rank_without_gradients(overlap: boo
         time.sleep(0.5)
         os.kill(job.processes[0].pid, signal.SIGINT)
         job.expect(0, "interrupted", 2.0)
+
+
+def die_in_exchange_of_momenta(pipe: Connection, rank: int, place: str) -> None:
+    """Rank 1 ends after the step, where its momenta would be averaged: before the ranks meet, or after that."""
+    model = tiny_model()
+    optimizer = DistributedLion(model.parameters(), lr=0.01, momentum_sync_every=1)
+    backward(model, rank, 0)
+    if rank == 1:
+        setattr(momenta if place == "_mean" else optimizer_module, place, lambda *_: os._exit(1))
+    try:
+        optimizer.step()
+        pipe.send(("stepped", None))
+    except signccl.RemoteError as error:
+        pipe.send(("remote", str(error)))
+
+
+@pytest.mark.parametrize("place", ["average_momenta", "_mean"])
+def test_a_rank_that_ends_while_momenta_are_averaged_is_named(place: str, tmp_path: Path) -> None:
+    with Job(3, die_in_exchange_of_momenta, tmp_path, place) as job:
+        for rank in (0, 2):
+            assert "rank 1" in job.expect(rank, "remote")

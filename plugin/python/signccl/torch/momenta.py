@@ -25,7 +25,8 @@ def average_momenta(optimizer: DistributedLion) -> None:
     A mean is the sum in float32 in the order of the ranks, divided by their number, every operation rounded by itself,
     and rounded to the dtype of the momenta: the same bits on all ranks. Over a process group that moves tensors of the
     CPU a rank sends 2 (N - 1) / N times its momenta; without one they go through the connections by which the ranks
-    met, all of them to every rank, which is for small models.
+    met, all of them to every rank, which is for small models. Raises :class:`signccl.RemoteError` with the rank that is
+    gone; momenta may then have been averaged in part.
     """
     if optimizer.comm.nranks == 1:
         return
@@ -35,6 +36,8 @@ def average_momenta(optimizer: DistributedLion) -> None:
         for parameter in group["params"]
         if "momentum" in optimizer.state.get(parameter, ())
     ]
+    if optimizer._group_for_cpu is not None:
+        optimizer.comm.barrier()  # with its deadline, and its name of a rank that does not come
     for bucket in _buckets(momenta):
         flat = torch.cat([momentum.reshape(-1) for momentum in bucket])
         means = _mean_through_hub(optimizer, flat) if optimizer._group_for_cpu is None else _mean(optimizer, flat)
@@ -61,11 +64,14 @@ def _mean(optimizer: DistributedLion, flat: torch.Tensor) -> torch.Tensor:
     group, nranks = optimizer._group_for_cpu, optimizer.comm.nranks
     count = -(-flat.numel() // nranks)
     mine = torch.nn.functional.pad(flat, (0, count * nranks - flat.numel()))
-    parts = torch.empty_like(mine)
-    dist.all_to_all_single(parts.view(torch.uint8), mine.view(torch.uint8), group=group)
-    means = torch.empty_like(mine)
-    mean = _mean_of_rows(parts.view(nranks, count))
-    dist.all_gather_into_tensor(means.view(torch.uint8), mean.view(torch.uint8), group=group)
+    parts, means = torch.empty_like(mine), torch.empty_like(mine)
+    try:
+        dist.all_to_all_single(parts.view(torch.uint8), mine.view(torch.uint8), group=group)
+        mean = _mean_of_rows(parts.view(nranks, count))
+        dist.all_gather_into_tensor(means.view(torch.uint8), mean.view(torch.uint8), group=group)
+    except RuntimeError:
+        optimizer.comm.barrier()  # which knows who is gone; the process group does not say it
+        raise
     return means[: flat.numel()]
 
 
