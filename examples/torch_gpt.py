@@ -122,6 +122,13 @@ def batches_of(rank: int, arguments: argparse.Namespace) -> torch.Generator:
     return torch.Generator().manual_seed(arguments.seed * 1000 + rank)
 
 
+def part_of(text: np.ndarray, rank: int, nranks: int, arguments: argparse.Namespace) -> np.ndarray:
+    """What a process draws its batches from: all of the text, or other files than the others."""
+    if not arguments.own_part:
+        return text
+    return text[len(text) * rank // nranks : len(text) * (rank + 1) // nranks]
+
+
 def make_optimizer(
     model: nn.Module, arguments: argparse.Namespace, comm: signccl.Communicator | None = None
 ) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -197,7 +204,8 @@ def save(path: Path, state: dict[str, object]) -> None:
 
 
 def train(arguments: argparse.Namespace, rank: int, nranks: int) -> None:
-    training, validation, alphabet = load_text()
+    text, validation, alphabet = load_text()
+    training = part_of(text, rank, nranks, arguments)
     model = make_model(alphabet, arguments)
     module, optimizer = make_optimizer(model, arguments)
     rates = make_schedule(optimizer, arguments)
@@ -214,7 +222,7 @@ def train(arguments: argparse.Namespace, rank: int, nranks: int) -> None:
         first_step = state["step"]
     if rank == 0:
         nparameters = sum(p.numel() for p in model.parameters())
-        print(f"{nranks} process(es), {nparameters:,} parameters, {len(training):,} characters, {arguments.optimizer}")
+        print(f"{nranks} process(es), {nparameters:,} parameters, {len(text):,} characters, {arguments.optimizer}")
     curve = Curve(arguments.out, first_step) if rank == 0 else None
     progress = tqdm(range(first_step, arguments.steps), disable=rank != 0, unit="step", dynamic_ncols=True)
     begin = time.perf_counter()
@@ -292,6 +300,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--batch", type=int, default=8, help="sequences per process and step")
+    parser.add_argument("--own-part", action="store_true", help="each process draws from a part of the text of its own")
     parser.add_argument("--context", type=int, default=128)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=4)

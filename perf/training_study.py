@@ -4,6 +4,7 @@
     python perf/training_study.py optimizers --out study       # Distributed Lion beside Lion and AdamW, 4 and 8 workers
     python perf/training_study.py lion --workers 4             # what decides how well Lion itself does
     python perf/training_study.py votes --workers 4            # rules of a vote, and momenta averaged now and then
+    python perf/training_study.py parts --workers 4            # where each worker has files of its own
     python perf/training_study.py long --workers 4 --steps 1800 --seeds 1
 
 A study is a list of methods. Each is run with every learning rate of its grid and the first seed; the best rate is
@@ -57,7 +58,7 @@ STUDIES: dict[str, list[Method]] = {
     "optimizers": [
         Method("Distributed Lion, vote", VOTE, (2e-3, 4e-3, 8e-3)),
         Method("Distributed Lion, avg", AVG, (2e-3, 4e-3, 8e-3, 16e-3)),
-        Method("Lion, averaged gradients", LION, (1e-3, 2e-3, 4e-3)),
+        Method("Lion, averaged gradients", LION, (1e-3, 2e-3, 4e-3, 8e-3)),
         Method("AdamW, averaged gradients", ADAMW, (6e-3, 12e-3, 24e-3)),
     ],
     # Each row but the last two changes one thing more.
@@ -75,6 +76,12 @@ STUDIES: dict[str, list[Method]] = {
         Method("vote, ternary signs, ties are 0", f"{VOTE} --tie zero --zero ternary", (4e-3,)),
         Method("vote, momenta averaged every 16 steps", f"{VOTE} --momentum-sync-every 16", (4e-3,)),
         Method("vote, beta2 0.99", f"{VOTE} --beta2 0.99", (4e-3,)),
+    ],
+    # Each worker draws from files of its own.
+    "parts": [
+        Method("vote", f"{VOTE} --own-part", (4e-3,)),
+        Method("vote, momenta averaged every 10 steps", f"{VOTE} --own-part --momentum-sync-every 10", (4e-3,)),
+        Method("Lion, averaged gradients", f"{LION} --own-part", (2e-3,)),
     ],
     # For --steps 1800.
     "long": [
@@ -96,7 +103,8 @@ def simulate(arguments: argparse.Namespace, nranks: int, texts: tuple[Any, Any, 
 
     Writes the curve to arguments.out. Returns the models: one for each rank with Distributed Lion, else one of all.
     """
-    training, validation, alphabet = texts
+    text, validation, alphabet = texts
+    parts = [torch_gpt.part_of(text, rank, nranks, arguments) for rank in range(nranks)]
     is_voting = arguments.optimizer == "dlion"
     comms: list[Any] = list(signccl.Communicator.all_in_process(nranks)) if is_voting else [None]
     models = [torch_gpt.make_model(alphabet, arguments) for _ in comms]
@@ -110,7 +118,7 @@ def simulate(arguments: argparse.Namespace, nranks: int, texts: tuple[Any, Any, 
                 optimizer.zero_grad()
             for rank, generator in enumerate(generators):
                 model = models[rank % len(models)]
-                loss = model(*torch_gpt.draw_batch(training, generator, arguments.batch, arguments.context))
+                loss = model(*torch_gpt.draw_batch(parts[rank], generator, arguments.batch, arguments.context))
                 (loss / (nranks // len(models))).backward()
             for model in models:
                 torch_gpt.clip(model, arguments)

@@ -49,7 +49,7 @@ def real_job(nranks: int, words: list[str]) -> str:
 # Averages of two gradients have one order of summation; those of more do not.
 @pytest.mark.parametrize(
     ("nranks", "method"),
-    [(4, "dlion"), (3, "dlion --aggregation avg --zero ternary --clip 0"), (2, "adamw")],
+    [(4, "dlion"), (3, "dlion --aggregation avg --zero ternary --clip 0 --own-part"), (2, "adamw")],
 )
 def test_simulated_workers_end_with_the_parameters_of_the_real_job(
     nranks: int, method: str, study: ModuleType, tmp_path: Path
