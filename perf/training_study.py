@@ -87,6 +87,7 @@ STUDIES: dict[str, list[Method]] = {
     "long": [
         Method("Lion, beta2 0.99", f"{LION} --beta2 0.99", (2e-3,)),
         Method("Lion, beta2 0.95", LION, (2e-3,)),
+        Method("vote, beta2 0.95", VOTE, (4e-3,)),
         Method("AdamW", ADAMW, (12e-3,)),
     ],
 }
