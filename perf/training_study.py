@@ -5,7 +5,7 @@
     python perf/training_study.py lion --workers 4             # what decides how well Lion itself does
     python perf/training_study.py votes --workers 4            # rules of a vote, and momenta averaged now and then
     python perf/training_study.py parts --workers 4            # where each worker has files of its own
-    python perf/training_study.py long --workers 4 --steps 1800 --seeds 1
+    python perf/training_study.py long --workers 4 --steps 1800 --seeds 2
 
 A study is a list of methods. Each is run with every learning rate of its grid and the first seed; the best rate is
 repeated with the other seeds. All methods see as many characters. A run whose curve is in --out is not made again, so
