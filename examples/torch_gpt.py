@@ -25,6 +25,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 import signccl.torch
@@ -88,7 +89,7 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """Predicts the next character."""
 
-    def __init__(self, alphabet: int, context: int, width: int, layers: int, heads: int) -> None:
+    def __init__(self, alphabet: int, context: int, width: int, layers: int, heads: int, spread: float) -> None:
         super().__init__()
         self.embed_character = nn.Embedding(alphabet, width)
         self.embed_place = nn.Embedding(context, width)
@@ -98,7 +99,7 @@ class GPT(nn.Module):
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
                 is_last_of_branch = name.endswith(("mix.weight", "down.weight"))
-                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * layers) if is_last_of_branch else 0.02)
+                nn.init.normal_(parameter, std=spread / math.sqrt(2 * layers) if is_last_of_branch else spread)
 
     def forward(self, characters: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
         x = self.embed_character(characters) + self.embed_place.weight[: characters.shape[1]]
@@ -106,18 +107,42 @@ class GPT(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), following.flatten())
 
 
+def make_model(alphabet: int, arguments: argparse.Namespace) -> GPT:
+    """The same one in every process."""
+    torch.manual_seed(arguments.seed)
+    a = arguments
+    return GPT(alphabet, a.context, a.width, a.layers, a.heads, a.init or 1 / math.sqrt(a.width))
+
+
 # ------------------------------------------------------------------------------------------------------ the training
 
 
-def make_optimizer(model: nn.Module, arguments: argparse.Namespace) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """The optimizer, and the module to call: averaging gradients is DistributedDataParallel's work."""
+def batches_of(rank: int, arguments: argparse.Namespace) -> torch.Generator:
+    """Where the batches of a process come from: every one has its own."""
+    return torch.Generator().manual_seed(arguments.seed * 1000 + rank)
+
+
+def part_of(text: np.ndarray, rank: int, nranks: int, arguments: argparse.Namespace) -> np.ndarray:
+    """What a process draws its batches from: all of the text, or other files than the others."""
+    if not arguments.own_part:
+        return text
+    return text[len(text) * rank // nranks : len(text) * (rank + 1) // nranks]
+
+
+def make_optimizer(
+    model: nn.Module, arguments: argparse.Namespace, comm: signccl.Communicator | None = None
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """The optimizer, and the module to call: averaging gradients is DistributedDataParallel's work.
+
+    comm: the processes that vote; None: all of them.
+    """
     decayed = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
     settings = {"lr": arguments.lr, "weight_decay": arguments.weight_decay}
     if arguments.optimizer == "dlion":
         # Gradients stay local. Every process begins with the parameters of the first one.
-        signccl.torch.prepare(model)
+        signccl.torch.prepare(model, comm=comm)
         return model, signccl.torch.DistributedLion(
             groups,
             **settings,
@@ -126,6 +151,8 @@ def make_optimizer(model: nn.Module, arguments: argparse.Namespace) -> tuple[nn.
             zero=arguments.zero,
             tie=arguments.tie,
             overlap=arguments.overlap,
+            momentum_sync_every=arguments.momentum_sync_every,
+            comm=comm,
         )
     wrapped = nn.parallel.DistributedDataParallel(model) if dist.is_initialized() else model
     if arguments.optimizer == "adamw":
@@ -138,12 +165,22 @@ def make_optimizer(model: nn.Module, arguments: argparse.Namespace) -> tuple[nn.
     )
 
 
-def schedule(step: int, arguments: argparse.Namespace) -> float:
-    """Linear warm-up, then a cosine down to a tenth."""
-    if step < arguments.warmup:
-        return (step + 1) / arguments.warmup
-    done = (step - arguments.warmup) / max(1, arguments.steps - arguments.warmup)
-    return 0.55 + 0.45 * math.cos(math.pi * min(1.0, done))
+def make_schedule(optimizer: torch.optim.Optimizer, arguments: argparse.Namespace) -> LambdaLR:
+    """Of the learning rate: linear warm-up, then a cosine down to a tenth."""
+
+    def factor(step: int) -> float:
+        if step < arguments.warmup:
+            return (step + 1) / arguments.warmup
+        done = (step - arguments.warmup) / max(1, arguments.steps - arguments.warmup)
+        return 0.55 + 0.45 * math.cos(math.pi * min(1.0, done))
+
+    return LambdaLR(optimizer, factor)
+
+
+def clip(model: nn.Module, arguments: argparse.Namespace) -> None:
+    """Limits the norm of the gradient: with dlion of each process's own one, else of the average."""
+    if arguments.clip > 0:
+        nn.utils.clip_grad_norm_(model.parameters(), arguments.clip)
 
 
 @torch.no_grad()
@@ -155,6 +192,11 @@ def validate(model: nn.Module, text: np.ndarray, arguments: argparse.Namespace) 
     return sum(losses) / len(losses)
 
 
+def digest(model: nn.Module) -> str:
+    """Equal for parameters that are equal to the bit."""
+    return hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()[:16]
+
+
 def save(path: Path, state: dict[str, object]) -> None:
     """Writes this process's checkpoint, whole or not at all. Momenta differ between processes, so each has its own."""
     torch.save(state, path.with_suffix(".tmp"))
@@ -162,13 +204,12 @@ def save(path: Path, state: dict[str, object]) -> None:
 
 
 def train(arguments: argparse.Namespace, rank: int, nranks: int) -> None:
-    training, validation, alphabet = load_text()
-    torch.manual_seed(arguments.seed)
-    model = GPT(alphabet, arguments.context, arguments.width, arguments.layers, arguments.heads)
+    text, validation, alphabet = load_text()
+    training = part_of(text, rank, nranks, arguments)
+    model = make_model(alphabet, arguments)
     module, optimizer = make_optimizer(model, arguments)
-    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step, arguments))
-    # Every process has its own batches.
-    generator = torch.Generator().manual_seed(arguments.seed * 1000 + rank)
+    rates = make_schedule(optimizer, arguments)
+    generator = batches_of(rank, arguments)
     checkpoint = arguments.out / f"checkpoint-{rank}.pt"
     first_step = 0
     seconds = validation_loss = 0.0
@@ -181,7 +222,7 @@ def train(arguments: argparse.Namespace, rank: int, nranks: int) -> None:
         first_step = state["step"]
     if rank == 0:
         nparameters = sum(p.numel() for p in model.parameters())
-        print(f"{nranks} process(es), {nparameters:,} parameters, {len(training):,} characters, {arguments.optimizer}")
+        print(f"{nranks} process(es), {nparameters:,} parameters, {len(text):,} characters, {arguments.optimizer}")
     curve = Curve(arguments.out, first_step) if rank == 0 else None
     progress = tqdm(range(first_step, arguments.steps), disable=rank != 0, unit="step", dynamic_ncols=True)
     begin = time.perf_counter()
@@ -189,6 +230,7 @@ def train(arguments: argparse.Namespace, rank: int, nranks: int) -> None:
         loss = module(*draw_batch(training, generator, arguments.batch, arguments.context))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        clip(model, arguments)
         optimizer.step()
         rates.step()
         if (step + 1) % arguments.validate_every == 0 or step + 1 == arguments.steps:
@@ -205,8 +247,7 @@ def train(arguments: argparse.Namespace, rank: int, nranks: int) -> None:
         curve.draw(f"{arguments.optimizer}, lr {arguments.lr}")
         characters = arguments.batch * arguments.context * nranks * (arguments.steps - first_step)
         print(f"validation loss {validation_loss:.5f}, {characters / seconds:,.0f} characters/s")
-        digest = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
-        print(f"parameters {digest[:16]}, curves in {arguments.out}")
+        print(f"parameters {digest(model)}, curves in {arguments.out}")
 
 
 class Curve:
@@ -242,35 +283,42 @@ class Curve:
         pyplot.savefig(self.path.with_suffix(".png"), dpi=120)
 
 
-def parse() -> argparse.Namespace:
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    """The command line, or the given words of one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--optimizer", choices=("dlion", "lion", "adamw"), default="dlion")
     parser.add_argument("--aggregation", choices=("vote", "avg"), default="vote")
     parser.add_argument("--zero", choices=("binary", "ternary"), default="binary")
     parser.add_argument("--tie", choices=("random", "zero", "positive", "negative"), default="random")
+    parser.add_argument("--momentum-sync-every", type=int, help="average the momenta every so many steps (dlion)")
     parser.add_argument("--overlap", action="store_true", help="exchange while the backward pass still runs (dlion)")
-    parser.add_argument("--lr", type=float, help="default: 3e-4 for dlion and lion, 1e-3 for adamw")
-    parser.add_argument("--weight-decay", type=float, help="default: 1.0 for dlion and lion, 0.1 for adamw")
+    parser.add_argument("--lr", type=float, help="default: 1e-3 for dlion and lion, 3e-3 for adamw")
+    parser.add_argument("--weight-decay", type=float, help="default: 0.1 for dlion and lion, 0.03 for adamw")
     parser.add_argument("--beta1", type=float, default=0.9)
-    parser.add_argument("--beta2", type=float, default=0.99)
+    parser.add_argument("--beta2", type=float, default=0.95)
+    parser.add_argument("--clip", type=float, help="largest norm of a gradient, 0: any; default: 1, 0 with --overlap")
     parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--warmup", type=int, default=50)
+    parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--batch", type=int, default=8, help="sequences per process and step")
+    parser.add_argument("--own-part", action="store_true", help="each process draws from a part of the text of its own")
     parser.add_argument("--context", type=int, default=128)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--init", type=float, help="deviation of the weights at the start; default: 1 / sqrt(width)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--validate-every", type=int, default=100)
     parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoints in --out")
     parser.add_argument("--out", type=Path, default=Path("torch_gpt_out"))
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     is_adamw = arguments.optimizer == "adamw"
     if arguments.lr is None:
-        arguments.lr = 1e-3 if is_adamw else 3e-4
+        arguments.lr = 3e-3 if is_adamw else 1e-3
     if arguments.weight_decay is None:
-        arguments.weight_decay = 0.1 if is_adamw else 1.0
+        arguments.weight_decay = 0.03 if is_adamw else 0.1
+    if arguments.clip is None:
+        arguments.clip = 0.0 if arguments.overlap else 1.0  # no gradient may change while it is exchanged
     return arguments
 
 

@@ -23,11 +23,12 @@ std::string tieName(signcclTieRule_t rule) {
 
 std::string Method::id() const {
   const std::string ternary = zero_rule == signcclZeroTernary ? "-ternary" : "";
+  const std::string sync = sync_every > 0 ? "-sync" + std::to_string(sync_every) : "";
   switch (kind) {
     case MethodKind::kVote:
-      return "vote" + ternary + "-" + tieName(tie_rule);
+      return "vote" + ternary + "-" + tieName(tie_rule) + sync;
     case MethodKind::kAvg:
-      return "avg" + ternary;
+      return "avg" + ternary + sync;
     case MethodKind::kLion:
       return "lion";
     case MethodKind::kAdamW:
@@ -38,11 +39,12 @@ std::string Method::id() const {
 
 std::string Method::title() const {
   const std::string ternary = zero_rule == signcclZeroTernary ? ", ternary" : "";
+  const std::string sync = sync_every > 0 ? ", momenta averaged every " + std::to_string(sync_every) + " steps" : "";
   switch (kind) {
     case MethodKind::kVote:
-      return "D-Lion vote, tie " + tieName(tie_rule) + ternary;
+      return "D-Lion vote, tie " + tieName(tie_rule) + ternary + sync;
     case MethodKind::kAvg:
-      return "D-Lion avg" + ternary;
+      return "D-Lion avg" + ternary + sync;
     case MethodKind::kLion:
       return "Lion, mean gradient";
     case MethodKind::kAdamW:

@@ -26,9 +26,11 @@ struct Method {
   MethodKind kind = MethodKind::kVote;
   signcclZeroRule_t zero_rule = signcclZeroBinary;  ///< Distributed Lion only
   signcclTieRule_t tie_rule = signcclTieZero;       ///< votes only
+  int sync_every = 0;   ///< Distributed Lion: steps after which momenta are averaged; 0: never
+  float beta2 = 0.99F;  ///< of the momentum; not AdamW's
   HyperParameters settings{};
 
-  /// A name without spaces, for files: vote-zero, vote-ternary-random, avg, avg-ternary, lion, adamw.
+  /// A name without spaces, for files: vote-zero, vote-ternary-random, avg, avg-ternary, avg-sync10, lion, adamw.
   [[nodiscard]] std::string id() const;
   /// A name to be read.
   [[nodiscard]] std::string title() const;

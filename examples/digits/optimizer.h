@@ -32,11 +32,11 @@ class Optimizer {
   virtual void leave() noexcept = 0;
 };
 
-/// What the optimizers of one run share: exactly one of the two is used.
+/// What the optimizers of one run share.
 struct Rendezvous {
   signcclUniqueId id;     ///< where signs travel
   std::string algorithm;  ///< by which they do; empty: the library chooses
-  MeanGroup* mean;        ///< where gradients are averaged
+  MeanGroup* mean;        ///< where gradients, or momenta, are averaged
 };
 
 /// Makes worker `rank`'s optimizer; to be called in that worker's thread, by all workers.

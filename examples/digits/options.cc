@@ -63,6 +63,8 @@ struct MethodChoice {
   std::vector<signcclTieRule_t> tie_rules = {signcclTieZero, signcclTiePositive, signcclTieNegative, signcclTieRandom};
   std::vector<signcclZeroRule_t> zero_rules = {signcclZeroBinary};
   std::map<MethodKind, HyperParameters> settings;
+  int sync_every = 0;
+  float beta2 = Method().beta2;
 };
 
 void addMethodOptions(CLI::App& app, MethodChoice& choice) {
@@ -76,6 +78,13 @@ void addMethodOptions(CLI::App& app, MethodChoice& choice) {
   app.add_option("--zero", choice.zero_rules, "Zero rules of signs, of binary, ternary; binary by default")
       ->delimiter(',')
       ->transform(oneOf(kZeroRules));
+  app.add_option("--sync-momenta", choice.sync_every,
+                 "Steps after which votes and averages give every worker the mean of all momenta; 0: never")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--beta2", choice.beta2, "Decay of the momenta of all methods but AdamW")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
   for (const auto& [name, kind] : kKinds) {
     HyperParameters& settings = choice.settings[kind] = tunedSettings(kind);
     const std::string suffix(name);
@@ -154,7 +163,11 @@ std::optional<Options> parseOptions(int argc, const char* const* argv, int& exit
     return std::nullopt;
   }
   options.methods = listMethods(choice.kinds, choice.zero_rules, choice.tie_rules);
-  for (Method& method : options.methods) method.settings = choice.settings[method.kind];
+  for (Method& method : options.methods) {
+    method.settings = choice.settings[method.kind];
+    method.sync_every = choice.sync_every;
+    method.beta2 = choice.beta2;
+  }
   return options;
 }
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 import signccl
-from signccl.torch import DistributedLion, communicator, sync_buffers
+from signccl.torch import DistributedLion, communicator, momenta, sync_buffers
+from signccl.torch import optimizer as optimizer_module
 from support import DEADLINE
 from torch_jobs import all_bits, backward, fresh_processes, tiny_model
 
@@ -176,3 +177,24 @@ def test_ctrl_c_ends_what_waits_in_gloo(call: str, tmp_path: Path) -> None:
         time.sleep(0.5)
         os.kill(job.processes[1].pid, signal.SIGINT)
         job.expect(1, "interrupted", 2.0)
+
+
+def die_in_exchange_of_momenta(pipe: Connection, rank: int, place: str) -> None:
+    """Rank 1 ends after the step, where its momenta would be averaged: before the ranks meet, or after that."""
+    model = tiny_model()
+    optimizer = DistributedLion(model.parameters(), lr=0.01, momentum_sync_every=1)
+    backward(model, rank, 0)
+    if rank == 1:
+        setattr(momenta if place == "_mean" else optimizer_module, place, lambda *_: os._exit(1))
+    try:
+        optimizer.step()
+        pipe.send(("stepped", None))
+    except signccl.RemoteError as error:
+        pipe.send(("remote", str(error)))
+
+
+@pytest.mark.parametrize("place", ["average_momenta", "_mean"])
+def test_a_rank_that_ends_while_momenta_are_averaged_is_named(place: str, tmp_path: Path) -> None:
+    with Job(3, die_in_exchange_of_momenta, tmp_path, place) as job:
+        for rank in (0, 2):
+            assert "rank 1" in job.expect(rank, "remote")

@@ -57,8 +57,18 @@ std::vector<Values> runWorkers(Method method, int nranks) {
   return parameters;
 }
 
+/// Every worker's momentum becomes their mean.
+void averageMomenta(std::vector<Values>& momenta) {
+  for (std::size_t i = 0; i < kCount; ++i) {
+    float sum = 0;
+    for (const Values& momentum : momenta) sum += momentum[i];
+    for (Values& momentum : momenta) momentum[i] = sum / static_cast<float>(momenta.size());
+  }
+}
+
 /// Algorithm 1 of Distributed Lion as one thread, `combine` making the update from the sum of the signs.
-Values runAlgorithm1(int nranks, const std::function<float(int sum, std::size_t i, int step)>& combine) {
+Values runAlgorithm1(int nranks, const std::function<float(int sum, std::size_t i, int step)>& combine,
+                     int sync_every = 0, float beta2 = 0.99F) {
   Values parameters = startOf();
   std::vector<Values> momenta(static_cast<std::size_t>(nranks), Values(kCount));
   for (int step = 0; step < kSteps; ++step) {
@@ -68,12 +78,13 @@ Values runAlgorithm1(int nranks, const std::function<float(int sum, std::size_t 
       const Values gradient = gradientOf(rank, step);
       for (std::size_t i = 0; i < kCount; ++i) {
         sums[i] += 0.9F * momentum[i] + (1 - 0.9F) * gradient[i] < 0 ? -1 : 1;
-        momentum[i] = 0.99F * momentum[i] + (1 - 0.99F) * gradient[i];
+        momentum[i] = beta2 * momentum[i] + (1 - beta2) * gradient[i];
       }
     }
     for (std::size_t i = 0; i < kCount; ++i) {
       parameters[i] -= kRate * (combine(sums[i], i, step) + kDecay * parameters[i]);
     }
+    if (sync_every > 0 && (step + 1) % sync_every == 0) averageMomenta(momenta);
   }
   return parameters;
 }
@@ -110,6 +121,20 @@ TEST(DistributedLionTest, VoteResolvesTiesByItsRule) {
 TEST(DistributedLionTest, AvgFollowsAlgorithm1) {
   const auto parameters = runWorkers({.kind = MethodKind::kAvg}, 5);
   expectAll(parameters, runAlgorithm1(5, [](int sum, std::size_t, int) { return static_cast<float>(sum) / 5.0F; }));
+}
+
+TEST(DistributedLionTest, MomentaAreAveragedAfterEveryFewSteps) {
+  const auto sign = [](int sum, std::size_t, int) { return signOf(sum); };
+  const Method method{.kind = MethodKind::kVote, .tie_rule = signcclTieZero, .sync_every = 2};
+  expectAll(runWorkers(method, 4), runAlgorithm1(4, sign, 2));
+  ASSERT_NE(runAlgorithm1(4, sign, 2), runAlgorithm1(4, sign));
+}
+
+TEST(DistributedLionTest, MomentaDecayByBeta2) {
+  const auto sign = [](int sum, std::size_t, int) { return signOf(sum); };
+  const Method method{.kind = MethodKind::kVote, .tie_rule = signcclTieZero, .beta2 = 0.8F};
+  expectAll(runWorkers(method, 4), runAlgorithm1(4, sign, 0, 0.8F));
+  ASSERT_NE(runAlgorithm1(4, sign, 0, 0.8F), runAlgorithm1(4, sign));
 }
 
 TEST(LionTest, OneWorkerAloneIsDistributedLionOfOne) {

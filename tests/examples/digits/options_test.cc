@@ -59,6 +59,15 @@ TEST(OptionsTest, OverridesReachTheMethodTheyName) {
   EXPECT_EQ(options->methods[1].settings.weight_decay, 0.0F);
 }
 
+TEST(OptionsTest, MomentaCanBeAveragedAndDecayFaster) {
+  const auto options =
+      parse({"--methods", "vote,avg", "--tie", "random", "--sync-momenta", "10", "--beta2", "0.5"}).options;
+  ASSERT_TRUE(options);
+  EXPECT_EQ(idsOf(*options), (std::vector<std::string>{"vote-random-sync10", "avg-sync10"}));
+  EXPECT_EQ(options->methods[0].sync_every, 10);
+  EXPECT_EQ(options->methods[0].beta2, 0.5F);
+}
+
 TEST(OptionsTest, HelpIsNoError) {
   const Parsed parsed = parse({"--help"});
   EXPECT_FALSE(parsed.options);

@@ -15,12 +15,13 @@ from torch._compile import _disable_dynamo
 
 from .._c_lion import LionAggregation, LionRounding
 from .._c_types import TieRule, ZeroRule
-from .._compare import comparing
+from .._compare import compare_texts, comparing
 from .._lion import LionRules
 from ..communicator import Communicator
 from . import checkpoint
 from .compare import texts_of
 from .groups import communicator, group_for_cpu
+from .momenta import average_momenta
 from .overlap import Overlap
 from .plan import Plan, hyperparameters, key_of
 from .tensors import check_parameter, data_type, local, names_of
@@ -75,6 +76,8 @@ class DistributedLion(torch.optim.Optimizer):
             GradScaler.
         bucket_mb: gradients per bucket, in MiB; for ``overlap``.
         momentum_dtype: of the momenta; None: float32 whatever the parameters have.
+        momentum_sync_every: average the momenta of all ranks after every so many steps; None: never. It helps where
+            each rank has data of its own, and costs 2 (N - 1) / N times 32 bits per parameter each time.
         rounding: of bfloat16 parameters: "nearest", or "stochastic", which does not lose small steps.
         seed: for stochastic rounding, the same on every rank.
 
@@ -102,6 +105,7 @@ class DistributedLion(torch.optim.Optimizer):
         overlap: bool = False,
         bucket_mb: float = 25.0,
         momentum_dtype: torch.dtype | None = None,
+        momentum_sync_every: int | None = None,
         rounding: str = "nearest",
         seed: int = 0,
     ) -> None:
@@ -116,6 +120,11 @@ class DistributedLion(torch.optim.Optimizer):
         with comparing(self.comm, "parameters") as texts:
             if not bucket_mb > 0:
                 raise ValueError(f"bucket_mb is {bucket_mb}, expected more than 0")
+            if momentum_sync_every is not None and not _is_count(momentum_sync_every):
+                raise ValueError(
+                    f"momentum_sync_every is {momentum_sync_every!r}, expected None or an int of at least 1"
+                )
+            self._momentum_sync_every = momentum_sync_every
             self._rules = LionRules(
                 _chosen("aggregation", aggregation, _AGGREGATIONS),
                 _chosen("zero", zero, _ZEROS),
@@ -127,6 +136,7 @@ class DistributedLion(torch.optim.Optimizer):
             super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
             self._current_plan()  # which finds what is wrong with the parameters
             texts += texts_of(self.param_groups)
+        compare_texts(self.comm, [f"momentum_sync_every={momentum_sync_every}"], "settings")
         index = next(_index_of.setdefault(self.comm, itertools.count()))
         for group in self.param_groups:
             group["signccl_call_number"] = index * _CALLS_PER_OPTIMIZER
@@ -202,6 +212,8 @@ class DistributedLion(torch.optim.Optimizer):
         number = self._call_number + 1
         for group in self.param_groups:
             group["signccl_call_number"] = number
+        if self._momentum_sync_every is not None and number % _CALLS_PER_OPTIMIZER % self._momentum_sync_every == 0:
+            average_momenta(self)
 
     @property
     def _call_number(self) -> int:
@@ -343,3 +355,7 @@ def _check_group(group: dict[str, Any]) -> None:
     values = [float(beta) for beta in betas]
     if len(values) != 2 or not all(0 <= beta <= 1 for beta in values):
         raise ValueError(f"betas is {group['betas']!r}, expected two numbers of 0 to 1")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
