@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/process_locks.h"
 #include "transport/ucx/signal_keeper.h"
+#include "transport/ucx/ucx_environment.h"
 
 namespace signccl {
 namespace {
@@ -46,12 +47,10 @@ constexpr std::array kSettings = std::to_array<UcxSetting>({
 });
 
 /// UCX warns, for each worker, of settings that no transport of UCX_TLS reads.
-bool allowsSharedMemory() {
-  const char* const allowed = std::getenv("UCX_TLS");
-  if (allowed == nullptr || *allowed == '^') return true;
-  constexpr std::string_view kNames[] = {"all", "sm", "shm", "mm", "posix", "sysv", "xpmem"};
-  return std::ranges::any_of(
-      kNames, [&](std::string_view name) { return std::string_view(allowed).find(name) != std::string_view::npos; });
+bool isRead(const UcxSetting& setting) {
+  const std::string_view variable = setting.variable;
+  if (variable.ends_with("_ERROR_HANDLING")) return ucxMayUseSharedMemory();
+  return !variable.starts_with("UCX_TCP_") || ucxMayUseTcp();
 }
 
 /// The settings of a context before it is made.
@@ -70,7 +69,7 @@ class Config {
     const bool has_old_keys = library_.minor < 17;
     for (const UcxSetting& setting : kSettings) {
       if (std::getenv(setting.variable) != nullptr) continue;
-      if (setting.old_key == std::string_view("MM_ERROR_HANDLING") && !allowsSharedMemory()) continue;
+      if (!isRead(setting)) continue;
       const std::string_view variable = setting.variable;
       const char* const new_key = variable.substr(std::string_view("UCX_").size()).data();
       set(has_old_keys ? setting.old_key : new_key, setting.value);

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "transport/ucx/signal_keeper.h"
+#include "transport/ucx/ucx_environment.h"
 
 namespace signccl {
 namespace {
@@ -182,7 +183,8 @@ UcxLibrary loadUcx(const std::string& wanted) {
 
 void checkUcx(const UcxFunctions& ucx, ucs_status_t status, const char* call) {
   if (status == UCS_OK) return;
-  throw Error(signcclSystemError, std::string(call) + " failed: " + ucx.ucs_status_string(status));
+  throw Error(signcclSystemError,
+              std::string(call) + " failed: " + ucx.ucs_status_string(status) + ucxVariablesOfUser());
 }
 
 }  // namespace signccl

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/per_thread.h"
+#include "transport/ucx/ucx_environment.h"
 
 namespace signccl {
 namespace {
@@ -77,7 +78,7 @@ UcxTransport::Peer& UcxTransport::connectedPeer(Rank rank) {
   const ucs_status_t status = ucx_.ucp_ep_create(worker_, &params, &peer.endpoint);
   if (status != UCS_OK) {
     peer.endpoint = nullptr;
-    throw PeerError(rank_, rank, ucx_.ucs_status_string(status) + versionsBeside(peer));
+    throw PeerError(rank_, rank, ucx_.ucs_status_string(status) + causesBeside(peer));
   }
   log(LogLevel::kTrace, Subsystem::kNet, rank_, "connects to rank ", rank);
   return peer;
@@ -327,14 +328,14 @@ void UcxTransport::throwIfBroken() {
   for (std::size_t rank = 0; rank < peers_.size(); ++rank) {
     const Peer& peer = peers_[rank];
     if (peer.status == UCS_OK || peer.outstanding == 0) continue;
-    throw PeerError(rank_, static_cast<Rank>(rank), ucx_.ucs_status_string(peer.status) + versionsBeside(peer));
+    throw PeerError(rank_, static_cast<Rank>(rank), ucx_.ucs_status_string(peer.status) + causesBeside(peer));
   }
 }
 
-/// What a lost connection may come from: nothing, or that the peer has another UCX.
-std::string UcxTransport::versionsBeside(const Peer& peer) const {
+/// What a lost connection may come from: that the peer has another UCX, or what the user asks of UCX.
+std::string UcxTransport::causesBeside(const Peer& peer) const {
   const std::string& version = in_use_->worker.version();
-  if (peer.ucx_version == version) return {};
+  if (peer.ucx_version == version) return ucxVariablesOfUser();
   return " (it has UCX " + peer.ucx_version + ", rank " + std::to_string(rank_) + " has " + version +
          "; expected the same version on all ranks)";
 }

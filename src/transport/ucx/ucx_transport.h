@@ -128,7 +128,7 @@ class UcxTransport final : public ProcessTransport {
   void transferDone(Transfer& transfer, ucs_status_t status);
   void matchArrivals();
   void throwIfBroken();
-  [[nodiscard]] std::string versionsBeside(const Peer& peer) const;
+  [[nodiscard]] std::string causesBeside(const Peer& peer) const;
   Transfer& takeTransfer(Request& request);
   void breakPeer(Peer& peer, ucs_status_t status) noexcept;
 
