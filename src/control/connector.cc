@@ -43,7 +43,8 @@ void Connector::attempt() {
   socket_ = asio::ip::tcp::socket(context_);
   asio::error_code refusal;
   socket_.open(address.protocol(), refusal);
-  if (refusal) return retry(refusal.message());  // out of descriptors, most likely
+  if (refusal == asio::error::no_descriptors) return refuse(refusal);
+  if (refusal) return retry(refusal.message());
   hideFromChildren(socket_.native_handle());
   timer_.expires_after(options_.attempt_time);
   timer_.async_wait([self = shared_from_this(), number = attempts_](asio::error_code error) {
@@ -67,11 +68,13 @@ void Connector::onAttempt(asio::error_code error) {
   asio::error_code ignored;
   socket_.close(ignored);  // it may hold the very port that the hub is to listen at
   const bool is_last = !options_.may_be_early && attempts_ >= kAttemptsIfListening * options_.addresses.size();
-  if (error == asio::error::connection_refused && is_last) {
-    connected_ = nullptr;
-    return std::exchange(refused_, nullptr)();
-  }
+  if (error == asio::error::connection_refused && is_last) return refuse(error);
   retry(error.message());
+}
+
+void Connector::refuse(asio::error_code error) {
+  connected_ = nullptr;
+  std::exchange(refused_, nullptr)(error);
 }
 
 bool isConnectedToItself(const asio::ip::tcp::socket& socket) {

@@ -26,18 +26,19 @@ struct ConnectorOptions {
 class Connector : public std::enable_shared_from_this<Connector> {
  public:
   using Connected = std::function<void(asio::ip::tcp::socket)>;
-  using Refused = std::function<void()>;
+  using Refused = std::function<void(asio::error_code)>;
 
   Connector(asio::io_context& context, ConnectorOptions options);
 
-  /// Starts to try. Calls `connected` with an open socket, or `refused` if nobody listens although somebody should;
-  /// neither after stop(). Other errors are tried again for ever: the deadline is the caller's.
+  /// Starts to try. Calls `connected` with an open socket, or `refused` if nobody listens although somebody should, or if
+  /// this process has no descriptor left; neither after stop(). Other errors are tried again for ever: the deadline is the caller's.
   void start(Connected connected, Refused refused);
   void stop();
 
  private:
   void attempt();
   void onAttempt(asio::error_code error);
+  void refuse(asio::error_code error);
   void retry(const std::string& reason);
 
   const ConnectorOptions options_;

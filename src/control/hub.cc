@@ -7,6 +7,7 @@
 #include <asio/execution_context.hpp>
 #include <asio/post.hpp>
 
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "control/control_thread.h"
@@ -27,6 +28,8 @@ constexpr std::chrono::milliseconds kSilence = 4 * kHeartbeatInterval;
 
 /// "0.1" of "0.1.3"
 std::string_view minorVersion(std::string_view version) { return version.substr(0, version.rfind('.')); }
+
+std::string cannotAccept() { return "the process where the ranks meet can take no rank in: " + tooManyOpenFiles(); }
 
 /// The hubs that were opened in a context, as long as they live. It belongs to the context, so that a child after
 /// fork(), whose context is another one, has none. In the control thread.
@@ -61,9 +64,13 @@ Hub::Hub(asio::io_context& context, const Secret& secret, HubOptions options)
 std::shared_ptr<Hub> Hub::make(asio::io_context& context, const Secret& secret, HubOptions options) {
   const auto hub = std::make_shared<Hub>(context, secret, std::move(options));
   // Not owned by the reception, which the hub owns: tick() keeps the hub alive as long as there is something to take.
-  hub->reception_->start([weak = std::weak_ptr(hub)](const ConnectionPointer& connection, HelloMessage hello) {
-    if (const auto self = weak.lock()) self->onHello(connection, std::move(hello));
-  });
+  hub->reception_->start(
+      [weak = std::weak_ptr(hub)](const ConnectionPointer& connection, HelloMessage hello) {
+        if (const auto self = weak.lock()) self->onHello(connection, std::move(hello));
+      },
+      [weak = std::weak_ptr(hub)] {
+        if (const auto self = weak.lock()) self->fail({signcclSystemError, cannotAccept()});
+      });
   return hub;
 }
 

@@ -8,6 +8,7 @@
 
 #include <asio/post.hpp>
 
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "control/control_thread.h"
 #include "control/failures.h"
@@ -51,11 +52,14 @@ void Member::connect() {
   scheduleTick();
   is_connecting_ = true;
   connector_->start([self = shared_from_this()](asio::ip::tcp::socket socket) { self->greet(std::move(socket)); },
-                    [self = shared_from_this()] { self->onRefused(); });
+                    [self = shared_from_this()](asio::error_code error) { self->onRefused(error); });
 }
 
-void Member::onRefused() {
+void Member::onRefused(asio::error_code error) {
   is_connecting_ = false;
+  if (error == asio::error::no_descriptors) {
+    return setFailure({signcclSystemError, rankName(rank()) + " cannot connect: " + tooManyOpenFiles()});
+  }
   setFailure({signcclRemoteError, "rank " + std::to_string(rank()) + " found nobody at " +
                                       toText(options_.point.address) +
                                       ", where the ranks meet: the process that made commId is gone, all ranks had "

@@ -113,7 +113,7 @@ class Member : public std::enable_shared_from_this<Member> {
 
   void connect();
   void greet(asio::ip::tcp::socket socket);
-  void onRefused();
+  void onRefused(asio::error_code error);
   void onFrame(MessageType type, std::string_view payload);
   void onClose(const std::string& reason);
   void onFailure(std::string_view payload);

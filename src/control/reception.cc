@@ -56,8 +56,9 @@ void Reception::onAccept(asio::error_code error, asio::ip::tcp::socket socket) {
   accepting_ = false;
   if (!acceptor_.is_open()) return;
   if (error) {
-    // Out of descriptors, most likely: the connection stays in the kernel's queue, and tick() tries again.
+    // The connection stays in the kernel's queue, and tick() tries again.
     log(LogLevel::kWarn, Subsystem::kBootstrap, kNoRank, "cannot accept a connection: ", error.message());
+    if (error == asio::error::no_descriptors) on_no_descriptor_();
     return;
   }
   acceptNext();  // first, since what follows may run out of memory, and others are to come all the same

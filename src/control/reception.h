@@ -35,8 +35,12 @@ class Reception : public std::enable_shared_from_this<Reception> {
   /// std::system_error.
   asio::ip::tcp::endpoint listen(const asio::ip::tcp::endpoint& address);
 
-  /// Before anything of what follows.
-  void start(Taker taker) { taker_ = std::move(taker); }
+  /// Before anything of what follows. `on_no_descriptor` is called where nobody can be accepted because this process has
+  /// too many open files.
+  void start(Taker taker, std::function<void()> on_no_descriptor) {
+    taker_ = std::move(taker);
+    on_no_descriptor_ = std::move(on_no_descriptor);
+  }
   void acceptNext();
 
   /// Serves a connection of whatever origin.
@@ -68,6 +72,7 @@ class Reception : public std::enable_shared_from_this<Reception> {
   const Secret secret_;
   const StrangerLimits limits_;
   Taker taker_;
+  std::function<void()> on_no_descriptor_;
   std::deque<Stranger> strangers_;  ///< the oldest first
   bool accepting_ = false;
 };

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 /// What an attempt came to.
 struct Outcome {
   std::optional<asio::ip::tcp::socket> socket;
-  bool refused = false;
+  asio::error_code refused;
 };
 
 /// Runs `context` until the connector has decided, or for `longest`.
@@ -27,7 +27,7 @@ void run(asio::io_context& context, const Outcome& outcome, std::chrono::millise
 
 void start(Connector& connector, Outcome& outcome) {
   connector.start([&](asio::ip::tcp::socket socket) { outcome.socket.emplace(std::move(socket)); },
-                  [&] { outcome.refused = true; });
+                  [&](asio::error_code error) { outcome.refused = error; });
 }
 
 TEST(ConnectorTest, ListenerIsReached) {
@@ -62,7 +62,7 @@ TEST(ConnectorTest, NobodyWhereSomebodyShouldListenIsTold) {
   const auto connector = std::make_shared<Connector>(context, ConnectorOptions{.addresses = {RawListener().address()}});
   start(*connector, outcome);
   run(context, outcome);
-  EXPECT_TRUE(outcome.refused);
+  EXPECT_EQ(outcome.refused, asio::error::connection_refused);
 }
 
 TEST(ConnectorTest, AttemptWhoseTimeIsUpAsItSucceedsGivesNoClosedSocket) {

@@ -3,11 +3,13 @@
 #include <future>
 #include <limits>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include <asio/post.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "control/control_thread.h"
 #include "control/hub_test_support.h"
@@ -156,6 +158,34 @@ TEST_F(FullHubTest, FailureOfARankReachesAllOthersOnce) {
     EXPECT_THAT(failureTo(at(rank)), testing::AnyOf("another one", "rank 1 waited in vain"));
   at(0).send(MessageType::kQuery, encodeNumber(0));
   EXPECT_EQ(at(0).receiveMessage()->type, MessageType::kMissing) << "and no second failure";
+}
+
+/// The next descriptor is the last that may be opened.
+class LastDescriptor {
+ public:
+  LastDescriptor() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const int next = dup(0);
+    close(next);
+    rlimit few = before_;
+    few.rlim_cur = static_cast<rlim_t>(next) + 1;
+    setrlimit(RLIMIT_NOFILE, &few);
+  }
+  ~LastDescriptor() { setrlimit(RLIMIT_NOFILE, &before_); }
+  LastDescriptor(const LastDescriptor&) = delete;
+  LastDescriptor& operator=(const LastDescriptor&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(HubTest, HubThatHasNoDescriptorForARankFailsThoseThatAreThere) {
+  const MeetingPoint point = openHub();
+  const RawPeer first = greet(point, exampleHello(0, 2));
+  EXPECT_TRUE(isLogged("joined from"));
+  const LastDescriptor last;
+  const RawPeer second = greet(point, exampleHello(1, 2));
+  EXPECT_THAT(failureTo(first), HasSubstr("can take no rank in: too many open files: "));
 }
 
 TEST_F(FullHubTest, WhatARankDoesNotReadIsNotTold) {

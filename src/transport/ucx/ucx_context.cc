@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/fork.h"
 #include "base/log.h"
@@ -150,6 +151,7 @@ UcxContext::Use::~Use() {
 }
 
 UcxContext::UcxContext(const UcxLibrary& library, const std::string& net_devices) : library_(library) {
+  requireDescriptors(kUcxDescriptors);
   Config config(library);
   config.apply(net_devices);
   ucp_params_t params{};

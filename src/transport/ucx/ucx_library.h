@@ -60,6 +60,10 @@ struct UcxLibrary {
 /// install, if there is no UCX, or one that is older than 1.13 or lacks a function. One call at a time.
 UcxLibrary loadUcx(const std::string& wanted);
 
+/// Descriptors that must be free where UCX makes a context or a worker: what these open by themselves and for their
+/// first peers, with room to spare. Where UCX gets none halfway it ends the process.
+inline constexpr std::size_t kUcxDescriptors = 24;
+
 /// Throws signcclSystemError naming `call` unless `status` is UCS_OK.
 void checkUcx(const UcxFunctions& ucx, ucs_status_t status, const char* call);
 

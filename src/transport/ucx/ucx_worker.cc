@@ -11,11 +11,11 @@
 
 #include <sys/eventfd.h>
 
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/per_thread.h"
 
 namespace signccl {
-
 UcxWorker::UcxWorker(std::shared_ptr<UcxContext> context)
     : context_(std::move(context)), wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (wake_fd_ < 0) throw Error(signcclSystemError, std::string("no eventfd: ") + std::strerror(errno));
@@ -29,6 +29,7 @@ UcxWorker::UcxWorker(std::shared_ptr<UcxContext> context)
 }
 
 void UcxWorker::create() {
+  requireDescriptors(kUcxDescriptors);
   ucp_worker_params_t params{};
   params.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE | UCP_WORKER_PARAM_FIELD_AM_ALIGNMENT;
   params.thread_mode = UCS_THREAD_MODE_SERIALIZED;
