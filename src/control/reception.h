@@ -35,8 +35,8 @@ class Reception : public std::enable_shared_from_this<Reception> {
   /// std::system_error.
   asio::ip::tcp::endpoint listen(const asio::ip::tcp::endpoint& address);
 
-  /// Before anything of what follows. `on_no_descriptor` is called where nobody can be accepted because this process has
-  /// too many open files.
+  /// Before anything of what follows. `on_no_descriptor` is called where nobody can be accepted because this process
+  /// has too many open files.
   void start(Taker taker, std::function<void()> on_no_descriptor) {
     taker_ = std::move(taker);
     on_no_descriptor_ = std::move(on_no_descriptor);
