@@ -1,11 +1,15 @@
 #include "transport/ucx/ucx_environment.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <initializer_list>
 #include <string_view>
 #include <unistd.h>
 #include <vector>
+
+#include <sys/statvfs.h>
 
 namespace signccl {
 namespace {
@@ -34,6 +38,15 @@ bool tlsLeaves(std::initializer_list<std::string_view> all_of_them, std::initial
   return excludes ? !has_any(all_of_them) : has_any({"all"}) || has_any(all_of_them) || has_any(some);
 }
 
+/// What UCX 1.13 to 1.22 take of /dev/shm for a worker.
+constexpr double kMegabytesOfWorker = 4.3;
+
+std::string inMegabytes(double megabytes) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f", megabytes);
+  return text.data();
+}
+
 }  // namespace
 
 bool ucxMayUseSharedMemory() { return tlsLeaves({"sm", "shm", "mm"}, {"posix", "sysv", "xpmem"}); }
@@ -53,6 +66,19 @@ std::string ucxVariablesOfUser() {
     text += variable;
   }
   return text + ")";
+}
+
+std::string lackOfSharedMemory() {
+  struct statvfs folder{};
+  if (!ucxMayUseSharedMemory() || statvfs("/dev/shm", &folder) != 0) return {};
+  constexpr const char* kAdvice = "; or set UCX_TLS=^posix";
+  if ((folder.f_flag & ST_RDONLY) != 0) return std::string(" (/dev/shm is read-only: make it writable") + kAdvice + ")";
+  const double unit = static_cast<double>(folder.f_frsize) / 1e6;
+  const double free = unit * static_cast<double>(folder.f_bavail);
+  if (free >= kMegabytesOfWorker) return {};
+  return " (/dev/shm has " + inMegabytes(free) + " of " + inMegabytes(unit * static_cast<double>(folder.f_blocks)) +
+         " MB free, and a rank takes " + inMegabytes(kMegabytesOfWorker) +
+         ": make it larger, in a container by --shm-size" + kAdvice + ")";
 }
 
 }  // namespace signccl

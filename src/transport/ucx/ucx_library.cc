@@ -181,10 +181,10 @@ UcxLibrary loadUcx(const std::string& wanted) {
   return ucx;
 }
 
-void checkUcx(const UcxFunctions& ucx, ucs_status_t status, const char* call) {
+void checkUcx(const UcxFunctions& ucx, ucs_status_t status, const char* call, const std::string& cause) {
   if (status == UCS_OK) return;
   throw Error(signcclSystemError,
-              std::string(call) + " failed: " + ucx.ucs_status_string(status) + ucxVariablesOfUser());
+              std::string(call) + " failed: " + ucx.ucs_status_string(status) + cause + ucxVariablesOfUser());
 }
 
 }  // namespace signccl

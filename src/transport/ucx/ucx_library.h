@@ -64,8 +64,8 @@ UcxLibrary loadUcx(const std::string& wanted);
 /// first peers, with room to spare. Where UCX gets none halfway it ends the process.
 inline constexpr std::size_t kUcxDescriptors = 24;
 
-/// Throws signcclSystemError naming `call` unless `status` is UCS_OK.
-void checkUcx(const UcxFunctions& ucx, ucs_status_t status, const char* call);
+/// Throws signcclSystemError naming `call`, and `cause` where it is known, unless `status` is UCS_OK.
+void checkUcx(const UcxFunctions& ucx, ucs_status_t status, const char* call, const std::string& cause = {});
 
 }  // namespace signccl
 

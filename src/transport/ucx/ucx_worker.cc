@@ -14,6 +14,7 @@
 #include "base/descriptors.h"
 #include "base/error.h"
 #include "base/per_thread.h"
+#include "transport/ucx/ucx_environment.h"
 
 namespace signccl {
 UcxWorker::UcxWorker(std::shared_ptr<UcxContext> context)
@@ -34,7 +35,8 @@ void UcxWorker::create() {
   params.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE | UCP_WORKER_PARAM_FIELD_AM_ALIGNMENT;
   params.thread_mode = UCS_THREAD_MODE_SERIALIZED;
   params.am_alignment = alignof(std::uint64_t);
-  checkUcx(ucx(), ucx().ucp_worker_create(context_->get(), &params, &worker_), "ucp_worker_create");
+  const ucs_status_t status = ucx().ucp_worker_create(context_->get(), &params, &worker_);
+  if (status != UCS_OK) checkUcx(ucx(), status, "ucp_worker_create", lackOfSharedMemory());
   checkUcx(ucx(), ucx().ucp_worker_get_efd(worker_, &event_fd_), "ucp_worker_get_efd");
 }
 
