@@ -15,8 +15,8 @@ bool ucxMayUseTcp();
 /// variables of UCX; empty if there are none.
 std::string ucxVariablesOfUser();
 
-/// The same for what UCX allocates in shared memory: how much of /dev/shm is free and what to do, where that is less than
-/// a rank takes; containers often have 64 MB. Empty if that is not the cause.
+/// The same for what UCX allocates in shared memory: how much of /dev/shm is free and what to do, where that is less
+/// than a rank takes; containers often have 64 MB. Empty if that is not the cause.
 std::string lackOfSharedMemory();
 
 }  // namespace signccl
