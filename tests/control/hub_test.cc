@@ -14,6 +14,7 @@
 #include "control/control_thread.h"
 #include "control/hub_test_support.h"
 #include "control/job.h"
+#include "support/sanitizers.h"
 
 namespace signccl {
 namespace {
@@ -180,6 +181,7 @@ class LastDescriptor {
 };
 
 TEST_F(HubTest, HubThatHasNoDescriptorForARankFailsThoseThatAreThere) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer looks at memory through a pipe, for which no descriptor is left";
   const MeetingPoint point = openHub();
   const RawPeer first = greet(point, exampleHello(0, 2));
   EXPECT_TRUE(isLogged("joined from"));
