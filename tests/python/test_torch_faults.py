@@ -53,6 +53,12 @@ class Job:
         assert kind == what, f"rank {rank} says {kind!r}: {value}"
         return value
 
+    def interrupt(self, rank: int) -> None:
+        """Ctrl-C for a rank, which is waiting by then; a little later or earlier must not matter."""
+        time.sleep(0.5)
+        os.kill(self.processes[rank].pid, signal.SIGINT)
+        self.expect(rank, "interrupted", 2.0)
+
 
 def _main(body: Callable[..., None], pipe: Connection, rank: int, nranks: int, path: str, option: Any) -> None:
     torch.set_num_threads(1)
@@ -101,9 +107,7 @@ def test_ctrl_c_ends_a_step_and_the_other_ranks_raise(tmp_path: Path) -> None:
     with Job(2, wait_in_step, tmp_path, False) as job:
         job.expect(0, "ready")
         job.expect(1, "ready")
-        time.sleep(0.5)  # rank 0 is in step() by then; a little later or earlier must not matter
-        os.kill(job.processes[0].pid, signal.SIGINT)
-        job.expect(0, "interrupted", 2.0)
+        job.interrupt(0)
         job.expect(0, "raised")
         job.pipes[1].send("go on")
         assert "rank 0" in job.expect(1, "remote")
@@ -145,9 +149,7 @@ def test_ctrl_c_ends_a_step_that_waits_for_a_rank_without_gradients(overlap: boo
     with Job(2, die_in_step, tmp_path, overlap) as job:
         for rank in range(2):
             job.expect(rank, "ready")
-        time.sleep(0.5)
-        os.kill(job.processes[0].pid, signal.SIGINT)
-        job.expect(0, "interrupted", 2.0)
+        job.interrupt(0)
 
 
 def wait_for_rank_0(pipe: Connection, rank: int, call: str) -> None:
@@ -174,9 +176,7 @@ def test_ctrl_c_ends_what_waits_in_gloo(call: str, tmp_path: Path) -> None:
     with Job(2, wait_for_rank_0, tmp_path, call) as job:
         for rank in range(2):
             job.expect(rank, "ready")
-        time.sleep(0.5)
-        os.kill(job.processes[1].pid, signal.SIGINT)
-        job.expect(1, "interrupted", 2.0)
+        job.interrupt(1)
 
 
 def die_in_exchange_of_momenta(pipe: Connection, rank: int, place: str) -> None:

@@ -21,20 +21,24 @@ VARIABLE = "SIGNCCL_LIBRARY"
 
 def load() -> ctypes.CDLL:
     """Loads the library and checks its version. Raises ImportError that names every file tried and why it failed."""
-    failures = []
-    for name, origin in _candidates():
-        try:
-            library = ctypes.CDLL(name)
-        except OSError as error:
-            failures.append(f"  {name} ({origin}): {error}")
-            continue
-        _check_version(library, f"{name} ({origin})")
-        return library
-    raise ImportError(
-        "signccl found no libsignccl.so. Tried:\n"
-        + "\n".join(failures)
-        + f"\nInstall the package again, or set {VARIABLE} to the path of a libsignccl.so"
+    library, name, origin = load_first(
+        _candidates(),
+        "signccl found no libsignccl.so",
+        f"Install the package again, or set {VARIABLE} to the path of a libsignccl.so",
     )
+    _check_version(library, f"{name} ({origin})")
+    return library
+
+
+def load_first(candidates: list[tuple[str, str]], failure: str, advice: str) -> tuple[ctypes.CDLL, str, str]:
+    """The first library that can be loaded, its name and its origin. Raises ImportError with why each could not."""
+    reasons = []
+    for name, origin in candidates:
+        try:
+            return ctypes.CDLL(name), name, origin
+        except OSError as error:
+            reasons.append(f"  {name} ({origin}): {error}")
+    raise ImportError(f"{failure}. Tried:\n" + "\n".join(reasons) + f"\n{advice}")
 
 
 def _candidates() -> list[tuple[str, str]]:

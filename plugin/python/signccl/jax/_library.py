@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from .._c import lib as c_library  # loaded first: the other one needs it, and finds it by its SONAME
-from .._library import _package_folders
+from .._library import _package_folders, load_first
 
 VARIABLE = "SIGNCCL_JAX_LIBRARY"
 FILE = "libsignccl_jax.so"
@@ -34,22 +34,15 @@ _HANDLERS = {
 
 def load() -> ctypes.CDLL:
     """Loads the library and registers its handlers for the platform "cpu". Raises ImportError that says what failed."""
-    failures = []
-    for path, origin in _candidates():
-        try:
-            library = ctypes.CDLL(path)
-        except OSError as error:
-            failures.append(f"  {path} ({origin}): {error}")
-            continue
-        _declare(library, path)
-        _register(library, path)
-        return library
-    raise ImportError(
-        "signccl.jax found no libsignccl_jax.so. Tried:\n"
-        + "\n".join(failures)
-        + "\nThe package was built without the headers of jaxlib: install it again with pip install "
-        f"'./plugin/python[jax]' under Python 3.10 to 3.13, or set {VARIABLE} to the path of a libsignccl_jax.so"
+    library, path, _ = load_first(
+        _candidates(),
+        "signccl.jax found no libsignccl_jax.so",
+        "The package was built without the headers of jaxlib: install it again with pip install "
+        f"'./plugin/python[jax]' under Python 3.10 to 3.13, or set {VARIABLE} to the path of a libsignccl_jax.so",
     )
+    _declare(library, path)
+    _register(library, path)
+    return library
 
 
 def _candidates() -> list[tuple[str, str]]:
