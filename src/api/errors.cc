@@ -16,7 +16,7 @@ struct ErrorTexts {
   std::string shown;  ///< of a communicator, for as long as this thread may read it
 };
 
-ErrorTexts& errorTexts() { return PerThread<ErrorTexts, ErrorTexts>::get(); }
+ErrorTexts& errorTexts() { return PerThread<ErrorTexts>::get(); }
 
 }  // namespace
 
@@ -32,7 +32,7 @@ signcclResult_t noteError(signcclComm_t comm, const std::exception_ptr& error) n
     logMessage(LogLevel::kWarn, Subsystem::kCall, rank, failure.message);
   } catch (const std::exception&) {
     // Out of memory while an error is noted: the code must do. The message of an earlier error would mislead.
-    if (ErrorTexts* const texts = PerThread<ErrorTexts, ErrorTexts>::find()) texts->last.clear();
+    if (ErrorTexts* const texts = PerThread<ErrorTexts>::find()) texts->last.clear();
   }
   return failure.code;
 }

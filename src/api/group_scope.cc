@@ -26,7 +26,7 @@ bool attempt(const Action& action, std::exception_ptr& first) noexcept {
 
 }  // namespace
 
-GroupScope& GroupScope::current() { return PerThread<GroupScope, GroupScope>::get(); }
+GroupScope& GroupScope::current() { return PerThread<GroupScope>::get(); }
 
 GroupScope::~GroupScope() {
   if (depth_ == 0) return;

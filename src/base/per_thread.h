@@ -12,7 +12,7 @@ namespace signccl {
 /// One `T` for each thread and `Tag`, made at the thread's first call and destroyed when the thread ends. Unlike a
 /// thread_local object it may be used later than that, by destructors of objects of static life, which the C library
 /// runs last: they get a new one, which is never destroyed.
-template <typename T, typename Tag>
+template <typename T, typename Tag = T>
 class PerThread {
  public:
   /// Throws what making a `T` throws; allocates nothing itself.

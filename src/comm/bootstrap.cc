@@ -71,12 +71,13 @@ JoinOptions joinOptions(int nranks, const signcclUniqueId& id, int rank, const s
   join.ranks_per_node = options.ranks_per_node;
   join.network = options.network;
   if (const auto fixed = fixedPoint(settings)) {
-    const std::vector<asio::ip::tcp::endpoint>& candidates = fixed->address.candidates;
     join.point = fixed->point();
-    join.other_addresses.assign(candidates.begin() + 1, candidates.end());
+    join.addresses = fixed->address.candidates;
     join.may_be_early = true;
-    if (rank == 0) warnIfOpen(*fixed);
-    if (rank == 0) Hub::open(fixed->address.listening, fixed->secret, hubOptions(options.timeout));
+    if (rank == 0) {
+      warnIfOpen(*fixed);
+      Hub::open(fixed->address.listening, fixed->secret, hubOptions(options.timeout));
+    }
   } else if (config != nullptr && config->allGather != nullptr) {
     join.point = fromUniqueId(shareUniqueId(nranks, rank, *config, options));
   } else {

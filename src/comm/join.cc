@@ -53,7 +53,7 @@ Joining::Joining(const JoinOptions& options) : options_(options) {
   const std::vector<NetworkInterface> usable = chooseInterfaces(networkInterfaces(), options.network.socket_ifname);
   MemberOptions member;
   member.point = options.point;
-  member.other_addresses = options.other_addresses;
+  member.addresses = options.addresses;
   member.may_be_early = options.may_be_early;
   member.rank = options.rank;
   member.nranks = options.nranks;

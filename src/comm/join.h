@@ -23,8 +23,8 @@ namespace signccl {
 
 struct JoinOptions {
   MeetingPoint point;
-  std::vector<asio::ip::tcp::endpoint> other_addresses;  ///< of the hub, should that of the point lead nowhere
-  bool may_be_early = false;                             ///< the hub may not be there yet
+  std::vector<asio::ip::tcp::endpoint> addresses;  ///< of the hub, tried in turn; empty: that of the point
+  bool may_be_early = false;                       ///< the hub may not be there yet
   Rank rank = 0;
   int nranks = 0;
   SharedSettings settings;

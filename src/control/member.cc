@@ -27,9 +27,9 @@ constexpr int kTicksPerHeartbeat = static_cast<int>(kHeartbeatInterval / kTick);
 constexpr std::chrono::seconds kAnswerTime{1};
 
 ConnectorOptions connectorOptions(const MemberOptions& options) {
-  std::vector<asio::ip::tcp::endpoint> addresses{options.point.address};
-  addresses.insert(addresses.end(), options.other_addresses.begin(), options.other_addresses.end());
-  return {.addresses = std::move(addresses), .may_be_early = options.may_be_early, .rank = options.rank};
+  return {.addresses = options.addresses.empty() ? std::vector{options.point.address} : options.addresses,
+          .may_be_early = options.may_be_early,
+          .rank = options.rank};
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ class Member;
 
 struct MemberOptions {
   MeetingPoint point;
-  std::vector<asio::ip::tcp::endpoint> other_addresses;  ///< of the hub, should that of the point lead nowhere
+  std::vector<asio::ip::tcp::endpoint> addresses;  ///< of the hub, tried in turn; empty: that of the point
   bool may_be_early = false;  ///< the hub may not listen yet, so a refused connection is no reason to give up
   Rank rank = 0;
   int nranks = 0;

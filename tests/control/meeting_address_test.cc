@@ -92,7 +92,7 @@ TEST_F(NamedHostTest, IsReachedAtEveryLoopbackAddress) {
 TEST(MeetingAddressTest, AddressThatLeadsNowhereIsFollowedByTheNext) {
   const MeetingPoint point = Hub::open({make_address("127.0.0.1"), 0}, kExampleSecret)->meetingPoint();
   MemberOptions options = memberOptions({{make_address("127.0.0.2"), point.address.port()}, kExampleSecret}, 0, 2);
-  options.other_addresses = {point.address};
+  options.addresses = {options.point.address, point.address};
   std::vector<JobRank> ranks;
   ranks.emplace_back(options);
   ranks.emplace_back(point, 1, 2);

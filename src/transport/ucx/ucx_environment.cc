@@ -38,7 +38,7 @@ bool tlsLeaves(std::initializer_list<std::string_view> all_of_them, std::initial
   return excludes ? !has_any(all_of_them) : has_any({"all"}) || has_any(all_of_them) || has_any(some);
 }
 
-/// What UCX 1.13 to 1.22 take of /dev/shm for a worker.
+/// What UCX 1.13.1 takes of /dev/shm for a worker.
 constexpr double kMegabytesOfWorker = 4.3;
 
 std::string inMegabytes(double megabytes) {
