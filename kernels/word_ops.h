@@ -7,11 +7,7 @@
 
 #include <stddef.h>
 
-#if defined(__CUDACC__)
-#define SIGNCCL_WORD_OP __host__ __device__ __forceinline__
-#else
-#define SIGNCCL_WORD_OP [[gnu::always_inline]] inline
-#endif
+#include "kernels/word.h"
 
 #if defined(__clang__) || defined(__CUDACC__)
 #define SIGNCCL_UNROLL _Pragma("unroll")

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/emulated.h"
 #include "kernels/kernels.h"
 #include "test_buffer.h"
 
@@ -23,7 +24,7 @@ inline constexpr bool kCoarseGrid = true;
 inline constexpr bool kCoarseGrid = false;
 #endif
 
-/// A fixture whose tests run once per supported instance.
+/// A fixture whose tests run once per tested instance.
 class KernelsTest : public ::testing::TestWithParam<const Kernels*> {
  protected:
   const Kernels& kernels() const { return *GetParam(); }
@@ -37,6 +38,13 @@ class KernelsTest : public ::testing::TestWithParam<const Kernels*> {
 inline std::vector<const Kernels*> supportedInstances() {
   const KernelsList list = supportedKernels();
   return {list.instances, list.instances + list.count};
+}
+
+/// Those, and the kernels of a GPU as the host runs them.
+inline std::vector<const Kernels*> testedInstances() {
+  std::vector<const Kernels*> instances = supportedInstances();
+  instances.push_back(&emulatedKernels());
+  return instances;
 }
 
 inline std::string instanceName(const ::testing::TestParamInfo<const Kernels*>& info) { return info.param->name; }
@@ -82,8 +90,8 @@ class FlushDenormals {
 
 }  // namespace signccl
 
-/// Registers a KernelsTest for every supported instance.
+/// Registers a KernelsTest for every tested instance.
 #define SIGNCCL_FOR_ALL_KERNELS(fixture) \
-  INSTANTIATE_TEST_SUITE_P(, fixture, ::testing::ValuesIn(::signccl::supportedInstances()), ::signccl::instanceName)
+  INSTANTIATE_TEST_SUITE_P(, fixture, ::testing::ValuesIn(::signccl::testedInstances()), ::signccl::instanceName)
 
 #endif  // SIGNCCL_TESTS_KERNELS_KERNELS_TEST_SUPPORT_H_

@@ -1,0 +1,119 @@
+// Elements -> sign words; Kernels::encodeBinary() and encodeTernary().
+#ifndef SIGNCCL_KERNELS_LANES_ENCODE_H_
+#define SIGNCCL_KERNELS_LANES_ENCODE_H_
+
+#include "kernels/device/arguments.h"
+#include "kernels/lanes/lane_signs.h"
+#include "kernels/lanes/tiles.h"
+
+namespace signccl::lanes {
+
+/// Stores the sign words of `lane`: word `word` of the tile that begins at `begin`, of whose elements `counted` are
+/// there.
+template <typename G, bool kTernary>
+SIGNCCL_WORD_OP void storeSigns(const EncodeArguments& arguments, size_t word, uint32_t negative, uint32_t positive,
+                                uint32_t counted) {
+  G::store(halves(arguments.nonnegative) + word, ~negative & counted);
+  if constexpr (kTernary) G::store(halves(arguments.positive) + word, positive & counted);
+}
+
+template <typename Format, bool kTernary>
+struct EncodeBody {
+  using Bits = typename Format::Bits;
+
+  template <typename G>
+  SIGNCCL_WORD_OP static void run(const EncodeArguments& arguments, WarpIndex warp) {
+    const bool is_aligned = isAlignedToQuads(arguments.elements);
+    forEachTile(warp, tilesFor(arguments.count), [&](size_t tile) {
+      if (is_aligned && (tile + 1) * kTileElements <= arguments.count) {
+        wholeTile<G>(arguments, tile);
+      } else {
+        anyTile<G>(arguments, tile);
+      }
+    });
+  }
+
+ private:
+  template <typename G>
+  SIGNCCL_WORD_OP static void wholeTile(const EncodeArguments& arguments, size_t tile) {
+    constexpr int kItemBits = SignGatherer<Format>::kItemBits;
+    constexpr int kRows = 32 / kItemBits;
+    const auto* quads = static_cast<const Quad*>(arguments.elements) + tile * (kRows * kLanes);
+    typename G::template PerLane<uint32_t> negative;
+    typename G::template PerLane<uint32_t> positive;
+    G::each([&](int lane) {
+      SignGatherer<Format> signs;
+      SIGNCCL_UNROLL
+      for (int row = 0; row < kRows; ++row) {
+        signs.template add<kTernary>(G::loadOnce(quads + row * kLanes + lane), row);
+      }
+      signs.finish();
+      negative[lane] = signs.negative;
+      positive[lane] = signs.positive;
+    });
+    transposeItems<G, kItemBits>(negative);
+    if constexpr (kTernary) transposeItems<G, kItemBits>(positive);
+    G::each([&](int lane) {
+      const size_t word = tile * kLanes + static_cast<size_t>(wordOfLane<kItemBits>(lane));
+      storeSigns<G, kTernary>(arguments, word, negative[lane], positive[lane], ~uint32_t{0});
+    });
+  }
+
+  /// Elements one by one: a last tile, or a buffer that is aligned to its elements only.
+  template <typename G>
+  SIGNCCL_WORD_OP static void anyTile(const EncodeArguments& arguments, size_t tile) {
+    const auto* elements = static_cast<const Bits*>(arguments.elements) + tile * kTileElements;
+    const size_t left = arguments.count - tile * kTileElements;
+    const size_t count = left < kTileElements ? left : kTileElements;
+    typename G::template PerLane<uint32_t> negative;
+    typename G::template PerLane<uint32_t> positive;
+    for (int row = 0; row < 32; ++row) {
+      typename G::template PerLane<bool> is_negative;
+      typename G::template PerLane<bool> is_positive;
+      G::each([&](int lane) {
+        const size_t e = static_cast<size_t>(row) * kLanes + static_cast<size_t>(lane);
+        const Bits element = e < count ? G::loadOnce(elements + e) : Bits{0};
+        is_negative[lane] = isNegative<Format>(element);
+        is_positive[lane] = kTernary && isPositive<Format>(element);
+      });
+      const uint32_t row_negative = G::ballot(is_negative);
+      const uint32_t row_positive = kTernary ? G::ballot(is_positive) : 0;
+      G::each([&](int lane) {
+        if (lane != row) return;
+        negative[lane] = row_negative;
+        positive[lane] = row_positive;
+      });
+    }
+    G::each([&](int lane) {
+      const size_t first = static_cast<size_t>(lane) * 32;
+      if (first >= wordsFor(count) * kWordBits) return;
+      const uint32_t counted = first < count ? lowMask(count - first) : 0;
+      storeSigns<G, kTernary>(arguments, tile * kLanes + static_cast<size_t>(lane), negative[lane], positive[lane],
+                              counted);
+    });
+  }
+};
+
+/// Packed signs are copied, with the padding cleared, 32 bits by each lane.
+template <bool kTernary>
+struct EncodeBitsBody {
+  template <typename G>
+  SIGNCCL_WORD_OP static void run(const EncodeArguments& arguments, WarpIndex warp) {
+    const auto* from = static_cast<const uint32_t*>(arguments.elements);
+    const size_t nhalves = 2 * wordsFor(arguments.count);
+    forEachTile(warp, tilesFor(arguments.count), [&](size_t tile) {
+      G::each([&](int lane) {
+        const size_t word = tile * kLanes + static_cast<size_t>(lane);
+        if (word >= nhalves) return;
+        const size_t first = word * 32;
+        const uint32_t counted = first < arguments.count ? lowMask(arguments.count - first) : 0;
+        const uint32_t signs = G::loadOnce(from + word);
+        storeSigns<G, kTernary>(arguments, word, ~signs, signs, counted);
+      });
+    });
+  }
+};
+
+}  // namespace signccl::lanes
+
+#endif  // SIGNCCL_KERNELS_LANES_ENCODE_H_

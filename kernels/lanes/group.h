@@ -1,0 +1,55 @@
+// What the bodies of device kernels are written in: a group of 32 lanes that run the same code side by side.
+//
+// A body is a template over a group `G`. On a GPU the lanes are those of a warp (warp_group.h); on the host they are the
+// turns of a loop (host_group.h), so that what a GPU computes is tested bit by bit without one. A group gives
+//   G::PerLane<T>             a value for each lane; value[lane] is that of `lane`
+//   G::each(body)             calls body(lane) for every lane; what lanes exchange lies between two calls of it
+//   G::shuffleXor(x, mask)    gives every lane the value of lane ^ mask
+//   G::ballot(flags)          a word whose bit `lane` is the flag of the lane, in every lane
+//   G::load(p), G::store(p, x)    memory that this or a later kernel reads again
+//   G::loadOnce(p)                memory that no kernel writes meanwhile and that is read once: bypasses the cache
+//   G::storeOnce(p, x)            memory that is not read soon
+//   G::add(a, b), G::subtract(a, b), G::multiply(a, b)   of float, rounded once each, never fused
+// Addresses are aligned to the size of what they point to. No body uses shared memory, and no warp waits for another
+// one: a group is then all there is to test.
+#ifndef SIGNCCL_KERNELS_LANES_GROUP_H_
+#define SIGNCCL_KERNELS_LANES_GROUP_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/word_ops.h"
+
+namespace signccl::lanes {
+
+inline constexpr int kLanes = 32;
+
+/// 16 bytes, the most that a lane reads or writes at once.
+struct alignas(16) Quad {
+  uint32_t words[4];
+};
+
+/// 8 bytes.
+struct alignas(8) Duo {
+  uint32_t words[2];
+};
+
+/// Which warp of a launch this is, and of how many.
+struct WarpIndex {
+  size_t number;
+  size_t nwarps;
+};
+
+/// Threads of a block, and the warps that they are. Launches have as many blocks as the device runs at once, so that a
+/// warp walks over many tiles.
+inline constexpr int kBlockThreads = 256;
+inline constexpr int kBlockWarps = kBlockThreads / kLanes;
+
+/// Where warp `warp` of block `block` is in a launch of `nblocks` blocks.
+SIGNCCL_WORD_OP WarpIndex warpIndex(size_t block, size_t nblocks, size_t warp) {
+  return {block * kBlockWarps + warp, nblocks * kBlockWarps};
+}
+
+}  // namespace signccl::lanes
+
+#endif  // SIGNCCL_KERNELS_LANES_GROUP_H_

@@ -1,0 +1,86 @@
+// The group of lanes on the host: every call of each() is a loop over 32 lanes. See group.h.
+#ifndef SIGNCCL_KERNELS_LANES_HOST_GROUP_H_
+#define SIGNCCL_KERNELS_LANES_HOST_GROUP_H_
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/lanes/group.h"
+
+namespace signccl::lanes {
+
+/// Addresses are what they are. A fake device has memory at addresses that the host cannot touch, and another Memory.
+struct DirectMemory {
+  static const void* address(const void* address) { return address; }
+  static void* address(void* address) { return address; }
+};
+
+template <typename Memory>
+struct HostGroup {
+  template <typename T>
+  struct PerLane {
+    T values[kLanes];
+    T& operator[](int lane) { return values[lane]; }
+    const T& operator[](int lane) const { return values[lane]; }
+  };
+
+  template <typename Body>
+  static void each(const Body& body) {
+    for (int lane = 0; lane < kLanes; ++lane) body(lane);
+  }
+
+  template <typename T>
+  static PerLane<T> shuffleXor(const PerLane<T>& x, int mask) {
+    PerLane<T> result;
+    for (int lane = 0; lane < kLanes; ++lane) result[lane] = x[lane ^ mask];
+    return result;
+  }
+
+  static uint32_t ballot(const PerLane<bool>& flags) {
+    uint32_t word = 0;
+    for (int lane = 0; lane < kLanes; ++lane) word |= static_cast<uint32_t>(flags[lane]) << lane;
+    return word;
+  }
+
+  template <typename T>
+  static T load(const T* from) {
+    checkAlignment<T>(from);
+    T value;
+    std::memcpy(&value, Memory::address(static_cast<const void*>(from)), sizeof(T));
+    return value;
+  }
+  template <typename T>
+  static T loadOnce(const T* from) {
+    return load(from);
+  }
+  template <typename T>
+  static void store(T* to, const T& value) {
+    checkAlignment<T>(to);
+    std::memcpy(Memory::address(static_cast<void*>(to)), &value, sizeof(T));
+  }
+  template <typename T>
+  static void storeOnce(T* to, const T& value) {
+    store(to, value);
+  }
+
+  // Compiled with -ffp-contract=off.
+  static float add(float a, float b) { return a + b; }
+  static float subtract(float a, float b) { return a - b; }
+  static float multiply(float a, float b) { return a * b; }
+
+ private:
+  /// A GPU ends the program's context for a misaligned access.
+  template <typename T>
+  static void checkAlignment(const void* address) {
+    if (reinterpret_cast<uintptr_t>(address) % alignof(T) == 0) return;
+    std::fprintf(stderr, "a kernel accesses %zu bytes at %p, expected an address aligned to %zu\n", sizeof(T), address,
+                 alignof(T));
+    std::abort();
+  }
+};
+
+}  // namespace signccl::lanes
+
+#endif  // SIGNCCL_KERNELS_LANES_HOST_GROUP_H_

@@ -1,0 +1,74 @@
+// Tiles of elements, and how their bits get from where a lane reads its elements to where it writes its sign words.
+//
+// A warp works on a tile of 1,024 elements: 32 sign words of 32 bits, one for each lane. The elements are read row by
+// row, 16 bytes by every lane, so that every access of the warp is contiguous. With E elements in 16 bytes a tile has
+// R = 32 / E rows, and the lane holds an item of E bits for each: 32 bits in all. Transposing the R x R items of every R
+// neighbouring lanes leaves a whole sign word in each lane, and the way back is the same.
+#ifndef SIGNCCL_KERNELS_LANES_TILES_H_
+#define SIGNCCL_KERNELS_LANES_TILES_H_
+
+#include "kernels/lanes/group.h"
+#include "kernels/word.h"
+
+namespace signccl::lanes {
+
+inline constexpr size_t kTileElements = size_t{kLanes} * 32;
+
+SIGNCCL_WORD_OP size_t tilesFor(size_t count) { return count / kTileElements + (count % kTileElements == 0 ? 0 : 1); }
+
+/// Sign words in units of 32 bits, of which every Word has two, the lower one first.
+SIGNCCL_WORD_OP uint32_t* halves(Word* words) { return reinterpret_cast<uint32_t*>(words); }
+SIGNCCL_WORD_OP const uint32_t* halves(const Word* words) { return reinterpret_cast<const uint32_t*>(words); }
+
+/// True if an address can be accessed in units of 16 bytes.
+SIGNCCL_WORD_OP bool isAlignedToQuads(const void* address) {
+  return reinterpret_cast<uintptr_t>(address) % sizeof(Quad) == 0;
+}
+
+/// The bits of a word below `n`, n <= 32.
+SIGNCCL_WORD_OP uint32_t lowMask(size_t n) { return n >= 32 ? ~uint32_t{0} : (uint32_t{1} << n) - 1; }
+
+/// What a warp's loop over tiles does: calls body(tile) for each of its tiles.
+template <typename Body>
+SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, size_t ntiles, const Body& body) {
+  for (size_t tile = warp.number; tile < ntiles; tile += warp.nwarps) body(tile);
+}
+
+/// The bits of a word of 32 / E items of E bits whose item number has bit kBit clear.
+template <int kItemBits, int kBit>
+SIGNCCL_WORD_OP constexpr uint32_t itemsWithout() {
+  uint32_t mask = 0;
+  for (int bit = 0; bit < 32; ++bit) {
+    if (((bit / kItemBits) & kBit) == 0) mask |= uint32_t{1} << bit;
+  }
+  return mask;
+}
+
+SIGNCCL_WORD_OP uint32_t rotateLeft(uint32_t x, int bits) { return x << (bits & 31) | x >> (-bits & 31); }
+
+/// Transposes the items of R neighbouring lanes, R = 32 / kItemBits: item r of lane j becomes item j of lane r.
+template <typename G, int kItemBits, int kBit = 1>
+SIGNCCL_WORD_OP void transposeItems(typename G::template PerLane<uint32_t>& items) {
+  if constexpr (kBit < 32 / kItemBits) {
+    const auto others = G::shuffleXor(items, kBit);
+    G::each([&](int lane) {
+      constexpr uint32_t kKeptByLower = itemsWithout<kItemBits, kBit>();
+      const bool is_lower = (lane & kBit) == 0;
+      const uint32_t kept = is_lower ? kKeptByLower : ~kKeptByLower;
+      const uint32_t moved = rotateLeft(others[lane], is_lower ? kBit * kItemBits : -kBit * kItemBits);
+      items[lane] = (items[lane] & kept) | (moved & ~kept);
+    });
+    transposeItems<G, kItemBits, 2 * kBit>(items);
+  }
+}
+
+/// Which sign word of its tile a lane has after, or before, a transposition.
+template <int kItemBits>
+SIGNCCL_WORD_OP int wordOfLane(int lane) {
+  constexpr int kRows = 32 / kItemBits;
+  return lane % kRows * kItemBits + lane / kRows;
+}
+
+}  // namespace signccl::lanes
+
+#endif  // SIGNCCL_KERNELS_LANES_TILES_H_
