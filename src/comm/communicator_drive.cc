@@ -129,7 +129,7 @@ void Communicator::begin(Operation& operation) {
   operation.announced = is_empty;
   if (is_empty) return;
   const Algorithm algorithm = chooser_.choose(batch.rules, batch.nwords);
-  engine_->start(plans_.plan(algorithm, batch.rules), batch);
+  engine_->start(plans_.plan(algorithm, batch.rules, EndsKind::kOwn), batch);
   last_algorithm_.store(static_cast<int>(algorithm), std::memory_order_relaxed);
 }
 

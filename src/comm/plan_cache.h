@@ -17,10 +17,10 @@ class PlanCache {
   PlanCache(Rank rank, const Topology& topology);
 
   /// The plan of this rank. Built at the first call for these rules, kept as long as the cache.
-  const Plan& plan(Algorithm algorithm, const CountRules& rules);
+  const Plan& plan(Algorithm algorithm, const CountRules& rules, EndsKind ends);
 
  private:
-  using Key = std::tuple<Algorithm, SignOp, int, bool>;
+  using Key = std::tuple<Algorithm, SignOp, int, bool, EndsKind>;
 
   const Rank rank_;
   const Topology topology_;

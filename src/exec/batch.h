@@ -9,6 +9,7 @@
 
 #include "base/types.h"
 #include "exec/ends.h"
+#include "exec/external_ends.h"
 #include "kernels/kernels.h"
 #include "schedule/width.h"
 
@@ -31,6 +32,9 @@ struct Batch {
   /// This rank forbids the sinks of all ranks to take the result. Votes are exchanged all the same, so that nobody
   /// waits; see Engine::vetoed().
   bool vetoes = false;
+  /// Who encodes and decodes, if not the sources and sinks of the segments: those then only say what the ends are. Not
+  /// owned.
+  ExternalEnds* ends = nullptr;
   std::uint64_t digest = 0;  ///< of what this rank takes the exchange to be; goes into the tags
   CountRules rules;
   TieRule tie = TieRule::kRandom;
@@ -40,6 +44,7 @@ struct Batch {
   void clear() {
     segments.clear();
     nwords = 0;
+    ends = nullptr;
   }
 
   /// Appends a segment; its word range is set here.
@@ -51,7 +56,9 @@ struct Batch {
   }
 
   /// True if all slices must be encoded before any is decoded; see overwritesUnread().
-  [[nodiscard]] bool mustEncodeFirst() const { return std::ranges::any_of(segments, overwritesUnread); }
+  [[nodiscard]] bool mustEncodeFirst() const {
+    return ends == nullptr && std::ranges::any_of(segments, overwritesUnread);
+  }
 
   /// Bytes of user memory that the exchange reads and writes.
   [[nodiscard]] std::size_t userBytes() const {

@@ -43,6 +43,9 @@ class Engine {
   /// peers may still read stays allocated. Afterwards only wake() and counters() may be called.
   virtual void abandon() noexcept = 0;
 
+  /// True while signs of this rank that somebody else encodes are to come: no peer is to blame for the wait.
+  [[nodiscard]] virtual bool lacksOwnSigns() const = 0;
+
   /// Blocks until progress() may have something to do, wake() is called, or `longest` has passed.
   virtual void wait(std::chrono::microseconds longest) = 0;
 

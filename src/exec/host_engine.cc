@@ -33,12 +33,14 @@ void HostEngine::start(const Plan& plan, const Batch& batch) {
   context_.nslices = sliceCount(batch.nwords, options_.slice_bytes / sizeof(Word), batch.rules);
   context_.store = batch.userBytes() >= options_.streaming_bytes ? Store::kStreaming : Store::kCached;
   context_.encodes_first = batch.mustEncodeFirst();
-  if (batch.rules.op == SignOp::kAvg) prepareMeans();
+  SIGNCCL_ASSERT(plan.has_external_ends == (batch.ends != nullptr));
+  if (batch.rules.op == SignOp::kAvg && batch.ends == nullptr) prepareMeans();
   const std::size_t overlapping = static_cast<std::size_t>(options_.nthreads) + kExtraLanes;
   const std::size_t nlanes = context_.encodes_first ? context_.nslices : std::min(context_.nslices, overlapping);
   const Shape shape{&plan, batch.nwords, context_.nslices, nlanes};
   if (shape != shape_) prepare(shape);
   is_finished_ = false;
+  if (batch.ends != nullptr) waits_for_signs_since_ = std::chrono::steady_clock::now();
   active_->start();
 }
 
@@ -75,6 +77,19 @@ bool HostEngine::progress() {
   bool moved = active_->progress();
   if (!is_finished_ && active_->finished() && transport_->flush()) moved = is_finished_ = true;
   return moved;
+}
+
+/// Nobody wakes the thread when signs have come. It looks often at first, since they may be there in microseconds, and
+/// then after a small part of the time that it has waited already, since it may be hours.
+void HostEngine::wait(std::chrono::microseconds longest) {
+  constexpr std::chrono::microseconds kShortest{20};
+  constexpr int kPart = 64;
+  if (lacksOwnSigns()) {
+    const auto waited = std::chrono::steady_clock::now() - waits_for_signs_since_;
+    const auto part = std::chrono::duration_cast<std::chrono::microseconds>(waited / kPart);
+    longest = std::min(longest, std::max(part, kShortest));
+  }
+  transport_->wait(longest);
 }
 
 void HostEngine::abandon() noexcept {

@@ -38,7 +38,10 @@ class HostEngine final : public Engine {
   [[nodiscard]] bool finished() const override { return is_finished_; }
   [[nodiscard]] bool vetoed() const override { return (active_->note() & kVetoNote) != 0; }
   void abandon() noexcept override;
-  void wait(std::chrono::microseconds longest) override { transport_->wait(longest); }
+  void wait(std::chrono::microseconds longest) override;
+  [[nodiscard]] bool lacksOwnSigns() const override {
+    return !is_finished_ && active_ == &lanes_ && lanes_.lacksSigns();
+  }
   void wake() override { transport_->wake(); }
   [[nodiscard]] std::vector<Rank> awaitedPeers() const override;
   [[nodiscard]] EngineCounters counters() const override { return {transport_->counters(), scratch_.bytes()}; }
@@ -73,6 +76,7 @@ class HostEngine final : public Engine {
   InnerEngine* active_ = &lanes_;  ///< carries out exchanges of shape_
   Shape shape_;
   bool is_finished_ = true;
+  std::chrono::steady_clock::time_point waits_for_signs_since_;
 };
 
 }  // namespace signccl

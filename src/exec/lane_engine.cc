@@ -23,6 +23,7 @@ void LaneEngine::start() {
   lanes_left_ = nlanes_;
   next_slice_ = 0;
   encodes_left_ = context_->nslices;
+  without_signs_.clear();
   note_ = 0;
   for (std::size_t i = 0; i < nlanes_; ++i) startSlice(*lanes_[i]);
   // The first messages of a small vector leave before the first look at the transport.
@@ -33,17 +34,34 @@ void LaneEngine::startSlice(Lane& lane) {
   const WordRange range = context_->sliceRange(next_slice_);
   lane.begin(*context_->plan, next_slice_, range, ownNote(*context_->batch));
   ++next_slice_;
-  startStation(lane, kEncodeStation);
+  if (ExternalEnds* const ends = context_->batch->ends) {
+    lane.slice.external = ends->memoryOf(lane.slice.number);
+    without_signs_.push_back(&lane);
+  } else {
+    startStation(lane, kEncodeStation);
+  }
   for (const std::int32_t step : context_->plan->at_start) ready_.push_back({&lane, step});
 }
 
 bool LaneEngine::progress() {
   transport_.progress(completed_);
   bool moved = !completed_.empty();
+  if (!without_signs_.empty() && takeSigns()) moved = true;
   for (Request* request : completed_) completeRequest(*request);
   completed_.clear();
   if (lanes_left_ > 0 && runStations()) moved = true;
   return moved;
+}
+
+/// Starts the slices whose signs have come since. True if there are any.
+bool LaneEngine::takeSigns() {
+  ExternalEnds& ends = *context_->batch->ends;
+  return std::erase_if(without_signs_, [&](Lane* lane) {
+           if (!ends.hasSigns(lane->slice.number)) return false;
+           if (ends.vetoes(lane->slice.number)) lane->slice.note |= kVetoNote;
+           completeEncode(*lane);
+           return true;
+         }) > 0;
 }
 
 /// Starts what can start and completes a station; of small slices all that there are. True if one was completed.
@@ -180,6 +198,9 @@ void LaneEngine::decodeIfReady(Lane& lane) {
 
 void LaneEngine::endSliceIfDone(Lane& lane) {
   if (lane.steps_left > 0 || !lane.decoded) return;
+  if (ExternalEnds* const ends = context_->batch->ends) {
+    ends->end(lane.slice.number, (lane.slice.note & kVetoNote) != 0 ? SliceOutcome::kVetoed : SliceOutcome::kResult);
+  }
   if (next_slice_ < context_->nslices) {
     startSlice(lane);
   } else {
@@ -190,6 +211,7 @@ void LaneEngine::endSliceIfDone(Lane& lane) {
 void LaneEngine::abandon() noexcept {
   runner_->drain();
   ready_.clear();
+  without_signs_.clear();
   lanes_left_ = 0;
 }
 

@@ -25,6 +25,7 @@ class LaneEngine final : public InnerEngine {
   void start() override;
   bool progress() override;
   [[nodiscard]] bool finished() const override { return lanes_left_ == 0; }
+  [[nodiscard]] bool lacksSigns() const { return !without_signs_.empty(); }
   [[nodiscard]] std::uint32_t note() const override { return note_; }
   void abandon() noexcept override;
   [[nodiscard]] std::vector<Rank> peersOf(StepKind kind) const override;
@@ -38,6 +39,7 @@ class LaneEngine final : public InnerEngine {
   void startReady();
   void completeRequest(Request& request);
   void completeStation(Lane& lane, std::int32_t station);
+  bool takeSigns();
   void completeEncode(Lane& lane);
   void completeStep(Lane& lane, std::int32_t number);
   void startWaiting(Lane& lane, std::span<const std::int32_t> steps);
@@ -62,9 +64,10 @@ class LaneEngine final : public InnerEngine {
     Lane* lane;
     std::int32_t step;
   };
-  std::vector<Ready> ready_;         ///< steps to start; a stack
-  std::vector<Request*> completed_;  ///< scratch of progress()
-  std::vector<StationWork> done_;    ///< scratch of runStations()
+  std::vector<Ready> ready_;          ///< steps to start; a stack
+  std::vector<Lane*> without_signs_;  ///< whose slices wait for ExternalEnds
+  std::vector<Request*> completed_;   ///< scratch of progress()
+  std::vector<StationWork> done_;     ///< scratch of runStations()
 
   std::unique_ptr<StationRunner> runner_;  ///< last, so that its threads end before what their work uses
 };

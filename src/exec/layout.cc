@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+#include "exec/external_ends.h"
+
 namespace signccl {
 namespace {
 
@@ -34,19 +37,26 @@ void Layout::build(const Plan& plan, std::size_t slice_words) {
   results_.by_plane = liesByPlane(plan, SlotKind::kResult);
 
   Allotment memory;
-  memory.take(plan.rules.votes_per_rank, slice_words);  // the signs come first
+  if (!plan.has_external_ends) memory.take(plan.rules.votes_per_rank, slice_words);  // the signs come first
   // Counts of an average are its result: the planes that travel come first. Received ones get room for the plane
   // that the receiver restores. A rank that sends its counts of a chunk and later receives the result into the same
   // place needs no dependency between the two: the result can only exist once the counts were received and added.
   const bool is_avg = plan.rules.op == SignOp::kAvg;
+  signs_are_external_ = results_.is_external = plan.has_external_ends;
+  counts_.is_external = plan.has_external_ends && is_avg;
   const int result_planes =
       is_avg ? std::max(resultPlanes(plan.rules), fullPlanes(plan.rules)) : resultPlanes(plan.rules);
   const int most_planes = *std::max_element(plan.counts_planes.begin(), plan.counts_planes.end());
 
   counts_.of_chunk.assign(nchunks, 0);
   results_.of_chunk.assign(nchunks, 0);
-  if (counts_.by_plane) counts_.begin = memory.take(std::max(most_planes, is_avg ? result_planes : 0), slice_words);
-  if (results_.by_plane) results_.begin = is_avg ? counts_.begin : memory.take(result_planes, slice_words);
+  if (counts_.by_plane && !counts_.is_external) {
+    counts_.begin = memory.take(std::max(most_planes, is_avg ? result_planes : 0), slice_words);
+  }
+  if (results_.by_plane && !results_.is_external) {
+    results_.begin = is_avg ? counts_.begin : memory.take(result_planes, slice_words);
+  }
+  SIGNCCL_ASSERT(!counts_.is_external || most_planes <= externalResultPlanes(plan.rules));
   for (std::size_t chunk = 0; chunk < nchunks; ++chunk) {
     const int planes = plan.counts_planes[chunk];
     if (!counts_.by_plane && planes > 0) counts_.of_chunk[chunk] = memory.take(planes, chunk_words);
@@ -66,9 +76,11 @@ void Layout::build(const Plan& plan, std::size_t slice_words) {
 
 SlotRange Layout::locate(SlotKind kind, int first_chunk, WordRange words, std::size_t slice_words) const {
   if (kind == SlotKind::kSigns) {
-    return signs_by_plane_ ? SlotRange{words.begin, slice_words} : SlotRange{votes_per_rank_ * words.begin, words.size};
+    return signs_by_plane_ ? SlotRange{words.begin, slice_words, signs_are_external_}
+                           : SlotRange{votes_per_rank_ * words.begin, words.size};
   }
   const Region& region = kind == SlotKind::kCounts ? counts_ : results_;
+  if (region.is_external) return {votes_per_rank_ * slice_words + words.begin, slice_words, true};
   if (region.by_plane) return {region.begin + words.begin, slice_words};
   return {region.of_chunk[static_cast<std::size_t>(first_chunk)], words.size};
 }

@@ -13,6 +13,7 @@ namespace signccl {
 struct SlotRange {
   std::size_t offset = 0;
   std::size_t stride = 0;
+  bool is_external = false;  ///< in the memory of ExternalEnds, not in that of the layout
 };
 
 class Layout {
@@ -36,6 +37,7 @@ class Layout {
  private:
   struct Region {
     bool by_plane = false;
+    bool is_external = false;           ///< after the signs in the memory of ExternalEnds, by plane
     std::size_t begin = 0;              ///< by plane: where plane 0 of the slice is
     std::vector<std::size_t> of_chunk;  ///< otherwise [nchunks]
   };
@@ -43,6 +45,7 @@ class Layout {
   std::size_t votes_per_rank_ = 1;
   std::size_t total_words_ = 0;
   bool signs_by_plane_ = false;
+  bool signs_are_external_ = false;
   Region counts_;
   Region results_;
   std::vector<std::size_t> inboxes_;

@@ -5,7 +5,7 @@
 namespace signccl {
 
 bool OneRoundEngine::canRun(const Plan& plan) {
-  if (plan.nrounds > 1) return false;
+  if (plan.nrounds > 1 || plan.has_external_ends) return false;
   return std::ranges::all_of(plan.steps, [](const PlanStep& step) {
     if (step.kind == StepKind::kSend) return step.slot.kind == SlotKind::kSigns && !step.is_staged;
     return step.kind != StepKind::kRecv || step.slot.kind == SlotKind::kInbox;
@@ -15,7 +15,7 @@ bool OneRoundEngine::canRun(const Plan& plan) {
 void OneRoundEngine::prepare(const StationContext& context, std::size_t /*nlanes*/, Word* memory) {
   context_ = &context;
   inboxes_.assign(static_cast<std::size_t>(context.plan->ninboxes), nullptr);
-  slice_ = {0, 0, context.batch->nwords, memory, inboxes_, 0};
+  slice_ = {0, 0, context.batch->nwords, memory, inboxes_, 0, nullptr};
   messages_.clear();
   for (const StepKind kind : {StepKind::kSend, StepKind::kRecv}) {
     if (kind == StepKind::kRecv) nsends_ = messages_.size();

@@ -23,7 +23,7 @@ struct Accesses {
 
 class Compiler {
  public:
-  Compiler(const Schedule& schedule, const CountRules& rules)
+  Compiler(const Schedule& schedule, const CountRules& rules, EndsKind ends)
       : schedule_(schedule),
         counts_(static_cast<std::size_t>(schedule.nchunks)),
         inboxes_(static_cast<std::size_t>(schedule.ninboxes)),
@@ -35,6 +35,7 @@ class Compiler {
         received_(static_cast<std::size_t>(schedule.nranks)),
         followers_(schedule.steps.size()) {
     plan_.rules = rules;
+    plan_.has_external_ends = ends == EndsKind::kExternal;
     plan_.rank = schedule.rank;
     plan_.nchunks = schedule.nchunks;
     plan_.ninboxes = schedule.ninboxes;
@@ -66,6 +67,10 @@ class Compiler {
 
  private:
   void chooseLayout() {
+    if (plan_.has_external_ends) {
+      plan_.by_plane[static_cast<std::size_t>(SlotKind::kSigns)] = true;
+      plan_.by_plane[static_cast<std::size_t>(SlotKind::kResult)] = true;
+    }
     for (const Step& step : schedule_.steps) {
       if (step.nchunks == 1) continue;
       plan_.by_plane[static_cast<std::size_t>(step.slot.kind)] = true;
@@ -261,6 +266,8 @@ class Compiler {
 
 }  // namespace
 
-Plan compilePlan(const Schedule& schedule, const CountRules& rules) { return Compiler(schedule, rules).compile(); }
+Plan compilePlan(const Schedule& schedule, const CountRules& rules, EndsKind ends) {
+  return Compiler(schedule, rules, ends).compile();
+}
 
 }  // namespace signccl

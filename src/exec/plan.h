@@ -82,6 +82,9 @@ struct Plan {
   /// one range.
   bool by_plane[4] = {};
 
+  /// Signs, results and the counts that become results lie in memory of ExternalEnds, plane by plane.
+  bool has_external_ends = false;
+
   /// The sends and receives of a round, from 0 to nrounds - 1, which an engine may hand over together.
   [[nodiscard]] std::span<const std::int32_t> messagesOfRound(int round) const {
     const auto first = static_cast<std::size_t>(first_of_round[static_cast<std::size_t>(round)]);
@@ -99,9 +102,12 @@ struct Plan {
   }
 };
 
+/// Where the ends of an exchange are: in sources and sinks, or in memory of ExternalEnds.
+enum class EndsKind : std::uint8_t { kOwn, kExternal };
+
 /// Compiles a verified schedule. Throws signcclInternalError if the schedule breaks a rule of schedule.h that it
 /// notices.
-Plan compilePlan(const Schedule& schedule, const CountRules& rules);
+Plan compilePlan(const Schedule& schedule, const CountRules& rules, EndsKind ends = EndsKind::kOwn);
 
 }  // namespace signccl
 

@@ -21,7 +21,7 @@ struct SlotView {
 /// Signs, counts or results of a run that covers `words` of the slice.
 SlotView view(const StationContext& context, const Slice& slice, SlotKind kind, int first_chunk, WordRange words) {
   const SlotRange range = context.layout->locate(kind, first_chunk, words, slice.nwords);
-  return {slice.memory + range.offset, range.stride};
+  return {(range.is_external ? slice.external : slice.memory) + range.offset, range.stride};
 }
 
 /// A source of a kCount step: planes that are only read.
@@ -202,6 +202,7 @@ void decodeSlice(const StationContext& context, const Slice& slice) {
     const SlotView results = view(context, slice, SlotKind::kResult, run.first, words);
     const bool is_avg = batch.rules.op == SignOp::kAvg;
     const int planes = is_avg ? restoreCounts(context, slice, run, words, results) : 0;
+    if (batch.ends != nullptr) return;
     forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
       const Sink& sink = piece.segment.sink;
       if (is_avg) {

@@ -26,6 +26,8 @@ struct Slice {
   /// What goes with every message of the slice, Request::note. A result depends on votes of all ranks, and what a
   /// message holds on those whose notes its sender has: when a slice has its results, it has the notes of all ranks.
   std::uint32_t note = 0;
+
+  Word* external = nullptr;  ///< memory of ExternalEnds, if the plan has those
 };
 
 /// A note: its sender, or a rank whose votes the sender has, vetoes the exchange.
@@ -71,7 +73,7 @@ void countVotes(const StationContext& context, const Slice& slice, const PlanSte
 /// One kDecide step.
 void decideChunk(const StationContext& context, const Slice& slice, const PlanStep& step);
 
-/// Results of all chunks -> segments of the slice.
+/// Results of all chunks -> segments of the slice, unless somebody else decodes them.
 void decodeSlice(const StationContext& context, const Slice& slice);
 
 /// The words that a send or receive moves: those of its slot, or of its staging if is_staged.

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "schedule/slices.h"
 #include "support/rank_threads.h"
 #include "support/sign_reference.h"
 #include "transport/loopback.h"
@@ -42,6 +43,7 @@ SimulatedRank::SimulatedRank(Rank rank, const Topology& topology, std::unique_pt
     : rank_(rank),
       topology_(topology),
       random_(static_cast<std::uint64_t>(rank) * 1000 + 1),
+      options_(options),
       transport_(transport.get()),
       engine_(std::make_unique<HostEngine>(*selectKernels(nullptr), std::move(transport), options, trace)) {}
 
@@ -72,15 +74,27 @@ void SimulatedRank::start(const ExchangeShape& shape, std::uint64_t exchange, st
                 .call = first_call + i});
   }
   if (batch_.nwords == 0) return;
+  makeEnds();
   plan_ = &planOf(shape.algorithm, batch_.rules);
   startAgain();
 }
 
+void SimulatedRank::makeEnds() {
+  ends_.reset();
+  if (!readiness_) return;
+  const std::size_t nslices = sliceCount(batch_.nwords, options_.slice_bytes / sizeof(Word), batch_.rules);
+  ends_ = std::make_unique<KernelEnds>(batch_, nslices, *readiness_, random_());
+  batch_.ends = ends_.get();
+}
+
 const Plan& SimulatedRank::planOf(Algorithm algorithm, const CountRules& rules) {
-  const std::tuple key{algorithm, rules.op, rules.votes_per_rank, rules.ternary_result};
+  const std::tuple key{algorithm, rules.op, rules.votes_per_rank, rules.ternary_result, readiness_.has_value()};
   const auto known = plans_.find(key);
   if (known != plans_.end()) return known->second;
-  return plans_.emplace(key, compilePlan(buildSchedule(algorithm, rank_, topology_), rules)).first->second;
+  return plans_
+      .emplace(key, compilePlan(buildSchedule(algorithm, rank_, topology_), rules,
+                                readiness_ ? EndsKind::kExternal : EndsKind::kOwn))
+      .first->second;
 }
 
 ConstBytes SimulatedRank::output(std::size_t call) const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "exec/host_engine.h"
+#include "kernel_ends.h"
 #include "schedule/algorithm.h"
 #include "support/faulty_transport.h"
 #include "support/guarded_buffer.h"
@@ -42,6 +43,11 @@ class SimulatedRank {
   SimulatedRank(Rank rank, const Topology& topology, std::unique_ptr<Transport> transport,
                 const HostEngineOptions& options, TraceBuffer* trace);
 
+  /// From now on signs and results pass through memory, and signs come as late as `readiness` says; see KernelEnds.
+  void useExternalEnds(double readiness) { readiness_ = readiness; }
+  /// Of the last exchange; null if it had none.
+  [[nodiscard]] const KernelEnds* ends() const { return ends_.get(); }
+
   /// Draws new inputs and begins the exchange. Calls are numbered from `first_call` on.
   void start(const ExchangeShape& shape, std::uint64_t exchange, std::uint64_t first_call);
 
@@ -69,13 +75,17 @@ class SimulatedRank {
   };
 
   const Plan& planOf(Algorithm algorithm, const CountRules& rules);
+  void makeEnds();
 
   Rank rank_;
   const Topology& topology_;
   std::mt19937_64 random_;
-  std::map<std::tuple<Algorithm, SignOp, int, bool>, Plan> plans_;
+  HostEngineOptions options_;
+  std::optional<double> readiness_;
+  std::map<std::tuple<Algorithm, SignOp, int, bool, bool>, Plan> plans_;
   const Plan* plan_ = nullptr;  ///< of the last exchange, which had elements
   Batch batch_;
+  std::unique_ptr<KernelEnds> ends_;
   std::vector<CallBuffers> calls_;
   Transport* transport_;  ///< of engine_
   std::unique_ptr<HostEngine> engine_;

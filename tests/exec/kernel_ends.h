@@ -1,0 +1,54 @@
+// Ends of an exchange outside of the engine, for tests: signs come when they like, encoded by the sources of the batch,
+// and results go to its sinks.
+#ifndef SIGNCCL_TESTS_EXEC_KERNEL_ENDS_H_
+#define SIGNCCL_TESTS_EXEC_KERNEL_ENDS_H_
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "exec/batch.h"
+#include "exec/external_ends.h"
+#include "schedule/chunk.h"
+
+namespace signccl {
+
+class KernelEnds final : public ExternalEnds {
+ public:
+  /// The signs of a slice come at each question with probability `readiness`. `batch` must outlive it.
+  KernelEnds(const Batch& batch, std::size_t nslices, double readiness, std::uint64_t seed);
+
+  [[nodiscard]] Word* memoryOf(std::size_t slice) noexcept override { return slices_[slice].memory.data(); }
+  [[nodiscard]] bool hasSigns(std::size_t slice) noexcept override;
+  [[nodiscard]] bool vetoes(std::size_t) noexcept override { return batch_.vetoes; }
+  void end(std::size_t slice, SliceOutcome outcome) noexcept override;
+  void fail() noexcept override { has_failed_ = true; }
+
+  [[nodiscard]] bool hasFailed() const { return has_failed_; }
+  /// True if every slice has ended once, with this outcome.
+  [[nodiscard]] bool allEnded(SliceOutcome outcome) const;
+
+ private:
+  struct SliceState {
+    WordRange words;
+    std::vector<Word> memory;
+    bool has_signs = false;
+    int times_ended = 0;
+    SliceOutcome outcome = SliceOutcome::kResult;
+  };
+
+  void encode(SliceState& slice);
+  void decode(const SliceState& slice);
+  template <typename Visit>
+  void forEachPiece(const WordRange& words, const Visit& visit) const;
+
+  const Batch& batch_;
+  const double readiness_;
+  std::mt19937_64 random_;
+  std::vector<SliceState> slices_;
+  bool has_failed_ = false;
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_TESTS_EXEC_KERNEL_ENDS_H_
