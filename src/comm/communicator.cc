@@ -81,7 +81,7 @@ void Communicator::linger() noexcept {
   }
 }
 
-Operation& Communicator::submit(const Submission& submission) {
+Operation& Communicator::submit(Submission submission) {
   const ExchangeRules& rules = submission.rules;
   const std::span<const Segment> segments = submission.segments;
   const std::lock_guard lock(mutex_);
@@ -106,6 +106,7 @@ Operation& Communicator::submit(const Submission& submission) {
     operation.batch.add(segments[i]);
   }
   operation.batch.digest = operation.signature.digest();
+  operation.batch.ends = submission.ends.get();
   operation.in_background = submission.in_background;
   operation.holders.store(submission.holders, std::memory_order_relaxed);
   operation.started = false;
@@ -116,6 +117,7 @@ Operation& Communicator::submit(const Submission& submission) {
   operation.vetoed = false;
   queue_.push_back(&operation);
   // Nothing below throws.
+  operation.ends = std::move(submission.ends);
   unused_ = operation.next_unused;
   ++next_exchange_;
   front_.store(queue_.front(), std::memory_order_release);
@@ -138,6 +140,7 @@ Operation& Communicator::firstUnused() {
 }
 
 void Communicator::finalize() {
+  finalizing_.store(true, std::memory_order_relaxed);
   while (true) {
     Operation* last = nullptr;
     {

@@ -38,11 +38,12 @@ struct ExchangeRules {
 /// Calls to be queued as one exchange.
 struct Submission {
   ExchangeRules rules;
-  std::span<const Segment> segments;    ///< with the numbers of their calls
-  bool in_background = false;           ///< the progress thread carries it out
-  int holders = 1;                      ///< how often wait() will be asked for the outcome
-  std::int64_t first_tensor = kNoStep;  ///< see ExchangeSignature::first_tensor
-  bool vetoes = false;                  ///< see Batch::vetoes
+  std::span<const Segment> segments;        ///< with the numbers of their calls
+  bool in_background = false;               ///< the progress thread carries it out
+  int holders = 1;                          ///< how often wait() will be asked for the outcome; 0: never
+  std::int64_t first_tensor = kNoStep;      ///< see ExchangeSignature::first_tensor
+  bool vetoes = false;                      ///< see Batch::vetoes
+  std::shared_ptr<ExternalEnds> ends = {};  ///< see Batch::ends; kept until the exchange is over
 };
 
 /// Counters of a communicator; see signcclCommStats_t.
@@ -78,7 +79,7 @@ class Communicator {
 
   /// Queues an exchange. Throws Error if the communicator has failed or is finalized, and what starting a thread or
   /// allocating memory throws; nothing is queued then.
-  Operation& submit(const Submission& submission);
+  Operation& submit(Submission submission);
 
   /// Numbers a call and queues it as an exchange of its own with one holder. A call that throws takes no number.
   Operation& submitCall(const ExchangeRules& rules, Segment& segment, bool in_background);
@@ -94,7 +95,8 @@ class Communicator {
   /// ranks. True if anything moved.
   bool step();
 
-  /// Waits for all operations, then takes no more. Throws Error.
+  /// Waits for all operations, then takes no more. Throws Error. From now on signs of this rank must come before the
+  /// deadline too.
   void finalize();
 
   /// Tells the group that this rank takes part no more. To be called after finalize(), well or not.
@@ -138,11 +140,13 @@ class Communicator {
   bool turnEngine();
   void checkDeadline(Operation& operation) const;
   void complete(Operation& operation);
+  void end(Operation& operation) noexcept;
   void failAsRank(std::string_view what, std::string_view why = {}) noexcept;
   void failWith(const std::exception_ptr& error) noexcept;
   void failAll() noexcept;
   Operation& firstUnused();
   bool release(Operation& operation);
+  void recycle(Operation& operation) noexcept;
   template <typename Stop>
   void driveWhileOpen(const Operation& operation, const Stop& stop);
   void progressLoop();
@@ -163,6 +167,7 @@ class Communicator {
   bool abandoned_ = false;   ///< the engine was given up; driver only
   unsigned idle_looks_ = 0;  ///< driver only
 
+  std::atomic<bool> finalizing_ = false;
   std::atomic<std::uint64_t> next_call_ = 0;
   /// That an exchange was begun with, or -1. A number, since Clang 14 would call libatomic for an optional.
   std::atomic<int> last_algorithm_ = -1;

@@ -61,14 +61,16 @@ bool Communicator::release(Operation& operation) {
   // Nobody becomes a holder of an operation that is done, so a single one is the last.
   const bool is_last = operation.holders.load(std::memory_order_acquire) == 1 ||
                        operation.holders.fetch_sub(1, std::memory_order_acq_rel) == 1;
-  if (is_last) {
-    operation.next_unused = released_.load(std::memory_order_relaxed);
-    while (!released_.compare_exchange_weak(operation.next_unused, &operation, std::memory_order_release,
-                                            std::memory_order_relaxed)) {
-    }
-  }
+  if (is_last) recycle(operation);
   if (has_failed) throwFailure();
   return vetoed;
+}
+
+void Communicator::recycle(Operation& operation) noexcept {
+  operation.next_unused = released_.load(std::memory_order_relaxed);
+  while (!released_.compare_exchange_weak(operation.next_unused, &operation, std::memory_order_release,
+                                          std::memory_order_relaxed)) {
+  }
 }
 
 bool Communicator::step() {
@@ -129,7 +131,8 @@ void Communicator::begin(Operation& operation) {
   operation.announced = is_empty;
   if (is_empty) return;
   const Algorithm algorithm = chooser_.choose(batch.rules, batch.nwords);
-  engine_->start(plans_.plan(algorithm, batch.rules, EndsKind::kOwn), batch);
+  engine_->start(plans_.plan(algorithm, batch.rules, batch.ends == nullptr ? EndsKind::kOwn : EndsKind::kExternal),
+                 batch);
   last_algorithm_.store(static_cast<int>(algorithm), std::memory_order_relaxed);
 }
 
@@ -165,9 +168,22 @@ bool Communicator::advance(Operation& operation) {
 }
 
 void Communicator::checkDeadline(Operation& operation) const {
+  // The stream that is to encode may have work for hours before this. Peers wait for this rank meanwhile, and their
+  // deadlines count.
+  const bool waits_for_itself = engine_->lacksOwnSigns();
+  if (waits_for_itself && !finalizing_.load(std::memory_order_relaxed)) {
+    operation.deadline.reset();
+    return;
+  }
   // Set at the first wait: an exchange that never waits needs no clock.
   if (!operation.deadline) operation.deadline = deadline();
   if (std::chrono::steady_clock::now() < *operation.deadline) return;
+  if (waits_for_itself) {
+    throw Error(signcclTimeout, "rank " + std::to_string(rank()) + " waited " +
+                                    std::to_string(options_.timeout.count()) +
+                                    " ms for the stream that encodes its signs of exchange number " +
+                                    std::to_string(operation.batch.exchange));
+  }
   // With most algorithms everybody waits for a message that depends on a rank that is late, so who did not even
   // announce the exchange says more than who owes a message.
   std::vector<Rank> awaited = group_->notAnnounced(operation.batch.exchange);
@@ -189,8 +205,16 @@ void Communicator::complete(Operation& operation) {
   counters_.engine = engine_->counters();
   queue_.erase(queue_.begin());
   front_.store(queue_.empty() ? nullptr : queue_.front(), std::memory_order_release);
-  operation.done.store(true, std::memory_order_release);
+  end(operation);
   changed_.notify_all();
+}
+
+/// The outcome of an operation is there. With the mutex.
+void Communicator::end(Operation& operation) noexcept {
+  operation.ends.reset();
+  const bool is_held = operation.holders.load(std::memory_order_relaxed) > 0;
+  operation.done.store(true, std::memory_order_release);
+  if (!is_held) recycle(operation);
 }
 
 /// Ends all operations with the failure of the group. Driver only.
@@ -203,7 +227,8 @@ void Communicator::failAll() noexcept {
   const std::lock_guard lock(mutex_);
   for (Operation* operation : queue_) {
     operation->has_failed = true;
-    operation->done.store(true, std::memory_order_release);
+    if (operation->ends) operation->ends->fail();
+    end(*operation);
   }
   queue_.clear();
   front_.store(nullptr, std::memory_order_release);

@@ -3,6 +3,7 @@
 #define SIGNCCL_COMM_OPERATION_H_
 
 #include <atomic>
+#include <memory>
 #include <optional>
 
 #include "comm/group.h"
@@ -14,6 +15,7 @@ namespace signccl {
 /// Owned by its communicator, which uses it again for a later exchange when nobody holds it.
 struct Operation {
   Batch batch;
+  std::shared_ptr<ExternalEnds> ends;  ///< those of the batch
   ExchangeSignature signature;
   bool in_background = false;        ///< the progress thread is to carry it out
   bool started = false;              ///< driver only

@@ -17,7 +17,7 @@ class PlanCache {
   PlanCache(Rank rank, const Topology& topology);
 
   /// The plan of this rank. Built at the first call for these rules, kept as long as the cache.
-  const Plan& plan(Algorithm algorithm, const CountRules& rules, EndsKind ends);
+  const Plan& plan(Algorithm algorithm, const CountRules& rules, EndsKind ends = EndsKind::kOwn);
 
  private:
   using Key = std::tuple<Algorithm, SignOp, int, bool, EndsKind>;
