@@ -1,150 +1,43 @@
-// The one definition of the kernels that work on finished counters: merge, clamp, decide, restoreTop.
-// Every one loops over planes inside a wide column, and reads all it needs of a column before it overwrites it.
+// The kernels that work on finished counters, for every instruction set.
 #ifndef SIGNCCL_KERNELS_COUNTERS_IMPL_H_
 #define SIGNCCL_KERNELS_COUNTERS_IMPL_H_
 
 #include "kernels/columns.h"
+#include "kernels/counter_columns.h"
 #include "kernels/kernels.h"
-#include "kernels/random_ties.h"
-#include "kernels/word_ops.h"
 
 namespace signccl {
 
-/// Bit j of a constant, for any plane number.
-SIGNCCL_WORD_OP bool constantBit(uint64_t constant, int j) { return ((constant >> j) & 1) != 0; }
+/// The columns of a call, four vectors wide as long as there are four.
+template <typename V>
+struct WideColumns {
+  size_t nwords;
+  template <typename Body>
+  SIGNCCL_WORD_OP void operator()(const Body& body) const {
+    forEachWideColumn<V>(nwords, body);
+  }
+};
 
-/// Ripple-carry addition. The lowest plane has no carry in, planes that only one operand has need a half adder.
 template <typename Isa>
 void merge(ConstPlanes a, ConstPlanes b, size_t nwords, Planes sum) {
-  const int both = a.nplanes < b.nplanes ? a.nplanes : b.nplanes;
-  const ConstPlanes longer = a.nplanes < b.nplanes ? b : a;
-  const int full = both < sum.nplanes ? both : sum.nplanes;
-  forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) {
-    using Vec = typename decltype(column)::Vec;
-    Vec carry = Vec::fill(0);
-    Vec plane;
-    for (int j = 0; j < full; ++j) {
-      fullAdd(column.load(a, j), column.load(b, j), carry, plane, carry);
-      column.store(sum, j, plane);
-    }
-    for (int j = full; j < sum.nplanes; ++j) {
-      halfAdd(column.load(longer, j), carry, plane, carry);
-      column.store(sum, j, plane);
-    }
-  });
+  mergeColumns(WideColumns<typename Isa::Vec>{nwords}, a, b, sum);
 }
 
-/// First pass: compare with both limits. Second pass: subtract `low`, and put the constant high - low where `high` was
-/// reached and 0 where `low` was not.
 template <typename Isa>
 void clamp(ConstPlanes in, uint64_t low, uint64_t high, size_t nwords, Planes out) {
-  forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) {
-    using Vec = typename decltype(column)::Vec;
-    Vec at_low = Vec::fill(~Word{0});
-    Vec at_high = Vec::fill(~Word{0});
-    for (int j = 0; j < in.nplanes; ++j) {
-      const Vec plane = column.load(in, j);
-      at_low = compareStep(at_low, plane, constantBit(low, j));
-      at_high = compareStep(at_high, plane, constantBit(high, j));
-    }
-    if (low >> in.nplanes != 0) at_low = Vec::fill(0);
-    if (high >> in.nplanes != 0) at_high = Vec::fill(0);
-    const Vec between = andNot(at_low, at_high);
-    Vec no_borrow = Vec::fill(~Word{0});
-    for (int j = 0; j < out.nplanes; ++j) {
-      const Vec plane = column.load(in, j);
-      const bool low_bit = constantBit(low, j);
-      const Vec difference = low_bit ? plane ^ no_borrow : ~(plane ^ no_borrow);
-      no_borrow = compareStep(no_borrow, plane, low_bit);
-      const Vec inside = difference & between;
-      column.store(out, j, constantBit(high - low, j) ? inside | at_high : inside);
-    }
-  });
-}
-
-/// Tie bits of the words of a column: the same word everywhere.
-struct SameTies {
-  Word word;
-  template <typename Column>
-  SIGNCCL_WORD_OP auto operator()(const Column&) const {
-    return Column::Vec::fill(word);
-  }
-};
-
-/// Tie bits of the words of a column by the rule `random`.
-struct RandomTies {
-  uint64_t key;
-  uint64_t first_word;
-  template <typename Column>
-  SIGNCCL_WORD_OP auto operator()(const Column& column) const {
-    return randomTieWords<typename Column::Vec>(key, first_word + column.first);
-  }
-};
-
-/// positive = count > limit, or count == limit and the tie bit is set: one comparison, since a comparison that begins
-/// with "at least" where the tie bit is set and with "more" elsewhere ends so. nonnegative = count >= limit.
-template <typename Isa, bool kNonnegative, typename Ties>
-void decidePlanes(ConstPlanes counts, uint64_t limit, Ties ties, size_t nwords, Word* positive, Word* nonnegative) {
-  forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) {
-    using Vec = typename decltype(column)::Vec;
-    Vec won = ties(column);
-    [[maybe_unused]] Vec at_least = Vec::fill(~Word{0});
-    for (int j = 0; j < counts.nplanes; ++j) {
-      const Vec plane = column.load(counts, j);
-      won = compareStep(won, plane, constantBit(limit, j));
-      if constexpr (kNonnegative) at_least = compareStep(at_least, plane, constantBit(limit, j));
-    }
-    column.store(positive, won);
-    if constexpr (kNonnegative) column.store(nonnegative, at_least);
-  });
-}
-
-template <typename Isa, typename Ties>
-void decideBy(Ties ties, ConstPlanes counts, uint64_t limit, size_t nwords, Word* positive, Word* nonnegative) {
-  if (nonnegative != nullptr) {
-    decidePlanes<Isa, true>(counts, limit, ties, nwords, positive, nonnegative);
-  } else {
-    decidePlanes<Isa, false>(counts, limit, ties, nwords, positive, nonnegative);
-  }
-}
-
-SIGNCCL_WORD_OP void clearWords(Word* words, size_t nwords) {
-  for (size_t i = 0; i < nwords; ++i) words[i] = 0;
+  clampColumns(WideColumns<typename Isa::Vec>{nwords}, in, low, high, out);
 }
 
 template <typename Isa>
 void decide(ConstPlanes counts, uint64_t threshold, bool has_ties, TieBits ties, size_t nwords, Word* positive,
             Word* nonnegative) {
-  const bool can_tie = has_ties && threshold > 0;
-  const uint64_t limit = can_tie ? threshold - 1 : threshold;
-  if (limit >> counts.nplanes != 0) {  // more than the planes can hold
-    clearWords(positive, nwords);
-    if (nonnegative != nullptr) clearWords(nonnegative, nwords);
-  } else if (can_tie && ties.is_random) {
-    decideBy<Isa>(RandomTies{ties.word_or_key, ties.first_word}, counts, limit, nwords, positive, nonnegative);
-  } else {
-    decideBy<Isa>(SameTies{can_tie ? ties.word_or_key : ~Word{0}}, counts, limit, nwords, positive, nonnegative);
-  }
+  const Limit limit = limitOf(threshold, has_ties, ties);
+  decideColumns(WideColumns<typename Isa::Vec>{nwords}, counts, limit, positive, nonnegative);
 }
 
-/// The number is low, or low + 2^p where low < own: so top = (low < own), with own = 0, 1 or 2.
 template <typename Isa>
 void restoreTop(ConstPlanes low, const Word* own_positive, const Word* own_nonnegative, size_t nwords, Word* top) {
-  forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) {
-    using Vec = typename decltype(column)::Vec;
-    Vec two_or_more = Vec::fill(0);
-    for (int j = 1; j < low.nplanes; ++j) two_or_more = two_or_more | column.load(low, j);
-    const Vec lowest = column.load(low, 0);
-    const Vec nonnegative = column.load(own_nonnegative);
-    if (own_positive == nullptr) {
-      column.store(top, andNot(nonnegative, two_or_more | lowest));
-    } else {
-      const Vec positive = column.load(own_positive);
-      const Vec own_two = positive & nonnegative;
-      const Vec own_one = positive ^ nonnegative;
-      column.store(top, andNot(own_two | andNot(own_one, lowest), two_or_more));
-    }
-  });
+  restoreTopColumns(WideColumns<typename Isa::Vec>{nwords}, low, own_positive, own_nonnegative, top);
 }
 
 }  // namespace signccl

@@ -4,6 +4,8 @@
 
 #include "kernels/device/arguments.h"
 #include "kernels/device/kernel_list.h"
+#include "kernels/emulated_counters.h"
+#include "kernels/emulated_decode.h"
 #include "kernels/instances.h"
 #include "kernels/lanes/encode.h"
 #include "kernels/lanes/run_on_host.h"
@@ -87,6 +89,13 @@ Kernels makeKernels() {
   kernels.name = "emulated";
   kernels.encodeBinary = encodeBinary;
   kernels.encodeTernary = encodeTernary;
+  kernels.count = emulated::count;
+  kernels.merge = emulated::merge;
+  kernels.clamp = emulated::clamp;
+  kernels.decide = emulated::decide;
+  kernels.restoreTop = emulated::restoreTop;
+  kernels.decodeVote = emulated::decodeVote;
+  kernels.decodeAvg = emulated::decodeAvg;
   return kernels;
 }
 

@@ -56,7 +56,7 @@ struct TieBits {
   uint64_t first_word;  ///< if random: the number that the kernel's first word has in the buffer of the call
 };
 
-constexpr TieBits sameTies(Word word) { return {false, word, 0}; }
+SIGNCCL_WORD_OP constexpr TieBits sameTies(Word word) { return {false, word, 0}; }
 
 /// Longest input list of `count` in one call.
 inline constexpr int kMaxCountInputs = 65534;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/kernels.h"
 #include "kernels/word.h"
 
 namespace signccl {
@@ -16,6 +17,79 @@ struct EncodeArguments {
   size_t count;
   Word* positive;  ///< of ternary signs only
   Word* nonnegative;
+};
+
+/// The inputs of a count: planes at equal distances, or anywhere.
+struct CountInputs {
+  ConstPlanes planes;            ///< planes.nplanes is the number of inputs
+  const Word* const* addresses;  ///< in device memory, [planes.nplanes]; or nullptr: the inputs are the planes
+};
+
+/// Kernels::count(). nwords is that of every plane.
+struct CountArguments {
+  CountInputs inputs;
+  size_t nwords;
+  Planes counts;
+};
+
+/// Kernels::merge().
+struct MergeArguments {
+  ConstPlanes a;
+  ConstPlanes b;
+  size_t nwords;
+  Planes sum;
+};
+
+/// Kernels::clamp().
+struct ClampArguments {
+  ConstPlanes in;
+  uint64_t low;
+  uint64_t high;
+  size_t nwords;
+  Planes out;
+};
+
+/// What counts become in Kernels::decide().
+struct Decision {
+  uint64_t threshold;
+  bool has_ties;
+  TieBits ties;
+  Word* positive;
+  Word* nonnegative;  ///< or nullptr
+};
+
+/// Kernels::decide().
+struct DecideArguments {
+  ConstPlanes counts;
+  Decision decision;
+  size_t nwords;
+};
+
+/// Kernels::restoreTop().
+struct RestoreTopArguments {
+  ConstPlanes low;
+  const Word* own_positive;  ///< or nullptr
+  const Word* own_nonnegative;
+  size_t nwords;
+  Word* top;
+};
+
+/// Kernels::decodeVote().
+struct DecodeVoteArguments {
+  const Word* positive;
+  const Word* nonnegative;  ///< of votes with zeros only
+  size_t count;
+  void* elements;
+  const uint32_t* status;  ///< nullptr, or in memory that the device reads: if it is not 0, nothing is written
+};
+
+/// Kernels::decodeAvg().
+struct DecodeAvgArguments {
+  ConstPlanes counts;
+  const void* table;  ///< [2^counts.nplanes]
+  size_t count;
+  void* elements;
+  const uint32_t* status;  ///< as in DecodeVoteArguments
 };
 
 }  // namespace signccl

@@ -20,6 +20,64 @@
   X(encode_ternary_int8, EncodeArguments, lanes::EncodeBody<Int8Format, true>)         \
   X(encode_ternary_bits, EncodeArguments, lanes::EncodeBitsBody<true>)
 
-#define SIGNCCL_DEVICE_KERNELS(X) SIGNCCL_ENCODE_KERNELS(X)
+#define SIGNCCL_COUNT_KERNELS(X)                                          \
+  X(count_1, CountArguments, lanes::CountBody<1>)                         \
+  X(count_2, CountArguments, lanes::CountBody<2>)                         \
+  X(count_3, CountArguments, lanes::CountBody<3>)                         \
+  X(count_4, CountArguments, lanes::CountBody<4>)                         \
+  X(count_5, CountArguments, lanes::CountBody<5>)                         \
+  X(count_6, CountArguments, lanes::CountBody<6>)                         \
+  X(count_7, CountArguments, lanes::CountBody<7>)                         \
+  X(count_8, CountArguments, lanes::CountBody<8>)                         \
+  X(count_9, CountArguments, lanes::CountBody<9>)                         \
+  X(count_10, CountArguments, lanes::CountBody<10>)                       \
+  X(count_11, CountArguments, lanes::CountBody<11>)                       \
+  X(count_12, CountArguments, lanes::CountBody<12>)                       \
+  X(count_13, CountArguments, lanes::CountBody<13>)                       \
+  X(count_14, CountArguments, lanes::CountBody<14>)                       \
+  X(count_15, CountArguments, lanes::CountBody<15>)                       \
+  X(count_16, CountArguments, lanes::CountBody<16>)                       \
+  X(count_8_planes, CountArguments, lanes::CountManyBody<8, lanes::Quad>) \
+  X(count_16_planes, CountArguments, lanes::CountManyBody<16, lanes::Duo>)
+
+#define SIGNCCL_COUNTER_KERNELS(X)              \
+  X(merge, MergeArguments, lanes::MergeBody)    \
+  X(clamp, ClampArguments, lanes::ClampBody)    \
+  X(decide, DecideArguments, lanes::DecideBody) \
+  X(restore_top, RestoreTopArguments, lanes::RestoreTopBody)
+
+#define SIGNCCL_DECODE_VOTE_KERNELS(X)                                                            \
+  X(decode_vote_float32, DecodeVoteArguments, lanes::DecodeVoteBody<Float32Format, false>)        \
+  X(decode_vote_float16, DecodeVoteArguments, lanes::DecodeVoteBody<Float16Format, false>)        \
+  X(decode_vote_bfloat16, DecodeVoteArguments, lanes::DecodeVoteBody<BFloat16Format, false>)      \
+  X(decode_vote_float64, DecodeVoteArguments, lanes::DecodeVoteBody<Float64Format, false>)        \
+  X(decode_vote_int8, DecodeVoteArguments, lanes::DecodeVoteBody<Int8Format, false>)              \
+  X(decode_vote_bits, DecodeVoteArguments, lanes::DecodeBitsBody)                                 \
+  X(decode_vote_zeros_float32, DecodeVoteArguments, lanes::DecodeVoteBody<Float32Format, true>)   \
+  X(decode_vote_zeros_float16, DecodeVoteArguments, lanes::DecodeVoteBody<Float16Format, true>)   \
+  X(decode_vote_zeros_bfloat16, DecodeVoteArguments, lanes::DecodeVoteBody<BFloat16Format, true>) \
+  X(decode_vote_zeros_float64, DecodeVoteArguments, lanes::DecodeVoteBody<Float64Format, true>)   \
+  X(decode_vote_zeros_int8, DecodeVoteArguments, lanes::DecodeVoteBody<Int8Format, true>)
+
+#define SIGNCCL_DECODE_AVG_KERNELS(X)                                                   \
+  X(decode_avg_8bit_5_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint8_t, 5>)     \
+  X(decode_avg_8bit_8_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint8_t, 8>)     \
+  X(decode_avg_8bit_16_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint8_t, 16>)   \
+  X(decode_avg_16bit_5_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint16_t, 5>)   \
+  X(decode_avg_16bit_8_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint16_t, 8>)   \
+  X(decode_avg_16bit_16_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint16_t, 16>) \
+  X(decode_avg_32bit_5_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint32_t, 5>)   \
+  X(decode_avg_32bit_8_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint32_t, 8>)   \
+  X(decode_avg_32bit_16_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint32_t, 16>) \
+  X(decode_avg_64bit_5_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint64_t, 5>)   \
+  X(decode_avg_64bit_8_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint64_t, 8>)   \
+  X(decode_avg_64bit_16_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint64_t, 16>)
+
+#define SIGNCCL_DEVICE_KERNELS(X) \
+  SIGNCCL_ENCODE_KERNELS(X)       \
+  SIGNCCL_COUNT_KERNELS(X)        \
+  SIGNCCL_COUNTER_KERNELS(X)      \
+  SIGNCCL_DECODE_VOTE_KERNELS(X)  \
+  SIGNCCL_DECODE_AVG_KERNELS(X)
 
 #endif  // SIGNCCL_KERNELS_DEVICE_KERNEL_LIST_H_

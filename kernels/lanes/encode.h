@@ -63,15 +63,15 @@ struct EncodeBody {
   template <typename G>
   SIGNCCL_WORD_OP static void anyTile(const EncodeArguments& arguments, size_t tile) {
     const auto* elements = static_cast<const Bits*>(arguments.elements) + tile * kTileElements;
-    const size_t left = arguments.count - tile * kTileElements;
-    const size_t count = left < kTileElements ? left : kTileElements;
+    const uint32_t count = elementsOfTile(tile, arguments.count);
     typename G::template PerLane<uint32_t> negative;
     typename G::template PerLane<uint32_t> positive;
+    SIGNCCL_UNROLL_8
     for (int row = 0; row < 32; ++row) {
       typename G::template PerLane<bool> is_negative;
       typename G::template PerLane<bool> is_positive;
       G::each([&](int lane) {
-        const size_t e = static_cast<size_t>(row) * kLanes + static_cast<size_t>(lane);
+        const auto e = static_cast<uint32_t>(row * kLanes + lane);
         const Bits element = e < count ? G::loadOnce(elements + e) : Bits{0};
         is_negative[lane] = isNegative<Format>(element);
         is_positive[lane] = kTernary && isPositive<Format>(element);
@@ -85,7 +85,7 @@ struct EncodeBody {
       });
     }
     G::each([&](int lane) {
-      const size_t first = static_cast<size_t>(lane) * 32;
+      const uint32_t first = static_cast<uint32_t>(lane) * 32;
       if (first >= wordsFor(count) * kWordBits) return;
       const uint32_t counted = first < count ? lowMask(count - first) : 0;
       storeSigns<G, kTernary>(arguments, tile * kLanes + static_cast<size_t>(lane), negative[lane], positive[lane],

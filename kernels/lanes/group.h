@@ -5,6 +5,7 @@
 //   G::PerLane<T>             a value for each lane; value[lane] is that of `lane`
 //   G::each(body)             calls body(lane) for every lane; what lanes exchange lies between two calls of it
 //   G::shuffleXor(x, mask)    gives every lane the value of lane ^ mask
+//   G::shuffle(x, source)     gives every lane the value of lane source[lane] modulo 32
 //   G::ballot(flags)          a word whose bit `lane` is the flag of the lane, in every lane
 //   G::load(p), G::store(p, x)    memory that this or a later kernel reads again
 //   G::loadOnce(p)                memory that no kernel writes meanwhile and that is read once: bypasses the cache
@@ -19,6 +20,13 @@
 #include <stdint.h>
 
 #include "kernels/word_ops.h"
+
+/// Before a loop of many turns: so many accesses to memory are on their way at once, and registers suffice.
+#if defined(__CUDACC__) || defined(__clang__)
+#define SIGNCCL_UNROLL_8 _Pragma("unroll 8")
+#else
+#define SIGNCCL_UNROLL_8 _Pragma("GCC unroll 8")
+#endif
 
 namespace signccl::lanes {
 

@@ -38,6 +38,13 @@ struct HostGroup {
     return result;
   }
 
+  template <typename T>
+  static PerLane<T> shuffle(const PerLane<T>& x, const PerLane<uint32_t>& source) {
+    PerLane<T> result;
+    for (int lane = 0; lane < kLanes; ++lane) result[lane] = x[static_cast<int>(source[lane] % kLanes)];
+    return result;
+  }
+
   static uint32_t ballot(const PerLane<bool>& flags) {
     uint32_t word = 0;
     for (int lane = 0; lane < kLanes; ++lane) word |= static_cast<uint32_t>(flags[lane]) << lane;

@@ -28,10 +28,22 @@ SIGNCCL_WORD_OP bool isAlignedToQuads(const void* address) {
 /// The bits of a word below `n`, n <= 32.
 SIGNCCL_WORD_OP uint32_t lowMask(size_t n) { return n >= 32 ? ~uint32_t{0} : (uint32_t{1} << n) - 1; }
 
+/// Elements of tile `tile` of `count` elements.
+SIGNCCL_WORD_OP uint32_t elementsOfTile(size_t tile, size_t count) {
+  const size_t left = count - tile * kTileElements;
+  return static_cast<uint32_t>(left < kTileElements ? left : kTileElements);
+}
+
 /// What a warp's loop over tiles does: calls body(tile) for each of its tiles.
 template <typename Body>
 SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, size_t ntiles, const Body& body) {
   for (size_t tile = warp.number; tile < ntiles; tile += warp.nwarps) body(tile);
+}
+
+/// True if the exchange failed whose result a kernel decodes; `status` as in arguments.h.
+template <typename G>
+SIGNCCL_WORD_OP bool hasFailed(const uint32_t* status) {
+  return status != nullptr && G::load(status) != 0;
 }
 
 /// The bits of a word of 32 / E items of E bits whose item number has bit kBit clear.

@@ -29,6 +29,11 @@ struct WarpGroup {
     return {__shfl_xor_sync(kAll, x.value, mask)};
   }
 
+  template <typename T>
+  __device__ __forceinline__ static PerLane<T> shuffle(const PerLane<T>& x, const PerLane<uint32_t>& source) {
+    return {__shfl_sync(kAll, x.value, static_cast<int>(source.value))};
+  }
+
   __device__ __forceinline__ static uint32_t ballot(const PerLane<bool>& flags) {
     return __ballot_sync(kAll, flags.value);
   }
@@ -43,7 +48,7 @@ struct WarpGroup {
   }
   template <typename T>
   __device__ __forceinline__ static void store(T* to, const T& value) {
-    *to = value;
+    __stwb(reinterpret_cast<Native<sizeof(T)>*>(to), toNative(value));
   }
   template <typename T>
   __device__ __forceinline__ static void storeOnce(T* to, const T& value) {
@@ -57,7 +62,8 @@ struct WarpGroup {
  private:
   static constexpr uint32_t kAll = 0xFFFF'FFFF;
 
-  /// The compiler's type for an access of so many bytes.
+  /// The compiler's type for an access of so many bytes. It goes through the compiler's functions for loads and stores,
+  /// also where the cache is used as ever: a plain assignment may be split into accesses of its parts.
   template <size_t kBytes>
   struct NativeOf;
   template <size_t kBytes>

@@ -1,0 +1,4 @@
+#include "kernels/cuda/entry_points.h"
+#include "kernels/lanes/counters.h"
+
+SIGNCCL_COUNTER_KERNELS(SIGNCCL_ENTRY_POINT)

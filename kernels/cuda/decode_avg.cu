@@ -1,0 +1,4 @@
+#include "kernels/cuda/entry_points.h"
+#include "kernels/lanes/decode_avg.h"
+
+SIGNCCL_DECODE_AVG_KERNELS(SIGNCCL_ENTRY_POINT)

@@ -1,0 +1,91 @@
+// Vote planes -> elements; Kernels::decodeVote().
+#ifndef SIGNCCL_KERNELS_LANES_DECODE_VOTE_H_
+#define SIGNCCL_KERNELS_LANES_DECODE_VOTE_H_
+
+#include "kernels/device/arguments.h"
+#include "kernels/lanes/lane_votes.h"
+#include "kernels/lanes/tiles.h"
+
+namespace signccl::lanes {
+
+template <typename Format, bool kZeros>
+struct DecodeVoteBody {
+  using Bits = typename Format::Bits;
+
+  template <typename G>
+  SIGNCCL_WORD_OP static void run(const DecodeVoteArguments& arguments, WarpIndex warp) {
+    if (hasFailed<G>(arguments.status)) return;
+    const bool is_aligned = isAlignedToQuads(arguments.elements);
+    forEachTile(warp, tilesFor(arguments.count), [&](size_t tile) {
+      if (is_aligned && (tile + 1) * kTileElements <= arguments.count) {
+        wholeTile<G>(arguments, tile);
+      } else {
+        anyTile<G>(arguments, tile);
+      }
+    });
+  }
+
+ private:
+  template <typename G>
+  SIGNCCL_WORD_OP static void wholeTile(const DecodeVoteArguments& arguments, size_t tile) {
+    using Votes = LaneVotes<Format, kZeros>;
+    constexpr int kRows = 32 / Votes::kItemBits;
+    typename G::template PerLane<uint32_t> positive;
+    typename G::template PerLane<uint32_t> nonnegative;
+    G::each([&](int lane) {
+      const size_t word = tile * kLanes + static_cast<size_t>(wordOfLane<Votes::kItemBits>(lane));
+      positive[lane] = G::load(halves(arguments.positive) + word);
+      nonnegative[lane] = kZeros ? G::load(halves(arguments.nonnegative) + word) : 0;
+    });
+    transposeItems<G, Votes::kItemBits>(positive);
+    if constexpr (kZeros) transposeItems<G, Votes::kItemBits>(nonnegative);
+    auto* quads = static_cast<Quad*>(arguments.elements) + tile * (kRows * kLanes);
+    G::each([&](int lane) {
+      const Votes votes(positive[lane], nonnegative[lane]);
+      SIGNCCL_UNROLL
+      for (int row = 0; row < kRows; ++row) G::storeOnce(quads + row * kLanes + lane, votes.row(row));
+    });
+  }
+
+  /// Elements one by one: a last tile, or a buffer that is aligned to its elements only.
+  template <typename G>
+  SIGNCCL_WORD_OP static void anyTile(const DecodeVoteArguments& arguments, size_t tile) {
+    auto* elements = static_cast<Bits*>(arguments.elements) + tile * kTileElements;
+    const uint32_t* positive = halves(arguments.positive) + tile * kLanes;
+    const uint32_t* nonnegative = kZeros ? halves(arguments.nonnegative) + tile * kLanes : nullptr;
+    const uint32_t count = elementsOfTile(tile, arguments.count);
+    SIGNCCL_UNROLL_8
+    for (int row = 0; row < kLanes; ++row) {
+      G::each([&](int lane) {
+        const auto e = static_cast<uint32_t>(row * kLanes + lane);
+        if (e >= count) return;
+        const bool is_positive = (G::load(positive + row) >> lane & 1) != 0;
+        const bool is_nonnegative = kZeros && (G::load(nonnegative + row) >> lane & 1) != 0;
+        G::storeOnce(elements + e, voteElement<Format>(is_positive, is_nonnegative));
+      });
+    }
+  }
+};
+
+/// Packed signs are copied, with the padding cleared, 32 bits by each lane.
+struct DecodeBitsBody {
+  template <typename G>
+  SIGNCCL_WORD_OP static void run(const DecodeVoteArguments& arguments, WarpIndex warp) {
+    if (hasFailed<G>(arguments.status)) return;
+    auto* to = static_cast<uint32_t*>(arguments.elements);
+    const size_t nhalves = 2 * wordsFor(arguments.count);
+    forEachTile(warp, tilesFor(arguments.count), [&](size_t tile) {
+      G::each([&](int lane) {
+        const size_t word = tile * kLanes + static_cast<size_t>(lane);
+        if (word >= nhalves) return;
+        const size_t first = word * 32;
+        const uint32_t counted = first < arguments.count ? lowMask(arguments.count - first) : 0;
+        G::storeOnce(to + word, G::load(halves(arguments.positive) + word) & counted);
+      });
+    });
+  }
+};
+
+}  // namespace signccl::lanes
+
+#endif  // SIGNCCL_KERNELS_LANES_DECODE_VOTE_H_
