@@ -14,6 +14,8 @@ namespace {
 
 /// Longest sleep while the others leave.
 constexpr std::chrono::microseconds kLongestSleep{1000};
+/// How often a rank looks whether the others of its process have come.
+constexpr std::chrono::microseconds kMeetingStep{20};
 /// How long the end of a rank waits for the end of the others.
 constexpr std::chrono::milliseconds kLongestLinger{1000};
 
@@ -41,6 +43,7 @@ Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& opti
       plans_(group_->rank(), group_->topology()),
       core_share_(group_->coreShare()),
       nthreads_(options.nthreads > 0 ? options.nthreads : core_share_.threadsPerRank()),
+      meeting_(group_->meetingPlace()),
       engine_(std::make_unique<HostEngine>(*options.kernels, group_->makeTransport(),
                                            HostEngineOptions{.nthreads = nthreads_, .slice_bytes = options.slice_bytes},
                                            trace_.get())) {
@@ -81,6 +84,27 @@ void Communicator::linger() noexcept {
   }
 }
 
+CountRules Communicator::countRules(const ExchangeRules& rules) const {
+  const bool has_ties = nranks() * rules.votes_per_rank % 2 == 0;
+  return {rules.op, nranks(), rules.votes_per_rank,
+          rules.op == SignOp::kVote && rules.tie == TieRule::kZero && has_ties};
+}
+
+void Communicator::awaitRanksOfProcess(std::uint64_t exchange) {
+  if (!meeting_.meeting) return;
+  const Deadline end = deadline();
+  while (!meeting_.meeting->haveAllArrived(exchange)) {
+    if (group_->failed()) throwFailure();
+    if (std::chrono::steady_clock::now() >= end) {
+      throw Error(signcclTimeout, "rank " + std::to_string(rank()) + " waited " +
+                                      std::to_string(options_.timeout.count()) +
+                                      " ms for the other ranks of its process to make the call of exchange number " +
+                                      std::to_string(exchange));
+    }
+    std::this_thread::sleep_for(kMeetingStep);
+  }
+}
+
 Operation& Communicator::submit(Submission submission) {
   const ExchangeRules& rules = submission.rules;
   const std::span<const Segment> segments = submission.segments;
@@ -89,13 +113,11 @@ Operation& Communicator::submit(Submission submission) {
   if (submission.in_background && !progress_thread_.joinable())
     progress_thread_ = std::thread([this] { progressLoop(); });
   Operation& operation = firstUnused();
-  const bool has_ties = nranks() * rules.votes_per_rank % 2 == 0;
   operation.batch.clear();
   operation.batch.exchange = next_exchange_;
   operation.batch.tie = rules.tie;
   operation.batch.vetoes = submission.vetoes;
-  operation.batch.rules = {rules.op, nranks(), rules.votes_per_rank,
-                           rules.op == SignOp::kVote && rules.tie == TieRule::kZero && has_ties};
+  operation.batch.rules = countRules(rules);
   operation.signature.op = rules.op;
   operation.signature.votes_per_rank = rules.votes_per_rank;
   operation.signature.tie = rules.tie;
@@ -117,6 +139,7 @@ Operation& Communicator::submit(Submission submission) {
   operation.vetoed = false;
   queue_.push_back(&operation);
   // Nothing below throws.
+  if (!submission.ends) arrive(next_exchange_);
   operation.ends = std::move(submission.ends);
   unused_ = operation.next_unused;
   ++next_exchange_;

@@ -77,6 +77,19 @@ class Communicator {
     return number;
   }
 
+  /// What the rules mean for the counters.
+  [[nodiscard]] CountRules countRules(const ExchangeRules& rules) const;
+
+  /// For an exchange with ends outside of the engine: other ranks of the process need no longer wait for this one in
+  /// awaitRanksOfProcess(). Exchanges without need no call of it.
+  void arrive(std::uint64_t exchange) noexcept {
+    if (meeting_.meeting) meeting_.meeting->arrive(meeting_.place, exchange);
+  }
+
+  /// Waits until the ranks of the group that are threads of this process have come to an exchange. Throws Error if the
+  /// group fails, or signcclTimeout.
+  void awaitRanksOfProcess(std::uint64_t exchange);
+
   /// Queues an exchange. Throws Error if the communicator has failed or is finalized, and what starting a thread or
   /// allocating memory throws; nothing is queued then.
   Operation& submit(Submission submission);
@@ -161,6 +174,7 @@ class Communicator {
   PlanCache plans_;
   const CoreShare core_share_;  ///< a rank with a core of its own need not yield while it waits
   const int nthreads_;          ///< that run kernels
+  const MeetingPlace meeting_;
   const std::unique_ptr<Engine> engine_;
 
   std::mutex driver_;        ///< held by the thread that uses engine_, chooser_ and plans_

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/failure.h"
+#include "comm/process_meeting.h"
 #include "comm/signature.h"
 #include "control/shared_settings.h"
 #include "host/core_share.h"
@@ -34,6 +35,8 @@ class GroupPlace {
   [[nodiscard]] virtual CoreShare coreShare() const = 0;
   /// What messages cost here, for the choice of algorithms; the same on every rank.
   [[nodiscard]] virtual CostModel costModel() const = 0;
+  /// Where the rank meets those of the group that are threads of its process.
+  [[nodiscard]] virtual MeetingPlace meetingPlace() const = 0;
 };
 
 /// What the ranks are about to do, so that ranks that disagree get an error instead of waiting for each other.

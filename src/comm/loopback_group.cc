@@ -23,11 +23,13 @@ class LoopbackRecord {
   explicit LoopbackRecord(Topology topology)
       : topology_(std::move(topology)),
         fabric_(std::make_shared<LoopbackFabric>(topology_.nranks())),
+        meeting_(std::make_shared<ProcessMeeting>(static_cast<std::size_t>(topology_.nranks()))),
         announcements_(topology_.nranks()) {}
 
   [[nodiscard]] int nranks() const { return topology_.nranks(); }
   [[nodiscard]] const Topology& topology() const { return topology_; }
   [[nodiscard]] const std::shared_ptr<LoopbackFabric>& fabric() const { return fabric_; }
+  [[nodiscard]] const std::shared_ptr<ProcessMeeting>& meeting() const { return meeting_; }
   [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
 
   void announce(Rank rank, std::uint64_t exchange, const ExchangeSignature& signature);
@@ -68,6 +70,7 @@ class LoopbackRecord {
 
   const Topology topology_;
   const std::shared_ptr<LoopbackFabric> fabric_;
+  const std::shared_ptr<ProcessMeeting> meeting_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -276,6 +279,11 @@ CostModel LoopbackGroup::costModel() const {
   CostModel model{kLoopbackLink, kLoopbackLink, kCountNsPerPlaneWord};
   model.ranks_per_core = coreShare().ranksPerCore();
   return model;
+}
+
+MeetingPlace LoopbackGroup::meetingPlace() const {
+  if (record_->nranks() == 1) return {};
+  return {record_->meeting(), static_cast<std::size_t>(rank_)};
 }
 
 std::unique_ptr<Transport> LoopbackGroup::makeTransport() {

@@ -28,6 +28,7 @@ class LoopbackGroup final : public Group {
   [[nodiscard]] const Topology& topology() const override;
   [[nodiscard]] CoreShare coreShare() const override;
   [[nodiscard]] CostModel costModel() const override;
+  [[nodiscard]] MeetingPlace meetingPlace() const override;
   std::unique_ptr<Transport> makeTransport() override;
   /// Compares at once: it costs no message here.
   void begin(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) override;

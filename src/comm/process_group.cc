@@ -68,6 +68,16 @@ CostModel ProcessGroup::costModel() const {
   return {kShmLink, remote, kCountNsPerPlaneWord, mostRanksPerCore(cores())};
 }
 
+MeetingPlace ProcessGroup::meetingPlace() const {
+  const std::vector<RankInfo>& ranks = member_->ranks();
+  const std::uint64_t process = ranks[static_cast<std::size_t>(rank())].process;
+  const auto is_here = [&](const RankInfo& one) { return one.process == process; };
+  const auto nhere = static_cast<std::size_t>(std::ranges::count_if(ranks, is_here));
+  if (nhere == 1) return {};
+  const auto before = std::count_if(ranks.begin(), ranks.begin() + rank(), is_here);
+  return {ProcessMeeting::of(member_->group(), nhere), static_cast<std::size_t>(before)};
+}
+
 void ProcessGroup::begin(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) {
   if (is_empty) {
     noteAtMember(exchange, signature, /*at_once=*/true);

@@ -28,6 +28,7 @@ class ProcessGroup final : public Group {
   [[nodiscard]] const Topology& topology() const override { return topology_; }
   [[nodiscard]] CoreShare coreShare() const override;
   [[nodiscard]] CostModel costModel() const override;
+  [[nodiscard]] MeetingPlace meetingPlace() const override;
   std::unique_ptr<Transport> makeTransport() override { return std::move(transport_); }
   void begin(std::uint64_t exchange, const ExchangeSignature& signature, bool is_empty) override;
   void announce(std::uint64_t exchange, const ExchangeSignature& signature) override;

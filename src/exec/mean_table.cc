@@ -78,10 +78,10 @@ std::uint16_t toBFloat16(double value) { return toSmallFloat(value, 7, -126, 127
 MeanTable::MeanTable(ElementType type, const CountRules& rules) {
   constexpr std::size_t kAlignment = 64;
   const std::size_t entries = std::size_t{1} << fullPlanes(rules);
-  const std::size_t bytes = (elementBytes(type, entries) + kAlignment - 1) / kAlignment * kAlignment;
-  values_.reset(std::aligned_alloc(kAlignment, bytes));
+  bytes_ = (elementBytes(type, entries) + kAlignment - 1) / kAlignment * kAlignment;
+  values_.reset(std::aligned_alloc(kAlignment, bytes_));
   if (!values_) throw std::bad_alloc();
-  std::memset(values_.get(), 0, bytes);
+  std::memset(values_.get(), 0, bytes_);
   const RoundToNearest rounding;
   const std::int64_t total = rules.totalVotes();
   for (std::int64_t count = 0; count <= total; ++count) {

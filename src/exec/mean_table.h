@@ -20,11 +20,13 @@ class MeanTable {
   MeanTable(ElementType type, const CountRules& rules);
 
   [[nodiscard]] const void* data() const { return values_.get(); }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:
   struct Free {
     void operator()(void* memory) const;
   };
+  std::size_t bytes_;
   std::unique_ptr<void, Free> values_;
 };
 

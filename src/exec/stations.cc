@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/per_thread.h"
+#include "exec/pieces.h"
 #include "kernels/random_ties.h"
 
 namespace signccl {
@@ -31,32 +32,6 @@ ConstPlanes sourcePlanes(const StationContext& context, const Slice& slice, cons
     return {slice.inboxes[static_cast<std::size_t>(source.slot.index)], words.size, source.planes};
   }
   return view(context, slice, source.slot.kind, source.slot.index, words).planes(source.planes);
-}
-
-/// Part of a segment.
-struct Piece {
-  const Segment& segment;
-  std::size_t index;    ///< of the segment
-  std::size_t element;  ///< first element
-  std::size_t count;    ///< elements
-  std::size_t word;     ///< its first word, counted from the beginning of the range that was asked for
-};
-
-/// Visits the pieces of all segments within words [begin, begin + size) of the batch.
-template <typename Visit>
-void forEachPiece(const Batch& batch, std::size_t begin, std::size_t size, Visit&& visit) {
-  const std::size_t end = begin + size;
-  const auto first = std::partition_point(batch.segments.begin(), batch.segments.end(), [&](const Segment& segment) {
-    return segment.word_begin + segment.nwords <= begin;
-  });
-  for (auto segment = first; segment != batch.segments.end() && segment->word_begin < end; ++segment) {
-    const std::size_t from = std::max(begin, segment->word_begin);
-    const std::size_t to = std::min(end, segment->word_begin + segment->nwords);
-    if (from >= to) continue;
-    const std::size_t element = (from - segment->word_begin) * kWordBits;
-    const std::size_t count = std::min(segment->count - element, (to - from) * kWordBits);
-    visit(Piece{*segment, static_cast<std::size_t>(segment - batch.segments.begin()), element, count, from - begin});
-  }
 }
 
 /// Calls visit(run) for pieces of the slice whose planes of `kind` lie at one stride: all of it, or each chunk.

@@ -47,6 +47,7 @@ class RewiredGroup final : public Group {
   [[nodiscard]] const Topology& topology() const override { return inner_->topology(); }
   [[nodiscard]] CoreShare coreShare() const override { return inner_->coreShare(); }
   [[nodiscard]] CostModel costModel() const override { return inner_->costModel(); }
+  [[nodiscard]] MeetingPlace meetingPlace() const override { return inner_->meetingPlace(); }
   std::unique_ptr<Transport> makeTransport() override { return rewire_(inner_->makeTransport(), rank()); }
   void end(std::uint64_t exchange) noexcept override { inner_->end(exchange); }
   bool allLeft() override { return inner_->allLeft(); }

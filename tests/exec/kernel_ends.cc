@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "exec/mean_table.h"
+#include "exec/pieces.h"
 
 namespace signccl {
 
@@ -23,39 +24,30 @@ bool KernelEnds::hasSigns(std::size_t number) noexcept {
   return slice.has_signs;
 }
 
-/// Calls visit(segment, first element, elements, first word within `words`).
-template <typename Visit>
-void KernelEnds::forEachPiece(const WordRange& words, const Visit& visit) const {
-  for (const Segment& segment : batch_.segments) {
-    const std::size_t from = std::max(words.begin, segment.word_begin);
-    const std::size_t to = std::min(words.begin + words.size, segment.word_begin + segment.nwords);
-    if (from >= to) continue;
-    const std::size_t first = (from - segment.word_begin) * kWordBits;
-    visit(segment, first, std::min(segment.count - first, (to - from) * kWordBits), from - words.begin);
-  }
-}
-
 void KernelEnds::encode(SliceState& slice) {
   const bool is_ternary = batch_.rules.votes_per_rank == 2;
   Word* const planes = slice.memory.data();
-  forEachPiece(slice.words, [&](const Segment& segment, std::size_t first, std::size_t count, std::size_t word) {
-    segment.source.kind->encode(segment.source, referenceKernels(), first, count, is_ternary ? planes + word : nullptr,
-                                planes + (is_ternary ? slice.words.size : 0) + word);
+  forEachPiece(batch_, slice.words.begin, slice.words.size, [&](const Piece& piece) {
+    const Source& source = piece.segment.source;
+    source.kind->encode(source, referenceKernels(), piece.element, piece.count,
+                        is_ternary ? planes + piece.word : nullptr,
+                        planes + (is_ternary ? slice.words.size : 0) + piece.word);
   });
 }
 
 void KernelEnds::decode(const SliceState& slice) {
   const std::size_t stride = slice.words.size;
   const Word* const results = slice.memory.data() + static_cast<std::size_t>(batch_.rules.votes_per_rank) * stride;
-  forEachPiece(slice.words, [&](const Segment& segment, std::size_t first, std::size_t count, std::size_t word) {
-    const Sink& sink = segment.sink;
+  forEachPiece(batch_, slice.words.begin, slice.words.size, [&](const Piece& piece) {
+    const Sink& sink = piece.segment.sink;
+    const Word* const planes = results + piece.word;
     if (batch_.rules.op == SignOp::kAvg) {
       const MeanTable means(sink.kind->meanType(sink), batch_.rules);
-      sink.kind->decodeAvg(sink, referenceKernels(), {results + word, stride, externalResultPlanes(batch_.rules)},
-                           means.data(), first, count, Store::kCached);
+      sink.kind->decodeAvg(sink, referenceKernels(), {planes, stride, externalResultPlanes(batch_.rules)},
+                           means.data(), piece.element, piece.count, Store::kCached);
     } else {
-      sink.kind->decodeVote(sink, referenceKernels(), results + word,
-                            batch_.rules.ternary_result ? results + stride + word : nullptr, first, count,
+      sink.kind->decodeVote(sink, referenceKernels(), planes,
+                            batch_.rules.ternary_result ? planes + stride : nullptr, piece.element, piece.count,
                             Store::kCached);
     }
   });

@@ -39,8 +39,6 @@ class KernelEnds final : public ExternalEnds {
 
   void encode(SliceState& slice);
   void decode(const SliceState& slice);
-  template <typename Visit>
-  void forEachPiece(const WordRange& words, const Visit& visit) const;
 
   const Batch& batch_;
   const double readiness_;

@@ -1,0 +1,35 @@
+// The kernels of a GPU by number, and which one serves which types.
+#ifndef SIGNCCL_KERNELS_DEVICE_DEVICE_KERNELS_H_
+#define SIGNCCL_KERNELS_DEVICE_DEVICE_KERNELS_H_
+
+#include "kernels/device/kernel_list.h"
+#include "kernels/kernels.h"
+
+namespace signccl {
+
+/// In the order of kernel_list.h.
+enum class DeviceKernel : uint16_t {
+#define SIGNCCL_ENUMERATE(name, Arguments, ...) name,
+  SIGNCCL_DEVICE_KERNELS(SIGNCCL_ENUMERATE)
+#undef SIGNCCL_ENUMERATE
+};
+
+/// [DeviceKernel] names of the entry points.
+inline constexpr const char* kDeviceKernelNames[] = {
+#define SIGNCCL_NAME(name, Arguments, ...) "signccl_" #name,
+    SIGNCCL_DEVICE_KERNELS(SIGNCCL_NAME)
+#undef SIGNCCL_NAME
+};
+
+/// Takes EncodeArguments. `type`: one that encode takes.
+DeviceKernel encodeKernel(ElementType type, bool is_ternary);
+
+/// Takes DecodeVoteArguments. `type`: one that decodeVote takes; not kBits if the vote has zeros.
+DeviceKernel decodeVoteKernel(ElementType type, bool has_zeros);
+
+/// Takes DecodeAvgArguments. `type`: one that decodeAvg takes.
+DeviceKernel decodeAvgKernel(ElementType type, int nplanes);
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_KERNELS_DEVICE_DEVICE_KERNELS_H_

@@ -1,0 +1,35 @@
+#include "stream/slot_memory.h"
+
+#include <new>
+
+namespace signccl {
+
+SlotMemory::SlotMemory(const std::shared_ptr<Device>& device, std::size_t nslots, std::size_t nwords, bool has_copy)
+    : nslots_(nslots), nwords_(nwords), pinned_(device, nslots * sizeof(Slot) + nwords * sizeof(Word)) {
+  if (has_copy) copy_.emplace(device, nwords * sizeof(Word));
+  slots_ = reinterpret_cast<Slot*>(pinned_.host());
+  for (std::size_t i = 0; i < nslots; ++i) new (&slots_[i]) Slot;
+  words_ = reinterpret_cast<Word*>(pinned_.host() + nslots * sizeof(Slot));
+}
+
+bool SlotMemory::holds(std::size_t nslots, std::size_t nwords, bool has_copy) const {
+  return nslots <= nslots_ && nwords <= nwords_ && (!has_copy || copy_.has_value());
+}
+
+CudaDevicePointer SlotMemory::postedAddress(std::size_t number) const {
+  return slotAddress(number) + offsetof(Slot, posted);
+}
+
+CudaDevicePointer SlotMemory::answeredAddress(std::size_t number) const {
+  return slotAddress(number) + offsetof(Slot, answered);
+}
+
+const std::uint32_t* SlotMemory::statusAddress(std::size_t number) const {
+  return reinterpret_cast<const std::uint32_t*>(slotAddress(number) + offsetof(Slot, status));
+}
+
+CudaDevicePointer SlotMemory::hostWordsAddress(std::size_t offset) const {
+  return pinned_.address() + nslots_ * sizeof(Slot) + offset * sizeof(Word);
+}
+
+}  // namespace signccl

@@ -1,0 +1,70 @@
+// The memory through which the slices of an exchange pass between a stream and the thread that drives the exchange.
+//
+// A slot serves one slice. Two words say whose turn it is: the stream stores the number of the call in `posted` when
+// the signs are there, and the host stores it in `answered` when the results, or a status without results, are there.
+// Numbers only grow, and whoever waits is content with a later one, so a failure can be answered before anybody asks.
+#ifndef SIGNCCL_STREAM_SLOT_MEMORY_H_
+#define SIGNCCL_STREAM_SLOT_MEMORY_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "device/memory.h"
+#include "kernels/word.h"
+
+namespace signccl {
+
+/// What the stream finds with the answer: anything but 0 keeps decode kernels from writing.
+enum class SlotStatus : std::uint32_t { kOk = 0, kVetoed = 1, kFailed = 2 };
+
+/// What a stream and the host share for each slice; each side writes lines of its own.
+struct Slot {
+  alignas(128) std::atomic<std::uint32_t> posted = 0;
+  alignas(128) std::atomic<std::uint32_t> answered = 0;
+  std::atomic<SlotStatus> status = SlotStatus::kOk;
+};
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free && sizeof(Slot) == 256);
+
+class SlotMemory {
+ public:
+  /// Slots, and `nwords` words of planes in host memory; `has_copy`: as many in the device's memory. Throws what
+  /// PinnedMemory and DeviceMemory throw.
+  SlotMemory(const std::shared_ptr<Device>& device, std::size_t nslots, std::size_t nwords, bool has_copy);
+
+  [[nodiscard]] bool holds(std::size_t nslots, std::size_t nwords, bool has_copy) const;
+
+  [[nodiscard]] Slot& slot(std::size_t number) const { return slots_[number]; }
+  [[nodiscard]] CudaDevicePointer postedAddress(std::size_t number) const;
+  [[nodiscard]] CudaDevicePointer answeredAddress(std::size_t number) const;
+  [[nodiscard]] const std::uint32_t* statusAddress(std::size_t number) const;
+
+  /// Word `offset` of the planes, for the host, and for kernels.
+  [[nodiscard]] Word* hostWords(std::size_t offset) const { return words_ + offset; }
+  [[nodiscard]] CudaDevicePointer hostWordsAddress(std::size_t offset) const;
+  /// The same word in the copy.
+  [[nodiscard]] CudaDevicePointer copyAddress(std::size_t offset) const {
+    return copy_->address() + offset * sizeof(Word);
+  }
+
+  [[nodiscard]] std::size_t nslots() const { return nslots_; }
+  [[nodiscard]] std::size_t nwords() const { return nwords_; }
+
+ private:
+  [[nodiscard]] CudaDevicePointer slotAddress(std::size_t number) const {
+    return pinned_.address() + number * sizeof(Slot);
+  }
+
+  std::size_t nslots_;
+  std::size_t nwords_;
+  PinnedMemory pinned_;
+  std::optional<DeviceMemory> copy_;
+  Slot* slots_;
+  Word* words_;
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_STREAM_SLOT_MEMORY_H_

@@ -1,0 +1,209 @@
+#include "stream/stream_rank.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "device/driver_error.h"
+#include "exec/pieces.h"
+#include "kernels/lanes/tiles.h"
+#include "schedule/slices.h"
+
+namespace signccl {
+namespace {
+
+/// Exchanges with fewer bytes of signs have their words read and written in host memory by the kernels: a copy takes
+/// longer to begin than that.
+constexpr std::size_t kLeastCopiedBytes = std::size_t{64} << 10;
+/// Planes of slices begin at lines of the device's cache.
+constexpr std::size_t kLineWords = 16;
+/// Numbers of calls in one memory. A slot that is used seldom must not fall behind by 2^31.
+constexpr std::uint32_t kMostCalls = std::uint32_t{1} << 30;
+
+std::size_t wholeLines(std::size_t nwords) { return (nwords + kLineWords - 1) / kLineWords * kLineWords; }
+
+/// Where the slices of a call are.
+std::vector<SlotSlice> placeSlices(const Batch& batch, std::size_t nslices) {
+  std::vector<SlotSlice> slices(nslices);
+  std::size_t offset = 0;
+  for (std::size_t i = 0; i < nslices; ++i) {
+    slices[i] = {chunkRange(batch.nwords, static_cast<int>(nslices), static_cast<int>(i)), offset};
+    offset += wholeLines(externalWords(batch.rules, slices[i].words.size));
+  }
+  return slices;
+}
+
+std::size_t wordsOf(const Batch& batch, const SlotSlice& last) {
+  return last.offset + externalWords(batch.rules, last.words.size);
+}
+
+const Word* wordsAt(CudaDevicePointer address) { return reinterpret_cast<const Word*>(address); }
+
+}  // namespace
+
+StreamRank::StreamRank(Communicator& comm, std::shared_ptr<StreamDevice> device)
+    : comm_(comm), device_(std::move(device)) {
+  device_->freeUnused();
+  const ContextScope scope(*device_->device());
+  const CudaDriver& driver = device_->device()->driver();
+  checkCuda(driver, driver.cuEventCreate(&last_call_, kCudaEventDisableTiming), "cuEventCreate", "on ",
+            *device_->device());
+}
+
+StreamRank::~StreamRank() {
+  outgrown_.push_back(std::move(memory_));
+  for (auto& table : tables_) outgrown_.push_back(std::move(table));
+  std::erase(outgrown_, nullptr);
+  device_->keepUntil(last_call_, std::move(outgrown_));
+  device_->freeUnused();
+}
+
+StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
+  const ContextScope scope(*device_->device());
+  StreamCall call = prepare(rules, segments, stream);
+  follow(call);
+  prepareTables(call);
+  call.exchange = comm_.submit({.rules = rules, .segments = segments, .in_background = true, .holders = 0, .ends = call.ends})
+                      .batch.exchange;
+  orFail([&] {
+    for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) encodeSlice(call, slice);
+  });
+  comm_.arrive(call.exchange);
+  return call;
+}
+
+void StreamRank::enqueueBack(StreamCall& call) {
+  orFail([&] {
+    comm_.awaitRanksOfProcess(call.exchange);
+    const ContextScope scope(*device_->device());
+    for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) decodeSlice(call, slice);
+    const CudaDriver& driver = device_->device()->driver();
+    checkCuda(driver, driver.cuEventRecord(last_call_, call.stream), "cuEventRecord", "on ", *device_->device());
+    last_stream_ = call.stream;
+    has_called_ = true;
+  });
+}
+
+/// After an error of CUDA the other ranks would wait for this one.
+template <typename Enqueue>
+void StreamRank::orFail(const Enqueue& enqueue) {
+  try {
+    enqueue();
+  } catch (...) {
+    comm_.fail(failureOf(std::current_exception()));
+    throw;
+  }
+}
+
+StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
+  StreamCall call;
+  call.stream = stream;
+  call.batch.rules = comm_.countRules(rules);
+  for (const Segment& segment : segments) call.batch.add(segment);
+  const std::size_t nslices =
+      sliceCount(call.batch.nwords, comm_.options().slice_bytes / sizeof(Word), call.batch.rules);
+  std::vector<SlotSlice> slices = placeSlices(call.batch, nslices);
+  const std::size_t sign_bytes =
+      static_cast<std::size_t>(call.batch.rules.votes_per_rank) * call.batch.nwords * sizeof(Word);
+  call.has_copy = sign_bytes >= kLeastCopiedBytes && !device_->device()->facts().shares_host_memory;
+  reserve(call, nslices, wordsOf(call.batch, slices.back()));
+  call.number = ++last_number_;
+  call.ends = std::make_shared<SlotEnds>(call.memory, std::move(slices), call.number);
+  return call;
+}
+
+void StreamRank::reserve(StreamCall& call, std::size_t nslots, std::size_t nwords) {
+  if (!memory_ || !memory_->holds(nslots, nwords, call.has_copy) || last_number_ == kMostCalls) {
+    auto fresh = std::make_shared<SlotMemory>(device_->device(), nslots, nwords, call.has_copy);
+    if (memory_) outgrown_.push_back(memory_);
+    memory_ = std::move(fresh);
+    last_number_ = 0;
+  }
+  call.memory = memory_;
+}
+
+/// Calls on different streams use the same slots one after the other.
+void StreamRank::follow(const StreamCall& call) {
+  if (!has_called_ || call.stream == last_stream_) return;
+  const CudaDriver& driver = device_->device()->driver();
+  checkCuda(driver, driver.cuStreamWaitEvent(call.stream, last_call_, 0), "cuStreamWaitEvent", "on ",
+            *device_->device());
+}
+
+/// Tables that the call needs for the first time are copied to the device.
+void StreamRank::prepareTables(const StreamCall& call) {
+  if (call.batch.rules.op != SignOp::kAvg) return;
+  if (table_rules_ != call.batch.rules) {
+    for (auto& table : tables_) {
+      if (table) outgrown_.push_back(std::move(table));
+    }
+    table_rules_ = call.batch.rules;
+  }
+  for (const Segment& segment : call.batch.segments) {
+    auto& table = tables_.at(static_cast<std::size_t>(segment.sink.type));
+    if (table) continue;
+    auto fresh = std::make_shared<DeviceTable>(device_->device(), MeanTable(segment.sink.type, call.batch.rules));
+    fresh->upload(call.stream);
+    table = std::move(fresh);
+  }
+}
+
+void StreamRank::encodeSlice(const StreamCall& call, std::size_t number) {
+  const SlotSlice& slice = call.ends->slices()[number];
+  const SlotMemory& memory = *call.memory;
+  const bool is_ternary = call.batch.rules.votes_per_rank == 2;
+  const CudaDevicePointer planes =
+      call.has_copy ? memory.copyAddress(slice.offset) : memory.hostWordsAddress(slice.offset);
+  auto* const first = reinterpret_cast<Word*>(planes);
+  Word* const last = first + (is_ternary ? slice.words.size : 0);
+  forEachPiece(call.batch, slice.words.begin, slice.words.size, [&](const Piece& piece) {
+    const Source& source = piece.segment.source;
+    const auto* const elements = static_cast<const std::byte*>(source.object) + elementBytes(source.type, piece.element);
+    const EncodeArguments arguments{elements, piece.count, is_ternary ? first + piece.word : nullptr,
+                                    last + piece.word};
+    device_->launch(encodeKernel(source.type, is_ternary), arguments, lanes::tilesFor(piece.count), call.stream);
+  });
+  const CudaDriver& driver = device_->device()->driver();
+  if (call.has_copy) {
+    const std::size_t bytes =
+        static_cast<std::size_t>(call.batch.rules.votes_per_rank) * slice.words.size * sizeof(Word);
+    checkCuda(driver, driver.cuMemcpyDtoHAsync(memory.hostWords(slice.offset), planes, bytes, call.stream),
+              "cuMemcpyDtoHAsync", "of ", bytes, " bytes of signs on ", *device_->device());
+  }
+  device_->enqueueWrite(call.stream, memory.postedAddress(number), call.number);
+}
+
+void StreamRank::decodeSlice(const StreamCall& call, std::size_t number) {
+  const SlotSlice& slice = call.ends->slices()[number];
+  const SlotMemory& memory = *call.memory;
+  const CountRules& rules = call.batch.rules;
+  const std::size_t stride = slice.words.size;
+  const std::size_t offset = slice.offset + static_cast<std::size_t>(rules.votes_per_rank) * stride;
+  const int nplanes = externalResultPlanes(rules);
+  device_->enqueueWait(call.stream, memory.answeredAddress(number), call.number);
+  CudaDevicePointer results = memory.hostWordsAddress(offset);
+  if (call.has_copy) {
+    results = memory.copyAddress(offset);
+    const std::size_t bytes = static_cast<std::size_t>(nplanes) * stride * sizeof(Word);
+    const CudaDriver& driver = device_->device()->driver();
+    checkCuda(driver, driver.cuMemcpyHtoDAsync(results, memory.hostWords(offset), bytes, call.stream),
+              "cuMemcpyHtoDAsync", "of ", bytes, " bytes of results on ", *device_->device());
+  }
+  const std::uint32_t* const status = memory.statusAddress(number);
+  forEachPiece(call.batch, slice.words.begin, slice.words.size, [&](const Piece& piece) {
+    const Sink& sink = piece.segment.sink;
+    void* const elements = static_cast<std::byte*>(sink.object) + elementBytes(sink.type, piece.element);
+    const Word* const planes = wordsAt(results) + piece.word;
+    const std::size_t ntiles = lanes::tilesFor(piece.count);
+    if (rules.op == SignOp::kAvg) {
+      const DecodeAvgArguments arguments{
+          {planes, stride, nplanes}, tables_.at(static_cast<std::size_t>(sink.type))->pointer(), piece.count, elements, status};
+      device_->launch(decodeAvgKernel(sink.type, nplanes), arguments, ntiles, call.stream);
+    } else {
+      const DecodeVoteArguments arguments{planes, rules.ternary_result ? planes + stride : nullptr, piece.count,
+                                          elements, status};
+      device_->launch(decodeVoteKernel(sink.type, rules.ternary_result), arguments, ntiles, call.stream);
+    }
+  });
+}
+
+}  // namespace signccl

@@ -1,0 +1,79 @@
+// What one rank enqueues on streams of a device: a call is encoded by kernels, exchanged by the communicator in host
+// memory, and decoded by kernels, and the stream waits in between. The call returns once everything is enqueued.
+//
+// A call has a front, which ends where the signs are posted, and a back, which begins with the wait for the results.
+// Streams may share a queue of the hardware, where a wait also holds up what other streams enqueued later. So a rank
+// enqueues its back only when all ranks of the process have enqueued their fronts.
+#ifndef SIGNCCL_STREAM_STREAM_RANK_H_
+#define SIGNCCL_STREAM_STREAM_RANK_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "stream/device_table.h"
+#include "stream/slot_ends.h"
+#include "stream/stream_device.h"
+
+namespace signccl {
+
+/// One exchange between its front and its back.
+struct StreamCall {
+  CudaStream stream = nullptr;
+  Batch batch;
+  std::shared_ptr<const SlotMemory> memory;
+  std::shared_ptr<SlotEnds> ends;
+  bool has_copy = false;       ///< kernels use the copy of the memory, and the stream copies
+  std::uint32_t number = 0;    ///< of its slots
+  std::uint64_t exchange = 0;
+};
+
+/// One thread at a time.
+class StreamRank {
+ public:
+  /// `comm` must outlive it.
+  StreamRank(Communicator& comm, std::shared_ptr<StreamDevice> device);
+  /// What streams still use stays.
+  ~StreamRank();
+  StreamRank(const StreamRank&) = delete;
+  StreamRank& operator=(const StreamRank&) = delete;
+
+  [[nodiscard]] const StreamDevice& device() const { return *device_; }
+
+  /// Queues the exchange and enqueues the front. The segments' sources and sinks are elements in memory that the device
+  /// reaches. If it throws before the exchange is queued, the call had no effect; afterwards the communicator has
+  /// failed.
+  StreamCall enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
+
+  /// Waits until the other ranks of this process have enqueued their fronts, then enqueues the back. If it throws, the
+  /// communicator has failed.
+  void enqueueBack(StreamCall& call);
+
+ private:
+  StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
+  void reserve(StreamCall& call, std::size_t nslots, std::size_t nwords);
+  void follow(const StreamCall& call);
+  void prepareTables(const StreamCall& call);
+  void encodeSlice(const StreamCall& call, std::size_t slice);
+  void decodeSlice(const StreamCall& call, std::size_t slice);
+  template <typename Enqueue>
+  void orFail(const Enqueue& enqueue);
+
+  Communicator& comm_;
+  const std::shared_ptr<StreamDevice> device_;
+  std::shared_ptr<SlotMemory> memory_;
+  std::vector<std::shared_ptr<const void>> outgrown_;  ///< that were too small; streams may still use them
+  std::uint32_t last_number_ = 0;       ///< of calls in memory_
+  CudaEvent last_call_ = nullptr;       ///< recorded behind the back of the last call
+  CudaStream last_stream_ = nullptr;
+  bool has_called_ = false;
+  std::array<std::shared_ptr<const DeviceTable>, kNumElementTypes> tables_;  ///< of averages, by type
+  CountRules table_rules_;
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_STREAM_STREAM_RANK_H_
