@@ -92,6 +92,12 @@ struct DecodeAvgArguments {
   const uint32_t* status;  ///< as in DecodeVoteArguments
 };
 
+/// A word that a stream writes, or waits for.
+struct WordArguments {
+  uint32_t* word;  ///< in memory that the host shares
+  uint32_t value;
+};
+
 }  // namespace signccl
 
 #endif  // SIGNCCL_KERNELS_DEVICE_ARGUMENTS_H_

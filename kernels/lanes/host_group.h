@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <sched.h>
 
 #include "kernels/lanes/group.h"
 
@@ -71,6 +72,14 @@ struct HostGroup {
   static void storeOnce(T* to, const T& value) {
     store(to, value);
   }
+
+  static void storeRelease(uint32_t* to, uint32_t value) {
+    __atomic_store_n(static_cast<uint32_t*>(Memory::address(static_cast<void*>(to))), value, __ATOMIC_RELEASE);
+  }
+  static uint32_t loadAcquire(uint32_t* from) {
+    return __atomic_load_n(static_cast<uint32_t*>(Memory::address(static_cast<void*>(from))), __ATOMIC_ACQUIRE);
+  }
+  static void pause() { sched_yield(); }
 
   // Compiled with -ffp-contract=off.
   static float add(float a, float b) { return a + b; }

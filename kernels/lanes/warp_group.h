@@ -55,6 +55,16 @@ struct WarpGroup {
     __stcs(reinterpret_cast<Native<sizeof(T)>*>(to), toNative(value));
   }
 
+  __device__ __forceinline__ static void storeRelease(uint32_t* to, uint32_t value) {
+    asm volatile("fence.acq_rel.sys; st.relaxed.sys.global.u32 [%0], %1;" ::"l"(to), "r"(value) : "memory");
+  }
+  __device__ __forceinline__ static uint32_t loadAcquire(uint32_t* from) {
+    uint32_t value;
+    asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(value) : "l"(from) : "memory");
+    return value;
+  }
+  __device__ __forceinline__ static void pause() { __nanosleep(200); }
+
   __device__ __forceinline__ static float add(float a, float b) { return __fadd_rn(a, b); }
   __device__ __forceinline__ static float subtract(float a, float b) { return __fsub_rn(a, b); }
   __device__ __forceinline__ static float multiply(float a, float b) { return __fmul_rn(a, b); }

@@ -105,6 +105,13 @@ void checkBuffers(const CollectiveArguments& arguments, ElementType sendtype, El
   }
 }
 
+StreamPlace placeOf(const CollectiveArguments& arguments, ElementType sendtype, ElementType recvtype) {
+  const UserBuffer buffers[] = {
+      {"sendbuff", arguments.sendbuff, elementBytes(sendtype, arguments.count), elementBytes(sendtype, 1)},
+      {"recvbuff", arguments.recvbuff, elementBytes(recvtype, arguments.count), elementBytes(recvtype, 1)}};
+  return streamPlaceOf(buffers, arguments.stream);
+}
+
 }  // namespace
 
 ExchangeRules checkRules(SignOp op, int zero_rule, int tie_rule) {
@@ -142,7 +149,6 @@ ExchangeRules checkRules(SignOp op, int zero_rule, int tie_rule) {
 }
 
 CheckedCollective checkCollective(const CollectiveArguments& arguments, int nranks) {
-  if (arguments.stream != nullptr) refuse("stream is not NULL: this build serves host buffers only");
   CheckedCollective checked;
   if (arguments.config != nullptr) {
     const signcclSignConfig_t config = readVersioned(arguments.config, "config");
@@ -161,6 +167,7 @@ CheckedCollective checkCollective(const CollectiveArguments& arguments, int nran
     checkAvgRecvType(*recvtype, nranks);
   }
   checkBuffers(arguments, sendtype, *recvtype);
+  if (!isSurelyOnHost(arguments.stream)) checked.place = placeOf(arguments, sendtype, *recvtype);
   checked.segment.source = elementSource(sendtype, arguments.sendbuff);
   checked.segment.sink = elementSink(*recvtype, arguments.recvbuff);
   checked.segment.count = arguments.count;

@@ -2,6 +2,7 @@
 #ifndef SIGNCCL_API_ARGUMENTS_H_
 #define SIGNCCL_API_ARGUMENTS_H_
 
+#include "api/stream_place.h"
 #include "comm/communicator.h"
 #include "signccl/signccl.h"
 
@@ -23,6 +24,7 @@ struct CollectiveArguments {
 struct CheckedCollective {
   ExchangeRules rules;
   Segment segment;
+  StreamPlace place;
 };
 
 /// The rules of an exchange from the fields of a config, which may be undefined. Throws as below.

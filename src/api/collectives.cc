@@ -18,6 +18,15 @@ namespace {
   throw Error(signcclInvalidUsage, "invalid request handle: already completed or never created");
 }
 
+/// Enqueues a call on its stream. One that throws before it is queued takes no number.
+void enqueue(CommHandle& comm, CheckedCollective& checked) {
+  StreamRank& streams = comm.streamsOf(checked.place.device);
+  checked.segment.call = comm.comm->nextCallNumber();
+  StreamCall call = streams.enqueueFront(checked.rules, {&checked.segment, 1}, checked.place.stream);
+  comm.comm->takeCallNumber();
+  streams.enqueueBack(call);
+}
+
 void runBlocking(const CollectiveArguments& arguments, signcclComm_t handle) {
   CommPointer comm = findComm(handle);
   CheckedCollective checked = checkCollective(arguments, comm->comm->nranks());
@@ -26,6 +35,7 @@ void runBlocking(const CollectiveArguments& arguments, signcclComm_t handle) {
     group.note(std::move(comm), checked, nullptr);
     return;
   }
+  if (checked.place.isOnStream()) return enqueue(*comm, checked);
   Operation& operation = comm->comm->submitCall(checked.rules, checked.segment, /*in_background=*/false);
   comm->comm->wait(operation);
 }
@@ -34,6 +44,11 @@ void runInBackground(const CollectiveArguments& arguments, signcclComm_t handle,
   CommPointer comm = findComm(handle);
   require(request != nullptr, "request is NULL");
   CheckedCollective checked = checkCollective(arguments, comm->comm->nranks());
+  if (checked.place.isOnStream()) {
+    throw Error(signcclInvalidArgument,
+                "a call with a request is for host buffers: calls on a stream, such as this one on device " +
+                    std::to_string(checked.place.device) + ", return at once and have no request");
+  }
   GroupScope& group = GroupScope::current();
   if (group.isOpen()) {
     group.note(std::move(comm), checked, request);

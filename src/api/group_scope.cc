@@ -106,6 +106,7 @@ void GroupScope::carryOut() {
   joinAll();
   bundleCalls();
   for (Bundle& bundle : bundles()) submit(bundle);
+  enqueueBacks();
   waitForBlocking();
 }
 
@@ -139,17 +140,20 @@ void GroupScope::bundleCalls() {
 GroupScope::Bundle& GroupScope::bundleFor(const Call& call) {
   const auto open = bundles();
   const auto found = std::find_if(open.begin(), open.end(), [&](const Bundle& bundle) {
-    return bundle.comm == call.comm && bundle.rules == call.collective.rules;
+    return bundle.comm == call.comm && bundle.rules == call.collective.rules &&
+           bundle.place == call.collective.place;
   });
   if (found != open.end()) return *found;
   if (nbundles_ == bundles_.size()) bundles_.emplace_back();
   Bundle& fresh = bundles_[nbundles_++];
   fresh.comm = call.comm;
   fresh.rules = call.collective.rules;
+  fresh.place = call.collective.place;
   fresh.segments.clear();
   fresh.requests.clear();
   fresh.is_blocking = false;
   fresh.operation = nullptr;
+  fresh.stream_call.reset();
   return fresh;
 }
 
@@ -159,6 +163,11 @@ void GroupScope::submit(Bundle& bundle) {
   std::exception_ptr error;
   const bool is_queued = attempt(
       [&] {
+        if (bundle.place.isOnStream()) {
+          StreamRank& streams = bundle.comm->streamsOf(bundle.place.device);
+          bundle.stream_call = streams.enqueueFront(bundle.rules, bundle.segments, bundle.place.stream);
+          return;
+        }
         bundle.operation = &comm.submit({.rules = bundle.rules,
                                          .segments = bundle.segments,
                                          .in_background = !bundle.requests.empty(),
@@ -177,6 +186,17 @@ void GroupScope::submit(Bundle& bundle) {
       pending.operation = bundle.operation;
       pending.failure = error;
     });
+  }
+}
+
+/// Once the fronts of all calls on streams are enqueued.
+void GroupScope::enqueueBacks() {
+  for (Bundle& bundle : bundles()) {
+    if (!bundle.stream_call) continue;
+    std::exception_ptr error;
+    const auto enqueue = [&] { bundle.comm->streamsOf(bundle.place.device).enqueueBack(*bundle.stream_call); };
+    if (!attempt(enqueue, error)) report(bundle, error);
+    bundle.stream_call.reset();
   }
 }
 

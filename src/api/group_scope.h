@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -62,10 +63,12 @@ class GroupScope {
   struct Bundle {
     CommPointer comm;
     ExchangeRules rules;
+    StreamPlace place;
     std::vector<Segment> segments;
     std::vector<signcclRequest_t> requests;
     bool is_blocking = false;
     Operation* operation = nullptr;
+    std::optional<StreamCall> stream_call;
   };
 
   void carryOut();
@@ -73,6 +76,7 @@ class GroupScope {
   void bundleCalls();
   Bundle& bundleFor(const Call& call);
   void submit(Bundle& bundle);
+  void enqueueBacks();
   void waitForBlocking();
   void clear() noexcept;
   void leaveToParent() noexcept;

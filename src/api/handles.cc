@@ -7,6 +7,12 @@
 
 namespace signccl {
 
+StreamRank& CommHandle::streamsOf(int device) {
+  const auto known = streams_.find(device);
+  if (known != streams_.end()) return known->second;
+  return streams_.try_emplace(device, *comm, StreamDevice::get(device, comm->options().device)).first->second;
+}
+
 void CommHandle::noteError(const Failure& failure) noexcept {
   const bool has_failed = comm->failed();
   const std::lock_guard lock(error_mutex_);

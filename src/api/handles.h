@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <exception>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "base/error.h"
 #include "comm/communicator.h"
 #include "signccl/signccl.h"
+#include "stream/stream_rank.h"
 
 namespace signccl {
 
@@ -29,10 +31,15 @@ class CommHandle {
   /// empty if nothing did. Any thread.
   [[nodiscard]] std::string lastError() const;
 
+  /// What the rank enqueues on streams of a device; made at the first call. Throws what StreamDevice::get() and
+  /// StreamRank throw. One thread at a time.
+  StreamRank& streamsOf(int device);
+
   const std::unique_ptr<Communicator> comm;
   std::atomic<int> noted_calls = 0;  ///< collectives that open groups hold
 
  private:
+  std::map<int, StreamRank> streams_;  ///< by device; used by one thread at a time
   mutable std::mutex error_mutex_;
   std::string last_error_;
   bool is_noted_since_failure_ = false;  ///< last_error_ is younger than the failure of the communicator

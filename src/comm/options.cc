@@ -64,6 +64,13 @@ void takeSettings(CommOptions& options, const Settings& settings) {
   if (settings.text("SIGNCCL_LINK_MBIT")) {
     options.network.link_mbit = static_cast<std::uint32_t>(settings.integer("SIGNCCL_LINK_MBIT", 0, 1, kMaxLinkMbit));
   }
+  options.device.kernel_file = settings.text("SIGNCCL_CUDA_LIBRARY").value_or("");
+  if (settings.text("SIGNCCL_CUDA_WAIT")) {
+    constexpr std::string_view kWays[] = {"memory", "kernel"};
+    options.device.words = settings.choice("SIGNCCL_CUDA_WAIT", kWays, "memory") == "kernel"
+                               ? StreamWords::kKernels
+                               : StreamWords::kMemoryOperations;
+  }
   const auto kernels = settings.text("SIGNCCL_KERNELS");
   options.kernels = selectKernels(kernels ? kernels->c_str() : nullptr);
   if (options.kernels == nullptr) {

@@ -11,6 +11,7 @@
 #include "base/trace.h"
 #include "comm/group.h"
 #include "comm/network_options.h"
+#include "device/device_options.h"
 #include "kernels/kernels.h"
 #include "schedule/algorithm.h"
 #include "signccl/signccl.h"
@@ -27,6 +28,7 @@ struct CommOptions {
   std::size_t slice_bytes = 0;  ///< most sign bytes of a slice; 0: by the number of ranks
   int ranks_per_node = 0;       ///< 0: all ranks on one node
   NetworkOptions network;
+  DeviceOptions device;
   const Kernels* kernels = nullptr;
   TraceWriter* trace = nullptr;  ///< null: no trace
 

@@ -76,6 +76,15 @@ void checkDeviceRange(const UserBuffer& buffer, const PointerFacts& facts) {
   }
 }
 
+int deviceOfContext(const CudaDriver& driver, CudaContext context, CudaStream stream) {
+  checkCuda(driver, driver.cuCtxPushCurrent(context), "cuCtxPushCurrent", "of the context of stream ", stream);
+  CudaDevice owner = -1;
+  const CudaResult result = driver.cuCtxGetDevice(&owner);
+  driver.cuCtxPopCurrent(&context);
+  checkCuda(driver, result, "cuCtxGetDevice", "of stream ", stream);
+  return owner;
+}
+
 }  // namespace
 
 int deviceOfBuffers(std::span<const UserBuffer> buffers) {
@@ -105,17 +114,20 @@ int deviceOfBuffers(std::span<const UserBuffer> buffers) {
   return on_device == nullptr ? kHostBuffers : device.device;
 }
 
+int deviceOfStream(CudaStream stream) {
+  const CudaDriver& driver = requiredCudaDriver("stream");
+  CudaContext context = nullptr;
+  checkCuda(driver, driver.cuStreamGetCtx(stream, &context), "cuStreamGetCtx", "of stream ", stream);
+  return deviceOfContext(driver, context, stream);
+}
+
 void checkStream(const Device& device, CudaStream stream) {
   const ContextScope scope(device);
   const CudaDriver& driver = device.driver();
   CudaContext context = nullptr;
   checkCuda(driver, driver.cuStreamGetCtx(stream, &context), "cuStreamGetCtx", "of stream ", stream, " for ", device);
   if (context == device.context()) return;
-  checkCuda(driver, driver.cuCtxPushCurrent(context), "cuCtxPushCurrent", "of the context of stream ", stream);
-  CudaDevice owner = -1;
-  const CudaResult result = driver.cuCtxGetDevice(&owner);
-  driver.cuCtxPopCurrent(&context);
-  checkCuda(driver, result, "cuCtxGetDevice", "of stream ", stream);
+  const int owner = deviceOfContext(driver, context, stream);
   if (owner != device.ordinal()) {
     refuse("stream ", stream, " belongs to device ", owner, ", and the buffers are on ", device,
            "; expected a stream of the buffers' device");

@@ -32,6 +32,10 @@ int deviceOfBuffers(std::span<const UserBuffer> buffers);
 /// context of the device, saying to which device it belongs. Any thread; not for a stream that is destroyed.
 void checkStream(const Device& device, CudaStream stream);
 
+/// Ordinal of the device to which a stream belongs. Throws signcclUnhandledCudaError; not for a stream that is
+/// destroyed.
+int deviceOfStream(CudaStream stream);
+
 }  // namespace signccl
 
 #endif  // SIGNCCL_DEVICE_BUFFERS_H_
