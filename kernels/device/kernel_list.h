@@ -73,11 +73,16 @@
   X(decode_avg_64bit_8_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint64_t, 8>)   \
   X(decode_avg_64bit_16_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint64_t, 16>)
 
+#define SIGNCCL_WAIT_KERNELS(X)                      \
+  X(write_word, WordArguments, lanes::WriteWordBody) \
+  X(wait_word, WordArguments, lanes::WaitWordBody)
+
 #define SIGNCCL_DEVICE_KERNELS(X) \
   SIGNCCL_ENCODE_KERNELS(X)       \
   SIGNCCL_COUNT_KERNELS(X)        \
   SIGNCCL_COUNTER_KERNELS(X)      \
   SIGNCCL_DECODE_VOTE_KERNELS(X)  \
-  SIGNCCL_DECODE_AVG_KERNELS(X)
+  SIGNCCL_DECODE_AVG_KERNELS(X)   \
+  SIGNCCL_WAIT_KERNELS(X)
 
 #endif  // SIGNCCL_KERNELS_DEVICE_KERNEL_LIST_H_

@@ -140,8 +140,7 @@ void GroupScope::bundleCalls() {
 GroupScope::Bundle& GroupScope::bundleFor(const Call& call) {
   const auto open = bundles();
   const auto found = std::find_if(open.begin(), open.end(), [&](const Bundle& bundle) {
-    return bundle.comm == call.comm && bundle.rules == call.collective.rules &&
-           bundle.place == call.collective.place;
+    return bundle.comm == call.comm && bundle.rules == call.collective.rules && bundle.place == call.collective.place;
   });
   if (found != open.end()) return *found;
   if (nbundles_ == bundles_.size()) bundles_.emplace_back();

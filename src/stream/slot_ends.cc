@@ -20,7 +20,7 @@ void SlotEnds::fail() noexcept {
 }
 
 void SlotEnds::answer(std::size_t slice, SlotStatus status) noexcept {
-  Slot& slot = memory_->slot(slice);
+  StreamSlot& slot = memory_->slot(slice);
   slot.status.store(status, std::memory_order_relaxed);
   slot.answered.store(number_, std::memory_order_release);
 }

@@ -14,8 +14,8 @@ namespace signccl {
 
 /// One slice of a call.
 struct SlotSlice {
-  WordRange words;            ///< of the exchange
-  std::size_t offset = 0;     ///< of its planes in the memory
+  WordRange words;         ///< of the exchange
+  std::size_t offset = 0;  ///< of its planes in the memory
 };
 
 /// Makes no CUDA call, so it can be used in any thread and while a stream waits.
@@ -36,7 +36,8 @@ class SlotEnds final : public ExternalEnds {
  private:
   void answer(std::size_t slice, SlotStatus status) noexcept;
 
-  const std::shared_ptr<const SlotMemory> memory_;  ///< shared: the stream may come to it later than the communicator goes
+  const std::shared_ptr<const SlotMemory>
+      memory_;  ///< shared: the stream may come to it later than the communicator goes
   const std::vector<SlotSlice> slices_;
   const std::uint32_t number_;
   std::vector<bool> has_ended_;

@@ -5,11 +5,11 @@
 namespace signccl {
 
 SlotMemory::SlotMemory(const std::shared_ptr<Device>& device, std::size_t nslots, std::size_t nwords, bool has_copy)
-    : nslots_(nslots), nwords_(nwords), pinned_(device, nslots * sizeof(Slot) + nwords * sizeof(Word)) {
+    : nslots_(nslots), nwords_(nwords), pinned_(device, nslots * sizeof(StreamSlot) + nwords * sizeof(Word)) {
   if (has_copy) copy_.emplace(device, nwords * sizeof(Word));
-  slots_ = reinterpret_cast<Slot*>(pinned_.host());
-  for (std::size_t i = 0; i < nslots; ++i) new (&slots_[i]) Slot;
-  words_ = reinterpret_cast<Word*>(pinned_.host() + nslots * sizeof(Slot));
+  slots_ = reinterpret_cast<StreamSlot*>(pinned_.host());
+  for (std::size_t i = 0; i < nslots; ++i) new (&slots_[i]) StreamSlot;
+  words_ = reinterpret_cast<Word*>(pinned_.host() + nslots * sizeof(StreamSlot));
 }
 
 bool SlotMemory::holds(std::size_t nslots, std::size_t nwords, bool has_copy) const {
@@ -17,19 +17,19 @@ bool SlotMemory::holds(std::size_t nslots, std::size_t nwords, bool has_copy) co
 }
 
 CudaDevicePointer SlotMemory::postedAddress(std::size_t number) const {
-  return slotAddress(number) + offsetof(Slot, posted);
+  return slotAddress(number) + offsetof(StreamSlot, posted);
 }
 
 CudaDevicePointer SlotMemory::answeredAddress(std::size_t number) const {
-  return slotAddress(number) + offsetof(Slot, answered);
+  return slotAddress(number) + offsetof(StreamSlot, answered);
 }
 
 const std::uint32_t* SlotMemory::statusAddress(std::size_t number) const {
-  return reinterpret_cast<const std::uint32_t*>(slotAddress(number) + offsetof(Slot, status));
+  return reinterpret_cast<const std::uint32_t*>(slotAddress(number) + offsetof(StreamSlot, status));
 }
 
 CudaDevicePointer SlotMemory::hostWordsAddress(std::size_t offset) const {
-  return pinned_.address() + nslots_ * sizeof(Slot) + offset * sizeof(Word);
+  return pinned_.address() + nslots_ * sizeof(StreamSlot) + offset * sizeof(Word);
 }
 
 }  // namespace signccl

@@ -21,12 +21,12 @@ namespace signccl {
 enum class SlotStatus : std::uint32_t { kOk = 0, kVetoed = 1, kFailed = 2 };
 
 /// What a stream and the host share for each slice; each side writes lines of its own.
-struct Slot {
+struct StreamSlot {
   alignas(128) std::atomic<std::uint32_t> posted = 0;
   alignas(128) std::atomic<std::uint32_t> answered = 0;
   std::atomic<SlotStatus> status = SlotStatus::kOk;
 };
-static_assert(std::atomic<std::uint32_t>::is_always_lock_free && sizeof(Slot) == 256);
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free && sizeof(StreamSlot) == 256);
 
 class SlotMemory {
  public:
@@ -36,7 +36,7 @@ class SlotMemory {
 
   [[nodiscard]] bool holds(std::size_t nslots, std::size_t nwords, bool has_copy) const;
 
-  [[nodiscard]] Slot& slot(std::size_t number) const { return slots_[number]; }
+  [[nodiscard]] StreamSlot& slot(std::size_t number) const { return slots_[number]; }
   [[nodiscard]] CudaDevicePointer postedAddress(std::size_t number) const;
   [[nodiscard]] CudaDevicePointer answeredAddress(std::size_t number) const;
   [[nodiscard]] const std::uint32_t* statusAddress(std::size_t number) const;
@@ -54,14 +54,14 @@ class SlotMemory {
 
  private:
   [[nodiscard]] CudaDevicePointer slotAddress(std::size_t number) const {
-    return pinned_.address() + number * sizeof(Slot);
+    return pinned_.address() + number * sizeof(StreamSlot);
   }
 
   std::size_t nslots_;
   std::size_t nwords_;
   PinnedMemory pinned_;
   std::optional<DeviceMemory> copy_;
-  Slot* slots_;
+  StreamSlot* slots_;
   Word* words_;
 };
 

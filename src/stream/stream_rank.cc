@@ -62,8 +62,9 @@ StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const 
   StreamCall call = prepare(rules, segments, stream);
   follow(call);
   prepareTables(call);
-  call.exchange = comm_.submit({.rules = rules, .segments = segments, .in_background = true, .holders = 0, .ends = call.ends})
-                      .batch.exchange;
+  call.exchange =
+      comm_.submit({.rules = rules, .segments = segments, .in_background = true, .holders = 0, .ends = call.ends})
+          .batch.exchange;
   orFail([&] {
     for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) encodeSlice(call, slice);
   });
@@ -157,7 +158,8 @@ void StreamRank::encodeSlice(const StreamCall& call, std::size_t number) {
   Word* const last = first + (is_ternary ? slice.words.size : 0);
   forEachPiece(call.batch, slice.words.begin, slice.words.size, [&](const Piece& piece) {
     const Source& source = piece.segment.source;
-    const auto* const elements = static_cast<const std::byte*>(source.object) + elementBytes(source.type, piece.element);
+    const auto* const elements =
+        static_cast<const std::byte*>(source.object) + elementBytes(source.type, piece.element);
     const EncodeArguments arguments{elements, piece.count, is_ternary ? first + piece.word : nullptr,
                                     last + piece.word};
     device_->launch(encodeKernel(source.type, is_ternary), arguments, lanes::tilesFor(piece.count), call.stream);
@@ -195,8 +197,11 @@ void StreamRank::decodeSlice(const StreamCall& call, std::size_t number) {
     const Word* const planes = wordsAt(results) + piece.word;
     const std::size_t ntiles = lanes::tilesFor(piece.count);
     if (rules.op == SignOp::kAvg) {
-      const DecodeAvgArguments arguments{
-          {planes, stride, nplanes}, tables_.at(static_cast<std::size_t>(sink.type))->pointer(), piece.count, elements, status};
+      const DecodeAvgArguments arguments{{planes, stride, nplanes},
+                                         tables_.at(static_cast<std::size_t>(sink.type))->pointer(),
+                                         piece.count,
+                                         elements,
+                                         status};
       device_->launch(decodeAvgKernel(sink.type, nplanes), arguments, ntiles, call.stream);
     } else {
       const DecodeVoteArguments arguments{planes, rules.ternary_result ? planes + stride : nullptr, piece.count,

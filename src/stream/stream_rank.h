@@ -26,8 +26,8 @@ struct StreamCall {
   Batch batch;
   std::shared_ptr<const SlotMemory> memory;
   std::shared_ptr<SlotEnds> ends;
-  bool has_copy = false;       ///< kernels use the copy of the memory, and the stream copies
-  std::uint32_t number = 0;    ///< of its slots
+  bool has_copy = false;     ///< kernels use the copy of the memory, and the stream copies
+  std::uint32_t number = 0;  ///< of its slots
   std::uint64_t exchange = 0;
 };
 
@@ -66,8 +66,8 @@ class StreamRank {
   const std::shared_ptr<StreamDevice> device_;
   std::shared_ptr<SlotMemory> memory_;
   std::vector<std::shared_ptr<const void>> outgrown_;  ///< that were too small; streams may still use them
-  std::uint32_t last_number_ = 0;       ///< of calls in memory_
-  CudaEvent last_call_ = nullptr;       ///< recorded behind the back of the last call
+  std::uint32_t last_number_ = 0;                      ///< of calls in memory_
+  CudaEvent last_call_ = nullptr;                      ///< recorded behind the back of the last call
   CudaStream last_stream_ = nullptr;
   bool has_called_ = false;
   std::array<std::shared_ptr<const DeviceTable>, kNumElementTypes> tables_;  ///< of averages, by type
