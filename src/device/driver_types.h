@@ -48,6 +48,7 @@ enum class CudaResult : std::uint32_t {
   kNoBinaryForGpu = 209,
   kUnsupportedPtxVersion = 222,
   kInvalidHandle = 400,
+  kIllegalState = 401,
   kNotFound = 500,
   kNotReady = 600,
   kIllegalAddress = 700,

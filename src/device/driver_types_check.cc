@@ -67,6 +67,7 @@ static_assert(isValue(CudaResult::kInvalidContext, CUDA_ERROR_INVALID_CONTEXT));
 static_assert(isValue(CudaResult::kNoBinaryForGpu, CUDA_ERROR_NO_BINARY_FOR_GPU));
 static_assert(isValue(CudaResult::kUnsupportedPtxVersion, CUDA_ERROR_UNSUPPORTED_PTX_VERSION));
 static_assert(isValue(CudaResult::kInvalidHandle, CUDA_ERROR_INVALID_HANDLE));
+static_assert(isValue(CudaResult::kIllegalState, CUDA_ERROR_ILLEGAL_STATE));
 static_assert(isValue(CudaResult::kNotFound, CUDA_ERROR_NOT_FOUND));
 static_assert(isValue(CudaResult::kNotReady, CUDA_ERROR_NOT_READY));
 static_assert(isValue(CudaResult::kIllegalAddress, CUDA_ERROR_ILLEGAL_ADDRESS));

@@ -29,8 +29,9 @@ std::string versionText(int code) {
 /// The folder of the library, or the program, that holds this code.
 fs::path ownFolder() {
   Dl_info info{};
+  std::error_code ignored;
   if (dladdr(reinterpret_cast<const void*>(&loadKernelImage), &info) == 0 || info.dli_fname == nullptr) return {};
-  return fs::path(info.dli_fname).parent_path();
+  return fs::absolute(info.dli_fname, ignored).parent_path();
 }
 
 void* loadWanted(const std::string& wanted, fs::path& file) {

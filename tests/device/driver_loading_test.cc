@@ -1,0 +1,86 @@
+// When a driver is found that is loaded later, or is too old. This program has none; a process that gets one is a death
+// test that ends well.
+#include <cstdlib>
+#include <dlfcn.h>
+#include <functional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "device/buffers.h"
+#include "device/driver.h"
+#include "device/pointer.h"
+#include "support/caught.h"
+
+namespace signccl {
+namespace {
+
+/// Runs `body` in a new process.
+void expectAlone(const std::function<void()>& body) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        body();
+        exit(testing::Test::HasFailure() ? 1 : 0);  // NOLINT(concurrency-mt-unsafe)
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+void* load(const char* file) {
+  void* const library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+  EXPECT_NE(library, nullptr) << dlerror();
+  return library;
+}
+
+TEST(DriverLoadingTest, ProcessWithoutDriverHasNoneAndIsTold) {
+  expectAlone([] {
+    EXPECT_EQ(loadedCudaDriver(), nullptr);
+    EXPECT_EQ(caught([] { (void)requiredCudaDriver("a stream"); }),
+              (Caught{signcclInvalidArgument,
+                      "a stream needs a CUDA driver, and this process has none: libcuda.so.1 is not loaded, which "
+                      "CUDA's runtime and PyTorch do when they are first used"}));
+  });
+}
+
+TEST(DriverLoadingTest, WithoutDriverAllMemoryIsPageable) {
+  expectAlone([] {
+    int local = 0;
+    EXPECT_EQ(describePointer(&local, sizeof local).kind, PointerKind::kPageable);
+    const UserBuffer buffer{"sendbuff", &local, sizeof local, sizeof local};
+    EXPECT_EQ(deviceOfBuffers({&buffer, 1}), kHostBuffers);
+  });
+}
+
+TEST(DriverLoadingTest, DriverIsFoundOnceItIsLoaded) {
+  expectAlone([] {
+    EXPECT_EQ(loadedCudaDriver(), nullptr);
+    EXPECT_EQ(loadedCudaDriver(), nullptr) << "nothing was loaded meanwhile";
+    load("libm.so.6");
+    EXPECT_EQ(loadedCudaDriver(), nullptr) << "this is no driver";
+    load(SIGNCCL_TESTS_FAKE_CUDA);
+    ASSERT_NE(loadedCudaDriver(), nullptr);
+    EXPECT_EQ(loadedCudaDriver()->file, SIGNCCL_TESTS_FAKE_CUDA);
+    EXPECT_EQ(loadedCudaDriver()->missing, nullptr);
+  });
+}
+
+TEST(DriverLoadingTest, DriverThatLacksAFunctionIsRefusedWithItsNameAndVersion) {
+  expectAlone([] {
+    load(SIGNCCL_TESTS_OLD_CUDA);
+    EXPECT_EQ(caught([] { (void)requiredCudaDriver("a stream"); }),
+              (Caught{signcclSystemError, std::string(SIGNCCL_TESTS_OLD_CUDA) +
+                                              " is the driver of CUDA 11.4 and has no cuGetErrorName; expected the "
+                                              "driver of CUDA 12.0 or newer"}));
+  });
+}
+
+TEST(DriverLoadingTest, HostMemoryIsUsableWhereTheDriverIsTooOld) {
+  expectAlone([] {
+    load(SIGNCCL_TESTS_OLD_CUDA);
+    int local = 0;
+    EXPECT_EQ(describePointer(&local, sizeof local).kind, PointerKind::kPageable);
+  });
+}
+
+}  // namespace
+}  // namespace signccl
