@@ -6,7 +6,6 @@
 #include <iterator>
 #include <map>
 #include <mutex>
-#include <new>
 #include <string>
 #include <thread>
 #include <utility>
@@ -24,6 +23,25 @@ namespace {
 /// How long the first memory operation of a device may take.
 constexpr std::chrono::seconds kLongestProbe{1};
 constexpr std::chrono::microseconds kProbeStep{50};
+
+/// What a stream and the host write in a probe.
+struct ProbeWords {
+  std::atomic<std::uint32_t> written = 0;
+  std::atomic<std::uint32_t> awaited = 0;
+};
+
+/// Ends the wait of a stream, however a probe ends: nothing of it can be freed before.
+class WaitEnder {
+ public:
+  explicit WaitEnder(std::atomic<std::uint32_t>& awaited) : awaited_(awaited) {}
+  ~WaitEnder() { endWait(); }
+  WaitEnder(const WaitEnder&) = delete;
+  WaitEnder& operator=(const WaitEnder&) = delete;
+  void endWait() { awaited_.store(1, std::memory_order_release); }
+
+ private:
+  std::atomic<std::uint32_t>& awaited_;
+};
 
 /// A stream for the time of a probe.
 class ProbeStream {
@@ -93,18 +111,15 @@ StreamDevice::StreamDevice(std::shared_ptr<Device> device, const DeviceOptions& 
       words_ == StreamWords::kKernels ? "kernels" : "memory operations");
 }
 
-StreamDevice::~StreamDevice() {
-  freeUnused();
-  static_cast<void>(new (std::nothrow) std::vector<Kept>(std::move(kept_)));
-}
-
 void StreamDevice::keepUntil(CudaEvent event, std::vector<std::shared_ptr<const void>> memory) {
   const std::lock_guard lock(mutex_);
   kept_.push_back({event, std::move(memory)});
+  self_ = shared_from_this();
 }
 
 void StreamDevice::freeUnused() {
   std::vector<Kept> unused;
+  std::shared_ptr<StreamDevice> self;  // goes last
   const ContextScope scope(*device_);
   {
     const std::lock_guard lock(mutex_);
@@ -115,6 +130,7 @@ void StreamDevice::freeUnused() {
         }).begin();
     std::move(first, kept_.end(), std::back_inserter(unused));
     kept_.erase(first, kept_.end());
+    if (kept_.empty()) self = std::move(self_);
   }
   for (const Kept& kept : unused) device_->driver().cuEventDestroy(kept.event);
 }
@@ -157,22 +173,19 @@ void StreamDevice::enqueueWait(CudaStream stream, CudaDevicePointer word, std::u
 /// A stream writes a word that the host sees, and waits for one that the host writes. It is tried, since nothing that a
 /// driver says of it is reliable.
 void StreamDevice::tryMemoryOperations() const {
-  struct Words {
-    std::atomic<std::uint32_t> written;
-    std::atomic<std::uint32_t> awaited;
-  };
   const ContextScope scope(*device_);
-  const PinnedMemory memory(device_, sizeof(Words));
-  auto& words = *new (memory.host()) Words{0, 0};
-  const CudaDevicePointer written = memory.address() + offsetof(Words, written);
-  const CudaDevicePointer awaited = memory.address() + offsetof(Words, awaited);
+  const PinnedMemory memory(device_, sizeof(ProbeWords));
+  auto& words = *new (memory.host()) ProbeWords;
+  const CudaDevicePointer written = memory.address() + offsetof(ProbeWords, written);
+  const CudaDevicePointer awaited = memory.address() + offsetof(ProbeWords, awaited);
   const ProbeStream stream(*device_);
+  WaitEnder ender(words.awaited);
   enqueueOperation(CudaMemoryOperation::kWriteValue32, stream.get(), written, 1, "of a write");
   enqueueOperation(CudaMemoryOperation::kWaitValue32, stream.get(), awaited, 1, "of a wait");
   enqueueOperation(CudaMemoryOperation::kWriteValue32, stream.get(), written, 2, "of a write");
   const bool is_written = comesTrue([&] { return words.written.load(std::memory_order_acquire) >= 1; });
   const bool waits = words.written.load(std::memory_order_acquire) == 1;
-  words.awaited.store(1, std::memory_order_release);
+  ender.endWait();
   const bool goes_on = comesTrue([&] { return words.written.load(std::memory_order_acquire) == 2; });
   if (is_written && waits && goes_on) return;
   throw Error(signcclUnhandledCudaError, std::string("a stream of ") + device_->text() + " " +

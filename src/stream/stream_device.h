@@ -16,7 +16,7 @@
 namespace signccl {
 
 /// Shared among all ranks of the process that use the device. Any thread.
-class StreamDevice {
+class StreamDevice : public std::enable_shared_from_this<StreamDevice> {
  public:
   /// Loads kernels and tries how words can be awaited, once for each device, with the options of the first caller. Must
   /// not be called first while a stream waits for this thread. Throws signcclUnhandledCudaError, and what Device::get()
@@ -24,16 +24,15 @@ class StreamDevice {
   static std::shared_ptr<StreamDevice> get(int ordinal, const DeviceOptions& options);
 
   StreamDevice(std::shared_ptr<Device> device, const DeviceOptions& options);
-  /// Leaves to the process what streams still use.
-  ~StreamDevice();
+  ~StreamDevice() = default;
   StreamDevice(const StreamDevice&) = delete;
   StreamDevice& operator=(const StreamDevice&) = delete;
 
   [[nodiscard]] const std::shared_ptr<Device>& device() const { return device_; }
   [[nodiscard]] StreamWords words() const { return words_; }
 
-  /// Keeps `memory` until the event, which becomes the device's, has come and nobody else holds it: memory is not freed
-  /// while a stream uses it, and freeing it would wait for the stream.
+  /// Keeps `memory`, and itself, until the event, which becomes the device's, has come and nobody else holds the memory:
+  /// freeing what a stream uses would wait for the stream.
   void keepUntil(CudaEvent event, std::vector<std::shared_ptr<const void>> memory);
 
   /// Frees what need not be kept any more. Not in a thread that must make no CUDA call.
@@ -65,8 +64,9 @@ class StreamDevice {
 
   const std::shared_ptr<Device> device_;
   const KernelLibrary kernels_;
-  std::mutex mutex_;  ///< guards kept_
+  std::mutex mutex_;  ///< guards what follows
   std::vector<Kept> kept_;
+  std::shared_ptr<StreamDevice> self_;  ///< while something is kept
   StreamWords words_;
 };
 
