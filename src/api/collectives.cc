@@ -18,6 +18,16 @@ namespace {
   throw Error(signcclInvalidUsage, "invalid request handle: already completed or never created");
 }
 
+CheckedCollective check(const CollectiveArguments& arguments, Communicator& comm) {
+  if (isSurelyOnHost(arguments.stream)) return checkCollective(arguments, comm.nranks());
+  try {
+    return checkCollective(arguments, comm.nranks());
+  } catch (...) {
+    failForCuda(comm, std::current_exception());  // for what CUDA says of buffers and streams
+    throw;
+  }
+}
+
 /// Enqueues a call on its stream. One that throws before it is queued takes no number.
 void enqueue(CommHandle& comm, CheckedCollective& checked) {
   StreamRank& streams = comm.streamsOf(checked.place.device);
@@ -29,7 +39,7 @@ void enqueue(CommHandle& comm, CheckedCollective& checked) {
 
 void runBlocking(const CollectiveArguments& arguments, signcclComm_t handle) {
   CommPointer comm = findComm(handle);
-  CheckedCollective checked = checkCollective(arguments, comm->comm->nranks());
+  CheckedCollective checked = check(arguments, *comm->comm);
   GroupScope& group = GroupScope::current();
   if (group.isOpen()) {
     group.note(std::move(comm), checked, nullptr);
@@ -43,7 +53,7 @@ void runBlocking(const CollectiveArguments& arguments, signcclComm_t handle) {
 void runInBackground(const CollectiveArguments& arguments, signcclComm_t handle, signcclRequest_t* request) {
   CommPointer comm = findComm(handle);
   require(request != nullptr, "request is NULL");
-  CheckedCollective checked = checkCollective(arguments, comm->comm->nranks());
+  CheckedCollective checked = check(arguments, *comm->comm);
   if (checked.place.isOnStream()) {
     throw Error(signcclInvalidArgument,
                 "a call with a request is for host buffers: calls on a stream, such as this one on device " +

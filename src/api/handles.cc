@@ -10,7 +10,12 @@ namespace signccl {
 StreamRank& CommHandle::streamsOf(int device) {
   const auto known = streams_.find(device);
   if (known != streams_.end()) return known->second;
-  return streams_.try_emplace(device, *comm, StreamDevice::get(device, comm->options().device)).first->second;
+  try {
+    return streams_.try_emplace(device, *comm, StreamDevice::get(device, comm->options().device)).first->second;
+  } catch (...) {
+    failForCuda(*comm, std::current_exception());
+    throw;
+  }
 }
 
 void CommHandle::noteError(const Failure& failure) noexcept {

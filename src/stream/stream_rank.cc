@@ -40,6 +40,11 @@ const Word* wordsAt(CudaDevicePointer address) { return reinterpret_cast<const W
 
 }  // namespace
 
+void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept {
+  const Failure failure = failureOf(error);
+  if (failure.code == signcclUnhandledCudaError || failure.code == signcclSystemError) comm.fail(failure);
+}
+
 StreamRank::StreamRank(Communicator& comm, std::shared_ptr<StreamDevice> device)
     : comm_(comm), device_(std::move(device)) {
   device_->freeUnused();
@@ -58,6 +63,13 @@ StreamRank::~StreamRank() {
 }
 
 StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
+  StreamCall call;
+  orFail([&] { call = front(rules, segments, stream); });
+  comm_.arrive(call.exchange);
+  return call;
+}
+
+StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
   const ContextScope scope(*device_->device());
   StreamCall call = prepare(rules, segments, stream);
   follow(call);
@@ -65,10 +77,7 @@ StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const 
   call.exchange =
       comm_.submit({.rules = rules, .segments = segments, .in_background = true, .holders = 0, .ends = call.ends})
           .batch.exchange;
-  orFail([&] {
-    for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) encodeSlice(call, slice);
-  });
-  comm_.arrive(call.exchange);
+  for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) encodeSlice(call, slice);
   return call;
 }
 
@@ -84,13 +93,13 @@ void StreamRank::enqueueBack(StreamCall& call) {
   });
 }
 
-/// After an error of CUDA the other ranks would wait for this one.
+/// After an error of CUDA, or without memory, the other ranks would wait for this one.
 template <typename Enqueue>
 void StreamRank::orFail(const Enqueue& enqueue) {
   try {
     enqueue();
   } catch (...) {
-    comm_.fail(failureOf(std::current_exception()));
+    failForCuda(comm_, std::current_exception());
     throw;
   }
 }

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,6 +20,10 @@
 #include "stream/stream_device.h"
 
 namespace signccl {
+
+/// Makes the communicator fail after an error of CUDA or of the system: the rank cannot take part in what the others
+/// have called.
+void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept;
 
 /// One exchange between its front and its back.
 struct StreamCall {
@@ -44,8 +49,8 @@ class StreamRank {
   [[nodiscard]] const StreamDevice& device() const { return *device_; }
 
   /// Queues the exchange and enqueues the front. The segments' sources and sinks are elements in memory that the device
-  /// reaches. If it throws before the exchange is queued, the call had no effect; afterwards the communicator has
-  /// failed.
+  /// reaches. If it throws signcclUnhandledCudaError or signcclSystemError, the communicator has failed, so that the
+  /// others do not wait for this rank; else the call had no effect.
   StreamCall enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
 
   /// Waits until the other ranks of this process have enqueued their fronts, then enqueues the back. If it throws, the
@@ -53,6 +58,7 @@ class StreamRank {
   void enqueueBack(StreamCall& call);
 
  private:
+  StreamCall front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
   StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
   void reserve(StreamCall& call, std::size_t nslots, std::size_t nwords);
   void follow(const StreamCall& call);
