@@ -1,8 +1,8 @@
-// The one definition of what is done with finished counters: merge, clamp, decide, restoreTop. For every instruction set
-// (counters_impl.h) and for GPUs (lanes/counters.h).
+// The one definition of what is done with finished counters: merge, clamp, decide, restoreTop. For every instruction
+// set (counters_impl.h) and for GPUs (lanes/counters.h).
 //
-// Each function is given `columns`, which calls a body for every column of the call (columns.h). A body loops over planes
-// inside its column, and reads all it needs of the column before it overwrites it.
+// Each function is given `columns`, which calls a body for every column of the call (columns.h). A body loops over
+// planes inside its column, and reads all it needs of the column before it overwrites it.
 #ifndef SIGNCCL_KERNELS_COUNTER_COLUMNS_H_
 #define SIGNCCL_KERNELS_COUNTER_COLUMNS_H_
 

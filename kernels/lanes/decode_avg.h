@@ -1,8 +1,8 @@
 // Counts -> elements by table; Kernels::decodeAvg(). Elements are bit patterns: only their width matters.
 //
 // In a whole tile every plane is transposed as votes are (tiles.h), and the bits of up to 8 planes then become one byte
-// for each element. Tables of up to 32 values are kept one value in each lane and read by a shuffle, longer ones are read
-// from memory, where the cache holds them.
+// for each element. Tables of up to 32 values are kept one value in each lane and read by a shuffle, longer ones are
+// read from memory, where the cache holds them.
 #ifndef SIGNCCL_KERNELS_LANES_DECODE_AVG_H_
 #define SIGNCCL_KERNELS_LANES_DECODE_AVG_H_
 

@@ -1,7 +1,7 @@
 // What the bodies of device kernels are written in: a group of 32 lanes that run the same code side by side.
 //
-// A body is a template over a group `G`. On a GPU the lanes are those of a warp (warp_group.h); on the host they are the
-// turns of a loop (host_group.h), so that what a GPU computes is tested bit by bit without one. A group gives
+// A body is a template over a group `G`. On a GPU the lanes are those of a warp (warp_group.h); on the host they are
+// the turns of a loop (host_group.h), so that what a GPU computes is tested bit by bit without one. A group gives
 //   G::PerLane<T>             a value for each lane; value[lane] is that of `lane`
 //   G::each(body)             calls body(lane) for every lane; what lanes exchange lies between two calls of it
 //   G::shuffleXor(x, mask)    gives every lane the value of lane ^ mask

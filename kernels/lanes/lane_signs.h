@@ -1,7 +1,7 @@
 // The signs of the elements that one lane holds, for each format: 16 bytes at a time, or one element.
 //
-// A `SignGatherer` takes the 16 bytes of row after row and gives 32 bits: those of row r are bits r * E to r * E + E - 1,
-// the first element lowest.
+// A `SignGatherer` takes the 16 bytes of row after row and gives 32 bits: those of row r are bits r * E to r * E + E -
+// 1, the first element lowest.
 #ifndef SIGNCCL_KERNELS_LANES_LANE_SIGNS_H_
 #define SIGNCCL_KERNELS_LANES_LANE_SIGNS_H_
 
