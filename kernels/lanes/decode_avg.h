@@ -67,14 +67,9 @@ struct DecodeAvgBody {
   SIGNCCL_WORD_OP static void run(const DecodeAvgArguments& arguments, WarpIndex warp) {
     if (hasFailed<G>(arguments.status)) return;
     const LaneTable<G, Bits, kPlanes> table(arguments.table, arguments.counts.nplanes);
-    const bool is_aligned = isAlignedToQuads(arguments.elements);
-    forEachTile(warp, tilesFor(arguments.count), [&](size_t tile) {
-      if (is_aligned && (tile + 1) * kTileElements <= arguments.count) {
-        wholeTile<G>(arguments, table, tile);
-      } else {
-        anyTile<G>(arguments, tile);
-      }
-    });
+    forEachTile(
+        warp, arguments.elements, arguments.count, [&](size_t tile) { wholeTile<G>(arguments, table, tile); },
+        [&](size_t tile) { anyTile<G>(arguments, tile); });
   }
 
  private:
@@ -97,7 +92,7 @@ struct DecodeAvgBody {
         const auto values = table.at(numbers);
         G::each([&](int lane) { setElement<Bits>(quad[lane], k, values[lane]); });
       }
-      G::each([&](int lane) { G::storeOnce(quads + row * kLanes + lane, quad[lane]); });
+      G::each([&](int lane) { G::storeOnce(quads + lane + row * kLanes, quad[lane]); });
     }
   }
 

@@ -10,6 +10,7 @@
 //   G::load(p), G::store(p, x)    memory that this or a later kernel reads again
 //   G::loadOnce(p)                memory that no kernel writes meanwhile and that is read once: bypasses the cache
 //   G::storeOnce(p, x)            memory that is not read soon
+//   G::maskedXor(x, mask, y)      (x & mask) ^ y, as one operation also where mask and y are constants
 //   G::add(a, b), G::subtract(a, b), G::multiply(a, b)   of float, rounded once each, never fused
 // Addresses are aligned to the size of what they point to. No body uses shared memory, and no warp waits for another
 // one: a group is then all there is to test.

@@ -72,6 +72,8 @@ struct HostGroup {
     store(to, value);
   }
 
+  static uint32_t maskedXor(uint32_t x, uint32_t mask, uint32_t y) { return (x & mask) ^ y; }
+
   // Compiled with -ffp-contract=off.
   static float add(float a, float b) { return a + b; }
   static float subtract(float a, float b) { return a - b; }

@@ -3,20 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/lanes/host_group.h"
 #include "kernels/lanes/lane_counts.h"
-#include "kernels/lanes/lane_signs.h"
 #include "kernels/lanes/lane_votes.h"
 
 namespace signccl::lanes {
 namespace {
-
-TEST(LaneBitsTest, SeparatedHalvesAreInterleavedAgain) {
-  for (int bit = 0; bit < 32; ++bit) {
-    const uint32_t separated = uint32_t{1} << (bit % 2 * 16 + bit / 2);
-    EXPECT_EQ(separateHalves(uint32_t{1} << bit), separated) << bit;
-    EXPECT_EQ(interleaveHalves(separated), uint32_t{1} << bit) << bit;
-  }
-}
 
 TEST(LaneBitsTest, TheBitsOfEightPlanesBecomeTheBytesOfElements) {
   std::mt19937 random(1);
@@ -52,7 +44,7 @@ void expectRowsOfElements() {
     const auto nonnegative = static_cast<uint32_t>(random());
     const LaneVotes<Format, kZeros> votes(positive, nonnegative);
     for (int e = 0; e < 32; ++e) {
-      const Quad quad = votes.row(e / kItemBits);
+      const Quad quad = votes.template row<HostGroup<DirectMemory>>(e / kItemBits);
       Bits element;
       __builtin_memcpy(&element, reinterpret_cast<const char*>(&quad) + sizeof(Bits) * (e % kItemBits), sizeof(Bits));
       const bool is_zero = kZeros && (nonnegative >> e & 1) != 0;

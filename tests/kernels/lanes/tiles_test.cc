@@ -2,6 +2,7 @@
 
 #include <random>
 #include <set>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -83,17 +84,32 @@ TEST(TilesTest, TilesCoverAllElementsOnce) {
 }
 
 TEST(TilesTest, EveryTileBelongsToOneWarpOfALaunch) {
-  constexpr size_t kTiles = 100;
+  constexpr size_t kFirst = 3;
+  constexpr size_t kLast = 100;
   for (const size_t nblocks : {1, 2, 40}) {
     std::multiset<size_t> seen;
     for (size_t block = 0; block < nblocks; ++block) {
       for (size_t warp = 0; warp < kBlockWarps; ++warp) {
-        forEachTile(warpIndex(block, nblocks, warp), kTiles, [&](size_t tile) { seen.insert(tile); });
+        forEachTile(warpIndex(block, nblocks, warp), kFirst, kLast, [&](size_t tile) { seen.insert(tile); });
       }
     }
-    EXPECT_EQ(seen.size(), kTiles);
-    for (size_t tile = 0; tile < kTiles; ++tile) EXPECT_EQ(seen.count(tile), 1U) << nblocks << " blocks";
+    EXPECT_EQ(seen.size(), kLast - kFirst);
+    for (size_t tile = kFirst; tile < kLast; ++tile) EXPECT_EQ(seen.count(tile), 1U) << nblocks << " blocks";
   }
+}
+
+TEST(TilesTest, WholeTilesAreThoseOfAlignedElementsAlone) {
+  alignas(16) const unsigned char elements[32] = {};
+  const auto numbers = [&](const void* address, size_t count) {
+    size_t nwhole = 0;
+    size_t nothers = 0;
+    forEachTile({0, 1}, address, count, [&](size_t) { ++nwhole; }, [&](size_t) { ++nothers; });
+    return std::pair(nwhole, nothers);
+  };
+  EXPECT_EQ(numbers(elements, 5 * 1024), std::pair(size_t{5}, size_t{0}));
+  EXPECT_EQ(numbers(elements, 5 * 1024 + 1), std::pair(size_t{5}, size_t{1}));
+  EXPECT_EQ(numbers(elements, 1023), std::pair(size_t{0}, size_t{1}));
+  EXPECT_EQ(numbers(elements + 8, 5 * 1024 + 1), std::pair(size_t{0}, size_t{6}));
 }
 
 }  // namespace
