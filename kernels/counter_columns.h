@@ -1,8 +1,8 @@
-// The one definition of what is done with finished counters: merge, clamp, decide, restoreTop. For every instruction set
-// (counters_impl.h) and for GPUs (lanes/counters.h).
+// The one definition of what is done with finished counters: merge, clamp, decide, restoreTop. For every instruction
+// set (counters_impl.h) and for GPUs (lanes/counters.h).
 //
-// Each function is given `columns`, which calls a body for every column of the call (columns.h). A body loops over planes
-// inside its column, and reads all it needs of the column before it overwrites it.
+// Each function is given `columns`, which calls a body for every column of the call (columns.h). A body loops over
+// planes inside its column, and reads all it needs of the column before it overwrites it.
 #ifndef SIGNCCL_KERNELS_COUNTER_COLUMNS_H_
 #define SIGNCCL_KERNELS_COUNTER_COLUMNS_H_
 
@@ -26,10 +26,12 @@ SIGNCCL_WORD_OP void mergeColumns(const Columns& columns, ConstPlanes a, ConstPl
     using Vec = typename decltype(column)::Vec;
     Vec carry = Vec::fill(0);
     Vec plane;
+    SIGNCCL_UNROLL_PLANES
     for (int j = 0; j < full; ++j) {
       fullAdd(column.load(a, j), column.load(b, j), carry, plane, carry);
       column.store(sum, j, plane);
     }
+    SIGNCCL_UNROLL_PLANES
     for (int j = full; j < sum.nplanes; ++j) {
       halfAdd(column.load(longer, j), carry, plane, carry);
       column.store(sum, j, plane);
@@ -45,6 +47,7 @@ SIGNCCL_WORD_OP void clampColumns(const Columns& columns, ConstPlanes in, uint64
     using Vec = typename decltype(column)::Vec;
     Vec at_low = Vec::fill(~Word{0});
     Vec at_high = Vec::fill(~Word{0});
+    SIGNCCL_UNROLL_PLANES
     for (int j = 0; j < in.nplanes; ++j) {
       const Vec plane = column.load(in, j);
       at_low = compareStep(at_low, plane, constantBit(low, j));
@@ -54,6 +57,7 @@ SIGNCCL_WORD_OP void clampColumns(const Columns& columns, ConstPlanes in, uint64
     if (high >> in.nplanes != 0) at_high = Vec::fill(0);
     const Vec between = andNot(at_low, at_high);
     Vec no_borrow = Vec::fill(~Word{0});
+    SIGNCCL_UNROLL_PLANES
     for (int j = 0; j < out.nplanes; ++j) {
       const Vec plane = column.load(in, j);
       const bool low_bit = constantBit(low, j);
@@ -93,6 +97,7 @@ SIGNCCL_WORD_OP void compareColumns(const Columns& columns, ConstPlanes counts, 
     using Vec = typename decltype(column)::Vec;
     Vec won = ties(column);
     [[maybe_unused]] Vec at_least = Vec::fill(~Word{0});
+    SIGNCCL_UNROLL_PLANES
     for (int j = 0; j < counts.nplanes; ++j) {
       const Vec plane = column.load(counts, j);
       won = compareStep(won, plane, constantBit(limit, j));
@@ -119,28 +124,23 @@ struct Limit {
   TieBits ties;
 };
 
+/// True if `nplanes` planes hold no such count.
+SIGNCCL_WORD_OP bool isOutOfReach(Limit limit, int nplanes) { return limit.limit >> nplanes != 0; }
+
 /// Where no tie is possible, a count at the threshold has won: its tie bits are ones.
 SIGNCCL_WORD_OP Limit limitOf(uint64_t threshold, bool has_ties, TieBits ties) {
   if (has_ties && threshold > 0) return {threshold - 1, ties};
   return {threshold, sameTies(~Word{0})};
 }
 
+/// compareColumns() where no count can exceed or reach the limit.
 template <typename Columns>
-SIGNCCL_WORD_OP void decideColumns(const Columns& columns, ConstPlanes counts, Limit limit, Word* positive,
-                                   Word* nonnegative) {
-  const TieBits ties = limit.ties;
-  if (limit.limit >> counts.nplanes != 0) {  // more than the planes can hold
-    columns([=](auto column) {
-      const auto zero = decltype(column)::Vec::fill(0);
-      column.store(positive, zero);
-      if (nonnegative != nullptr) column.store(nonnegative, zero);
-    });
-  } else if (ties.is_random) {
-    const RandomTies random{ties.word_or_key, ties.first_word};
-    compareColumns(columns, counts, limit.limit, random, positive, nonnegative);
-  } else {
-    compareColumns(columns, counts, limit.limit, SameTies{ties.word_or_key}, positive, nonnegative);
-  }
+SIGNCCL_WORD_OP void clearColumns(const Columns& columns, Word* positive, Word* nonnegative) {
+  columns([=](auto column) {
+    const auto zero = decltype(column)::Vec::fill(0);
+    column.store(positive, zero);
+    if (nonnegative != nullptr) column.store(nonnegative, zero);
+  });
 }
 
 /// The number is low, or low + 2^p where low < own: so top = (low < own), with own = 0, 1 or 2.
@@ -150,6 +150,7 @@ SIGNCCL_WORD_OP void restoreTopColumns(const Columns& columns, ConstPlanes low, 
   columns([=](auto column) {
     using Vec = typename decltype(column)::Vec;
     Vec two_or_more = Vec::fill(0);
+    SIGNCCL_UNROLL_PLANES
     for (int j = 1; j < low.nplanes; ++j) two_or_more = two_or_more | column.load(low, j);
     const Vec lowest = column.load(low, 0);
     const Vec nonnegative = column.load(own_nonnegative);

@@ -32,7 +32,16 @@ template <typename Isa>
 void decide(ConstPlanes counts, uint64_t threshold, bool has_ties, TieBits ties, size_t nwords, Word* positive,
             Word* nonnegative) {
   const Limit limit = limitOf(threshold, has_ties, ties);
-  decideColumns(WideColumns<typename Isa::Vec>{nwords}, counts, limit, positive, nonnegative);
+  const WideColumns<typename Isa::Vec> columns{nwords};
+  const TieBits bits = limit.ties;
+  if (isOutOfReach(limit, counts.nplanes)) {
+    clearColumns(columns, positive, nonnegative);
+  } else if (bits.is_random) {
+    const RandomTies random{bits.word_or_key, bits.first_word};
+    compareColumns(columns, counts, limit.limit, random, positive, nonnegative);
+  } else {
+    compareColumns(columns, counts, limit.limit, SameTies{bits.word_or_key}, positive, nonnegative);
+  }
 }
 
 template <typename Isa>

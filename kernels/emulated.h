@@ -7,8 +7,8 @@
 
 namespace signccl {
 
-/// Named "emulated". Unlike the others it allocates: elements that are not aligned to their own size, which a GPU cannot
-/// access, are copied first.
+/// Named "emulated". Unlike the others it allocates: elements that are not aligned to their own size, which a GPU
+/// cannot access, are copied there and back.
 const Kernels& emulatedKernels();
 
 }  // namespace signccl

@@ -21,8 +21,8 @@ constexpr size_t kBlocks = 2;
 SIGNCCL_DECODE_VOTE_KERNELS(SIGNCCL_RUN_KERNEL)
 SIGNCCL_DECODE_AVG_KERNELS(SIGNCCL_RUN_KERNEL)
 
-/// A buffer of elements where a GPU could write it: the caller's, or one aligned to 16 bytes that is copied there at the
-/// end.
+/// A buffer of elements where a GPU could write it: the caller's, or one aligned to 16 bytes that is copied there at
+/// the end.
 class WritableElements {
  public:
   WritableElements(ElementType type, void* elements, size_t count)

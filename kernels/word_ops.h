@@ -15,6 +15,13 @@
 #define SIGNCCL_UNROLL _Pragma("GCC unroll 8")
 #endif
 
+/// Before a loop over planes. Compilers for GPUs would make four turns one, for which their registers may not suffice.
+#if defined(__CUDACC__)
+#define SIGNCCL_UNROLL_PLANES _Pragma("unroll 2")
+#else
+#define SIGNCCL_UNROLL_PLANES
+#endif
+
 namespace signccl {
 
 /// Calls body(k) for every k below kCount. Few calls are written one after the other, so that arrays of vectors that

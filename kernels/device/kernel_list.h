@@ -1,8 +1,8 @@
-// The list of the kernels of a GPU. X(name, Arguments, body...): the entry point signccl_<name> takes Arguments by value
-// and runs `body` of kernels/lanes/ over all warps of its launch.
+// The list of the kernels of a GPU. X(name, Arguments, body...): the entry point signccl_<name> takes Arguments by
+// value and runs `body` of kernels/lanes/ over all warps of its launch.
 //
-// kernels/cuda/*.cu make the entry points from this list, emulated_kernels.h the functions that stand in for them on the
-// host, and src/device/ finds them by it.
+// kernels/cuda/*.cu make the entry points from this list, emulated_kernels.h the functions that stand in for them on
+// the host, and src/device/ finds them by it.
 #ifndef SIGNCCL_KERNELS_DEVICE_KERNEL_LIST_H_
 #define SIGNCCL_KERNELS_DEVICE_KERNEL_LIST_H_
 

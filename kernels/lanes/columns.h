@@ -103,7 +103,7 @@ struct LaneColumns {
   SIGNCCL_WORD_OP void forEach(size_t first, size_t last, const Body& body) const {
     using Vec = LaneWords<G, Unit>;
     const size_t ncolumns = (last - first) / Vec::kWords;
-    forEachTile(warp, (ncolumns + kLanes - 1) / kLanes, [&](size_t tile) {
+    forEachTile(warp, 0, (ncolumns + kLanes - 1) / kLanes, [&](size_t tile) {
       G::each([&](int lane) {
         const size_t column = tile * kLanes + static_cast<size_t>(lane);
         if (column < ncolumns) body(Column<Vec, AllLanes>{first + column * Vec::kWords, {}});

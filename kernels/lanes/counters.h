@@ -26,6 +26,16 @@ struct ClampBody {
   }
 };
 
+/// Tie bits of the words of a column by either rule: all lanes take the same branch, and code is saved.
+struct AnyTies {
+  TieBits ties;
+  template <typename Column>
+  SIGNCCL_WORD_OP auto operator()(const Column& column) const {
+    if (ties.is_random) return RandomTies{ties.word_or_key, ties.first_word}(column);
+    return SameTies{ties.word_or_key}(column);
+  }
+};
+
 struct DecideBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const DecideArguments& arguments, WarpIndex warp) {
@@ -33,7 +43,12 @@ struct DecideBody {
     const bool is_aligned =
         isAlignedToQuads(counts) && isAlignedToQuads(decision.positive) && isAlignedToQuads(decision.nonnegative);
     const Limit limit = limitOf(decision.threshold, decision.has_ties, decision.ties);
-    decideColumns(LaneColumns<G>{warp, nwords, is_aligned}, counts, limit, decision.positive, decision.nonnegative);
+    const LaneColumns<G> columns{warp, nwords, is_aligned};
+    if (isOutOfReach(limit, counts.nplanes)) {
+      clearColumns(columns, decision.positive, decision.nonnegative);
+    } else {
+      compareColumns(columns, counts, limit.limit, AnyTies{limit.ties}, decision.positive, decision.nonnegative);
+    }
   }
 };
 

@@ -1,8 +1,8 @@
 // Counts -> elements by table; Kernels::decodeAvg(). Elements are bit patterns: only their width matters.
 //
 // In a whole tile every plane is transposed as votes are (tiles.h), and the bits of up to 8 planes then become one byte
-// for each element. Tables of up to 32 values are kept one value in each lane and read by a shuffle, longer ones are read
-// from memory, where the cache holds them.
+// for each element. Tables of up to 32 values are kept one value in each lane and read by a shuffle, longer ones are
+// read from memory, where the cache holds them.
 #ifndef SIGNCCL_KERNELS_LANES_DECODE_AVG_H_
 #define SIGNCCL_KERNELS_LANES_DECODE_AVG_H_
 
@@ -67,14 +67,9 @@ struct DecodeAvgBody {
   SIGNCCL_WORD_OP static void run(const DecodeAvgArguments& arguments, WarpIndex warp) {
     if (hasFailed<G>(arguments.status)) return;
     const LaneTable<G, Bits, kPlanes> table(arguments.table, arguments.counts.nplanes);
-    const bool is_aligned = isAlignedToQuads(arguments.elements);
-    forEachTile(warp, tilesFor(arguments.count), [&](size_t tile) {
-      if (is_aligned && (tile + 1) * kTileElements <= arguments.count) {
-        wholeTile<G>(arguments, table, tile);
-      } else {
-        anyTile<G>(arguments, tile);
-      }
-    });
+    forEachTile(
+        warp, arguments.elements, arguments.count, [&](size_t tile) { wholeTile<G>(arguments, table, tile); },
+        [&](size_t tile) { anyTile<G>(arguments, tile); });
   }
 
  private:
@@ -97,7 +92,7 @@ struct DecodeAvgBody {
         const auto values = table.at(numbers);
         G::each([&](int lane) { setElement<Bits>(quad[lane], k, values[lane]); });
       }
-      G::each([&](int lane) { G::storeOnce(quads + row * kLanes + lane, quad[lane]); });
+      G::each([&](int lane) { G::storeOnce(quads + lane + row * kLanes, quad[lane]); });
     }
   }
 

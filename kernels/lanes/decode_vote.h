@@ -15,14 +15,9 @@ struct DecodeVoteBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const DecodeVoteArguments& arguments, WarpIndex warp) {
     if (hasFailed<G>(arguments.status)) return;
-    const bool is_aligned = isAlignedToQuads(arguments.elements);
-    forEachTile(warp, tilesFor(arguments.count), [&](size_t tile) {
-      if (is_aligned && (tile + 1) * kTileElements <= arguments.count) {
-        wholeTile<G>(arguments, tile);
-      } else {
-        anyTile<G>(arguments, tile);
-      }
-    });
+    forEachTile(
+        warp, arguments.elements, arguments.count, [&](size_t tile) { wholeTile<G>(arguments, tile); },
+        [&](size_t tile) { anyTile<G>(arguments, tile); });
   }
 
  private:
@@ -42,8 +37,9 @@ struct DecodeVoteBody {
     auto* quads = static_cast<Quad*>(arguments.elements) + tile * (kRows * kLanes);
     G::each([&](int lane) {
       const Votes votes(positive[lane], nonnegative[lane]);
+      Quad* lane_quads = quads + lane;
       SIGNCCL_UNROLL
-      for (int row = 0; row < kRows; ++row) G::storeOnce(quads + row * kLanes + lane, votes.row(row));
+      for (int row = 0; row < kRows; ++row) G::storeOnce(lane_quads + row * kLanes, votes.template row<G>(row));
     });
   }
 
@@ -74,7 +70,7 @@ struct DecodeBitsBody {
     if (hasFailed<G>(arguments.status)) return;
     auto* to = static_cast<uint32_t*>(arguments.elements);
     const size_t nhalves = 2 * wordsFor(arguments.count);
-    forEachTile(warp, tilesFor(arguments.count), [&](size_t tile) {
+    forEachTile(warp, 0, tilesFor(arguments.count), [&](size_t tile) {
       G::each([&](int lane) {
         const size_t word = tile * kLanes + static_cast<size_t>(lane);
         if (word >= nhalves) return;

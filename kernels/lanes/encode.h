@@ -23,14 +23,9 @@ struct EncodeBody {
 
   template <typename G>
   SIGNCCL_WORD_OP static void run(const EncodeArguments& arguments, WarpIndex warp) {
-    const bool is_aligned = isAlignedToQuads(arguments.elements);
-    forEachTile(warp, tilesFor(arguments.count), [&](size_t tile) {
-      if (is_aligned && (tile + 1) * kTileElements <= arguments.count) {
-        wholeTile<G>(arguments, tile);
-      } else {
-        anyTile<G>(arguments, tile);
-      }
-    });
+    forEachTile(
+        warp, arguments.elements, arguments.count, [&](size_t tile) { wholeTile<G>(arguments, tile); },
+        [&](size_t tile) { anyTile<G>(arguments, tile); });
   }
 
  private:
@@ -43,11 +38,12 @@ struct EncodeBody {
     typename G::template PerLane<uint32_t> positive;
     G::each([&](int lane) {
       SignGatherer<Format> signs;
+      const Quad* lane_quads = quads + lane;
       SIGNCCL_UNROLL
       for (int row = 0; row < kRows; ++row) {
-        signs.template add<kTernary>(G::loadOnce(quads + row * kLanes + lane), row);
+        signs.template add<kTernary>(G::loadOnce(lane_quads + row * kLanes), row);
       }
-      signs.finish();
+      signs.template finish<kTernary>();
       negative[lane] = signs.negative;
       positive[lane] = signs.positive;
     });
@@ -101,7 +97,7 @@ struct EncodeBitsBody {
   SIGNCCL_WORD_OP static void run(const EncodeArguments& arguments, WarpIndex warp) {
     const auto* from = static_cast<const uint32_t*>(arguments.elements);
     const size_t nhalves = 2 * wordsFor(arguments.count);
-    forEachTile(warp, tilesFor(arguments.count), [&](size_t tile) {
+    forEachTile(warp, 0, tilesFor(arguments.count), [&](size_t tile) {
       G::each([&](int lane) {
         const size_t word = tile * kLanes + static_cast<size_t>(lane);
         if (word >= nhalves) return;

@@ -1,7 +1,7 @@
 // What the bodies of device kernels are written in: a group of 32 lanes that run the same code side by side.
 //
-// A body is a template over a group `G`. On a GPU the lanes are those of a warp (warp_group.h); on the host they are the
-// turns of a loop (host_group.h), so that what a GPU computes is tested bit by bit without one. A group gives
+// A body is a template over a group `G`. On a GPU the lanes are those of a warp (warp_group.h); on the host they are
+// the turns of a loop (host_group.h), so that what a GPU computes is tested bit by bit without one. A group gives
 //   G::PerLane<T>             a value for each lane; value[lane] is that of `lane`
 //   G::each(body)             calls body(lane) for every lane; what lanes exchange lies between two calls of it
 //   G::shuffleXor(x, mask)    gives every lane the value of lane ^ mask
@@ -11,6 +11,7 @@
 //   G::loadOnce(p)                memory that no kernel writes meanwhile and that is read once: bypasses the cache
 //   G::storeOnce(p, x)            memory that is not read soon
 //   G::storeRelease(p, x), G::loadAcquire(p), G::pause()   a word by which the host and a stream wait for each other
+//   G::maskedXor(x, mask, y)      (x & mask) ^ y, as one operation also where mask and y are constants
 //   G::add(a, b), G::subtract(a, b), G::multiply(a, b)   of float, rounded once each, never fused
 // Addresses are aligned to the size of what they point to. No body uses shared memory, and no warp waits for another
 // one: a group is then all there is to test.

@@ -80,6 +80,7 @@ struct HostGroup {
     return __atomic_load_n(static_cast<uint32_t*>(Memory::address(static_cast<void*>(from))), __ATOMIC_ACQUIRE);
   }
   static void pause() { sched_yield(); }
+  static uint32_t maskedXor(uint32_t x, uint32_t mask, uint32_t y) { return (x & mask) ^ y; }
 
   // Compiled with -ffp-contract=off.
   static float add(float a, float b) { return a + b; }

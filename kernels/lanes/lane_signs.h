@@ -1,7 +1,7 @@
 // The signs of the elements that one lane holds, for each format: 16 bytes at a time, or one element.
 //
-// A `SignGatherer` takes the 16 bytes of row after row and gives 32 bits: those of row r are bits r * E to r * E + E - 1,
-// the first element lowest.
+// A `SignGatherer` takes the 16 bytes of row after row and gives 32 bits: those of row r are bits r * E to r * E + E -
+// 1, the first element lowest.
 #ifndef SIGNCCL_KERNELS_LANES_LANE_SIGNS_H_
 #define SIGNCCL_KERNELS_LANES_LANE_SIGNS_H_
 
@@ -33,6 +33,7 @@ SIGNCCL_WORD_OP bool isPositive(typename Format::Bits element) {
 template <typename Format, size_t kBytes = sizeof(typename Format::Bits)>
 struct SignGatherer {
   static constexpr int kItemBits = 16 / static_cast<int>(kBytes);
+  static constexpr auto kInfinity = Format::kNegative.limit & ~Format::kSignBit;
   uint32_t negative = 0;
   uint32_t positive = 0;
 
@@ -49,30 +50,17 @@ struct SignGatherer {
       }
       const uint32_t bit = uint32_t{1} << (row * kItemBits + k);
       if (isNegative<Format>(element)) negative |= bit;
-      if constexpr (kTernary) {
-        if (isPositive<Format>(element)) positive |= bit;
-      }
+      // The test of formats.h for positive elements needs another sum.
+      if (kTernary && static_cast<Bits>(element + Format::kNegative.add) < kInfinity) positive |= bit;
     }
   }
 
+  template <bool kTernary>
   SIGNCCL_WORD_OP void finish() {}
 };
 
-/// Puts bit 2 k of the result where bit k of the low half of x is, and bit 2 k + 1 where bit k of its high half is.
-SIGNCCL_WORD_OP uint32_t interleaveHalves(uint32_t x) {
-  uint32_t t = (x ^ (x >> 8)) & 0x0000'FF00;
-  x ^= t ^ (t << 8);
-  t = (x ^ (x >> 4)) & 0x00F0'00F0;
-  x ^= t ^ (t << 4);
-  t = (x ^ (x >> 2)) & 0x0C0C'0C0C;
-  x ^= t ^ (t << 2);
-  t = (x ^ (x >> 1)) & 0x2222'2222;
-  return x ^ t ^ (t << 1);
-}
-
 /// Elements of 2 bytes: two in one register. With m the magnitude of each, m + 0x7FFF has bit 15 set where m is not 0,
-/// and 0x8000 + infinity - m where m is no NaN; neither carries into the other half. The bits of the lower elements are
-/// collected in the low half of the result, those of the upper ones in the high half, and interleaved at the end.
+/// and 0x8000 + infinity - m where m is no NaN; neither carries into the other half.
 template <typename Format>
 struct SignGatherer<Format, 2> {
   static constexpr int kItemBits = 8;
@@ -86,18 +74,36 @@ struct SignGatherer<Format, 2> {
     for (int k = 0; k < 4; ++k) {
       const uint32_t pair = quad.words[k];
       const uint32_t magnitudes = pair & 0x7FFF'7FFF;
-      const uint32_t counted =
-          (magnitudes + 0x7FFF'7FFF) & ((0x8000 + kInfinity) * 0x1'0001 - magnitudes) & 0x8000'8000;
-      const int place = 15 - (row * 4 + k);
-      negative |= (counted & pair) >> place;
-      if constexpr (kTernary) positive |= (counted & ~pair) >> place;
+      const uint32_t counted = (magnitudes + 0x7FFF'7FFF) & ((0x8000 + kInfinity) * 0x1'0001 - magnitudes);
+      const int place = row % 2 * 8 + 2 * k;
+      if constexpr (kTernary) {
+        counted_[row / 2] |= (counted & 0x8000'8000) >> (15 - place);
+        signs_[row / 2] |= (pair & 0x8000'8000) >> (15 - place);
+      } else {
+        signs_[row / 2] |= (counted & pair & 0x8000'8000) >> (15 - place);
+      }
     }
   }
 
+  template <bool kTernary>
   SIGNCCL_WORD_OP void finish() {
-    negative = interleaveHalves(negative);
-    positive = interleaveHalves(positive);
+    const uint32_t signs = broughtTogether(signs_[0]) | broughtTogether(signs_[1]) << 16;
+    if constexpr (kTernary) {
+      const uint32_t counted = broughtTogether(counted_[0]) | broughtTogether(counted_[1]) << 16;
+      negative = counted & signs;
+      positive = counted & ~signs;
+    } else {
+      negative = signs;
+    }
   }
+
+ private:
+  /// Bits of neighbours are 16 apart in words of their own for the first two rows and for the last two: bits 2 k and
+  /// 16 + 2 k become bits 2 k and 2 k + 1.
+  SIGNCCL_WORD_OP static uint32_t broughtTogether(uint32_t bits) { return (bits | bits >> 15) & 0xFFFF; }
+
+  uint32_t counted_[2] = {};
+  uint32_t signs_[2] = {};
 };
 
 /// Bytes: four in one register. The product moves the highest bits of the bytes side by side into the top four bits; no
@@ -121,6 +127,7 @@ struct SignGatherer<Format, 1> {
     }
   }
 
+  template <bool kTernary>
   SIGNCCL_WORD_OP void finish() {}
 };
 

@@ -16,85 +16,82 @@ SIGNCCL_WORD_OP typename Format::Bits voteElement(bool is_positive, bool is_nonn
   return is_nonnegative ? typename Format::Bits{0} : Format::kSigns.minus;
 }
 
-/// The bits of -1, and those that are not 0.
-template <bool kZeros>
+/// A vote is made of -1 where `nonzero`, else 0, with its sign turned where `positive`.
 struct VoteBits {
-  uint32_t minus;
+  uint32_t positive;
   uint32_t nonzero;
-  SIGNCCL_WORD_OP VoteBits(uint32_t positive, uint32_t nonnegative)
-      : minus(kZeros ? ~(positive | nonnegative) : ~positive), nonzero(positive | ~nonnegative) {}
+  SIGNCCL_WORD_OP VoteBits(uint32_t positive_bits, uint32_t nonnegative)
+      : positive(positive_bits), nonzero(positive_bits | ~nonnegative) {}
+
+  /// `minus` where a bit of `nonzero` is set that is one of `ones`, moved up by `place`. Instead of moving the bits down,
+  /// the factor is, as far as its lowest bits are zero; and no two terms of the product meet.
+  SIGNCCL_WORD_OP uint32_t timesNonzero(int place, uint32_t ones, uint32_t minus) const {
+    constexpr int kMostMoved = 8;
+    const int moved = place % kMostMoved;
+    return (nonzero >> (place - moved) & ones << moved) * (minus >> moved);
+  }
 };
 
 /// Elements of 4 or 8 bytes: of the latter the lower half is zero.
 template <typename Format, bool kZeros, size_t kBytes = sizeof(typename Format::Bits)>
 struct LaneVotes {
   static constexpr int kItemBits = 16 / static_cast<int>(kBytes);
-  VoteBits<kZeros> bits;
+  VoteBits bits;
 
   SIGNCCL_WORD_OP LaneVotes(uint32_t positive, uint32_t nonnegative) : bits(positive, nonnegative) {}
 
+  template <typename G>
   SIGNCCL_WORD_OP Quad row(int row) const {
     Quad quad = {};
     SIGNCCL_UNROLL
     for (int k = 0; k < kItemBits; ++k) {
-      quad.words[kBytes == 8 ? 2 * k + 1 : k] = upperHalf(row * kItemBits + k);
+      quad.words[kBytes == 8 ? 2 * k + 1 : k] = upperHalf<G>(row * kItemBits + k);
     }
     return quad;
   }
 
  private:
   /// The upper 4 bytes of the element of bit `bit`.
+  template <typename G>
   SIGNCCL_WORD_OP uint32_t upperHalf(int bit) const {
-    constexpr auto kPlus = static_cast<uint32_t>(Format::kSigns.plus >> (8 * kBytes - 32));
-    const uint32_t sign = bits.minus << (31 - bit) & 0x8000'0000;
-    if constexpr (!kZeros) return sign | kPlus;
-    // All ones or all zeros: the bit in question, spread to the right.
-    const auto mask = static_cast<uint32_t>(static_cast<int32_t>(bits.nonzero << (31 - bit)) >> 31);
-    return sign | (mask & kPlus);
+    constexpr int kLowerBits = 8 * kBytes - 32;
+    constexpr auto kMinus = static_cast<uint32_t>(Format::kSigns.minus >> kLowerBits);
+    const uint32_t base = kZeros ? bits.timesNonzero(bit, 1, kMinus) : kMinus;
+    return G::maskedXor(bits.positive << (31 - bit), 0x8000'0000, base);
   }
 };
 
-/// Puts bit k of the low half of the result where bit 2 k of x is, and bit k of the high half where bit 2 k + 1 is.
-SIGNCCL_WORD_OP uint32_t separateHalves(uint32_t x) {
-  uint32_t t = (x ^ (x >> 1)) & 0x2222'2222;
-  x ^= t ^ (t << 1);
-  t = (x ^ (x >> 2)) & 0x0C0C'0C0C;
-  x ^= t ^ (t << 2);
-  t = (x ^ (x >> 4)) & 0x00F0'00F0;
-  x ^= t ^ (t << 4);
-  t = (x ^ (x >> 8)) & 0x0000'FF00;
-  return x ^ t ^ (t << 8);
-}
-
-/// Elements of 2 bytes: two in one register. The bits of the lower elements of pairs are in the low half, those of the
-/// upper ones in the high half.
+/// Elements of 2 bytes: two in one register.
 template <typename Format, bool kZeros>
 struct LaneVotes<Format, kZeros, 2> {
   static constexpr int kItemBits = 8;
-  uint32_t minus;
-  uint32_t nonzero;
+  VoteBits bits[2];  ///< of the first two rows, and of the last two
 
-  SIGNCCL_WORD_OP LaneVotes(uint32_t positive, uint32_t nonnegative) {
-    const VoteBits<kZeros> bits(positive, nonnegative);
-    minus = separateHalves(bits.minus);
-    if constexpr (kZeros) nonzero = separateHalves(bits.nonzero);
-  }
+  SIGNCCL_WORD_OP LaneVotes(uint32_t positive, uint32_t nonnegative)
+      : bits{{movedApart<0>(positive), movedApart<0>(nonnegative)},
+             {movedApart<16>(positive), movedApart<16>(nonnegative)}} {}
 
+  template <typename G>
   SIGNCCL_WORD_OP Quad row(int row) const {
-    constexpr uint32_t kPlus = Format::kSigns.plus * 0x1'0001;
     Quad quad;
     SIGNCCL_UNROLL
     for (int k = 0; k < 4; ++k) {
-      const int place = row * 4 + k;
-      const uint32_t signs = minus << (15 - place) & 0x8000'8000;
-      if constexpr (kZeros) {
-        // A product of a bit at the bottom of each half: no term meets another one.
-        quad.words[k] = signs + (nonzero >> place & 0x1'0001) * Format::kSigns.plus;
-      } else {
-        quad.words[k] = signs | kPlus;
-      }
+      const int place = row % 2 * 8 + 2 * k;
+      const VoteBits& pairs = bits[row / 2];
+      const uint32_t base =
+          kZeros ? pairs.timesNonzero(place, 0x1'0001, Format::kSigns.minus) : Format::kSigns.minus * 0x1'0001U;
+      quad.words[k] = G::maskedXor(pairs.positive << (15 - place), 0x8000'8000, base);
     }
     return quad;
+  }
+
+ private:
+  /// Neighbours among bits kFirst to kFirst + 15, 16 apart: their bits 2 k and 2 k + 1 are bits 2 k and 16 + 2 k of the
+  /// result, whose other bits mean nothing.
+  template <int kFirst>
+  SIGNCCL_WORD_OP static uint32_t movedApart(uint32_t x) {
+    if constexpr (kFirst == 0) return (x & 0xFFFF) | (x << 15 & 0xFFFF'0000);
+    return x >> 16 | (x >> 1 & 0xFFFF'0000);
   }
 };
 
@@ -102,18 +99,18 @@ struct LaneVotes<Format, kZeros, 2> {
 template <typename Format, bool kZeros>
 struct LaneVotes<Format, kZeros, 1> {
   static constexpr int kItemBits = 16;
-  VoteBits<kZeros> bits;
+  VoteBits bits;
 
   SIGNCCL_WORD_OP LaneVotes(uint32_t positive, uint32_t nonnegative) : bits(positive, nonnegative) {}
 
+  template <typename G>
   SIGNCCL_WORD_OP Quad row(int row) const {
     Quad quad;
     SIGNCCL_UNROLL
     for (int k = 0; k < 4; ++k) {
       const int place = row * kItemBits + 4 * k;
-      // -1 is 0xFF: 0xFE more than +1.
-      const uint32_t ones = kZeros ? toBytes(bits.nonzero >> place) : 0x0101'0101;
-      quad.words[k] = ones + toBytes(bits.minus >> place) * 0xFE;
+      const uint32_t base = kZeros ? toBytes(bits.nonzero >> place) * Format::kSigns.minus : 0xFFFF'FFFF;
+      quad.words[k] = base ^ toBytes(bits.positive >> place) * (Format::kSigns.plus ^ Format::kSigns.minus);
     }
     return quad;
   }

@@ -2,8 +2,8 @@
 //
 // A warp works on a tile of 1,024 elements: 32 sign words of 32 bits, one for each lane. The elements are read row by
 // row, 16 bytes by every lane, so that every access of the warp is contiguous. With E elements in 16 bytes a tile has
-// R = 32 / E rows, and the lane holds an item of E bits for each: 32 bits in all. Transposing the R x R items of every R
-// neighbouring lanes leaves a whole sign word in each lane, and the way back is the same.
+// R = 32 / E rows, and the lane holds an item of E bits for each: 32 bits in all. Transposing the R x R items of every
+// R neighbouring lanes leaves a whole sign word in each lane, and the way back is the same.
 #ifndef SIGNCCL_KERNELS_LANES_TILES_H_
 #define SIGNCCL_KERNELS_LANES_TILES_H_
 
@@ -34,10 +34,20 @@ SIGNCCL_WORD_OP uint32_t elementsOfTile(size_t tile, size_t count) {
   return static_cast<uint32_t>(left < kTileElements ? left : kTileElements);
 }
 
-/// What a warp's loop over tiles does: calls body(tile) for each of its tiles.
+/// What a warp's loop over tiles [first, last) does: calls body(tile) for each of its tiles.
 template <typename Body>
-SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, size_t ntiles, const Body& body) {
-  for (size_t tile = warp.number; tile < ntiles; tile += warp.nwarps) body(tile);
+SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, size_t first, size_t last, const Body& body) {
+  for (size_t tile = first + warp.number; tile < last; tile += warp.nwarps) body(tile);
+}
+
+/// The same for the tiles of `count` elements: whole(tile) where 16 bytes can be accessed at once, any(tile) for a last
+/// tile and for elements that are aligned to their own size only. Two loops, since one would test on every turn.
+template <typename Whole, typename Any>
+SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, const void* elements, size_t count, const Whole& whole,
+                                 const Any& any) {
+  const size_t nwhole = isAlignedToQuads(elements) ? count / kTileElements : 0;
+  forEachTile(warp, 0, nwhole, whole);
+  forEachTile(warp, nwhole, tilesFor(count), any);
 }
 
 /// True if the exchange failed whose result a kernel decodes; `status` as in arguments.h.
@@ -77,8 +87,9 @@ SIGNCCL_WORD_OP void transposeItems(typename G::template PerLane<uint32_t>& item
 /// Which sign word of its tile a lane has after, or before, a transposition.
 template <int kItemBits>
 SIGNCCL_WORD_OP int wordOfLane(int lane) {
-  constexpr int kRows = 32 / kItemBits;
-  return lane % kRows * kItemBits + lane / kRows;
+  constexpr unsigned kRows = 32 / kItemBits;
+  const auto number = static_cast<unsigned>(lane);
+  return static_cast<int>(number % kRows * kItemBits + number / kRows);
 }
 
 }  // namespace signccl::lanes

@@ -15,9 +15,17 @@ struct WarpGroup {
     __device__ __forceinline__ const T& operator[](int) const { return value; }
   };
 
-  __device__ __forceinline__ static int lane() { return static_cast<int>(threadIdx.x) % kLanes; }
+  /// From the register that holds it: knowing that it is below 32, the compiler would compute every address of a tile anew
+  /// instead of adding constants to one.
+  __device__ __forceinline__ static int lane() {
+    int lane;
+    asm("mov.u32 %0, %%laneid;" : "=r"(lane));
+    return lane;
+  }
 
-  __device__ __forceinline__ static WarpIndex index() { return warpIndex(blockIdx.x, gridDim.x, threadIdx.x / kLanes); }
+  __device__ __forceinline__ static WarpIndex index() {
+    return warpIndex(blockIdx.x, gridDim.x, __shfl_sync(kAll, threadIdx.x / kLanes, 0));
+  }
 
   template <typename Body>
   __device__ __forceinline__ static void each(const Body& body) {
@@ -48,7 +56,7 @@ struct WarpGroup {
   }
   template <typename T>
   __device__ __forceinline__ static void store(T* to, const T& value) {
-    __stwb(reinterpret_cast<Native<sizeof(T)>*>(to), toNative(value));
+    storeNative(reinterpret_cast<Native<sizeof(T)>*>(to), toNative(value));
   }
   template <typename T>
   __device__ __forceinline__ static void storeOnce(T* to, const T& value) {
@@ -64,6 +72,11 @@ struct WarpGroup {
     return value;
   }
   __device__ __forceinline__ static void pause() { __nanosleep(200); }
+  __device__ __forceinline__ static uint32_t maskedXor(uint32_t x, uint32_t mask, uint32_t y) {
+    uint32_t result;
+    asm("lop3.b32 %0, %1, %2, %3, 0x78;" : "=r"(result) : "r"(x), "r"(mask), "r"(y));
+    return result;
+  }
 
   __device__ __forceinline__ static float add(float a, float b) { return __fadd_rn(a, b); }
   __device__ __forceinline__ static float subtract(float a, float b) { return __fsub_rn(a, b); }
@@ -72,8 +85,37 @@ struct WarpGroup {
  private:
   static constexpr uint32_t kAll = 0xFFFF'FFFF;
 
-  /// The compiler's type for an access of so many bytes. It goes through the compiler's functions for loads and stores,
-  /// also where the cache is used as ever: a plain assignment may be split into accesses of its parts.
+  // An assignment of several words may become several accesses, and __ldca() and __stwb() do more than a plain access.
+  template <typename N>
+  __device__ __forceinline__ static N loadNative(const N* from) {
+    return *from;
+  }
+  __device__ __forceinline__ static uint2 loadNative(const uint2* from) {
+    uint2 x;
+    asm volatile("ld.global.v2.u32 {%0, %1}, [%2];" : "=r"(x.x), "=r"(x.y) : "l"(from) : "memory");
+    return x;
+  }
+  __device__ __forceinline__ static uint4 loadNative(const uint4* from) {
+    uint4 x;
+    asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
+                 : "l"(from)
+                 : "memory");
+    return x;
+  }
+  template <typename N>
+  __device__ __forceinline__ static void storeNative(N* to, N x) {
+    *to = x;
+  }
+  __device__ __forceinline__ static void storeNative(uint2* to, uint2 x) {
+    asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(x.x), "r"(x.y) : "memory");
+  }
+  __device__ __forceinline__ static void storeNative(uint4* to, uint4 x) {
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w)
+                 : "memory");
+  }
+
+  /// The compiler's type for an access of so many bytes.
   template <size_t kBytes>
   struct NativeOf;
   template <size_t kBytes>
