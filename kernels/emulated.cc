@@ -4,6 +4,7 @@
 
 #include "kernels/device/arguments.h"
 #include "kernels/device/kernel_list.h"
+#include "kernels/emulated_lion.h"
 #include "kernels/instances.h"
 #include "kernels/lanes/encode.h"
 #include "kernels/lanes/run_on_host.h"
@@ -87,6 +88,9 @@ Kernels makeKernels() {
   kernels.name = "emulated";
   kernels.encodeBinary = encodeBinary;
   kernels.encodeTernary = encodeTernary;
+  kernels.encodeLion = emulated::encodeLion;
+  kernels.decodeVoteLion = emulated::decodeVoteLion;
+  kernels.decodeAvgLion = emulated::decodeAvgLion;
   return kernels;
 }
 

@@ -6,6 +6,8 @@
 #ifndef SIGNCCL_KERNELS_DEVICE_KERNEL_LIST_H_
 #define SIGNCCL_KERNELS_DEVICE_KERNEL_LIST_H_
 
+#include "kernels/device/lion_kernel_list.h"
+
 #define SIGNCCL_ENCODE_KERNELS(X)                                                      \
   X(encode_binary_float32, EncodeArguments, lanes::EncodeBody<Float32Format, false>)   \
   X(encode_binary_float16, EncodeArguments, lanes::EncodeBody<Float16Format, false>)   \
@@ -20,6 +22,6 @@
   X(encode_ternary_int8, EncodeArguments, lanes::EncodeBody<Int8Format, true>)         \
   X(encode_ternary_bits, EncodeArguments, lanes::EncodeBitsBody<true>)
 
-#define SIGNCCL_DEVICE_KERNELS(X) SIGNCCL_ENCODE_KERNELS(X)
+#define SIGNCCL_DEVICE_KERNELS(X) SIGNCCL_ENCODE_KERNELS(X) SIGNCCL_LION_KERNELS(X)
 
 #endif  // SIGNCCL_KERNELS_DEVICE_KERNEL_LIST_H_

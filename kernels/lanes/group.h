@@ -10,6 +10,9 @@
 //   G::loadOnce(p)                memory that no kernel writes meanwhile and that is read once: bypasses the cache
 //   G::storeOnce(p, x)            memory that is not read soon
 //   G::add(a, b), G::subtract(a, b), G::multiply(a, b)   of float, rounded once each, never fused
+//   G::widenFloat16(pattern), G::narrowToFloat16(x)   to float, exactly, and back, to nearest, ties to even; what NaN
+//                                                     becomes is not said
+//   G::countOnes(word)            the number of bits that are 1
 // Addresses are aligned to the size of what they point to. No body uses shared memory, and no warp waits for another
 // one: a group is then all there is to test.
 #ifndef SIGNCCL_KERNELS_LANES_GROUP_H_

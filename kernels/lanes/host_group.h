@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "kernels/lanes/group.h"
+#include "kernels/lanes/host_float16.h"
 
 namespace signccl::lanes {
 
@@ -69,6 +70,11 @@ struct HostGroup {
   static float add(float a, float b) { return a + b; }
   static float subtract(float a, float b) { return a - b; }
   static float multiply(float a, float b) { return a * b; }
+
+  static float widenFloat16(uint16_t pattern) { return lanes::widenFloat16(pattern); }
+  static uint32_t narrowToFloat16(float x) { return lanes::narrowToFloat16(x); }
+
+  static int countOnes(uint32_t word) { return __builtin_popcount(word); }
 
  private:
   /// A GPU ends the program's context for a misaligned access.

@@ -54,6 +54,20 @@ struct WarpGroup {
   __device__ __forceinline__ static float subtract(float a, float b) { return __fsub_rn(a, b); }
   __device__ __forceinline__ static float multiply(float a, float b) { return __fmul_rn(a, b); }
 
+  // Both keep denormals. The intrinsics are in a header that needs more of the toolkit than nvcc.
+  __device__ __forceinline__ static float widenFloat16(uint16_t pattern) {
+    float x;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(pattern));
+    return x;
+  }
+  __device__ __forceinline__ static uint32_t narrowToFloat16(float x) {
+    uint16_t pattern;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(pattern) : "f"(x));
+    return pattern;
+  }
+
+  __device__ __forceinline__ static int countOnes(uint32_t word) { return __popc(word); }
+
  private:
   static constexpr uint32_t kAll = 0xFFFF'FFFF;
 

@@ -1,0 +1,158 @@
+// Result planes -> parameters a step further; Kernels::decodeVoteLion() and decodeAvgLion() for many tensors.
+#ifndef SIGNCCL_KERNELS_LANES_LION_DECODE_H_
+#define SIGNCCL_KERNELS_LANES_LION_DECODE_H_
+
+#include "kernels/device/lion_arguments.h"
+#include "kernels/lanes/lane_random.h"
+#include "kernels/lanes/lion_directions.h"
+#include "kernels/lanes/lion_numbers.h"
+#include "kernels/lanes/tensor_tiles.h"
+#include "kernels/lion_ops.h"
+
+namespace signccl::lanes {
+
+/// How parameters are written. narrow(x, random): the pattern of x, with 16 random bits for those who need them.
+template <FloatType kType>
+struct ToNearest {
+  using Parameters = Numbers<kType>;
+  static constexpr bool kIsRandom = false;
+  template <typename G>
+  SIGNCCL_WORD_OP static uint32_t narrow(float x, uint32_t) {
+    return Parameters::template narrow<G>(x);
+  }
+};
+
+/// LionRounding::is_stochastic, of bfloat16.
+struct ByChance {
+  using Parameters = Numbers<FloatType::kBFloat16>;
+  static constexpr bool kIsRandom = true;
+  template <typename G>
+  SIGNCCL_WORD_OP static uint32_t narrow(float x, uint32_t random) {
+    return orNan(x, (bitsOf(x) + random) >> 16, 0x7FC0);
+  }
+};
+
+template <typename Directions, typename Rounding>
+struct LionDecodeBody {
+  using Arguments = typename Directions::Arguments;
+
+  template <typename G>
+  SIGNCCL_WORD_OP static void run(const Arguments& arguments, WarpIndex warp) {
+    const LionStepArguments& step = arguments.step;
+    forEachTensorTile<G>(step.table, step.range, step.status, warp, [&](const TensorTile& tile) {
+      const LionHyperparameters group = G::load(step.table.groups + tile.entry.group);
+      const Step<G> to{{group.learning_rate}, {group.weight_decay}, randomOf<G>(step, tile)};
+      if (tile.isWhole() && isAlignedTo<Four>(tile.entry.numbers)) {
+        wholeTile<G>(arguments, tile, to);
+      } else {
+        anyTile<G>(arguments, tile, to);
+      }
+    });
+  }
+
+ private:
+  using Parameters = typename Rounding::Parameters;
+  using Four = typename Parameters::Four;
+  using Bits = typename Parameters::Bits;
+  static constexpr int kMaxPlanes = Directions::kMaxPlanes;
+
+  /// Rows whose loads are under way at once.
+  static constexpr int kRowsAtOnce = 4;
+
+  /// The random words of a tile. One has 16 bits for each of four elements.
+  struct RandomWords {
+    uint64_t key;
+    uint64_t first;
+    SIGNCCL_WORD_OP uint64_t operator()(size_t number) const { return randomWord(key, first + number); }
+  };
+
+  template <typename G>
+  SIGNCCL_WORD_OP static RandomWords randomOf(const LionStepArguments& step, const TensorTile& tile) {
+    if constexpr (Rounding::kIsRandom) {
+      return {G::load(step.rounding_key), (tile.entry.first_word * kWordBits + tile.first_element) / 4};
+    } else {
+      return {};
+    }
+  }
+
+  /// What x' depends on beside x and D.
+  template <typename G>
+  struct Step {
+    LaneFloat<G> learning_rate;
+    LaneFloat<G> weight_decay;
+    RandomWords random;
+
+    SIGNCCL_WORD_OP uint32_t operator()(uint32_t parameter, float direction, uint32_t random_bits) const {
+      const LaneFloat<G> x{Parameters::template widen<G>(parameter)};
+      const LaneFloat<G> stepped = lionStep(x, LaneFloat<G>{direction}, learning_rate, weight_decay);
+      return Rounding::template narrow<G>(stepped.x, random_bits);
+    }
+  };
+
+  template <typename G>
+  SIGNCCL_WORD_OP static void wholeTile(const Arguments& arguments, const TensorTile& tile, const Step<G>& step) {
+    constexpr int kRows = kTileElements / (4 * kLanes);
+    auto* parameters = static_cast<Four*>(tile.entry.numbers) + tile.first_element / 4;
+    typename G::template PerLane<uint32_t> planes[kMaxPlanes];
+    SIGNCCL_UNROLL
+    for (int j = 0; j < kMaxPlanes; ++j) {
+      if (j >= Directions::nplanes(arguments)) break;
+      G::each([&](int lane) {
+        const size_t half = tile.first_half + static_cast<size_t>(wordOfLane<4>(lane));
+        planes[j][lane] = G::load(Directions::plane(arguments, j) + half);
+      });
+      transposeItems<G, 4>(planes[j]);
+    }
+    SIGNCCL_UNROLL
+    for (int begin = 0; begin < kRows; begin += kRowsAtOnce) {
+      G::each([&](int lane) {
+        uint32_t words[kMaxPlanes];
+        SIGNCCL_UNROLL
+        for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane];
+        Four x[kRowsAtOnce];
+        SIGNCCL_UNROLL
+        for (int r = 0; r < kRowsAtOnce; ++r) x[r] = G::load(parameters + (begin + r) * kLanes + lane);
+        SIGNCCL_UNROLL
+        for (int r = 0; r < kRowsAtOnce; ++r) {
+          const int four = (begin + r) * kLanes + lane;
+          float directions[4];
+          Directions::template four<G>(arguments, words, static_cast<uint32_t>((begin + r) * 4), directions);
+          const uint64_t random = Rounding::kIsRandom ? step.random(static_cast<size_t>(four)) : 0;
+          Four next;
+          SIGNCCL_UNROLL
+          for (int k = 0; k < 4; ++k) {
+            const auto random_bits = static_cast<uint32_t>(random >> (16 * k)) & 0xFFFF;
+            Parameters::set(next, k, step(Parameters::get(x[r], k), directions[k], random_bits));
+          }
+          G::storeOnce(parameters + four, next);
+        }
+      });
+    }
+  }
+
+  /// Elements one by one: the end of a tensor or of the range, or parameters that are aligned to their elements only.
+  template <typename G>
+  SIGNCCL_WORD_OP static void anyTile(const Arguments& arguments, const TensorTile& tile, const Step<G>& step) {
+    auto* parameters = static_cast<Bits*>(tile.entry.numbers) + tile.first_element;
+    G::each([&](int lane) {
+      for (uint32_t row = tile.begin_row; row < tile.end_row; ++row) {
+        const uint32_t e = row * kLanes + static_cast<uint32_t>(lane);
+        if (e >= tile.end_element) break;
+        uint32_t words[kMaxPlanes];
+        SIGNCCL_UNROLL
+        for (int j = 0; j < kMaxPlanes; ++j) {
+          if (j >= Directions::nplanes(arguments)) break;
+          words[j] = G::load(Directions::plane(arguments, j) + (tile.first_half + row));
+        }
+        const float direction = Directions::template one<G>(arguments, words, static_cast<uint32_t>(lane));
+        const uint64_t random = Rounding::kIsRandom ? step.random(e / 4) : 0;
+        const auto random_bits = static_cast<uint32_t>(random >> (16 * (e % 4))) & 0xFFFF;
+        G::storeOnce(parameters + e, static_cast<Bits>(step(G::load(parameters + e), direction, random_bits)));
+      }
+    });
+  }
+};
+
+}  // namespace signccl::lanes
+
+#endif  // SIGNCCL_KERNELS_LANES_LION_DECODE_H_

@@ -1,0 +1,90 @@
+// The directions D of a Lion step from the planes of bits that a lane holds: votes, votes with zeros, or means by table.
+//
+// A kind of directions has Arguments, kMaxPlanes, and
+//   nplanes(arguments)             how many planes there are
+//   plane(arguments, j)            plane j in words of 32 bits; word 0 is the first of the range
+//   four<G>(arguments, words, place, directions)    those of bits place to place + 3, place a multiple of 4
+//   one<G>(arguments, words, place)                 that of one bit
+// where words[j] is a word of plane j.
+#ifndef SIGNCCL_KERNELS_LANES_LION_DIRECTIONS_H_
+#define SIGNCCL_KERNELS_LANES_LION_DIRECTIONS_H_
+
+#include "kernels/device/lion_arguments.h"
+#include "kernels/lanes/lion_numbers.h"
+#include "kernels/lanes/tiles.h"
+
+namespace signccl::lanes {
+
+template <bool kZeros>
+struct VoteDirections {
+  using Arguments = LionVoteArguments;
+  static constexpr int kMaxPlanes = kZeros ? 2 : 1;
+
+  SIGNCCL_WORD_OP static int nplanes(const Arguments&) { return kMaxPlanes; }
+  SIGNCCL_WORD_OP static const uint32_t* plane(const Arguments& arguments, int j) {
+    return halves(j == 0 ? arguments.positive : arguments.nonnegative);
+  }
+
+  template <typename G>
+  SIGNCCL_WORD_OP static float one(const Arguments&, const uint32_t* words, uint32_t place) {
+    constexpr uint32_t kMinusOne = 0xBF80'0000;
+    const uint32_t up = 31 - place;
+    const uint32_t vote = kMinusOne ^ (words[0] << up & 0x8000'0000);
+    if constexpr (kZeros) {
+      const bool is_zero = ((~words[0] & words[1]) >> place & 1) != 0;
+      return floatOf(is_zero ? 0 : vote);
+    }
+    return floatOf(vote);
+  }
+
+  template <typename G>
+  SIGNCCL_WORD_OP static void four(const Arguments& arguments, const uint32_t* words, uint32_t place,
+                                   float* directions) {
+    SIGNCCL_UNROLL
+    for (uint32_t k = 0; k < 4; ++k) directions[k] = one<G>(arguments, words, place + k);
+  }
+};
+
+/// The table is read from memory, where the lanes of a warp mostly find it in one line of the cache.
+struct AvgDirections {
+  using Arguments = LionAvgArguments;
+  static constexpr int kMaxPlanes = kMaxLionPlanes;
+
+  SIGNCCL_WORD_OP static int nplanes(const Arguments& arguments) { return arguments.nplanes; }
+  SIGNCCL_WORD_OP static const uint32_t* plane(const Arguments& arguments, int j) {
+    return halves(arguments.counts + static_cast<size_t>(j) * arguments.stride);
+  }
+
+  template <typename G>
+  SIGNCCL_WORD_OP static float one(const Arguments& arguments, const uint32_t* words, uint32_t place) {
+    uint32_t count = 0;
+    SIGNCCL_UNROLL
+    for (int j = 0; j < kMaxPlanes; ++j) {
+      if (j >= arguments.nplanes) break;
+      count |= (words[j] >> place & 1) << j;
+    }
+    return G::load(arguments.means + count);
+  }
+
+  /// Four counts lie side by side in the bytes of a register, their upper bytes in another one. The product moves bit k
+  /// of four bits to byte k; no two of its terms meet.
+  template <typename G>
+  SIGNCCL_WORD_OP static void four(const Arguments& arguments, const uint32_t* words, uint32_t place,
+                                   float* directions) {
+    uint32_t bytes[2] = {};
+    SIGNCCL_UNROLL
+    for (int j = 0; j < kMaxPlanes; ++j) {
+      if (j >= arguments.nplanes) break;
+      bytes[j / 8] |= ((words[j] >> place & 0xF) * 0x0020'4081 & 0x0101'0101) << (j % 8);
+    }
+    SIGNCCL_UNROLL
+    for (int k = 0; k < 4; ++k) {
+      const uint32_t count = (bytes[0] >> (8 * k) & 0xFF) | (bytes[1] >> (8 * k) & 0xFF) << 8;
+      directions[k] = G::load(arguments.means + count);
+    }
+  }
+};
+
+}  // namespace signccl::lanes
+
+#endif  // SIGNCCL_KERNELS_LANES_LION_DIRECTIONS_H_

@@ -1,0 +1,158 @@
+// Gradients and momenta -> sign words, and the new momenta in the same pass; Kernels::encodeLion() for many tensors.
+#ifndef SIGNCCL_KERNELS_LANES_LION_ENCODE_H_
+#define SIGNCCL_KERNELS_LANES_LION_ENCODE_H_
+
+#include "kernels/device/lion_arguments.h"
+#include "kernels/lanes/lion_numbers.h"
+#include "kernels/lanes/tensor_tiles.h"
+#include "kernels/lion_ops.h"
+
+namespace signccl::lanes {
+
+/// Both types are read four numbers at a time by every lane, so that every access of the warp is contiguous.
+template <FloatType kGradient, FloatType kMomentum, bool kTernary>
+struct LionEncodeBody {
+  template <typename G>
+  SIGNCCL_WORD_OP static void run(const LionEncodeArguments& arguments, WarpIndex warp) {
+    forEachTensorTile<G>(arguments.table, arguments.range, arguments.status, warp, [&](const TensorTile& tile) {
+      const void* gradients = G::load(arguments.gradients + tile.tensor);
+      const LionBetas betas = G::load(arguments.table.groups + tile.entry.group).betas;
+      if (tile.isWhole() && isAlignedTo<GradientFour>(gradients) && isAlignedTo<MomentumFour>(tile.entry.numbers)) {
+        wholeTile<G>(arguments, tile, gradients, betas);
+      } else {
+        anyTile<G>(arguments, tile, gradients, betas);
+      }
+    });
+  }
+
+ private:
+  using Gradients = Numbers<kGradient>;
+  using Momenta = Numbers<kMomentum>;
+  using GradientFour = typename Gradients::Four;
+  using MomentumFour = typename Momenta::Four;
+
+  /// Rows whose loads are under way at once.
+  static constexpr int kRowsAtOnce = 4;
+
+  /// The sign of u, and the pattern of m'.
+  struct Updated {
+    bool is_negative;
+    bool is_positive;
+    uint32_t momentum;
+  };
+
+  template <typename G>
+  SIGNCCL_WORD_OP static Updated update(const LionBetas& betas, uint32_t gradient, uint32_t momentum) {
+    using Float = LaneFloat<G>;
+    const Float g{Gradients::template widen<G>(gradient)};
+    const Float m{Momenta::template widen<G>(momentum)};
+    const float u = lionMix(Float{betas.beta1}, m, Float{betas.one_minus_beta1}, g).x;
+    const float next = lionMix(Float{betas.beta2}, m, Float{betas.one_minus_beta2}, g).x;
+    return {u < 0, u > 0, Momenta::template narrow<G>(next)};
+  }
+
+  template <typename G>
+  SIGNCCL_WORD_OP static void wholeTile(const LionEncodeArguments& arguments, const TensorTile& tile,
+                                        const void* gradients, const LionBetas& betas) {
+    constexpr int kRows = kTileElements / (4 * kLanes);
+    const size_t first = tile.first_element / 4;
+    const auto* from = static_cast<const GradientFour*>(gradients) + first;
+    auto* momenta = static_cast<MomentumFour*>(tile.entry.numbers) + first;
+    typename G::template PerLane<uint32_t> negative;
+    typename G::template PerLane<uint32_t> positive;
+    G::each([&](int lane) {
+      negative[lane] = 0;
+      positive[lane] = 0;
+    });
+    SIGNCCL_UNROLL
+    for (int begin = 0; begin < kRows; begin += kRowsAtOnce) {
+      G::each([&](int lane) {
+        GradientFour g[kRowsAtOnce] = {};
+        MomentumFour m[kRowsAtOnce];
+        SIGNCCL_UNROLL
+        for (int r = 0; r < kRowsAtOnce; ++r) {
+          const int at = (begin + r) * kLanes + lane;
+          if (gradients != nullptr) g[r] = G::loadOnce(from + at);
+          m[r] = G::load(momenta + at);
+        }
+        SIGNCCL_UNROLL
+        for (int r = 0; r < kRowsAtOnce; ++r) {
+          MomentumFour next;
+          SIGNCCL_UNROLL
+          for (int k = 0; k < 4; ++k) {
+            const Updated updated = update<G>(betas, Gradients::get(g[r], k), Momenta::get(m[r], k));
+            Momenta::set(next, k, updated.momentum);
+            const uint32_t bit = uint32_t{1} << ((begin + r) * 4 + k);
+            if (updated.is_negative) negative[lane] |= bit;
+            if (kTernary && updated.is_positive) positive[lane] |= bit;
+          }
+          G::storeOnce(momenta + (begin + r) * kLanes + lane, next);
+        }
+      });
+    }
+    transposeItems<G, 4>(negative);
+    if constexpr (kTernary) transposeItems<G, 4>(positive);
+    G::each([&](int lane) {
+      const size_t half = tile.first_half + static_cast<size_t>(wordOfLane<4>(lane));
+      G::store(halves(arguments.nonnegative) + half, ~negative[lane]);
+      if constexpr (kTernary) G::store(halves(arguments.positive) + half, positive[lane]);
+    });
+  }
+
+  /// Elements one by one: the end of a tensor or of the range, or a buffer that is aligned to its elements only.
+  template <typename G>
+  SIGNCCL_WORD_OP static void anyTile(const LionEncodeArguments& arguments, const TensorTile& tile,
+                                      const void* gradients, const LionBetas& betas) {
+    using GradientBits = typename Gradients::Bits;
+    using MomentumBits = typename Momenta::Bits;
+    const auto* from = static_cast<const GradientBits*>(gradients) + tile.first_element;
+    auto* momenta = static_cast<MomentumBits*>(tile.entry.numbers) + tile.first_element;
+    typename G::template PerLane<uint32_t> nonnegative;
+    typename G::template PerLane<uint32_t> positive;
+    for (uint32_t row = tile.begin_row; row < tile.end_row; row += kRowsAtOnce) {
+      typename G::template PerLane<bool> is_nonnegative[kRowsAtOnce];
+      typename G::template PerLane<bool> is_positive[kRowsAtOnce];
+      G::each([&](int lane) {
+        GradientBits g[kRowsAtOnce] = {};
+        MomentumBits m[kRowsAtOnce] = {};
+        const uint32_t first = row * kLanes + static_cast<uint32_t>(lane);
+        SIGNCCL_UNROLL
+        for (int r = 0; r < kRowsAtOnce; ++r) {
+          const uint32_t e = first + static_cast<uint32_t>(r * kLanes);
+          if (e >= tile.end_element) continue;
+          if (gradients != nullptr) g[r] = G::loadOnce(from + e);
+          m[r] = G::load(momenta + e);
+        }
+        SIGNCCL_UNROLL
+        for (int r = 0; r < kRowsAtOnce; ++r) {
+          const uint32_t e = first + static_cast<uint32_t>(r * kLanes);
+          const bool is_there = e < tile.end_element;
+          const Updated updated = update<G>(betas, g[r], m[r]);
+          is_nonnegative[r][lane] = is_there && !updated.is_negative;
+          is_positive[r][lane] = is_there && updated.is_positive;
+          if (is_there) G::storeOnce(momenta + e, static_cast<MomentumBits>(updated.momentum));
+        }
+      });
+      SIGNCCL_UNROLL
+      for (int r = 0; r < kRowsAtOnce; ++r) {
+        const uint32_t row_nonnegative = G::ballot(is_nonnegative[r]);
+        const uint32_t row_positive = kTernary ? G::ballot(is_positive[r]) : 0;
+        G::each([&](int lane) {
+          if (static_cast<uint32_t>(lane) != row + static_cast<uint32_t>(r)) return;
+          nonnegative[lane] = row_nonnegative;
+          positive[lane] = row_positive;
+        });
+      }
+    }
+    G::each([&](int lane) {
+      const auto row = static_cast<uint32_t>(lane);
+      if (row < tile.begin_row || row >= tile.end_row) return;
+      G::store(halves(arguments.nonnegative) + (tile.first_half + row), nonnegative[lane]);
+      if constexpr (kTernary) G::store(halves(arguments.positive) + (tile.first_half + row), positive[lane]);
+    });
+  }
+};
+
+}  // namespace signccl::lanes
+
+#endif  // SIGNCCL_KERNELS_LANES_LION_ENCODE_H_

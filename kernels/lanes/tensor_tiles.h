@@ -1,0 +1,74 @@
+// How a warp finds what it works on in a table of many tensors: the tensor of a tile, and which of the tile's elements
+// belong to the range of words that is asked for.
+#ifndef SIGNCCL_KERNELS_LANES_TENSOR_TILES_H_
+#define SIGNCCL_KERNELS_LANES_TENSOR_TILES_H_
+
+#include "kernels/device/lion_arguments.h"
+#include "kernels/lanes/tiles.h"
+
+namespace signccl::lanes {
+
+/// The tensor that has a tile: the last one whose first tile is not behind it, so that tensors without elements have
+/// none. Every lane looks at one of 32 tensors that are equally far apart, until they are neighbours: 2 rounds for up to
+/// 1,024 tensors, 3 for 32,768. All lanes get the same answer.
+template <typename G>
+SIGNCCL_WORD_OP size_t tensorOfTile(const LionTable& table, uint32_t tile) {
+  size_t distance = 1;
+  while (distance * kLanes < table.ntensors) distance *= kLanes;
+  size_t tensor = 0;
+  for (; distance != 0; distance /= kLanes) {
+    typename G::template PerLane<bool> begins_before;
+    G::each([&](int lane) {
+      const size_t candidate = tensor + static_cast<size_t>(lane) * distance;
+      begins_before[lane] = candidate < table.ntensors && G::load(table.first_tile + candidate) <= tile;
+    });
+    // Lanes with a true answer come first, and lane 0 is one of them.
+    tensor += static_cast<size_t>(G::countOnes(G::ballot(begins_before)) - 1) * distance;
+  }
+  return tensor;
+}
+
+/// A tile as a warp works on it. Rows are its sign words of 32 bits.
+struct TensorTile {
+  size_t tensor;
+  LionEntry entry;
+  size_t first_element;  ///< of the tile, in its tensor
+  size_t first_half;     ///< where row 0 is among the halves of the words of the range; may be "negative", modulo 2^64
+  uint32_t begin_row;    ///< rows [begin_row, end_row) belong to the range, two for each word
+  uint32_t end_row;
+  uint32_t end_element;  ///< elements [32 * begin_row, end_element) of the tile are there and belong to the range
+
+  SIGNCCL_WORD_OP bool isWhole() const { return begin_row == 0 && end_element == kTileElements; }
+};
+
+template <typename G>
+SIGNCCL_WORD_OP TensorTile tensorTile(const LionTable& table, const LionRange& range, uint32_t tile) {
+  TensorTile result;
+  result.tensor = tensorOfTile<G>(table, tile);
+  result.entry = G::load(table.tensors + result.tensor);
+  const size_t number = tile - G::load(table.first_tile + result.tensor);
+  const uint64_t first_word = result.entry.first_word + number * kTileWords;
+  const size_t left = result.entry.count - number * kTileElements;
+  const uint64_t words_left = range.end_word - first_word;
+  result.first_element = number * kTileElements;
+  result.first_half = 2 * (first_word - range.begin_word);
+  result.begin_row = first_word < range.begin_word ? static_cast<uint32_t>(2 * (range.begin_word - first_word)) : 0;
+  const auto count = static_cast<uint32_t>(left < kTileElements ? left : kTileElements);
+  const auto nrows = static_cast<uint32_t>(2 * wordsFor(count));
+  result.end_row = words_left * 2 < nrows ? static_cast<uint32_t>(words_left * 2) : nrows;
+  result.end_element = result.end_row * 32 < count ? result.end_row * 32 : count;
+  return result;
+}
+
+/// Calls body(tile) for each TensorTile of a warp, unless `status` forbids it.
+template <typename G, typename Body>
+SIGNCCL_WORD_OP void forEachTensorTile(const LionTable& table, const LionRange& range, const uint32_t* status,
+                                       WarpIndex warp, const Body& body) {
+  if (status != nullptr && G::load(status) != 0) return;
+  forEachTile(warp, range.end_tile - range.begin_tile,
+              [&](size_t tile) { body(tensorTile<G>(table, range, range.begin_tile + static_cast<uint32_t>(tile))); });
+}
+
+}  // namespace signccl::lanes
+
+#endif  // SIGNCCL_KERNELS_LANES_TENSOR_TILES_H_
