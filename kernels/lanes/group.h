@@ -7,7 +7,8 @@
 //   G::shuffleXor(x, mask)    gives every lane the value of lane ^ mask
 //   G::ballot(flags)          a word whose bit `lane` is the flag of the lane, in every lane
 //   G::load(p), G::store(p, x)    memory that this or a later kernel reads again
-//   G::loadOnce(p)                memory that no kernel writes meanwhile and that is read once: bypasses the cache
+//   G::loadOnce(p)                memory that is read once and that nobody writes meanwhile, but this lane may write it
+//                                 afterwards: bypasses the cache
 //   G::storeOnce(p, x)            memory that is not read soon
 //   G::add(a, b), G::subtract(a, b), G::multiply(a, b)   of float, rounded once each, never fused
 //   G::widenFloat16(pattern), G::narrowToFloat16(x)   to float, exactly, and back, to nearest, ties to even; what NaN

@@ -93,7 +93,7 @@ struct LionDecodeBody {
   SIGNCCL_WORD_OP static void wholeTile(const Arguments& arguments, const TensorTile& tile, const Step<G>& step) {
     constexpr int kRows = kTileElements / (4 * kLanes);
     auto* parameters = static_cast<Four*>(tile.entry.numbers) + tile.first_element / 4;
-    typename G::template PerLane<uint32_t> planes[kMaxPlanes];
+    typename G::template PerLane<uint32_t> planes[kMaxPlanes] = {};
     SIGNCCL_UNROLL
     for (int j = 0; j < kMaxPlanes; ++j) {
       if (j >= Directions::nplanes(arguments)) break;
@@ -103,28 +103,28 @@ struct LionDecodeBody {
       });
       transposeItems<G, 4>(planes[j]);
     }
-    SIGNCCL_UNROLL
+    SIGNCCL_KEEP_LOOP
     for (int begin = 0; begin < kRows; begin += kRowsAtOnce) {
       G::each([&](int lane) {
         uint32_t words[kMaxPlanes];
         SIGNCCL_UNROLL
         for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane];
+        const typename Directions::template Batch<kRowsAtOnce> directions(arguments, words, 4 * begin);
         Four x[kRowsAtOnce];
+        auto* lane_parameters = parameters + begin * kLanes + lane;
         SIGNCCL_UNROLL
-        for (int r = 0; r < kRowsAtOnce; ++r) x[r] = G::load(parameters + (begin + r) * kLanes + lane);
+        for (int r = 0; r < kRowsAtOnce; ++r) x[r] = G::loadOnce(lane_parameters + r * kLanes);
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) {
-          const int four = (begin + r) * kLanes + lane;
-          float directions[4];
-          Directions::template four<G>(arguments, words, static_cast<uint32_t>((begin + r) * 4), directions);
-          const uint64_t random = Rounding::kIsRandom ? step.random(static_cast<size_t>(four)) : 0;
+          const uint64_t random =
+              Rounding::kIsRandom ? step.random(static_cast<size_t>((begin + r) * kLanes + lane)) : 0;
           Four next;
           SIGNCCL_UNROLL
           for (int k = 0; k < 4; ++k) {
             const auto random_bits = static_cast<uint32_t>(random >> (16 * k)) & 0xFFFF;
-            Parameters::set(next, k, step(Parameters::get(x[r], k), directions[k], random_bits));
+            Parameters::set(next, k, step(Parameters::get(x[r], k), directions.template at<G>(r, k), random_bits));
           }
-          G::storeOnce(parameters + four, next);
+          G::storeOnce(lane_parameters + r * kLanes, next);
         }
       });
     }
@@ -135,6 +135,7 @@ struct LionDecodeBody {
   SIGNCCL_WORD_OP static void anyTile(const Arguments& arguments, const TensorTile& tile, const Step<G>& step) {
     auto* parameters = static_cast<Bits*>(tile.entry.numbers) + tile.first_element;
     G::each([&](int lane) {
+      SIGNCCL_KEEP_LOOP
       for (uint32_t row = tile.begin_row; row < tile.end_row; ++row) {
         const uint32_t e = row * kLanes + static_cast<uint32_t>(lane);
         if (e >= tile.end_element) break;
@@ -147,7 +148,7 @@ struct LionDecodeBody {
         const float direction = Directions::template one<G>(arguments, words, static_cast<uint32_t>(lane));
         const uint64_t random = Rounding::kIsRandom ? step.random(e / 4) : 0;
         const auto random_bits = static_cast<uint32_t>(random >> (16 * (e % 4))) & 0xFFFF;
-        G::storeOnce(parameters + e, static_cast<Bits>(step(G::load(parameters + e), direction, random_bits)));
+        G::storeOnce(parameters + e, static_cast<Bits>(step(G::loadOnce(parameters + e), direction, random_bits)));
       }
     });
   }

@@ -1,11 +1,11 @@
 // The directions D of a Lion step from the planes of bits that a lane holds: votes, votes with zeros, or means by table.
 //
 // A kind of directions has Arguments, kMaxPlanes, and
-//   nplanes(arguments)             how many planes there are
-//   plane(arguments, j)            plane j in words of 32 bits; word 0 is the first of the range
-//   four<G>(arguments, words, place, directions)    those of bits place to place + 3, place a multiple of 4
-//   one<G>(arguments, words, place)                 that of one bit
-// where words[j] is a word of plane j.
+//   nplanes(arguments)         how many planes there are
+//   plane(arguments, j)        plane j in words of 32 bits; word 0 is the first of the range
+//   one<G>(arguments, words, place)    the direction of bit `place`, where words[j] is a word of plane j
+//   Batch<kRows>(arguments, words, place)    those of 4 * kRows bits from bit `place` on, four for each row
+//   batch.at<G>(row, k)                      the direction of bit k of a row
 #ifndef SIGNCCL_KERNELS_LANES_LION_DIRECTIONS_H_
 #define SIGNCCL_KERNELS_LANES_LION_DIRECTIONS_H_
 
@@ -37,12 +37,20 @@ struct VoteDirections {
     return floatOf(vote);
   }
 
-  template <typename G>
-  SIGNCCL_WORD_OP static void four(const Arguments& arguments, const uint32_t* words, uint32_t place,
-                                   float* directions) {
-    SIGNCCL_UNROLL
-    for (uint32_t k = 0; k < 4; ++k) directions[k] = one<G>(arguments, words, place + k);
-  }
+  template <int kRows>
+  struct Batch {
+    const Arguments& arguments;
+    uint32_t shifted[kMaxPlanes];
+
+    SIGNCCL_WORD_OP Batch(const Arguments& vote_arguments, const uint32_t* words, int place)
+        : arguments(vote_arguments) {
+      for (int j = 0; j < kMaxPlanes; ++j) shifted[j] = words[j] >> place;
+    }
+    template <typename G>
+    SIGNCCL_WORD_OP float at(int row, int k) const {
+      return one<G>(arguments, shifted, static_cast<uint32_t>(4 * row + k));
+    }
+  };
 };
 
 /// The table is read from memory, where the lanes of a warp mostly find it in one line of the cache.
@@ -66,23 +74,29 @@ struct AvgDirections {
     return G::load(arguments.means + count);
   }
 
-  /// Four counts lie side by side in the bytes of a register, their upper bytes in another one. The product moves bit k
-  /// of four bits to byte k; no two of its terms meet.
-  template <typename G>
-  SIGNCCL_WORD_OP static void four(const Arguments& arguments, const uint32_t* words, uint32_t place,
-                                   float* directions) {
-    uint32_t bytes[2] = {};
-    SIGNCCL_UNROLL
-    for (int j = 0; j < kMaxPlanes; ++j) {
-      if (j >= arguments.nplanes) break;
-      bytes[j / 8] |= ((words[j] >> place & 0xF) * 0x0020'4081 & 0x0101'0101) << (j % 8);
+  /// The four counts of a row lie side by side in the bytes of a register, their upper bytes in another one. The product
+  /// moves bit k of four bits to byte k; no two of its terms meet.
+  template <int kRows>
+  struct Batch {
+    const float* means;
+    uint32_t bytes[kRows][2] = {};
+
+    SIGNCCL_WORD_OP Batch(const Arguments& arguments, const uint32_t* words, int place) : means(arguments.means) {
+      SIGNCCL_UNROLL
+      for (int j = 0; j < kMaxPlanes; ++j) {
+        if (j >= arguments.nplanes) break;
+        SIGNCCL_UNROLL
+        for (int row = 0; row < kRows; ++row) {
+          bytes[row][j / 8] |= ((words[j] >> (place + 4 * row) & 0xF) * 0x0020'4081 & 0x0101'0101) << (j % 8);
+        }
+      }
     }
-    SIGNCCL_UNROLL
-    for (int k = 0; k < 4; ++k) {
-      const uint32_t count = (bytes[0] >> (8 * k) & 0xFF) | (bytes[1] >> (8 * k) & 0xFF) << 8;
-      directions[k] = G::load(arguments.means + count);
+    template <typename G>
+    SIGNCCL_WORD_OP float at(int row, int k) const {
+      const uint32_t count = (bytes[row][0] >> (8 * k) & 0xFF) | (bytes[row][1] >> (8 * k) & 0xFF) << 8;
+      return G::load(means + count);
     }
-  }
+  };
 };
 
 }  // namespace signccl::lanes

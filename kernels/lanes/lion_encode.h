@@ -64,16 +64,19 @@ struct LionEncodeBody {
       negative[lane] = 0;
       positive[lane] = 0;
     });
-    SIGNCCL_UNROLL
+    SIGNCCL_KEEP_LOOP
     for (int begin = 0; begin < kRows; begin += kRowsAtOnce) {
       G::each([&](int lane) {
         GradientFour g[kRowsAtOnce] = {};
         MomentumFour m[kRowsAtOnce];
+        const auto* lane_from = from + begin * kLanes + lane;
+        auto* lane_momenta = momenta + begin * kLanes + lane;
+        uint32_t batch_negative = 0;
+        uint32_t batch_positive = 0;
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) {
-          const int at = (begin + r) * kLanes + lane;
-          if (gradients != nullptr) g[r] = G::loadOnce(from + at);
-          m[r] = G::load(momenta + at);
+          if (gradients != nullptr) g[r] = G::loadOnce(lane_from + r * kLanes);
+          m[r] = G::loadOnce(lane_momenta + r * kLanes);
         }
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) {
@@ -82,12 +85,14 @@ struct LionEncodeBody {
           for (int k = 0; k < 4; ++k) {
             const Updated updated = update<G>(betas, Gradients::get(g[r], k), Momenta::get(m[r], k));
             Momenta::set(next, k, updated.momentum);
-            const uint32_t bit = uint32_t{1} << ((begin + r) * 4 + k);
-            if (updated.is_negative) negative[lane] |= bit;
-            if (kTernary && updated.is_positive) positive[lane] |= bit;
+            const uint32_t bit = uint32_t{1} << (r * 4 + k);
+            if (updated.is_negative) batch_negative |= bit;
+            if (kTernary && updated.is_positive) batch_positive |= bit;
           }
-          G::storeOnce(momenta + (begin + r) * kLanes + lane, next);
+          G::storeOnce(lane_momenta + r * kLanes, next);
         }
+        negative[lane] |= batch_negative << (4 * begin);
+        positive[lane] |= batch_positive << (4 * begin);
       });
     }
     transposeItems<G, 4>(negative);
@@ -109,6 +114,7 @@ struct LionEncodeBody {
     auto* momenta = static_cast<MomentumBits*>(tile.entry.numbers) + tile.first_element;
     typename G::template PerLane<uint32_t> nonnegative;
     typename G::template PerLane<uint32_t> positive;
+    SIGNCCL_KEEP_LOOP
     for (uint32_t row = tile.begin_row; row < tile.end_row; row += kRowsAtOnce) {
       typename G::template PerLane<bool> is_nonnegative[kRowsAtOnce];
       typename G::template PerLane<bool> is_positive[kRowsAtOnce];
@@ -121,7 +127,7 @@ struct LionEncodeBody {
           const uint32_t e = first + static_cast<uint32_t>(r * kLanes);
           if (e >= tile.end_element) continue;
           if (gradients != nullptr) g[r] = G::loadOnce(from + e);
-          m[r] = G::load(momenta + e);
+          m[r] = G::loadOnce(momenta + e);
         }
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) {

@@ -6,31 +6,46 @@
 #include "kernels/device/lion_arguments.h"
 #include "kernels/lanes/tiles.h"
 
+/// Before a loop that a GPU runs as it is written. Otherwise the compiler lets the loads of its next turns begin early,
+/// for which there are other warps, and needs so many registers that it keeps some in memory.
+#if defined(__CUDACC__)
+#define SIGNCCL_KEEP_LOOP _Pragma("unroll 1")
+#else
+#define SIGNCCL_KEEP_LOOP
+#endif
+
 namespace signccl::lanes {
+
+/// How far apart the tensors are that the lanes look at first: a power of 32.
+SIGNCCL_WORD_OP uint32_t searchDistance(uint32_t ntensors) {
+  uint32_t distance = 1;
+  while (uint64_t{distance} * kLanes < ntensors) distance *= kLanes;
+  return distance;
+}
 
 /// The tensor that has a tile: the last one whose first tile is not behind it, so that tensors without elements have
 /// none. Every lane looks at one of 32 tensors that are equally far apart, until they are neighbours: 2 rounds for up to
 /// 1,024 tensors, 3 for 32,768. All lanes get the same answer.
 template <typename G>
-SIGNCCL_WORD_OP size_t tensorOfTile(const LionTable& table, uint32_t tile) {
-  size_t distance = 1;
-  while (distance * kLanes < table.ntensors) distance *= kLanes;
-  size_t tensor = 0;
+SIGNCCL_WORD_OP uint32_t tensorOfTile(const LionTable& table, uint32_t distance, uint32_t tile) {
+  uint32_t tensor = 0;
   for (; distance != 0; distance /= kLanes) {
     typename G::template PerLane<bool> begins_before;
     G::each([&](int lane) {
-      const size_t candidate = tensor + static_cast<size_t>(lane) * distance;
-      begins_before[lane] = candidate < table.ntensors && G::load(table.first_tile + candidate) <= tile;
+      const uint64_t candidate = tensor + uint64_t{distance} * static_cast<uint32_t>(lane);
+      uint32_t first_tile = ~uint32_t{0};
+      if (candidate < table.ntensors) first_tile = G::load(table.first_tile + candidate);
+      begins_before[lane] = first_tile <= tile;
     });
     // Lanes with a true answer come first, and lane 0 is one of them.
-    tensor += static_cast<size_t>(G::countOnes(G::ballot(begins_before)) - 1) * distance;
+    tensor += static_cast<uint32_t>(G::countOnes(G::ballot(begins_before)) - 1) * distance;
   }
   return tensor;
 }
 
 /// A tile as a warp works on it. Rows are its sign words of 32 bits.
 struct TensorTile {
-  size_t tensor;
+  uint32_t tensor;
   LionEntry entry;
   size_t first_element;  ///< of the tile, in its tensor
   size_t first_half;     ///< where row 0 is among the halves of the words of the range; may be "negative", modulo 2^64
@@ -42,11 +57,11 @@ struct TensorTile {
 };
 
 template <typename G>
-SIGNCCL_WORD_OP TensorTile tensorTile(const LionTable& table, const LionRange& range, uint32_t tile) {
+SIGNCCL_WORD_OP TensorTile tensorTile(const LionTable& table, const LionRange& range, uint32_t tensor, uint32_t tile) {
   TensorTile result;
-  result.tensor = tensorOfTile<G>(table, tile);
-  result.entry = G::load(table.tensors + result.tensor);
-  const size_t number = tile - G::load(table.first_tile + result.tensor);
+  result.tensor = tensor;
+  result.entry = G::load(table.tensors + tensor);
+  const size_t number = tile - G::load(table.first_tile + tensor);
   const uint64_t first_word = result.entry.first_word + number * kTileWords;
   const size_t left = result.entry.count - number * kTileElements;
   const uint64_t words_left = range.end_word - first_word;
@@ -65,8 +80,11 @@ template <typename G, typename Body>
 SIGNCCL_WORD_OP void forEachTensorTile(const LionTable& table, const LionRange& range, const uint32_t* status,
                                        WarpIndex warp, const Body& body) {
   if (status != nullptr && G::load(status) != 0) return;
-  forEachTile(warp, range.end_tile - range.begin_tile,
-              [&](size_t tile) { body(tensorTile<G>(table, range, range.begin_tile + static_cast<uint32_t>(tile))); });
+  const uint32_t distance = searchDistance(table.ntensors);
+  forEachTile(warp, range.end_tile - range.begin_tile, [&](size_t number) {
+    const uint32_t tile = range.begin_tile + static_cast<uint32_t>(number);
+    body(tensorTile<G>(table, range, tensorOfTile<G>(table, distance, tile), tile));
+  });
 }
 
 }  // namespace signccl::lanes
