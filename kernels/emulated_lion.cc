@@ -54,8 +54,12 @@ constexpr Kernel<LionVoteArguments> kVoteKernels[2][4] = {
     {lion_decode_vote_zeros_float32, lion_decode_vote_zeros_float16, lion_decode_vote_zeros_bfloat16,
      lion_decode_vote_zeros_bfloat16_stochastic}};
 
-constexpr Kernel<LionAvgArguments> kAvgKernels[4] = {lion_decode_avg_float32, lion_decode_avg_float16,
-                                                     lion_decode_avg_bfloat16, lion_decode_avg_bfloat16_stochastic};
+/// For up to 8 and up to 16 planes.
+constexpr Kernel<LionAvgArguments> kAvgKernels[2][4] = {
+    {lion_decode_avg8_float32, lion_decode_avg8_float16, lion_decode_avg8_bfloat16,
+     lion_decode_avg8_bfloat16_stochastic},
+    {lion_decode_avg16_float32, lion_decode_avg16_float16, lion_decode_avg16_bfloat16,
+     lion_decode_avg16_bfloat16_stochastic}};
 
 /// Numbers where a GPU could access them: the caller's, or a copy that is aligned.
 class AccessibleNumbers {
@@ -118,7 +122,7 @@ void launch(LionStepTypes types, const LionVoteArguments& arguments, size_t nblo
 }
 
 void launch(LionStepTypes types, const LionAvgArguments& arguments, size_t nblocks) {
-  run(kAvgKernels[indexOf(types)], arguments, nblocks);
+  run(kAvgKernels[arguments.nplanes <= 8 ? 0 : 1][indexOf(types)], arguments, nblocks);
 }
 
 void encodeLion(const LionMomenta& lion, size_t count, Word* positive, Word* nonnegative) {

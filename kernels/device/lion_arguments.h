@@ -73,16 +73,14 @@ struct LionVoteArguments {
   const Word* nonnegative;  ///< of votes with zeros only
 };
 
-/// Kernels::decodeAvgLion() for the elements of a range.
+/// Kernels::decodeAvgLion() for the elements of a range. There are kernels for up to 8 planes, and for up to 16.
 struct LionAvgArguments {
   LionStepArguments step;
   const Word* counts;  ///< plane j begins at counts + j * stride with word range.begin_word of the step
   size_t stride;
-  int nplanes;         ///< at most kMaxLionPlanes
+  int nplanes;         ///< at most those of the kernel
   const float* means;  ///< [2^nplanes]
 };
-
-inline constexpr int kMaxLionPlanes = 16;
 
 }  // namespace signccl
 

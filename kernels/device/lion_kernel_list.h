@@ -20,7 +20,7 @@
   SIGNCCL_LION_ENCODE_KERNELS_OF(X, ternary, true, float16, kFloat16)   \
   SIGNCCL_LION_ENCODE_KERNELS_OF(X, ternary, true, bfloat16, kBFloat16)
 
-// Directions of one kind: X(lion_decode_<directions>_<parameters>, ...).
+// Directions of one kind: X(lion_decode_<directions>_<parameters>, ...). Means are for up to 8 or 16 planes.
 #define SIGNCCL_LION_DECODE_KERNELS_OF(X, directions, Arguments, ...)           \
   X(lion_decode_##directions##_float32, Arguments,                              \
     lanes::LionDecodeBody<__VA_ARGS__, lanes::ToNearest<FloatType::kFloat32>>)  \
@@ -33,7 +33,8 @@
 #define SIGNCCL_LION_DECODE_KERNELS(X)                                                          \
   SIGNCCL_LION_DECODE_KERNELS_OF(X, vote, LionVoteArguments, lanes::VoteDirections<false>)      \
   SIGNCCL_LION_DECODE_KERNELS_OF(X, vote_zeros, LionVoteArguments, lanes::VoteDirections<true>) \
-  SIGNCCL_LION_DECODE_KERNELS_OF(X, avg, LionAvgArguments, lanes::AvgDirections)
+  SIGNCCL_LION_DECODE_KERNELS_OF(X, avg8, LionAvgArguments, lanes::AvgDirections<8>)            \
+  SIGNCCL_LION_DECODE_KERNELS_OF(X, avg16, LionAvgArguments, lanes::AvgDirections<16>)
 
 #define SIGNCCL_LION_KERNELS(X) SIGNCCL_LION_ENCODE_KERNELS(X) SIGNCCL_LION_DECODE_KERNELS(X)
 

@@ -11,24 +11,40 @@
 
 namespace signccl::lanes {
 
-/// How parameters are written. narrow(x, random): the pattern of x, with 16 random bits for those who need them.
+/// How parameters are written: narrow<G>(x, random) gives the pattern of x, and narrowFour<G>(x, random) that of four.
+/// `random`: 16 bits for each number, of which kIsRandom makes use.
 template <FloatType kType>
 struct ToNearest {
-  using Parameters = Numbers<kType>;
+  using Parameters = NumbersOf<kType>;
   static constexpr bool kIsRandom = false;
   template <typename G>
   SIGNCCL_WORD_OP static uint32_t narrow(float x, uint32_t) {
     return Parameters::template narrow<G>(x);
   }
+  template <typename G>
+  SIGNCCL_WORD_OP static typename Parameters::Four narrowFour(const float* x, uint64_t) {
+    return Parameters::template narrowFour<G>(x);
+  }
 };
 
 /// LionRounding::is_stochastic, of bfloat16.
 struct ByChance {
-  using Parameters = Numbers<FloatType::kBFloat16>;
+  using Parameters = NumbersOf<FloatType::kBFloat16>;
   static constexpr bool kIsRandom = true;
   template <typename G>
   SIGNCCL_WORD_OP static uint32_t narrow(float x, uint32_t random) {
-    return orNan(x, (bitsOf(x) + random) >> 16, 0x7FC0);
+    return isNan(x) ? BFloat16Numbers::kNan : (bitsOf(x) + random) >> 16;
+  }
+  template <typename G>
+  SIGNCCL_WORD_OP static Duo narrowFour(const float* x, uint64_t random) {
+    Duo four;
+    SIGNCCL_UNROLL
+    for (int k = 0; k < 2; ++k) {
+      const auto two = static_cast<uint32_t>(random >> (32 * k));
+      four.words[k] = (bitsOf(x[2 * k]) + (two & 0xFFFF)) >> 16 | ((bitsOf(x[2 * k + 1]) + (two >> 16)) & 0xFFFF'0000);
+    }
+    if (hasNan(x)) Parameters::replaceNans(x, four);
+    return four;
   }
 };
 
@@ -56,8 +72,8 @@ struct LionDecodeBody {
   using Bits = typename Parameters::Bits;
   static constexpr int kMaxPlanes = Directions::kMaxPlanes;
 
-  /// Rows whose loads are under way at once.
-  static constexpr int kRowsAtOnce = 4;
+  /// Rows whose loads are under way at once. Fewer if many planes take the registers.
+  static constexpr int kRowsAtOnce = kMaxPlanes <= 8 ? 4 : 2;
 
   /// The random words of a tile. One has 16 bits for each of four elements.
   struct RandomWords {
@@ -82,10 +98,9 @@ struct LionDecodeBody {
     LaneFloat<G> weight_decay;
     RandomWords random;
 
-    SIGNCCL_WORD_OP uint32_t operator()(uint32_t parameter, float direction, uint32_t random_bits) const {
+    SIGNCCL_WORD_OP float operator()(uint32_t parameter, float direction) const {
       const LaneFloat<G> x{Parameters::template widen<G>(parameter)};
-      const LaneFloat<G> stepped = lionStep(x, LaneFloat<G>{direction}, learning_rate, weight_decay);
-      return Rounding::template narrow<G>(stepped.x, random_bits);
+      return lionStep(x, LaneFloat<G>{direction}, learning_rate, weight_decay).x;
     }
   };
 
@@ -103,28 +118,33 @@ struct LionDecodeBody {
       });
       transposeItems<G, 4>(planes[j]);
     }
+    G::each([&](int lane) {
+      uint32_t words[kMaxPlanes];
+      SIGNCCL_UNROLL
+      for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane];
+      Directions::prepare(arguments, words);
+      SIGNCCL_UNROLL
+      for (int j = 0; j < kMaxPlanes; ++j) planes[j][lane] = words[j];
+    });
     SIGNCCL_KEEP_LOOP
     for (int begin = 0; begin < kRows; begin += kRowsAtOnce) {
       G::each([&](int lane) {
         uint32_t words[kMaxPlanes];
         SIGNCCL_UNROLL
-        for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane];
-        const typename Directions::template Batch<kRowsAtOnce> directions(arguments, words, 4 * begin);
+        for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane] >> (4 * begin);
         Four x[kRowsAtOnce];
         auto* lane_parameters = parameters + begin * kLanes + lane;
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) x[r] = G::loadOnce(lane_parameters + r * kLanes);
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) {
+          float next[4];
+          SIGNCCL_UNROLL
+          for (int k = 0; k < 4; ++k)
+            next[k] = step(Parameters::get(x[r], k), Directions::template at<G>(arguments, words, r, k));
           const uint64_t random =
               Rounding::kIsRandom ? step.random(static_cast<size_t>((begin + r) * kLanes + lane)) : 0;
-          Four next;
-          SIGNCCL_UNROLL
-          for (int k = 0; k < 4; ++k) {
-            const auto random_bits = static_cast<uint32_t>(random >> (16 * k)) & 0xFFFF;
-            Parameters::set(next, k, step(Parameters::get(x[r], k), directions.template at<G>(r, k), random_bits));
-          }
-          G::storeOnce(lane_parameters + r * kLanes, next);
+          G::storeOnce(lane_parameters + r * kLanes, Rounding::template narrowFour<G>(next, random));
         }
       });
     }
@@ -139,7 +159,7 @@ struct LionDecodeBody {
       for (uint32_t row = tile.begin_row; row < tile.end_row; ++row) {
         const uint32_t e = row * kLanes + static_cast<uint32_t>(lane);
         if (e >= tile.end_element) break;
-        uint32_t words[kMaxPlanes];
+        uint32_t words[kMaxPlanes] = {};
         SIGNCCL_UNROLL
         for (int j = 0; j < kMaxPlanes; ++j) {
           if (j >= Directions::nplanes(arguments)) break;
@@ -148,7 +168,8 @@ struct LionDecodeBody {
         const float direction = Directions::template one<G>(arguments, words, static_cast<uint32_t>(lane));
         const uint64_t random = Rounding::kIsRandom ? step.random(e / 4) : 0;
         const auto random_bits = static_cast<uint32_t>(random >> (16 * (e % 4))) & 0xFFFF;
-        G::storeOnce(parameters + e, static_cast<Bits>(step(G::loadOnce(parameters + e), direction, random_bits)));
+        const float next = step(G::loadOnce(parameters + e), direction);
+        G::storeOnce(parameters + e, static_cast<Bits>(Rounding::template narrow<G>(next, random_bits)));
       }
     });
   }

@@ -26,19 +26,19 @@ struct LionEncodeBody {
   }
 
  private:
-  using Gradients = Numbers<kGradient>;
-  using Momenta = Numbers<kMomentum>;
+  using Gradients = NumbersOf<kGradient>;
+  using Momenta = NumbersOf<kMomentum>;
   using GradientFour = typename Gradients::Four;
   using MomentumFour = typename Momenta::Four;
 
   /// Rows whose loads are under way at once.
   static constexpr int kRowsAtOnce = 4;
 
-  /// The sign of u, and the pattern of m'.
+  /// The sign of u, and m'.
   struct Updated {
     bool is_negative;
     bool is_positive;
-    uint32_t momentum;
+    float momentum;
   };
 
   template <typename G>
@@ -48,7 +48,7 @@ struct LionEncodeBody {
     const Float m{Momenta::template widen<G>(momentum)};
     const float u = lionMix(Float{betas.beta1}, m, Float{betas.one_minus_beta1}, g).x;
     const float next = lionMix(Float{betas.beta2}, m, Float{betas.one_minus_beta2}, g).x;
-    return {u < 0, u > 0, Momenta::template narrow<G>(next)};
+    return {u < 0, u > 0, next};
   }
 
   template <typename G>
@@ -73,23 +73,24 @@ struct LionEncodeBody {
         auto* lane_momenta = momenta + begin * kLanes + lane;
         uint32_t batch_negative = 0;
         uint32_t batch_positive = 0;
-        SIGNCCL_UNROLL
-        for (int r = 0; r < kRowsAtOnce; ++r) {
-          if (gradients != nullptr) g[r] = G::loadOnce(lane_from + r * kLanes);
-          m[r] = G::loadOnce(lane_momenta + r * kLanes);
+        if (gradients != nullptr) {
+          SIGNCCL_UNROLL
+          for (int r = 0; r < kRowsAtOnce; ++r) g[r] = G::loadOnce(lane_from + r * kLanes);
         }
         SIGNCCL_UNROLL
+        for (int r = 0; r < kRowsAtOnce; ++r) m[r] = G::loadOnce(lane_momenta + r * kLanes);
+        SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) {
-          MomentumFour next;
+          float next[4];
           SIGNCCL_UNROLL
           for (int k = 0; k < 4; ++k) {
             const Updated updated = update<G>(betas, Gradients::get(g[r], k), Momenta::get(m[r], k));
-            Momenta::set(next, k, updated.momentum);
+            next[k] = updated.momentum;
             const uint32_t bit = uint32_t{1} << (r * 4 + k);
             if (updated.is_negative) batch_negative |= bit;
             if (kTernary && updated.is_positive) batch_positive |= bit;
           }
-          G::storeOnce(lane_momenta + r * kLanes, next);
+          G::storeOnce(lane_momenta + r * kLanes, Momenta::template narrowFour<G>(next));
         }
         negative[lane] |= batch_negative << (4 * begin);
         positive[lane] |= batch_positive << (4 * begin);
@@ -136,7 +137,8 @@ struct LionEncodeBody {
           const Updated updated = update<G>(betas, g[r], m[r]);
           is_nonnegative[r][lane] = is_there && !updated.is_negative;
           is_positive[r][lane] = is_there && updated.is_positive;
-          if (is_there) G::storeOnce(momenta + e, static_cast<MomentumBits>(updated.momentum));
+          if (is_there)
+            G::storeOnce(momenta + e, static_cast<MomentumBits>(Momenta::template narrow<G>(updated.momentum)));
         }
       });
       SIGNCCL_UNROLL

@@ -29,68 +29,98 @@ struct LaneFloat {
   SIGNCCL_WORD_OP friend LaneFloat operator*(LaneFloat a, LaneFloat b) { return {G::multiply(a.x, b.x)}; }
 };
 
-/// The pattern that a number has in its type, or that of the quiet NaN if the number is none.
-SIGNCCL_WORD_OP uint32_t orNan(float x, uint32_t pattern, uint32_t nan) { return x != x ? nan : pattern; }
+// NaN becomes the quiet NaN of its type without sign and payload.
+SIGNCCL_WORD_OP bool isNan(float x) { return x != x; }
+SIGNCCL_WORD_OP bool hasNan(const float* x) { return isNan(x[0]) || isNan(x[1]) || isNan(x[2]) || isNan(x[3]); }
 
-/// Four float32: 16 bytes.
-struct FourWide {
+/// Float32: four are 16 bytes.
+struct WideNumbers {
   using Bits = uint32_t;
   using Four = Quad;
+  static constexpr uint32_t kNan = 0x7FC0'0000;
+
   SIGNCCL_WORD_OP static uint32_t get(const Quad& four, int k) { return four.words[k]; }
-  SIGNCCL_WORD_OP static void set(Quad& four, int k, uint32_t pattern) { four.words[k] = pattern; }
-};
 
-/// Four numbers of 16 bits: 8 bytes. They are set in order.
-struct FourNarrow {
-  using Bits = uint16_t;
-  using Four = Duo;
-  SIGNCCL_WORD_OP static uint32_t get(const Duo& four, int k) { return four.words[k / 2] >> (16 * (k % 2)) & 0xFFFF; }
-  SIGNCCL_WORD_OP static void set(Duo& four, int k, uint32_t pattern) {
-    four.words[k / 2] = k % 2 == 0 ? pattern : four.words[k / 2] | pattern << 16;
-  }
-};
-
-/// A type of numbers: widen(pattern) is exact, narrow(x) rounds to nearest, ties to even.
-template <FloatType kType>
-struct Numbers;
-
-template <>
-struct Numbers<FloatType::kFloat32> : FourWide {
   template <typename G>
   SIGNCCL_WORD_OP static float widen(uint32_t pattern) {
     return floatOf(pattern);
   }
   template <typename G>
   SIGNCCL_WORD_OP static uint32_t narrow(float x) {
-    return orNan(x, bitsOf(x), 0x7FC0'0000);
+    return isNan(x) ? kNan : bitsOf(x);
+  }
+  template <typename G>
+  SIGNCCL_WORD_OP static Quad narrowFour(const float* x) {
+    return {{narrow<G>(x[0]), narrow<G>(x[1]), narrow<G>(x[2]), narrow<G>(x[3])}};
   }
 };
 
-template <>
-struct Numbers<FloatType::kFloat16> : FourNarrow {
+/// A type of 16 bits: four are 8 bytes. `Format` has widen<G>(pattern), narrowPair<G>(low, high), the patterns of two
+/// numbers where that of NaN means nothing, and kNan.
+template <typename Format>
+struct NarrowNumbers {
+  using Bits = uint16_t;
+  using Four = Duo;
+
+  SIGNCCL_WORD_OP static uint32_t get(const Duo& four, int k) { return four.words[k / 2] >> (16 * (k % 2)) & 0xFFFF; }
+
+  template <typename G>
+  SIGNCCL_WORD_OP static float widen(uint32_t pattern) {
+    return Format::template widen<G>(pattern);
+  }
+  template <typename G>
+  SIGNCCL_WORD_OP static uint32_t narrow(float x) {
+    return isNan(x) ? Format::kNan : Format::template narrowPair<G>(x, 0) & 0xFFFF;
+  }
+  template <typename G>
+  SIGNCCL_WORD_OP static Duo narrowFour(const float* x) {
+    Duo four{{Format::template narrowPair<G>(x[0], x[1]), Format::template narrowPair<G>(x[2], x[3])}};
+    if (hasNan(x)) replaceNans(x, four);
+    return four;
+  }
+
+  /// NaN is rare, so that one test for four numbers costs less than a selection for each.
+  SIGNCCL_WORD_OP static void replaceNans(const float* x, Duo& four) {
+    SIGNCCL_UNROLL
+    for (int k = 0; k < 2; ++k) {
+      if (isNan(x[2 * k])) four.words[k] = (four.words[k] & 0xFFFF'0000) | Format::kNan;
+      if (isNan(x[2 * k + 1])) four.words[k] = (four.words[k] & 0xFFFF) | Format::kNan << 16;
+    }
+  }
+};
+
+struct Float16Numbers {
+  static constexpr uint32_t kNan = 0x7E00;
   template <typename G>
   SIGNCCL_WORD_OP static float widen(uint32_t pattern) {
     return G::widenFloat16(static_cast<uint16_t>(pattern));
   }
   template <typename G>
-  SIGNCCL_WORD_OP static uint32_t narrow(float x) {
-    return orNan(x, G::narrowToFloat16(x), 0x7E00);
+  SIGNCCL_WORD_OP static uint32_t narrowPair(float low, float high) {
+    return G::narrowToFloat16Pair(low, high);
   }
 };
 
-template <>
-struct Numbers<FloatType::kBFloat16> : FourNarrow {
+struct BFloat16Numbers {
+  static constexpr uint32_t kNan = 0x7FC0;
   template <typename G>
   SIGNCCL_WORD_OP static float widen(uint32_t pattern) {
     return floatOf(pattern << 16);
   }
-  /// Integers round as the instruction of newer GPUs does, and on all.
   template <typename G>
-  SIGNCCL_WORD_OP static uint32_t narrow(float x) {
-    const uint32_t bits = bitsOf(x);
-    return orNan(x, (bits + 0x7FFF + (bits >> 16 & 1)) >> 16, 0x7FC0);
+  SIGNCCL_WORD_OP static uint32_t narrowPair(float low, float high) {
+    return G::narrowToBFloat16Pair(low, high);
   }
 };
+
+template <FloatType kType>
+struct NumbersOf;
+template <>
+struct NumbersOf<FloatType::kFloat32> : WideNumbers {};
+template <>
+struct NumbersOf<FloatType::kFloat16> : NarrowNumbers<Float16Numbers> {};
+template <>
+struct NumbersOf<FloatType::kBFloat16> : NarrowNumbers<BFloat16Numbers> {};
 
 }  // namespace signccl::lanes
 
