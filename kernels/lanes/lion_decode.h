@@ -11,8 +11,8 @@
 
 namespace signccl::lanes {
 
-/// How parameters are written: narrow<G>(x, random) gives the pattern of x, and narrowFour<G>(x, random) that of four.
-/// `random`: 16 bits for each number, of which kIsRandom makes use.
+/// How parameters are written: narrow<G>(x, random) gives the pattern of x, and narrowRows<G>(x, random, fours) those of
+/// rows. `random`: 16 bits for each number, of which kIsRandom makes use.
 template <FloatType kType>
 struct ToNearest {
   using Parameters = NumbersOf<kType>;
@@ -21,9 +21,9 @@ struct ToNearest {
   SIGNCCL_WORD_OP static uint32_t narrow(float x, uint32_t) {
     return Parameters::template narrow<G>(x);
   }
-  template <typename G>
-  SIGNCCL_WORD_OP static typename Parameters::Four narrowFour(const float* x, uint64_t) {
-    return Parameters::template narrowFour<G>(x);
+  template <typename G, int kRows>
+  SIGNCCL_WORD_OP static void narrowRows(const Rows<kRows>& x, const uint64_t*, typename Parameters::Four* fours) {
+    Parameters::template narrowRows<G>(x, fours);
   }
 };
 
@@ -33,18 +33,21 @@ struct ByChance {
   static constexpr bool kIsRandom = true;
   template <typename G>
   SIGNCCL_WORD_OP static uint32_t narrow(float x, uint32_t random) {
-    return isNan(x) ? BFloat16Numbers::kNan : (bitsOf(x) + random) >> 16;
+    return isNan(x) ? Parameters::kNan : (bitsOf(x) + random) >> 16;
   }
-  template <typename G>
-  SIGNCCL_WORD_OP static Duo narrowFour(const float* x, uint64_t random) {
-    Duo four;
+  template <typename G, int kRows>
+  SIGNCCL_WORD_OP static void narrowRows(const Rows<kRows>& x, const uint64_t* random, Duo* fours) {
     SIGNCCL_UNROLL
-    for (int k = 0; k < 2; ++k) {
-      const auto two = static_cast<uint32_t>(random >> (32 * k));
-      four.words[k] = (bitsOf(x[2 * k]) + (two & 0xFFFF)) >> 16 | ((bitsOf(x[2 * k + 1]) + (two >> 16)) & 0xFFFF'0000);
+    for (int r = 0; r < kRows; ++r) {
+      SIGNCCL_UNROLL
+      for (int k = 0; k < 2; ++k) {
+        const auto two = static_cast<uint32_t>(random[r] >> (32 * k));
+        const uint32_t low = bitsOf(x.numbers[r][2 * k]) + (two & 0xFFFF);
+        const uint32_t high = bitsOf(x.numbers[r][2 * k + 1]) + (two >> 16);
+        fours[r].words[k] = low >> 16 | (high & 0xFFFF'0000);
+      }
     }
-    if (hasNan(x)) Parameters::replaceNans(x, four);
-    return four;
+    Parameters::replaceNans(x, fours);
   }
 };
 
@@ -136,16 +139,19 @@ struct LionDecodeBody {
         auto* lane_parameters = parameters + begin * kLanes + lane;
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) x[r] = G::loadOnce(lane_parameters + r * kLanes);
+        Rows<kRowsAtOnce> next;
+        uint64_t random[kRowsAtOnce] = {};
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) {
-          float next[4];
           SIGNCCL_UNROLL
-          for (int k = 0; k < 4; ++k)
-            next[k] = step(Parameters::get(x[r], k), Directions::template at<G>(arguments, words, r, k));
-          const uint64_t random =
-              Rounding::kIsRandom ? step.random(static_cast<size_t>((begin + r) * kLanes + lane)) : 0;
-          G::storeOnce(lane_parameters + r * kLanes, Rounding::template narrowFour<G>(next, random));
+          for (int k = 0; k < 4; ++k) {
+            next.numbers[r][k] = step(Parameters::get(x[r], k), Directions::template at<G>(arguments, words, r, k));
+          }
+          if constexpr (Rounding::kIsRandom) random[r] = step.random(static_cast<size_t>((begin + r) * kLanes + lane));
         }
+        Rounding::template narrowRows<G>(next, random, x);
+        SIGNCCL_UNROLL
+        for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(lane_parameters + r * kLanes, x[r]);
       });
     }
   }

@@ -79,19 +79,21 @@ struct LionEncodeBody {
         }
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) m[r] = G::loadOnce(lane_momenta + r * kLanes);
+        Rows<kRowsAtOnce> next;
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) {
-          float next[4];
           SIGNCCL_UNROLL
           for (int k = 0; k < 4; ++k) {
             const Updated updated = update<G>(betas, Gradients::get(g[r], k), Momenta::get(m[r], k));
-            next[k] = updated.momentum;
+            next.numbers[r][k] = updated.momentum;
             const uint32_t bit = uint32_t{1} << (r * 4 + k);
             if (updated.is_negative) batch_negative |= bit;
             if (kTernary && updated.is_positive) batch_positive |= bit;
           }
-          G::storeOnce(lane_momenta + r * kLanes, Momenta::template narrowFour<G>(next));
         }
+        Momenta::template narrowRows<G>(next, m);
+        SIGNCCL_UNROLL
+        for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(lane_momenta + r * kLanes, m[r]);
         negative[lane] |= batch_negative << (4 * begin);
         positive[lane] |= batch_positive << (4 * begin);
       });

@@ -31,7 +31,17 @@ struct LaneFloat {
 
 // NaN becomes the quiet NaN of its type without sign and payload.
 SIGNCCL_WORD_OP bool isNan(float x) { return x != x; }
-SIGNCCL_WORD_OP bool hasNan(const float* x) { return isNan(x[0]) || isNan(x[1]) || isNan(x[2]) || isNan(x[3]); }
+
+/// Four numbers in each of some rows, before they are rounded to their type.
+template <int kRows>
+struct Rows {
+  float numbers[kRows][4];
+
+  SIGNCCL_WORD_OP bool hasNan(int row) const {
+    const float* x = numbers[row];
+    return isNan(x[0]) || isNan(x[1]) || isNan(x[2]) || isNan(x[3]);
+  }
+};
 
 /// Float32: four are 16 bytes.
 struct WideNumbers {
@@ -49,9 +59,13 @@ struct WideNumbers {
   SIGNCCL_WORD_OP static uint32_t narrow(float x) {
     return isNan(x) ? kNan : bitsOf(x);
   }
-  template <typename G>
-  SIGNCCL_WORD_OP static Quad narrowFour(const float* x) {
-    return {{narrow<G>(x[0]), narrow<G>(x[1]), narrow<G>(x[2]), narrow<G>(x[3])}};
+  template <typename G, int kRows>
+  SIGNCCL_WORD_OP static void narrowRows(const Rows<kRows>& x, Quad* fours) {
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      SIGNCCL_UNROLL
+      for (int k = 0; k < 4; ++k) fours[r].words[k] = narrow<G>(x.numbers[r][k]);
+    }
   }
 };
 
@@ -61,6 +75,7 @@ template <typename Format>
 struct NarrowNumbers {
   using Bits = uint16_t;
   using Four = Duo;
+  static constexpr uint32_t kNan = Format::kNan;
 
   SIGNCCL_WORD_OP static uint32_t get(const Duo& four, int k) { return four.words[k / 2] >> (16 * (k % 2)) & 0xFFFF; }
 
@@ -70,21 +85,29 @@ struct NarrowNumbers {
   }
   template <typename G>
   SIGNCCL_WORD_OP static uint32_t narrow(float x) {
-    return isNan(x) ? Format::kNan : Format::template narrowPair<G>(x, 0) & 0xFFFF;
+    return isNan(x) ? kNan : Format::template narrowPair<G>(x, 0) & 0xFFFF;
   }
-  template <typename G>
-  SIGNCCL_WORD_OP static Duo narrowFour(const float* x) {
-    Duo four{{Format::template narrowPair<G>(x[0], x[1]), Format::template narrowPair<G>(x[2], x[3])}};
-    if (hasNan(x)) replaceNans(x, four);
-    return four;
+  template <typename G, int kRows>
+  SIGNCCL_WORD_OP static void narrowRows(const Rows<kRows>& x, Duo* fours) {
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      fours[r].words[0] = Format::template narrowPair<G>(x.numbers[r][0], x.numbers[r][1]);
+      fours[r].words[1] = Format::template narrowPair<G>(x.numbers[r][2], x.numbers[r][3]);
+    }
+    replaceNans(x, fours);
   }
 
   /// NaN is rare, so that one test for four numbers costs less than a selection for each.
-  SIGNCCL_WORD_OP static void replaceNans(const float* x, Duo& four) {
+  template <int kRows>
+  SIGNCCL_WORD_OP static void replaceNans(const Rows<kRows>& x, Duo* fours) {
     SIGNCCL_UNROLL
-    for (int k = 0; k < 2; ++k) {
-      if (isNan(x[2 * k])) four.words[k] = (four.words[k] & 0xFFFF'0000) | Format::kNan;
-      if (isNan(x[2 * k + 1])) four.words[k] = (four.words[k] & 0xFFFF) | Format::kNan << 16;
+    for (int r = 0; r < kRows; ++r) {
+      if (!x.hasNan(r)) continue;
+      SIGNCCL_UNROLL
+      for (int k = 0; k < 4; ++k) {
+        uint32_t& pair = fours[r].words[k / 2];
+        if (isNan(x.numbers[r][k])) pair = k % 2 == 0 ? (pair & 0xFFFF'0000) | kNan : (pair & 0xFFFF) | kNan << 16;
+      }
     }
   }
 };
