@@ -35,7 +35,7 @@ struct LionTable {
   const uint32_t* first_tile;  ///< [ntensors], the number of each tensor's first tile; layOutLionTiles() makes it
   const LionEntry* tensors;    ///< [ntensors]
   const LionHyperparameters* groups;
-  uint32_t ntensors;
+  uint32_t ntensors;  ///< at most 2^26
 };
 
 /// Words [begin_word, end_word) of a step, and the tiles of a table that hold some of them; lionRangeOf() makes it.

@@ -61,7 +61,7 @@ struct LionDecodeBody {
     forEachTensorTile<G>(step.table, step.range, step.status, warp, [&](const TensorTile& tile) {
       const LionHyperparameters group = G::load(step.table.groups + tile.entry.group);
       const Step<G> to{{group.learning_rate}, {group.weight_decay}, randomOf<G>(step, tile)};
-      if (tile.isWhole() && isAlignedTo<Four>(tile.entry.numbers)) {
+      if (tile.isWholeIn(step.range) && isAlignedTo<Four>(tile.entry.numbers)) {
         wholeTile<G>(arguments, tile, to);
       } else {
         anyTile<G>(arguments, tile, to);
@@ -82,13 +82,12 @@ struct LionDecodeBody {
   struct RandomWords {
     uint64_t key;
     uint64_t first;
-    SIGNCCL_WORD_OP uint64_t operator()(size_t number) const { return randomWord(key, first + number); }
   };
 
   template <typename G>
   SIGNCCL_WORD_OP static RandomWords randomOf(const LionStepArguments& step, const TensorTile& tile) {
     if constexpr (Rounding::kIsRandom) {
-      return {G::load(step.rounding_key), (tile.entry.first_word * kWordBits + tile.first_element) / 4};
+      return {G::load(step.rounding_key), tile.first_word * (kWordBits / 4)};
     } else {
       return {};
     }
@@ -110,13 +109,13 @@ struct LionDecodeBody {
   template <typename G>
   SIGNCCL_WORD_OP static void wholeTile(const Arguments& arguments, const TensorTile& tile, const Step<G>& step) {
     constexpr int kRows = kTileElements / (4 * kLanes);
-    auto* parameters = static_cast<Four*>(tile.entry.numbers) + tile.first_element / 4;
+    auto* parameters = static_cast<Four*>(tile.entry.numbers) + tile.firstElement() / 4;
     typename G::template PerLane<uint32_t> planes[kMaxPlanes] = {};
     SIGNCCL_UNROLL
     for (int j = 0; j < kMaxPlanes; ++j) {
       if (j >= Directions::nplanes(arguments)) break;
       G::each([&](int lane) {
-        const size_t half = tile.first_half + static_cast<size_t>(wordOfLane<4>(lane));
+        const size_t half = tile.firstHalf(arguments.step.range) + static_cast<size_t>(wordOfLane<4>(lane));
         planes[j][lane] = G::load(Directions::plane(arguments, j) + half);
       });
       transposeItems<G, 4>(planes[j]);
@@ -141,13 +140,14 @@ struct LionDecodeBody {
         for (int r = 0; r < kRowsAtOnce; ++r) x[r] = G::loadOnce(lane_parameters + r * kLanes);
         Rows<kRowsAtOnce> next;
         uint64_t random[kRowsAtOnce] = {};
+        [[maybe_unused]] const uint64_t first_random = step.random.first + static_cast<size_t>(begin * kLanes + lane);
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) {
           SIGNCCL_UNROLL
           for (int k = 0; k < 4; ++k) {
             next.numbers[r][k] = step(Parameters::get(x[r], k), Directions::template at<G>(arguments, words, r, k));
           }
-          if constexpr (Rounding::kIsRandom) random[r] = step.random(static_cast<size_t>((begin + r) * kLanes + lane));
+          if constexpr (Rounding::kIsRandom) random[r] = randomWord(step.random.key, first_random + r * kLanes);
         }
         Rounding::template narrowRows<G>(next, random, x);
         SIGNCCL_UNROLL
@@ -159,20 +159,21 @@ struct LionDecodeBody {
   /// Elements one by one: the end of a tensor or of the range, or parameters that are aligned to their elements only.
   template <typename G>
   SIGNCCL_WORD_OP static void anyTile(const Arguments& arguments, const TensorTile& tile, const Step<G>& step) {
-    auto* parameters = static_cast<Bits*>(tile.entry.numbers) + tile.first_element;
+    const TileRows rows = rowsIn(arguments.step.range, tile);
+    auto* parameters = static_cast<Bits*>(tile.entry.numbers) + tile.firstElement();
     G::each([&](int lane) {
       SIGNCCL_KEEP_LOOP
-      for (uint32_t row = tile.begin_row; row < tile.end_row; ++row) {
+      for (uint32_t row = rows.begin; row < rows.end; ++row) {
         const uint32_t e = row * kLanes + static_cast<uint32_t>(lane);
-        if (e >= tile.end_element) break;
+        if (e >= rows.end_element) break;
         uint32_t words[kMaxPlanes] = {};
         SIGNCCL_UNROLL
         for (int j = 0; j < kMaxPlanes; ++j) {
           if (j >= Directions::nplanes(arguments)) break;
-          words[j] = G::load(Directions::plane(arguments, j) + (tile.first_half + row));
+          words[j] = G::load(Directions::plane(arguments, j) + (tile.firstHalf(arguments.step.range) + row));
         }
         const float direction = Directions::template one<G>(arguments, words, static_cast<uint32_t>(lane));
-        const uint64_t random = Rounding::kIsRandom ? step.random(e / 4) : 0;
+        const uint64_t random = Rounding::kIsRandom ? randomWord(step.random.key, step.random.first + e / 4) : 0;
         const auto random_bits = static_cast<uint32_t>(random >> (16 * (e % 4))) & 0xFFFF;
         const float next = step(G::loadOnce(parameters + e), direction);
         G::storeOnce(parameters + e, static_cast<Bits>(Rounding::template narrow<G>(next, random_bits)));

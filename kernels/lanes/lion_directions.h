@@ -27,21 +27,25 @@ struct VoteDirections {
   }
 
   template <typename G>
-  SIGNCCL_WORD_OP static float one(const Arguments&, const uint32_t* words, uint32_t place) {
-    constexpr uint32_t kMinusOne = 0xBF80'0000;
-    const uint32_t up = 31 - place;
-    const uint32_t vote = kMinusOne ^ (words[0] << up & 0x8000'0000);
-    if constexpr (kZeros) {
-      const bool is_zero = ((~words[0] & words[1]) >> place & 1) != 0;
-      return floatOf(is_zero ? 0 : vote);
-    }
-    return floatOf(vote);
+  SIGNCCL_WORD_OP static float one(const Arguments& arguments, const uint32_t* words, uint32_t place) {
+    uint32_t prepared[kMaxPlanes];
+    SIGNCCL_UNROLL
+    for (int j = 0; j < kMaxPlanes; ++j) prepared[j] = words[j] >> place;
+    prepare(arguments, prepared);
+    return at<G>(arguments, prepared, 0, 0);
   }
 
-  SIGNCCL_WORD_OP static void prepare(const Arguments&, uint32_t*) {}
+  /// The second word gets the zeros alone.
+  SIGNCCL_WORD_OP static void prepare(const Arguments&, uint32_t* words) {
+    if constexpr (kZeros) words[1] &= ~words[0];
+  }
+
   template <typename G>
-  SIGNCCL_WORD_OP static float at(const Arguments& arguments, const uint32_t* words, int row, int k) {
-    return one<G>(arguments, words, static_cast<uint32_t>(4 * row + k));
+  SIGNCCL_WORD_OP static float at(const Arguments&, const uint32_t* words, int row, int k) {
+    const uint32_t bit = uint32_t{1} << (4 * row + k);
+    const float vote = (words[0] & bit) != 0 ? 1.0F : -1.0F;
+    if constexpr (kZeros) return (words[1] & bit) != 0 ? 0.0F : vote;
+    return vote;
   }
 };
 

@@ -17,7 +17,8 @@ struct LionEncodeBody {
     forEachTensorTile<G>(arguments.table, arguments.range, arguments.status, warp, [&](const TensorTile& tile) {
       const void* gradients = G::load(arguments.gradients + tile.tensor);
       const LionBetas betas = G::load(arguments.table.groups + tile.entry.group).betas;
-      if (tile.isWhole() && isAlignedTo<GradientFour>(gradients) && isAlignedTo<MomentumFour>(tile.entry.numbers)) {
+      if (tile.isWholeIn(arguments.range) && isAlignedTo<GradientFour>(gradients) &&
+          isAlignedTo<MomentumFour>(tile.entry.numbers)) {
         wholeTile<G>(arguments, tile, gradients, betas);
       } else {
         anyTile<G>(arguments, tile, gradients, betas);
@@ -55,7 +56,7 @@ struct LionEncodeBody {
   SIGNCCL_WORD_OP static void wholeTile(const LionEncodeArguments& arguments, const TensorTile& tile,
                                         const void* gradients, const LionBetas& betas) {
     constexpr int kRows = kTileElements / (4 * kLanes);
-    const size_t first = tile.first_element / 4;
+    const size_t first = tile.firstElement() / 4;
     const auto* from = static_cast<const GradientFour*>(gradients) + first;
     auto* momenta = static_cast<MomentumFour*>(tile.entry.numbers) + first;
     typename G::template PerLane<uint32_t> negative;
@@ -101,7 +102,7 @@ struct LionEncodeBody {
     transposeItems<G, 4>(negative);
     if constexpr (kTernary) transposeItems<G, 4>(positive);
     G::each([&](int lane) {
-      const size_t half = tile.first_half + static_cast<size_t>(wordOfLane<4>(lane));
+      const size_t half = tile.firstHalf(arguments.range) + static_cast<size_t>(wordOfLane<4>(lane));
       G::store(halves(arguments.nonnegative) + half, ~negative[lane]);
       if constexpr (kTernary) G::store(halves(arguments.positive) + half, positive[lane]);
     });
@@ -113,12 +114,13 @@ struct LionEncodeBody {
                                       const void* gradients, const LionBetas& betas) {
     using GradientBits = typename Gradients::Bits;
     using MomentumBits = typename Momenta::Bits;
-    const auto* from = static_cast<const GradientBits*>(gradients) + tile.first_element;
-    auto* momenta = static_cast<MomentumBits*>(tile.entry.numbers) + tile.first_element;
+    const auto* from = static_cast<const GradientBits*>(gradients) + tile.firstElement();
+    auto* momenta = static_cast<MomentumBits*>(tile.entry.numbers) + tile.firstElement();
+    const TileRows rows = rowsIn(arguments.range, tile);
     typename G::template PerLane<uint32_t> nonnegative;
     typename G::template PerLane<uint32_t> positive;
     SIGNCCL_KEEP_LOOP
-    for (uint32_t row = tile.begin_row; row < tile.end_row; row += kRowsAtOnce) {
+    for (uint32_t row = rows.begin; row < rows.end; row += kRowsAtOnce) {
       typename G::template PerLane<bool> is_nonnegative[kRowsAtOnce];
       typename G::template PerLane<bool> is_positive[kRowsAtOnce];
       G::each([&](int lane) {
@@ -128,14 +130,14 @@ struct LionEncodeBody {
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) {
           const uint32_t e = first + static_cast<uint32_t>(r * kLanes);
-          if (e >= tile.end_element) continue;
+          if (e >= rows.end_element) continue;
           if (gradients != nullptr) g[r] = G::loadOnce(from + e);
           m[r] = G::loadOnce(momenta + e);
         }
         SIGNCCL_UNROLL
         for (int r = 0; r < kRowsAtOnce; ++r) {
           const uint32_t e = first + static_cast<uint32_t>(r * kLanes);
-          const bool is_there = e < tile.end_element;
+          const bool is_there = e < rows.end_element;
           const Updated updated = update<G>(betas, g[r], m[r]);
           is_nonnegative[r][lane] = is_there && !updated.is_negative;
           is_positive[r][lane] = is_there && updated.is_positive;
@@ -156,9 +158,10 @@ struct LionEncodeBody {
     }
     G::each([&](int lane) {
       const auto row = static_cast<uint32_t>(lane);
-      if (row < tile.begin_row || row >= tile.end_row) return;
-      G::store(halves(arguments.nonnegative) + (tile.first_half + row), nonnegative[lane]);
-      if constexpr (kTernary) G::store(halves(arguments.positive) + (tile.first_half + row), positive[lane]);
+      if (row < rows.begin || row >= rows.end) return;
+      const size_t half = tile.firstHalf(arguments.range) + row;
+      G::store(halves(arguments.nonnegative) + half, nonnegative[lane]);
+      if constexpr (kTernary) G::store(halves(arguments.positive) + half, positive[lane]);
     });
   }
 };

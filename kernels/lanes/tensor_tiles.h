@@ -32,7 +32,7 @@ SIGNCCL_WORD_OP uint32_t tensorOfTile(const LionTable& table, uint32_t distance,
   for (; distance != 0; distance /= kLanes) {
     typename G::template PerLane<bool> begins_before;
     G::each([&](int lane) {
-      const uint64_t candidate = tensor + uint64_t{distance} * static_cast<uint32_t>(lane);
+      const uint32_t candidate = tensor + distance * static_cast<uint32_t>(lane);
       uint32_t first_tile = ~uint32_t{0};
       if (candidate < table.ntensors) first_tile = G::load(table.first_tile + candidate);
       begins_before[lane] = first_tile <= tile;
@@ -43,36 +43,52 @@ SIGNCCL_WORD_OP uint32_t tensorOfTile(const LionTable& table, uint32_t distance,
   return tensor;
 }
 
-/// A tile as a warp works on it. Rows are its sign words of 32 bits.
+/// A tile as a warp works on it. Its rows are its sign words of 32 bits.
 struct TensorTile {
   uint32_t tensor;
-  LionEntry entry;
-  size_t first_element;  ///< of the tile, in its tensor
-  size_t first_half;     ///< where row 0 is among the halves of the words of the range; may be "negative", modulo 2^64
-  uint32_t begin_row;    ///< rows [begin_row, end_row) belong to the range, two for each word
-  uint32_t end_row;
-  uint32_t end_element;  ///< elements [32 * begin_row, end_element) of the tile are there and belong to the range
+  uint32_t number;      ///< among the tiles of the tensor
+  LionEntry entry;      ///< the tensor
+  uint64_t first_word;  ///< of the step
 
-  SIGNCCL_WORD_OP bool isWhole() const { return begin_row == 0 && end_element == kTileElements; }
+  SIGNCCL_WORD_OP size_t firstElement() const { return size_t{number} * kTileElements; }
+
+  /// True if all of its elements are there and belong to a range.
+  SIGNCCL_WORD_OP bool isWholeIn(const LionRange& range) const {
+    return number < entry.count / kTileElements && first_word >= range.begin_word &&
+           first_word + kTileWords <= range.end_word;
+  }
+
+  /// Where row 0 is among the halves of the words of a range; before the first one, modulo 2^64, if it does not belong
+  /// to the range.
+  SIGNCCL_WORD_OP size_t firstHalf(const LionRange& range) const { return 2 * (first_word - range.begin_word); }
 };
 
-template <typename G>
-SIGNCCL_WORD_OP TensorTile tensorTile(const LionTable& table, const LionRange& range, uint32_t tensor, uint32_t tile) {
-  TensorTile result;
-  result.tensor = tensor;
-  result.entry = G::load(table.tensors + tensor);
-  const size_t number = tile - G::load(table.first_tile + tensor);
-  const uint64_t first_word = result.entry.first_word + number * kTileWords;
-  const size_t left = result.entry.count - number * kTileElements;
-  const uint64_t words_left = range.end_word - first_word;
-  result.first_element = number * kTileElements;
-  result.first_half = 2 * (first_word - range.begin_word);
-  result.begin_row = first_word < range.begin_word ? static_cast<uint32_t>(2 * (range.begin_word - first_word)) : 0;
+/// What of a tile belongs to a range: rows [begin, end), two for each word, and elements [32 * begin, end_element), those
+/// that are there.
+struct TileRows {
+  uint32_t begin;
+  uint32_t end;
+  uint32_t end_element;
+};
+
+SIGNCCL_WORD_OP TileRows rowsIn(const LionRange& range, const TensorTile& tile) {
+  const size_t left = tile.entry.count - tile.firstElement();
   const auto count = static_cast<uint32_t>(left < kTileElements ? left : kTileElements);
-  const auto nrows = static_cast<uint32_t>(2 * wordsFor(count));
-  result.end_row = words_left * 2 < nrows ? static_cast<uint32_t>(words_left * 2) : nrows;
-  result.end_element = result.end_row * 32 < count ? result.end_row * 32 : count;
-  return result;
+  const uint64_t skipped_words = tile.first_word < range.begin_word ? range.begin_word - tile.first_word : 0;
+  const uint64_t words_left = range.end_word - tile.first_word;
+  const auto words = static_cast<uint32_t>(wordsFor(count));
+  TileRows rows;
+  rows.begin = 2 * static_cast<uint32_t>(skipped_words);
+  rows.end = 2 * (words_left < words ? static_cast<uint32_t>(words_left) : words);
+  rows.end_element = rows.end * 32 < count ? rows.end * 32 : count;
+  return rows;
+}
+
+template <typename G>
+SIGNCCL_WORD_OP TensorTile tensorTile(const LionTable& table, uint32_t tensor, uint32_t tile) {
+  const LionEntry entry = G::load(table.tensors + tensor);
+  const uint32_t number = tile - G::load(table.first_tile + tensor);
+  return {tensor, number, entry, entry.first_word + uint64_t{number} * kTileWords};
 }
 
 /// Calls body(tile) for each TensorTile of a warp, unless `status` forbids it.
@@ -83,7 +99,7 @@ SIGNCCL_WORD_OP void forEachTensorTile(const LionTable& table, const LionRange& 
   const uint32_t distance = searchDistance(table.ntensors);
   forEachTile(warp, range.end_tile - range.begin_tile, [&](size_t number) {
     const uint32_t tile = range.begin_tile + static_cast<uint32_t>(number);
-    body(tensorTile<G>(table, range, tensorOfTile<G>(table, distance, tile), tile));
+    body(tensorTile<G>(table, tensorOfTile<G>(table, distance, tile), tile));
   });
 }
 
