@@ -60,11 +60,11 @@ struct LionDecodeBody {
     const LionStepArguments& step = arguments.step;
     forEachTensorTile<G>(step.table, step.range, step.status, warp, [&](const TensorTile& tile) {
       const LionHyperparameters group = G::load(step.table.groups + tile.entry.group);
-      const Step<G> to{{group.learning_rate}, {group.weight_decay}, randomOf<G>(step, tile)};
+      const Rule<G> rule{{group.learning_rate}, {group.weight_decay}, randomOf<G>(step, tile)};
       if (tile.isWholeIn(step.range) && isAlignedTo<Four>(tile.entry.numbers)) {
-        wholeTile<G>(arguments, tile, to);
+        wholeTile<G>(arguments, tile, rule);
       } else {
-        anyTile<G>(arguments, tile, to);
+        anyTile<G>(arguments, tile, rule);
       }
     });
   }
@@ -78,24 +78,24 @@ struct LionDecodeBody {
   /// Rows whose loads are under way at once. Fewer if many planes take the registers.
   static constexpr int kRowsAtOnce = kMaxPlanes <= 8 ? 4 : 2;
 
-  /// The random words of a tile. One has 16 bits for each of four elements.
+  /// The random words of a tile, one for every four elements, begin with number `first`.
   struct RandomWords {
     uint64_t key;
     uint64_t first;
+    SIGNCCL_WORD_OP uint64_t operator()(uint64_t number) const {
+      return Rounding::kIsRandom ? randomWord(key, first + number) : 0;
+    }
   };
 
   template <typename G>
   SIGNCCL_WORD_OP static RandomWords randomOf(const LionStepArguments& step, const TensorTile& tile) {
-    if constexpr (Rounding::kIsRandom) {
-      return {G::load(step.rounding_key), tile.first_word * (kWordBits / 4)};
-    } else {
-      return {};
-    }
+    if constexpr (!Rounding::kIsRandom) return {};
+    return {G::load(step.rounding_key), tile.first_word * (kWordBits / 4)};
   }
 
   /// What x' depends on beside x and D.
   template <typename G>
-  struct Step {
+  struct Rule {
     LaneFloat<G> learning_rate;
     LaneFloat<G> weight_decay;
     RandomWords random;
@@ -107,10 +107,29 @@ struct LionDecodeBody {
   };
 
   template <typename G>
-  SIGNCCL_WORD_OP static void wholeTile(const Arguments& arguments, const TensorTile& tile, const Step<G>& step) {
+  SIGNCCL_WORD_OP static void wholeTile(const Arguments& arguments, const TensorTile& tile, Rule<G> rule) {
     constexpr int kRows = kTileElements / (4 * kLanes);
     auto* parameters = static_cast<Four*>(tile.entry.numbers) + tile.firstElement() / 4;
     typename G::template PerLane<uint32_t> planes[kMaxPlanes] = {};
+    loadPlanes<G>(arguments, tile, planes);
+    SIGNCCL_KEEP_LOOP
+    for (int row = 0; row < kRows; row += kRowsAtOnce) {
+      G::each([&](int lane) {
+        uint32_t words[kMaxPlanes];
+        SIGNCCL_UNROLL
+        for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane] >> (4 * row);
+        const auto at = static_cast<size_t>(row * kLanes + lane);
+        Rule<G> rows_rule = rule;
+        rows_rule.random.first += at;
+        stepRows<G>(arguments, words, rows_rule, parameters + at);
+      });
+    }
+  }
+
+  /// The words of the planes, prepared, where the lanes have the parameters that belong to them.
+  template <typename G>
+  SIGNCCL_WORD_OP static void loadPlanes(const Arguments& arguments, const TensorTile& tile,
+                                         typename G::template PerLane<uint32_t>* planes) {
     SIGNCCL_UNROLL
     for (int j = 0; j < kMaxPlanes; ++j) {
       if (j >= Directions::nplanes(arguments)) break;
@@ -128,37 +147,33 @@ struct LionDecodeBody {
       SIGNCCL_UNROLL
       for (int j = 0; j < kMaxPlanes; ++j) planes[j][lane] = words[j];
     });
-    SIGNCCL_KEEP_LOOP
-    for (int begin = 0; begin < kRows; begin += kRowsAtOnce) {
-      G::each([&](int lane) {
-        uint32_t words[kMaxPlanes];
-        SIGNCCL_UNROLL
-        for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane] >> (4 * begin);
-        Four x[kRowsAtOnce];
-        auto* lane_parameters = parameters + begin * kLanes + lane;
-        SIGNCCL_UNROLL
-        for (int r = 0; r < kRowsAtOnce; ++r) x[r] = G::loadOnce(lane_parameters + r * kLanes);
-        Rows<kRowsAtOnce> next;
-        uint64_t random[kRowsAtOnce] = {};
-        [[maybe_unused]] const uint64_t first_random = step.random.first + static_cast<size_t>(begin * kLanes + lane);
-        SIGNCCL_UNROLL
-        for (int r = 0; r < kRowsAtOnce; ++r) {
-          SIGNCCL_UNROLL
-          for (int k = 0; k < 4; ++k) {
-            next.numbers[r][k] = step(Parameters::get(x[r], k), Directions::template at<G>(arguments, words, r, k));
-          }
-          if constexpr (Rounding::kIsRandom) random[r] = randomWord(step.random.key, first_random + r * kLanes);
-        }
-        Rounding::template narrowRows<G>(next, random, x);
-        SIGNCCL_UNROLL
-        for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(lane_parameters + r * kLanes, x[r]);
-      });
+  }
+
+  /// What one lane does in kRowsAtOnce rows, the first of which is at the address.
+  template <typename G>
+  SIGNCCL_WORD_OP static void stepRows(const Arguments& arguments, const uint32_t* words, const Rule<G>& rule,
+                                       Four* parameters) {
+    Four x[kRowsAtOnce];
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) x[r] = G::loadOnce(parameters + r * kLanes);
+    Rows<kRowsAtOnce> next;
+    uint64_t random[kRowsAtOnce];
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) {
+      SIGNCCL_UNROLL
+      for (int k = 0; k < 4; ++k) {
+        next.numbers[r][k] = rule(Parameters::get(x[r], k), Directions::template at<G>(arguments, words, r, k));
+      }
+      random[r] = rule.random(static_cast<uint64_t>(r * kLanes));
     }
+    Rounding::template narrowRows<G>(next, random, x);
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(parameters + r * kLanes, x[r]);
   }
 
   /// Elements one by one: the end of a tensor or of the range, or parameters that are aligned to their elements only.
   template <typename G>
-  SIGNCCL_WORD_OP static void anyTile(const Arguments& arguments, const TensorTile& tile, const Step<G>& step) {
+  SIGNCCL_WORD_OP static void anyTile(const Arguments& arguments, const TensorTile& tile, const Rule<G>& rule) {
     const TileRows rows = rowsIn(arguments.step.range, tile);
     auto* parameters = static_cast<Bits*>(tile.entry.numbers) + tile.firstElement();
     G::each([&](int lane) {
@@ -173,10 +188,9 @@ struct LionDecodeBody {
           words[j] = G::load(Directions::plane(arguments, j) + (tile.firstHalf(arguments.step.range) + row));
         }
         const float direction = Directions::template one<G>(arguments, words, static_cast<uint32_t>(lane));
-        const uint64_t random = Rounding::kIsRandom ? randomWord(step.random.key, step.random.first + e / 4) : 0;
-        const auto random_bits = static_cast<uint32_t>(random >> (16 * (e % 4))) & 0xFFFF;
-        const float next = step(G::loadOnce(parameters + e), direction);
-        G::storeOnce(parameters + e, static_cast<Bits>(Rounding::template narrow<G>(next, random_bits)));
+        const float next = rule(G::loadOnce(parameters + e), direction);
+        const auto random = static_cast<uint32_t>(rule.random(e / 4) >> (16 * (e % 4))) & 0xFFFF;
+        G::storeOnce(parameters + e, static_cast<Bits>(Rounding::template narrow<G>(next, random)));
       }
     });
   }

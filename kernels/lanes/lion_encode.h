@@ -31,25 +31,35 @@ struct LionEncodeBody {
   using Momenta = NumbersOf<kMomentum>;
   using GradientFour = typename Gradients::Four;
   using MomentumFour = typename Momenta::Four;
+  using GradientBits = typename Gradients::Bits;
+  using MomentumBits = typename Momenta::Bits;
 
   /// Rows whose loads are under way at once.
   static constexpr int kRowsAtOnce = 4;
 
-  /// The sign of u, and m'.
-  struct Updated {
-    bool is_negative;
-    bool is_positive;
-    float momentum;
+  /// A bit for each of some elements: where u is below and above zero.
+  struct Signs {
+    uint32_t negative;
+    uint32_t positive;
   };
 
+  /// Where element `first` of gradients lies; null if they are zeros.
+  template <typename T>
+  SIGNCCL_WORD_OP static const T* gradientsAt(const void* gradients, size_t first) {
+    return gradients == nullptr ? nullptr : static_cast<const T*>(gradients) + first;
+  }
+
+  /// Notes the sign of u as bit `place`, and returns m'.
   template <typename G>
-  SIGNCCL_WORD_OP static Updated update(const LionBetas& betas, uint32_t gradient, uint32_t momentum) {
+  SIGNCCL_WORD_OP static float update(const LionBetas& betas, uint32_t gradient, uint32_t momentum, int place,
+                                      Signs& signs) {
     using Float = LaneFloat<G>;
     const Float g{Gradients::template widen<G>(gradient)};
     const Float m{Momenta::template widen<G>(momentum)};
     const float u = lionMix(Float{betas.beta1}, m, Float{betas.one_minus_beta1}, g).x;
-    const float next = lionMix(Float{betas.beta2}, m, Float{betas.one_minus_beta2}, g).x;
-    return {u < 0, u > 0, next};
+    if (u < 0) signs.negative |= uint32_t{1} << place;
+    if (kTernary && u > 0) signs.positive |= uint32_t{1} << place;
+    return lionMix(Float{betas.beta2}, m, Float{betas.one_minus_beta2}, g).x;
   }
 
   template <typename G>
@@ -57,46 +67,16 @@ struct LionEncodeBody {
                                         const void* gradients, const LionBetas& betas) {
     constexpr int kRows = kTileElements / (4 * kLanes);
     const size_t first = tile.firstElement() / 4;
-    const auto* from = static_cast<const GradientFour*>(gradients) + first;
-    auto* momenta = static_cast<MomentumFour*>(tile.entry.numbers) + first;
-    typename G::template PerLane<uint32_t> negative;
-    typename G::template PerLane<uint32_t> positive;
-    G::each([&](int lane) {
-      negative[lane] = 0;
-      positive[lane] = 0;
-    });
+    typename G::template PerLane<uint32_t> negative = {};
+    typename G::template PerLane<uint32_t> positive = {};
     SIGNCCL_KEEP_LOOP
-    for (int begin = 0; begin < kRows; begin += kRowsAtOnce) {
+    for (int row = 0; row < kRows; row += kRowsAtOnce) {
       G::each([&](int lane) {
-        GradientFour g[kRowsAtOnce] = {};
-        MomentumFour m[kRowsAtOnce];
-        const auto* lane_from = from + begin * kLanes + lane;
-        auto* lane_momenta = momenta + begin * kLanes + lane;
-        uint32_t batch_negative = 0;
-        uint32_t batch_positive = 0;
-        if (gradients != nullptr) {
-          SIGNCCL_UNROLL
-          for (int r = 0; r < kRowsAtOnce; ++r) g[r] = G::loadOnce(lane_from + r * kLanes);
-        }
-        SIGNCCL_UNROLL
-        for (int r = 0; r < kRowsAtOnce; ++r) m[r] = G::loadOnce(lane_momenta + r * kLanes);
-        Rows<kRowsAtOnce> next;
-        SIGNCCL_UNROLL
-        for (int r = 0; r < kRowsAtOnce; ++r) {
-          SIGNCCL_UNROLL
-          for (int k = 0; k < 4; ++k) {
-            const Updated updated = update<G>(betas, Gradients::get(g[r], k), Momenta::get(m[r], k));
-            next.numbers[r][k] = updated.momentum;
-            const uint32_t bit = uint32_t{1} << (r * 4 + k);
-            if (updated.is_negative) batch_negative |= bit;
-            if (kTernary && updated.is_positive) batch_positive |= bit;
-          }
-        }
-        Momenta::template narrowRows<G>(next, m);
-        SIGNCCL_UNROLL
-        for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(lane_momenta + r * kLanes, m[r]);
-        negative[lane] |= batch_negative << (4 * begin);
-        positive[lane] |= batch_positive << (4 * begin);
+        const size_t at = first + static_cast<size_t>(row * kLanes + lane);
+        const Signs signs = updateRows<G>(betas, gradientsAt<GradientFour>(gradients, at),
+                                          static_cast<MomentumFour*>(tile.entry.numbers) + at);
+        negative[lane] |= signs.negative << (4 * row);
+        positive[lane] |= signs.positive << (4 * row);
       });
     }
     transposeItems<G, 4>(negative);
@@ -108,50 +88,62 @@ struct LionEncodeBody {
     });
   }
 
+  /// What one lane does in kRowsAtOnce rows, the first of which is at the addresses.
+  template <typename G>
+  SIGNCCL_WORD_OP static Signs updateRows(const LionBetas& betas, const GradientFour* gradients,
+                                          MomentumFour* momenta) {
+    GradientFour g[kRowsAtOnce] = {};
+    MomentumFour m[kRowsAtOnce];
+    if (gradients != nullptr) {
+      SIGNCCL_UNROLL
+      for (int r = 0; r < kRowsAtOnce; ++r) g[r] = G::loadOnce(gradients + r * kLanes);
+    }
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) m[r] = G::loadOnce(momenta + r * kLanes);
+    Signs signs = {};
+    Rows<kRowsAtOnce> next;
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) {
+      SIGNCCL_UNROLL
+      for (int k = 0; k < 4; ++k) {
+        next.numbers[r][k] = update<G>(betas, Gradients::get(g[r], k), Momenta::get(m[r], k), 4 * r + k, signs);
+      }
+    }
+    Momenta::template narrowRows<G>(next, m);
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(momenta + r * kLanes, m[r]);
+    return signs;
+  }
+
   /// Elements one by one: the end of a tensor or of the range, or a buffer that is aligned to its elements only.
   template <typename G>
   SIGNCCL_WORD_OP static void anyTile(const LionEncodeArguments& arguments, const TensorTile& tile,
                                       const void* gradients, const LionBetas& betas) {
-    using GradientBits = typename Gradients::Bits;
-    using MomentumBits = typename Momenta::Bits;
-    const auto* from = static_cast<const GradientBits*>(gradients) + tile.firstElement();
-    auto* momenta = static_cast<MomentumBits*>(tile.entry.numbers) + tile.firstElement();
     const TileRows rows = rowsIn(arguments.range, tile);
-    typename G::template PerLane<uint32_t> nonnegative;
-    typename G::template PerLane<uint32_t> positive;
+    const auto* from = gradientsAt<GradientBits>(gradients, tile.firstElement());
+    auto* momenta = static_cast<MomentumBits*>(tile.entry.numbers) + tile.firstElement();
+    typename G::template PerLane<uint32_t> negative = {};
+    typename G::template PerLane<uint32_t> positive = {};
     SIGNCCL_KEEP_LOOP
     for (uint32_t row = rows.begin; row < rows.end; row += kRowsAtOnce) {
-      typename G::template PerLane<bool> is_nonnegative[kRowsAtOnce];
-      typename G::template PerLane<bool> is_positive[kRowsAtOnce];
+      typename G::template PerLane<Signs> signs;
       G::each([&](int lane) {
-        GradientBits g[kRowsAtOnce] = {};
-        MomentumBits m[kRowsAtOnce] = {};
         const uint32_t first = row * kLanes + static_cast<uint32_t>(lane);
-        SIGNCCL_UNROLL
-        for (int r = 0; r < kRowsAtOnce; ++r) {
-          const uint32_t e = first + static_cast<uint32_t>(r * kLanes);
-          if (e >= rows.end_element) continue;
-          if (gradients != nullptr) g[r] = G::loadOnce(from + e);
-          m[r] = G::loadOnce(momenta + e);
-        }
-        SIGNCCL_UNROLL
-        for (int r = 0; r < kRowsAtOnce; ++r) {
-          const uint32_t e = first + static_cast<uint32_t>(r * kLanes);
-          const bool is_there = e < rows.end_element;
-          const Updated updated = update<G>(betas, g[r], m[r]);
-          is_nonnegative[r][lane] = is_there && !updated.is_negative;
-          is_positive[r][lane] = is_there && updated.is_positive;
-          if (is_there)
-            G::storeOnce(momenta + e, static_cast<MomentumBits>(Momenta::template narrow<G>(updated.momentum)));
-        }
+        signs[lane] = updateElements<G>(betas, from, momenta, first, rows.end_element);
       });
       SIGNCCL_UNROLL
       for (int r = 0; r < kRowsAtOnce; ++r) {
-        const uint32_t row_nonnegative = G::ballot(is_nonnegative[r]);
-        const uint32_t row_positive = kTernary ? G::ballot(is_positive[r]) : 0;
+        typename G::template PerLane<bool> is_negative;
+        typename G::template PerLane<bool> is_positive;
+        G::each([&](int lane) {
+          is_negative[lane] = (signs[lane].negative >> r & 1) != 0;
+          is_positive[lane] = (signs[lane].positive >> r & 1) != 0;
+        });
+        const uint32_t row_negative = G::ballot(is_negative);
+        const uint32_t row_positive = kTernary ? G::ballot(is_positive) : 0;
         G::each([&](int lane) {
           if (static_cast<uint32_t>(lane) != row + static_cast<uint32_t>(r)) return;
-          nonnegative[lane] = row_nonnegative;
+          negative[lane] = row_negative;
           positive[lane] = row_positive;
         });
       }
@@ -160,9 +152,34 @@ struct LionEncodeBody {
       const auto row = static_cast<uint32_t>(lane);
       if (row < rows.begin || row >= rows.end) return;
       const size_t half = tile.firstHalf(arguments.range) + row;
-      G::store(halves(arguments.nonnegative) + half, nonnegative[lane]);
-      if constexpr (kTernary) G::store(halves(arguments.positive) + half, positive[lane]);
+      const uint32_t counted = row * 32 < rows.end_element ? lowMask(rows.end_element - row * 32) : 0;
+      G::store(halves(arguments.nonnegative) + half, ~negative[lane] & counted);
+      if constexpr (kTernary) G::store(halves(arguments.positive) + half, positive[lane] & counted);
     });
+  }
+
+  /// What one lane does in kRowsAtOnce rows: elements `first`, first + 32 and so on, of those below `end`. Bit r is the
+  /// sign of the element in row r.
+  template <typename G>
+  SIGNCCL_WORD_OP static Signs updateElements(const LionBetas& betas, const GradientBits* gradients,
+                                              MomentumBits* momenta, uint32_t first, uint32_t end) {
+    GradientBits g[kRowsAtOnce] = {};
+    MomentumBits m[kRowsAtOnce] = {};
+    SIGNCCL_UNROLL
+    for (uint32_t r = 0; r < kRowsAtOnce; ++r) {
+      const uint32_t e = first + r * kLanes;
+      if (e >= end) continue;
+      if (gradients != nullptr) g[r] = G::loadOnce(gradients + e);
+      m[r] = G::loadOnce(momenta + e);
+    }
+    Signs signs = {};
+    SIGNCCL_UNROLL
+    for (uint32_t r = 0; r < kRowsAtOnce; ++r) {
+      const uint32_t e = first + r * kLanes;
+      const float next = update<G>(betas, g[r], m[r], static_cast<int>(r), signs);
+      if (e < end) G::storeOnce(momenta + e, static_cast<MomentumBits>(Momenta::template narrow<G>(next)));
+    }
+    return signs;
   }
 };
 
