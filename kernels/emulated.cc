@@ -6,6 +6,7 @@
 #include "kernels/device/kernel_list.h"
 #include "kernels/emulated_counters.h"
 #include "kernels/emulated_decode.h"
+#include "kernels/emulated_lion.h"
 #include "kernels/instances.h"
 #include "kernels/lanes/encode.h"
 #include "kernels/lanes/run_on_host.h"
@@ -96,6 +97,9 @@ Kernels makeKernels() {
   kernels.restoreTop = emulated::restoreTop;
   kernels.decodeVote = emulated::decodeVote;
   kernels.decodeAvg = emulated::decodeAvg;
+  kernels.encodeLion = emulated::encodeLion;
+  kernels.decodeVoteLion = emulated::decodeVoteLion;
+  kernels.decodeAvgLion = emulated::decodeAvgLion;
   return kernels;
 }
 

@@ -6,6 +6,8 @@
 #ifndef SIGNCCL_KERNELS_DEVICE_KERNEL_LIST_H_
 #define SIGNCCL_KERNELS_DEVICE_KERNEL_LIST_H_
 
+#include "kernels/device/lion_kernel_list.h"
+
 #define SIGNCCL_ENCODE_KERNELS(X)                                                      \
   X(encode_binary_float32, EncodeArguments, lanes::EncodeBody<Float32Format, false>)   \
   X(encode_binary_float16, EncodeArguments, lanes::EncodeBody<Float16Format, false>)   \
@@ -83,6 +85,7 @@
   SIGNCCL_COUNTER_KERNELS(X)      \
   SIGNCCL_DECODE_VOTE_KERNELS(X)  \
   SIGNCCL_DECODE_AVG_KERNELS(X)   \
+  SIGNCCL_LION_KERNELS(X)         \
   SIGNCCL_WAIT_KERNELS(X)
 
 #endif  // SIGNCCL_KERNELS_DEVICE_KERNEL_LIST_H_

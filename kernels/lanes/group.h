@@ -8,11 +8,16 @@
 //   G::shuffle(x, source)     gives every lane the value of lane source[lane] modulo 32
 //   G::ballot(flags)          a word whose bit `lane` is the flag of the lane, in every lane
 //   G::load(p), G::store(p, x)    memory that this or a later kernel reads again
-//   G::loadOnce(p)                memory that no kernel writes meanwhile and that is read once: bypasses the cache
+//   G::loadOnce(p)                memory that is read once and that nobody writes meanwhile, but this lane may write it
+//                                 afterwards: bypasses the cache
 //   G::storeOnce(p, x)            memory that is not read soon
 //   G::storeRelease(p, x), G::loadAcquire(p), G::pause()   a word by which the host and a stream wait for each other
 //   G::maskedXor(x, mask, y)      (x & mask) ^ y, as one operation also where mask and y are constants
 //   G::add(a, b), G::subtract(a, b), G::multiply(a, b)   of float, rounded once each, never fused
+//   G::widenFloat16(pattern)      exactly, to float
+//   G::narrowToFloat16Pair(low, high), G::narrowToBFloat16Pair(low, high)   the patterns of two numbers, the first one in
+//                                 the lower half, rounded to nearest, ties to even; what NaN becomes is not said
+//   G::countOnes(word)            the number of bits that are 1
 // Addresses are aligned to the size of what they point to. No body uses shared memory, and no warp waits for another
 // one: a group is then all there is to test.
 #ifndef SIGNCCL_KERNELS_LANES_GROUP_H_
@@ -43,6 +48,13 @@ struct alignas(16) Quad {
 struct alignas(8) Duo {
   uint32_t words[2];
 };
+
+/// Two float32, as patterns, rounded to bfloat16 by integers; for groups that have no instruction.
+SIGNCCL_WORD_OP uint32_t bfloat16Pair(uint32_t low, uint32_t high) {
+  low += 0x7FFF + (low >> 16 & 1);
+  high += 0x7FFF + (high >> 16 & 1);
+  return low >> 16 | (high & 0xFFFF'0000);
+}
 
 /// Which warp of a launch this is, and of how many.
 struct WarpIndex {

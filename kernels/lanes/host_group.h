@@ -9,6 +9,7 @@
 #include <sched.h>
 
 #include "kernels/lanes/group.h"
+#include "kernels/lanes/host_float16.h"
 
 namespace signccl::lanes {
 
@@ -86,6 +87,19 @@ struct HostGroup {
   static float add(float a, float b) { return a + b; }
   static float subtract(float a, float b) { return a - b; }
   static float multiply(float a, float b) { return a * b; }
+
+  static float widenFloat16(uint16_t pattern) { return lanes::widenFloat16(pattern); }
+  static uint32_t narrowToFloat16Pair(float low, float high) {
+    return narrowToFloat16(low) | narrowToFloat16(high) << 16;
+  }
+  static uint32_t narrowToBFloat16Pair(float low, float high) {
+    uint32_t bits[2];
+    std::memcpy(&bits[0], &low, sizeof(low));
+    std::memcpy(&bits[1], &high, sizeof(high));
+    return bfloat16Pair(bits[0], bits[1]);
+  }
+
+  static int countOnes(uint32_t word) { return __builtin_popcount(word); }
 
  private:
   /// A GPU ends the program's context for a misaligned access.

@@ -13,12 +13,19 @@
 namespace signccl::lanes {
 
 inline constexpr size_t kTileElements = size_t{kLanes} * 32;
+inline constexpr size_t kTileWords = kTileElements / kWordBits;
 
 SIGNCCL_WORD_OP size_t tilesFor(size_t count) { return count / kTileElements + (count % kTileElements == 0 ? 0 : 1); }
 
 /// Sign words in units of 32 bits, of which every Word has two, the lower one first.
 SIGNCCL_WORD_OP uint32_t* halves(Word* words) { return reinterpret_cast<uint32_t*>(words); }
 SIGNCCL_WORD_OP const uint32_t* halves(const Word* words) { return reinterpret_cast<const uint32_t*>(words); }
+
+/// True if an address can be accessed in units of T.
+template <typename T>
+SIGNCCL_WORD_OP bool isAlignedTo(const void* address) {
+  return reinterpret_cast<uintptr_t>(address) % alignof(T) == 0;
+}
 
 /// True if an address can be accessed in units of 16 bytes.
 SIGNCCL_WORD_OP bool isAlignedToQuads(const void* address) {

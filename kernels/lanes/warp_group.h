@@ -82,6 +82,37 @@ struct WarpGroup {
   __device__ __forceinline__ static float subtract(float a, float b) { return __fsub_rn(a, b); }
   __device__ __forceinline__ static float multiply(float a, float b) { return __fmul_rn(a, b); }
 
+  // All keep denormals. The intrinsics are in headers that need more of the toolkit than nvcc.
+  __device__ __forceinline__ static float widenFloat16(uint16_t pattern) {
+    float x;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(pattern));
+    return x;
+  }
+#if __CUDA_ARCH__ >= 800
+  __device__ __forceinline__ static uint32_t narrowToFloat16Pair(float low, float high) {
+    uint32_t pair;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+  }
+  __device__ __forceinline__ static uint32_t narrowToBFloat16Pair(float low, float high) {
+    uint32_t pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+  }
+#else
+  __device__ __forceinline__ static uint32_t narrowToFloat16Pair(float low, float high) {
+    uint16_t patterns[2];
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(patterns[0]) : "f"(low));
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(patterns[1]) : "f"(high));
+    return patterns[0] | uint32_t{patterns[1]} << 16;
+  }
+  __device__ __forceinline__ static uint32_t narrowToBFloat16Pair(float low, float high) {
+    return bfloat16Pair(__float_as_uint(low), __float_as_uint(high));
+  }
+#endif
+
+  __device__ __forceinline__ static int countOnes(uint32_t word) { return __popc(word); }
+
  private:
   static constexpr uint32_t kAll = 0xFFFF'FFFF;
 

@@ -1,0 +1,87 @@
+// What the kernels of a Lion step are called with: tables of many tensors, so that one launch serves all of them. See
+// arguments.h; lion.h says what the kernels compute. Every address, those inside of tables included, is the device's.
+//
+// A tensor has tiles of kTileElements elements of its own, the last one shorter: no tile spans two tensors. The tiles of
+// a table are numbered through.
+#ifndef SIGNCCL_KERNELS_DEVICE_LION_ARGUMENTS_H_
+#define SIGNCCL_KERNELS_DEVICE_LION_ARGUMENTS_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/lion.h"
+#include "kernels/word.h"
+
+namespace signccl {
+
+/// A tensor of a table.
+struct alignas(16) LionEntry {
+  void* numbers;        ///< momenta or parameters, aligned to their own size
+  size_t count;         ///< may be 0
+  uint64_t first_word;  ///< of its signs, among those of all tensors of the step
+  uint64_t group;       ///< index of its hyperparameters
+};
+
+/// Hyperparameters of a group. They lie in device memory so that the replay of a graph reads those of its own step.
+struct alignas(16) LionHyperparameters {
+  LionBetas betas;
+  float learning_rate;
+  float weight_decay;
+};
+
+/// Tensors of the same types, in the order of their words. A step whose tensors have different types has a table for
+/// each, whose words have gaps.
+struct LionTable {
+  const uint32_t* first_tile;  ///< [ntensors], the number of each tensor's first tile; layOutLionTiles() makes it
+  const LionEntry* tensors;    ///< [ntensors]
+  const LionHyperparameters* groups;
+  uint32_t ntensors;  ///< at most 2^26
+};
+
+/// Words [begin_word, end_word) of a step, and the tiles of a table that hold some of them; lionRangeOf() makes it.
+struct LionRange {
+  uint64_t begin_word;
+  uint64_t end_word;
+  uint32_t begin_tile;
+  uint32_t end_tile;
+};
+
+/// Kernels::encodeLion() for the elements of a range. If `status` is not null and the word there is not 0, the kernel
+/// writes nothing: neither signs nor momenta.
+struct LionEncodeArguments {
+  LionTable table;  ///< of momenta
+  LionRange range;
+  const void* const* gradients;  ///< [table.ntensors] addresses; null ones are zeros
+  const uint32_t* status;
+  Word* positive;  ///< of ternary signs only; word 0 is word range.begin_word of the step
+  Word* nonnegative;
+};
+
+/// What all kernels that change parameters are given. If `status` is not null and the word there is not 0, the kernel
+/// writes nothing.
+struct LionStepArguments {
+  LionTable table;  ///< of parameters
+  LionRange range;
+  const uint32_t* status;
+  const uint64_t* rounding_key;  ///< LionRounding::key, of stochastic rounding only
+};
+
+/// Kernels::decodeVoteLion() for the elements of a range.
+struct LionVoteArguments {
+  LionStepArguments step;
+  const Word* positive;     ///< word 0 is word range.begin_word of the step
+  const Word* nonnegative;  ///< of votes with zeros only
+};
+
+/// Kernels::decodeAvgLion() for the elements of a range. There are kernels for up to 8 planes, and for up to 16.
+struct LionAvgArguments {
+  LionStepArguments step;
+  const Word* counts;  ///< plane j begins at counts + j * stride with word range.begin_word of the step
+  size_t stride;
+  int nplanes;         ///< at most those of the kernel
+  const float* means;  ///< [2^nplanes]
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_KERNELS_DEVICE_LION_ARGUMENTS_H_

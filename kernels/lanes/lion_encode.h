@@ -1,0 +1,188 @@
+// Gradients and momenta -> sign words, and the new momenta in the same pass; Kernels::encodeLion() for many tensors.
+#ifndef SIGNCCL_KERNELS_LANES_LION_ENCODE_H_
+#define SIGNCCL_KERNELS_LANES_LION_ENCODE_H_
+
+#include "kernels/device/lion_arguments.h"
+#include "kernels/lanes/lion_numbers.h"
+#include "kernels/lanes/tensor_tiles.h"
+#include "kernels/lion_ops.h"
+
+namespace signccl::lanes {
+
+/// Both types are read four numbers at a time by every lane, so that every access of the warp is contiguous.
+template <FloatType kGradient, FloatType kMomentum, bool kTernary>
+struct LionEncodeBody {
+  template <typename G>
+  SIGNCCL_WORD_OP static void run(const LionEncodeArguments& arguments, WarpIndex warp) {
+    forEachTensorTile<G>(arguments.table, arguments.range, arguments.status, warp, [&](const TensorTile& tile) {
+      const void* gradients = G::load(arguments.gradients + tile.tensor);
+      const LionBetas betas = G::load(arguments.table.groups + tile.entry.group).betas;
+      if (tile.isWholeIn(arguments.range) && isAlignedTo<GradientFour>(gradients) &&
+          isAlignedTo<MomentumFour>(tile.entry.numbers)) {
+        wholeTile<G>(arguments, tile, gradients, betas);
+      } else {
+        anyTile<G>(arguments, tile, gradients, betas);
+      }
+    });
+  }
+
+ private:
+  using Gradients = NumbersOf<kGradient>;
+  using Momenta = NumbersOf<kMomentum>;
+  using GradientFour = typename Gradients::Four;
+  using MomentumFour = typename Momenta::Four;
+  using GradientBits = typename Gradients::Bits;
+  using MomentumBits = typename Momenta::Bits;
+
+  /// Rows whose loads are under way at once.
+  static constexpr int kRowsAtOnce = 4;
+
+  /// A bit for each of some elements: where u is below and above zero.
+  struct Signs {
+    uint32_t negative;
+    uint32_t positive;
+  };
+
+  /// Where element `first` of gradients lies; null if they are zeros.
+  template <typename T>
+  SIGNCCL_WORD_OP static const T* gradientsAt(const void* gradients, size_t first) {
+    return gradients == nullptr ? nullptr : static_cast<const T*>(gradients) + first;
+  }
+
+  /// Notes the sign of u as bit `place`, and returns m'.
+  template <typename G>
+  SIGNCCL_WORD_OP static float update(const LionBetas& betas, uint32_t gradient, uint32_t momentum, int place,
+                                      Signs& signs) {
+    using Float = LaneFloat<G>;
+    const Float g{Gradients::template widen<G>(gradient)};
+    const Float m{Momenta::template widen<G>(momentum)};
+    const float u = lionMix(Float{betas.beta1}, m, Float{betas.one_minus_beta1}, g).x;
+    if (u < 0) signs.negative |= uint32_t{1} << place;
+    if (kTernary && u > 0) signs.positive |= uint32_t{1} << place;
+    return lionMix(Float{betas.beta2}, m, Float{betas.one_minus_beta2}, g).x;
+  }
+
+  template <typename G>
+  SIGNCCL_WORD_OP static void wholeTile(const LionEncodeArguments& arguments, const TensorTile& tile,
+                                        const void* gradients, const LionBetas& betas) {
+    constexpr int kRows = kTileElements / (4 * kLanes);
+    const size_t first = tile.firstElement() / 4;
+    typename G::template PerLane<uint32_t> negative = {};
+    typename G::template PerLane<uint32_t> positive = {};
+    SIGNCCL_KEEP_LOOP
+    for (int row = 0; row < kRows; row += kRowsAtOnce) {
+      G::each([&](int lane) {
+        const size_t at = first + static_cast<size_t>(row * kLanes + lane);
+        const Signs signs = updateRows<G>(betas, gradientsAt<GradientFour>(gradients, at),
+                                          static_cast<MomentumFour*>(tile.entry.numbers) + at);
+        negative[lane] |= signs.negative << (4 * row);
+        positive[lane] |= signs.positive << (4 * row);
+      });
+    }
+    transposeItems<G, 4>(negative);
+    if constexpr (kTernary) transposeItems<G, 4>(positive);
+    G::each([&](int lane) {
+      const size_t half = tile.firstHalf(arguments.range) + static_cast<size_t>(wordOfLane<4>(lane));
+      G::store(halves(arguments.nonnegative) + half, ~negative[lane]);
+      if constexpr (kTernary) G::store(halves(arguments.positive) + half, positive[lane]);
+    });
+  }
+
+  /// What one lane does in kRowsAtOnce rows, the first of which is at the addresses.
+  template <typename G>
+  SIGNCCL_WORD_OP static Signs updateRows(const LionBetas& betas, const GradientFour* gradients,
+                                          MomentumFour* momenta) {
+    GradientFour g[kRowsAtOnce] = {};
+    MomentumFour m[kRowsAtOnce];
+    if (gradients != nullptr) {
+      SIGNCCL_UNROLL
+      for (int r = 0; r < kRowsAtOnce; ++r) g[r] = G::loadOnce(gradients + r * kLanes);
+    }
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) m[r] = G::loadOnce(momenta + r * kLanes);
+    Signs signs = {};
+    Rows<kRowsAtOnce> next;
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) {
+      SIGNCCL_UNROLL
+      for (int k = 0; k < 4; ++k) {
+        next.numbers[r][k] = update<G>(betas, Gradients::get(g[r], k), Momenta::get(m[r], k), 4 * r + k, signs);
+      }
+    }
+    Momenta::template narrowRows<G>(next, m);
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(momenta + r * kLanes, m[r]);
+    return signs;
+  }
+
+  /// Elements one by one: the end of a tensor or of the range, or a buffer that is aligned to its elements only.
+  template <typename G>
+  SIGNCCL_WORD_OP static void anyTile(const LionEncodeArguments& arguments, const TensorTile& tile,
+                                      const void* gradients, const LionBetas& betas) {
+    const TileRows rows = rowsIn(arguments.range, tile);
+    const auto* from = gradientsAt<GradientBits>(gradients, tile.firstElement());
+    auto* momenta = static_cast<MomentumBits*>(tile.entry.numbers) + tile.firstElement();
+    typename G::template PerLane<uint32_t> negative = {};
+    typename G::template PerLane<uint32_t> positive = {};
+    SIGNCCL_KEEP_LOOP
+    for (uint32_t row = rows.begin; row < rows.end; row += kRowsAtOnce) {
+      typename G::template PerLane<Signs> signs;
+      G::each([&](int lane) {
+        const uint32_t first = row * kLanes + static_cast<uint32_t>(lane);
+        signs[lane] = updateElements<G>(betas, from, momenta, first, rows.end_element);
+      });
+      SIGNCCL_UNROLL
+      for (int r = 0; r < kRowsAtOnce; ++r) {
+        typename G::template PerLane<bool> is_negative;
+        typename G::template PerLane<bool> is_positive;
+        G::each([&](int lane) {
+          is_negative[lane] = (signs[lane].negative >> r & 1) != 0;
+          is_positive[lane] = (signs[lane].positive >> r & 1) != 0;
+        });
+        const uint32_t row_negative = G::ballot(is_negative);
+        const uint32_t row_positive = kTernary ? G::ballot(is_positive) : 0;
+        G::each([&](int lane) {
+          if (static_cast<uint32_t>(lane) != row + static_cast<uint32_t>(r)) return;
+          negative[lane] = row_negative;
+          positive[lane] = row_positive;
+        });
+      }
+    }
+    G::each([&](int lane) {
+      const auto row = static_cast<uint32_t>(lane);
+      if (row < rows.begin || row >= rows.end) return;
+      const size_t half = tile.firstHalf(arguments.range) + row;
+      const uint32_t counted = row * 32 < rows.end_element ? lowMask(rows.end_element - row * 32) : 0;
+      G::store(halves(arguments.nonnegative) + half, ~negative[lane] & counted);
+      if constexpr (kTernary) G::store(halves(arguments.positive) + half, positive[lane] & counted);
+    });
+  }
+
+  /// What one lane does in kRowsAtOnce rows: elements `first`, first + 32 and so on, of those below `end`. Bit r is the
+  /// sign of the element in row r.
+  template <typename G>
+  SIGNCCL_WORD_OP static Signs updateElements(const LionBetas& betas, const GradientBits* gradients,
+                                              MomentumBits* momenta, uint32_t first, uint32_t end) {
+    GradientBits g[kRowsAtOnce] = {};
+    MomentumBits m[kRowsAtOnce] = {};
+    SIGNCCL_UNROLL
+    for (uint32_t r = 0; r < kRowsAtOnce; ++r) {
+      const uint32_t e = first + r * kLanes;
+      if (e >= end) continue;
+      if (gradients != nullptr) g[r] = G::loadOnce(gradients + e);
+      m[r] = G::loadOnce(momenta + e);
+    }
+    Signs signs = {};
+    SIGNCCL_UNROLL
+    for (uint32_t r = 0; r < kRowsAtOnce; ++r) {
+      const uint32_t e = first + r * kLanes;
+      const float next = update<G>(betas, g[r], m[r], static_cast<int>(r), signs);
+      if (e < end) G::storeOnce(momenta + e, static_cast<MomentumBits>(Momenta::template narrow<G>(next)));
+    }
+    return signs;
+  }
+};
+
+}  // namespace signccl::lanes
+
+#endif  // SIGNCCL_KERNELS_LANES_LION_ENCODE_H_

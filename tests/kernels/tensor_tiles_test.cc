@@ -1,0 +1,63 @@
+// The search for the tensor of a tile, against a search one by one.
+#include "kernels/lanes/tensor_tiles.h"
+
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "kernels/lanes/host_group.h"
+
+namespace signccl::lanes {
+namespace {
+
+using Group = HostGroup<DirectMemory>;
+
+/// Tensors with the given numbers of tiles.
+void expectFindsEveryTile(const std::vector<uint32_t>& ntiles) {
+  std::vector<uint32_t> first_tile;
+  std::vector<uint32_t> tensor_of_tile;
+  for (uint32_t t = 0; t < ntiles.size(); ++t) {
+    first_tile.push_back(static_cast<uint32_t>(tensor_of_tile.size()));
+    tensor_of_tile.insert(tensor_of_tile.end(), ntiles[t], t);
+  }
+  const auto ntensors = static_cast<uint32_t>(ntiles.size());
+  const LionTable table{first_tile.data(), nullptr, nullptr, ntensors};
+  for (uint32_t tile = 0; tile < tensor_of_tile.size(); ++tile) {
+    ASSERT_EQ(tensorOfTile<Group>(table, searchDistance(ntensors), tile), tensor_of_tile[tile])
+        << "tile " << tile << " of " << ntensors << " tensors";
+  }
+}
+
+TEST(TensorTilesTest, TheSearchFindsTheTensorOfEveryTile) {
+  std::mt19937_64 random(1);
+  for (const size_t n : {1, 2, 31, 32, 33, 63, 64, 65, 1023, 1024, 1025, 32767, 32768, 32769, 40000, 1100000}) {
+    std::vector<uint32_t> ntiles(n);
+    for (uint32_t& tiles : ntiles) tiles = random() % 3 == 0 ? 0 : static_cast<uint32_t>(random() % 3);
+    ASSERT_NO_FATAL_FAILURE(expectFindsEveryTile(ntiles));
+  }
+}
+
+TEST(TensorTilesTest, TheSearchPassesOverManyTensorsWithoutElements) {
+  for (const size_t n : {40, 2000}) {
+    for (const size_t only : {size_t{0}, n / 2, n - 1}) {
+      std::vector<uint32_t> ntiles(n);
+      ntiles[only] = 3;
+      ASSERT_NO_FATAL_FAILURE(expectFindsEveryTile(ntiles));
+    }
+  }
+}
+
+TEST(TensorTilesTest, TheFirstDistanceIsTheSmallestPowerOf32ThatReachesAllTensors) {
+  EXPECT_EQ(searchDistance(1), 1U);
+  EXPECT_EQ(searchDistance(32), 1U);
+  EXPECT_EQ(searchDistance(33), 32U);
+  EXPECT_EQ(searchDistance(1024), 32U);
+  EXPECT_EQ(searchDistance(1025), 1024U);
+  EXPECT_EQ(searchDistance(32768), 1024U);
+  EXPECT_EQ(searchDistance(40000), 32768U);
+  EXPECT_EQ(searchDistance(1 << 26), uint32_t{1} << 25);
+}
+
+}  // namespace
+}  // namespace signccl::lanes
