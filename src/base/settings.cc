@@ -23,6 +23,8 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
     {"SIGNCCL_COMM_SECRET", "1 to 16 characters",
      "with SIGNCCL_COMM_ID: what a process must know to take part; the same on every rank"},
     {"SIGNCCL_CONF_FILE", "a path; in the environment only", "config file to read instead of ~/.signccl.conf"},
+    {"SIGNCCL_CUDA_LIBRARY", "a path of libsignccl_cuda.so, or of the folder that holds it",
+     "the kernels for GPUs; unset: the file beside libsignccl.so"},
     {"SIGNCCL_DEBUG", "VERSION, WARN, INFO, TRACE", "how much is logged; unset: nothing"},
     {"SIGNCCL_DEBUG_FILE", "a path; %h is the host, %p the process id", "file of the log; unset: standard output"},
     {"SIGNCCL_DEBUG_SUBSYS",
