@@ -24,7 +24,7 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
      "with SIGNCCL_COMM_ID: what a process must know to take part; the same on every rank"},
     {"SIGNCCL_CONF_FILE", "a path; in the environment only", "config file to read instead of ~/.signccl.conf"},
     {"SIGNCCL_CUDA_LIBRARY", "a path of libsignccl_cuda.so, or of the folder that holds it",
-     "kernels for CUDA devices; unset: the one beside the library"},
+     "the kernels for GPUs; unset: the file beside libsignccl.so"},
     {"SIGNCCL_CUDA_WAIT", "memory, kernel",
      "how CUDA streams wait for the exchange: by memory operations of the driver, or by a kernel of one thread; unset: "
      "by memory operations if they work"},

@@ -76,6 +76,17 @@ class ContextScope {
   const CudaDriver& driver_;
 };
 
+/// Runs `release`, a function of the driver that gives something of the device back, with the device's context current.
+/// In a forked child, and where CUDA is already gone at the end of the process, nothing is ours to give back.
+template <typename Release>
+void releaseIn(const Device& device, const Release& release) noexcept {
+  const CudaDriver& driver = device.driver();
+  if (!device.isOfThisProcess() || driver.cuCtxPushCurrent(device.context()) != CudaResult::kSuccess) return;
+  release(driver);
+  CudaContext ours = nullptr;
+  driver.cuCtxPopCurrent(&ours);
+}
+
 }  // namespace signccl
 
 #endif  // SIGNCCL_DEVICE_DEVICE_H_

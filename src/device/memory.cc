@@ -5,21 +5,6 @@
 #include "device/driver_error.h"
 
 namespace signccl {
-namespace {
-
-/// Runs `release` with the device's context current. In a forked child, and where CUDA is already gone at the end of
-/// the process, nothing is ours to release.
-template <typename Release>
-void releaseIn(const Device& device, const Release& release) noexcept {
-  const CudaDriver& driver = device.driver();
-  if (!device.isOfThisProcess()) return;
-  if (driver.cuCtxPushCurrent(device.context()) != CudaResult::kSuccess) return;
-  release(driver);
-  CudaContext ours = nullptr;
-  driver.cuCtxPopCurrent(&ours);
-}
-
-}  // namespace
 
 DeviceMemory::DeviceMemory(std::shared_ptr<Device> device, std::size_t bytes)
     : device_(std::move(device)), bytes_(bytes) {

@@ -25,6 +25,18 @@ struct Answer {
   [[nodiscard]] bool isKnown() const { return type != CudaMemoryType::kUnknown || is_managed != 0 || bytes != 0; }
 };
 
+/// A buffer in question, and the answers.
+struct Question {
+  std::uintptr_t address;
+  std::size_t bytes;
+  Answer first = {};           ///< of the first byte
+  bool is_last_mapped = true;  ///< of the last byte, where the first is device memory
+
+  [[nodiscard]] bool isOfDeviceMemory() const {
+    return first.type == CudaMemoryType::kDevice && first.is_managed == 0 && first.is_mapped != 0;
+  }
+};
+
 CudaResult ask(const CudaDriver& driver, std::uintptr_t address, Answer& answer) {
   std::array attributes{CudaPointerAttribute::kMemoryType, CudaPointerAttribute::kDeviceOrdinal,
                         CudaPointerAttribute::kIsManaged,  CudaPointerAttribute::kMapped,
@@ -35,37 +47,58 @@ CudaResult ask(const CudaDriver& driver, std::uintptr_t address, Answer& answer)
   return driver.cuPointerGetAttributes(attributes.size(), attributes.data(), values.data(), address);
 }
 
+/// Of a reserved range, as PyTorch's expandable segments are, only the beginning may have memory: the last byte is
+/// looked at, too.
+CudaResult ask(const CudaDriver& driver, Question& question) {
+  const CudaResult result = ask(driver, question.address, question.first);
+  if (result != CudaResult::kSuccess || !question.isOfDeviceMemory() || question.bytes == 1) return result;
+  Answer last;
+  const CudaResult of_last = ask(driver, question.address + question.bytes - 1, last);
+  question.is_last_mapped = last.is_mapped != 0;
+  return of_last;
+}
+
 bool hasCurrentContext(const CudaDriver& driver) {
   CudaContext current = nullptr;
   return driver.cuCtxGetCurrent(&current) == CudaResult::kSuccess && current != nullptr;
 }
 
-/// Asks in the primary context of each device that has one, until one knows the address. A context that is not active
-/// is not made: nobody has memory there.
-CudaResult askInContexts(const CudaDriver& driver, std::uintptr_t address, Answer& answer) {
-  int ndevices = 0;
-  CudaResult result = driver.cuDeviceGetCount(&ndevices);
-  for (int device = 0; device < ndevices && !answer.isKnown(); ++device) {
-    unsigned int flags = 0;
-    int is_active = 0;
-    CudaContext context = nullptr;
-    if (driver.cuDevicePrimaryCtxGetState(device, &flags, &is_active) != CudaResult::kSuccess) continue;
-    if (is_active == 0 || driver.cuDevicePrimaryCtxRetain(&context, device) != CudaResult::kSuccess) continue;
-    if (driver.cuCtxPushCurrent(context) == CudaResult::kSuccess) {
-      result = ask(driver, address, answer);
-      driver.cuCtxPopCurrent(&context);
-    }
-    driver.cuDevicePrimaryCtxRelease(device);
+/// Asks in the primary context of a device, if it is active. Else it is not made: nobody has memory there.
+CudaResult askInContextOf(const CudaDriver& driver, CudaDevice device, Question& question) {
+  unsigned int flags = 0;
+  int is_active = 0;
+  CudaContext context = nullptr;
+  CudaResult result = driver.cuDevicePrimaryCtxGetState(device, &flags, &is_active);
+  if (result != CudaResult::kSuccess || is_active == 0) return result;
+  result = driver.cuDevicePrimaryCtxRetain(&context, device);
+  if (result != CudaResult::kSuccess) return result;
+  result = driver.cuCtxPushCurrent(context);
+  if (result == CudaResult::kSuccess) {
+    result = ask(driver, question);
+    driver.cuCtxPopCurrent(&context);
   }
+  driver.cuDevicePrimaryCtxRelease(device);
   return result;
 }
 
+/// Asks in the contexts of all devices, until one knows the address. Fails as the first that failed, if none does.
+CudaResult askInContexts(const CudaDriver& driver, Question& question) {
+  int ndevices = 0;
+  CudaResult failure = driver.cuDeviceGetCount(&ndevices);
+  for (CudaDevice device = 0; device < ndevices; ++device) {
+    const CudaResult result = askInContextOf(driver, device, question);
+    if (result == CudaResult::kSuccess && question.first.isKnown()) return result;
+    if (failure == CudaResult::kSuccess) failure = result;
+  }
+  return failure;
+}
+
 /// Without a current context the driver fails, or answers as if it knew no memory.
-CudaResult askAnywhere(const CudaDriver& driver, std::uintptr_t address, Answer& answer) {
-  const CudaResult result = ask(driver, address, answer);
-  if (result == CudaResult::kSuccess && answer.isKnown()) return result;
+CudaResult askAnywhere(const CudaDriver& driver, Question& question) {
+  const CudaResult result = ask(driver, question);
+  if (result == CudaResult::kSuccess && question.first.isKnown()) return result;
   if (result != CudaResult::kSuccess && result != CudaResult::kInvalidContext) return result;
-  return hasCurrentContext(driver) ? result : askInContexts(driver, address, answer);
+  return hasCurrentContext(driver) ? result : askInContexts(driver, question);
 }
 
 bool canAsk(const CudaDriver& driver) {
@@ -125,23 +158,17 @@ PointerFacts describePointer(const void* pointer, std::size_t bytes) {
 PointerFacts describePointer(const CudaDriver& driver, const void* pointer, std::size_t bytes) {
   PointerFacts facts;
   if (pointer == nullptr || bytes == 0 || !canAsk(driver)) return facts;
-  const auto address = std::bit_cast<std::uintptr_t>(pointer);
-  Answer answer;
-  const CudaResult result = askAnywhere(driver, address, answer);
+  Question question{std::bit_cast<std::uintptr_t>(pointer), bytes};
+  const CudaResult result = askAnywhere(driver, question);
+  const Answer& answer = question.first;
   if (result != CudaResult::kSuccess || !answer.isKnown()) return withoutDriver(driver, result, pointer);
   facts.kind = kindOf(answer);
   facts.device = answer.device;
   facts.begin = answer.begin;
   facts.bytes = answer.bytes;
-  if (facts.kind == PointerKind::kUnmapped) facts.unmapped = address;
   if (facts.kind == PointerKind::kPinned && !facts.holds(pointer, bytes)) return {};
-  if (facts.kind == PointerKind::kDevice && facts.holds(pointer, bytes)) {
-    // Of a reserved range, as PyTorch's expandable segments are, only the beginning may have memory.
-    Answer last;
-    if (askAnywhere(driver, address + bytes - 1, last) == CudaResult::kSuccess && last.is_mapped == 0) {
-      facts.unmapped = address + bytes - 1;
-    }
-  }
+  if (facts.kind == PointerKind::kUnmapped) facts.unmapped = question.address;
+  if (facts.kind == PointerKind::kDevice && !question.is_last_mapped) facts.unmapped = question.address + bytes - 1;
   return facts;
 }
 

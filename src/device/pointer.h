@@ -29,7 +29,7 @@ struct PointerFacts {
   int device = -1;              ///< ordinal; -1 for kPageable and kUnknown
   std::uintptr_t begin = 0;     ///< of the allocation; 0 for kPageable and kUnknown
   std::size_t bytes = 0;        ///< of the allocation
-  std::uintptr_t unmapped = 0;  ///< first or last address of the buffer that has no memory; 0 if both have
+  std::uintptr_t unmapped = 0;  ///< the first or the last address of the buffer, if it has no memory; else 0
 
   /// Whether the `bytes` bytes at `pointer` lie within the allocation. Nothing is known of pageable memory: true.
   [[nodiscard]] bool holds(const void* pointer, std::size_t size) const;

@@ -1,6 +1,6 @@
 #include "device/driver_error.h"
 
-#include "fake_cuda_test.h"
+#include "fake_cuda/fake_cuda_test.h"
 #include "support/caught.h"
 
 namespace signccl {

@@ -4,7 +4,7 @@
 
 #include <gmock/gmock.h>
 
-#include "fake_cuda_test.h"
+#include "fake_cuda/fake_cuda_test.h"
 #include "support/caught.h"
 
 namespace signccl {

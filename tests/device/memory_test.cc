@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "fake_cuda_test.h"
+#include "fake_cuda/fake_cuda_test.h"
 #include "support/caught.h"
 
 namespace signccl {

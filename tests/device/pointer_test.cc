@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "device/memory.h"
-#include "fake_cuda_test.h"
+#include "fake_cuda/fake_cuda_test.h"
 #include "support/caught.h"
 
 namespace signccl {

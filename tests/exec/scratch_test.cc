@@ -48,11 +48,14 @@ TEST(ScratchTest, IsEmptyAfterALeakAndCanGrowAgain) {
   EXPECT_EQ(scratch.bytes(), 8 * sizeof(Word));
 }
 
-TEST(ScratchTest, ThisBuildHasNoMemoryOfGpus) {
+TEST(ScratchTest, IsInHostMemoryOnly) {
   EXPECT_THROW(Scratch{Placement::kPinned}, Error);
   EXPECT_THROW(Scratch{Placement::kDevice}, Error);
+}
+
+TEST(PlacementTest, WithoutDriverAllMemoryIsTheHosts) {
   int local = 0;
-  EXPECT_EQ(placementOf(&local), Placement::kHost);
+  EXPECT_EQ(placementOf(&local, sizeof local), Placement::kHost);
 }
 
 }  // namespace

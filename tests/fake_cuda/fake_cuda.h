@@ -59,6 +59,9 @@ SIGNCCL_FAKE_CUDA_EXPORT void failContext(int device, CudaResult result);
 /// Reserves addresses of a device of which only the first `mapped` bytes have memory, as expandable segments do.
 SIGNCCL_FAKE_CUDA_EXPORT void* reserve(int device, std::size_t bytes, std::size_t mapped);
 
+/// Takes the memory of reserve() away, whatever streams may still do with it.
+SIGNCCL_FAKE_CUDA_EXPORT void release(void* reserved);
+
 /// What runs where a kernel is launched. `arguments` is the kernel's one parameter. Memory is touched through
 /// FakeMemory::translate().
 using KernelFunction = void (*)(std::uint32_t blocks, std::uint32_t threads, const void* arguments);

@@ -184,6 +184,10 @@ void* reserve(int device, std::size_t bytes, std::size_t mapped) {
       memory.takeOfDevice({.kind = MemoryKind::kReserved, .bytes = bytes, .mapped = mapped, .device = device}));
 }
 
+void release(void* reserved) {
+  currentState()->memory.give(std::bit_cast<std::uintptr_t>(reserved), {MemoryKind::kReserved});
+}
+
 void registerKernel(const char* name, std::size_t argument_bytes, KernelFunction function) {
   const std::lock_guard lock(kernels_mutex);
   kernels()[name] = {argument_bytes, function};

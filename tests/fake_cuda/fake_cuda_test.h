@@ -1,10 +1,9 @@
 // A test with a fake CUDA driver of its own, in the state of a fresh process.
-#ifndef SIGNCCL_TESTS_DEVICE_FAKE_CUDA_TEST_H_
-#define SIGNCCL_TESTS_DEVICE_FAKE_CUDA_TEST_H_
+#ifndef SIGNCCL_TESTS_FAKE_CUDA_FAKE_CUDA_TEST_H_
+#define SIGNCCL_TESTS_FAKE_CUDA_FAKE_CUDA_TEST_H_
 
 #include <gtest/gtest.h>
 
-#include "device/device.h"
 #include "fake_cuda/driver_api.h"
 #include "fake_cuda/fake_cuda.h"
 
@@ -36,4 +35,4 @@ class FakeCudaTest : public testing::Test {
 
 }  // namespace signccl
 
-#endif  // SIGNCCL_TESTS_DEVICE_FAKE_CUDA_TEST_H_
+#endif  // SIGNCCL_TESTS_FAKE_CUDA_FAKE_CUDA_TEST_H_
