@@ -9,12 +9,12 @@ HEADINGS = (
     "kernel",
     "instructions",
     "bytes",
-    "in flight, bytes per lane",
+    "bytes in flight",
     "registers",
-    *(f"issue, {gpu.name}" for gpu in GPUS),
+    *(f"issue {gpu.name}" for gpu in GPUS),
     "unaligned: instructions",
     "bytes",
-    f"issue, {GPUS[-1].name}",
+    f"issue {GPUS[-1].name}",
 )
 
 
