@@ -1,11 +1,12 @@
-# Finds nvcc, which alone compiles the kernels for GPUs, and decides what it is called with. Sets SIGNCCL_HAS_CUDA, and with it
+# Finds nvcc, which alone compiles the kernels for GPUs, and decides what it is called with. Sets SIGNCCL_HAS_CUDA, and
+# with it
 #   SIGNCCL_NVCC                 the compiler
 #   SIGNCCL_CUDA_ARCHITECTURES   compute capabilities, as in 75;80
 #   SIGNCCL_NVCC_OPTIONS         options for one image with code for all of them, and with PTX for what comes later
 #
-# CUDA is no language of this project: no host code is compiled by nvcc and nothing links cudart, so kernels are data that
-# a custom command makes (kernels/cuda/CMakeLists.txt). Options of your own for nvcc: the variable NVCC_APPEND_FLAGS, which
-# nvcc itself reads.
+# CUDA is no language of this project: no host code is compiled by nvcc and nothing links cudart, so kernels are data
+# that a custom command makes (kernels/cuda/CMakeLists.txt). Options of your own for nvcc: the variable
+# NVCC_APPEND_FLAGS, which nvcc itself reads.
 set(SIGNCCL_CUDA AUTO CACHE STRING "Build the kernels for NVIDIA GPUs, which takes nvcc: AUTO, ON or OFF")
 set_property(CACHE SIGNCCL_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(folders /usr/local/cuda/bin)
@@ -50,13 +51,14 @@ function(signccl_choose_architectures)
   set(SIGNCCL_CUDA_ARCHITECTURES ${chosen} PARENT_SCOPE)
 endfunction()
 
-# Sets SIGNCCL_NVCC_OPTIONS. All code comes from the PTX of the lowest architecture, which takes half the time of compiling
-# for each and gives the same code (docs/cuda.md).
+# Sets SIGNCCL_NVCC_OPTIONS. All code comes from the PTX of the lowest architecture, which takes half the time of
+# compiling for each and gives the same code (docs/cuda.md).
 function(signccl_choose_nvcc_options)
   list(GET SIGNCCL_CUDA_ARCHITECTURES 0 lowest)
   list(TRANSFORM SIGNCCL_CUDA_ARCHITECTURES PREPEND sm_ OUTPUT_VARIABLE codes)
   list(JOIN codes "," codes)
-  set(options -std=c++17 -Werror all-warnings -gencode "arch=compute_${lowest},code=[${codes},compute_${lowest}]" --threads 2)
+  set(options -std=c++17 -Werror all-warnings --threads 2
+    -gencode "arch=compute_${lowest},code=[${codes},compute_${lowest}]")
   # nvcc preprocesses with the host's compiler, and knows some Clang versions only.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     list(APPEND options -ccbin ${CMAKE_CXX_COMPILER})
@@ -68,8 +70,8 @@ function(signccl_choose_nvcc_options)
   set(SIGNCCL_NVCC_OPTIONS ${options} PARENT_SCOPE)
 endfunction()
 
-# Sets <variable> to what nvcc says against compiling an empty kernel, "" if nothing. A toolkit can lack parts, have parts that
-# do not belong together, or refuse the host's compiler.
+# Sets <variable> to what nvcc says against compiling an empty kernel, "" if nothing. A toolkit can lack parts, have
+# parts that do not belong together, or refuse the host's compiler.
 function(signccl_try_nvcc variable)
   set(folder ${PROJECT_BINARY_DIR}/CMakeFiles/signccl_nvcc)
   file(WRITE ${folder}/empty.cu "extern \"C\" __global__ void empty() {}\n")
@@ -86,7 +88,8 @@ endfunction()
 
 set(SIGNCCL_HAS_CUDA FALSE)
 if(SIGNCCL_CUDA)
-  find_program(SIGNCCL_NVCC nvcc PATHS ENV PATH PATHS ${SIGNCCL_CUDA_FOLDERS} NO_DEFAULT_PATH DOC "The compiler of CUDA")
+  find_program(SIGNCCL_NVCC nvcc PATHS ENV PATH PATHS ${SIGNCCL_CUDA_FOLDERS} NO_DEFAULT_PATH
+    DOC "The compiler of CUDA")
   if(SIGNCCL_NVCC)
     signccl_ask_nvcc(version --version)
     string(REGEX MATCH "V([0-9.]+)" matched "${version}")

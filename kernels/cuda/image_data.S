@@ -1,13 +1,17 @@
 /* The kernels, in the section where cuobjdump looks for them: `cuobjdump --list-elf libsignccl_cuda.so`. */
     .section .nv_fatbin, "a", %progbits
     .balign 16
-    .globl signccl_cuda_image_begin
-    .hidden signccl_cuda_image_begin
-signccl_cuda_image_begin:
+    .globl signccl_cuda_image
+    .hidden signccl_cuda_image
+signccl_cuda_image:
     .incbin SIGNCCL_CUDA_IMAGE
-    .globl signccl_cuda_image_end
-    .hidden signccl_cuda_image_end
-signccl_cuda_image_end:
-    .byte 0
+.Lend:
+
+    .section .rodata, "a", %progbits
+    .balign 8
+    .globl signccl_cuda_image_bytes
+    .hidden signccl_cuda_image_bytes
+signccl_cuda_image_bytes:
+    .quad .Lend - signccl_cuda_image
 
     .section .note.GNU-stack, "", %progbits

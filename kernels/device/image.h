@@ -13,8 +13,8 @@ extern "C" {
 /**
  * Gives the kernels as a fatbin for cuLibraryLoadData(). It stays where it is until the process ends.
  *
- * version: SIGNCCL_VERSION_CODE of the caller. Names and arguments of kernels change from version to version, so the image is
- *          given to its own version only.
+ * version: SIGNCCL_VERSION_CODE of the caller. Names and arguments of kernels change from version to version, so the
+ *          image is given to its own version only.
  * image, bytes: where the address and the size of the image are written; NULL and 0 for another version.
  *
  * Returns SIGNCCL_VERSION_CODE of the image. Any thread may call this.

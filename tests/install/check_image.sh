@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Checks what libsignccl_cuda.so shows and asks for: it exports one function, is never unloaded since the driver keeps the
-# address of its image, and needs no library but that of C.
-# check_image.sh <library>
+# Checks what libsignccl_cuda.so shows and asks for: it exports one function, is never unloaded since the driver keeps
+# the address of its image, and needs no library but that of C. check_image.sh <library>
 set -euo pipefail
 library=$1
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Configures the project where no nvcc is found, or one that does not work, with SIGNCCL_CUDA as named: without an error under
-# AUTO, which says why there are no kernels for GPUs, and OFF, and with one that says what is missing under ON.
+# Configures the project where no nvcc is found, or one that does not work, with SIGNCCL_CUDA as named: without an error
+# under AUTO, which says why there are no kernels for GPUs, and OFF, and with one that says what is missing under ON.
 # without_nvcc_test.sh <cmake> <source folder> auto|off|on
 set -euo pipefail
 cmake=$1 source=$2 setting=$3
