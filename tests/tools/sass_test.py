@@ -114,7 +114,7 @@ class FlowTest(unittest.TestCase):
         self.assertEqual([one.header for one in outer.inner], [1])
         path = flow.best_path(blocks, outer, lambda instructions: (len(list(instructions)),))
         self.assertEqual([one.name for one in path.instructions], ["MOV", "LDG", "BRA", "FADD", "BRA"])
-        self.assertEqual(path.inner_loops, 1)
+        self.assertEqual(path.uncounted, 1)
         self.assertEqual({one.name for one in path.inner}, {"LDG", "BRA"})
 
     def test_computed_jumps_and_loops_with_two_entries_are_refused(self):
@@ -130,7 +130,9 @@ class FlowTest(unittest.TestCase):
 
 class UniformTest(unittest.TestCase):
     def by_lane(self, text):
-        return [by_lane for one, by_lane in uniform.lane_accesses(code(text)) if one.name in {"LDG", "STG"}]
+        instructions = code(text)
+        found = uniform.lane_accesses(flow.split(instructions))
+        return [one.offset in found for one in instructions if one.name in {"LDG", "STG"}]
 
     def test_what_comes_from_the_number_of_the_lane_differs(self):
         self.assertEqual(self.by_lane(START + "IMAD.WIDE R4,R0,0x4,R8\nLDG.E R6,[R4.64]"), [True])
@@ -160,6 +162,42 @@ class UniformTest(unittest.TestCase):
             + "MOV R4,R0\n@P0 LDC.64 R4,c[0x0][0x210]\n@P0 LDG.E R6,[R4.64]\n@!P0 LDG.E R6,[R4.64]\nLDG.E R6,[R4.64]"
         )
         self.assertEqual(self.by_lane(text), [False, True, True])
+
+    def test_ways_that_meet_and_turns_of_a_loop_are_followed(self):
+        text = START + "MOV R4,R2\n@P0 BRA :meet\nMOV R4,R0\nmeet:\nLDG.E R6,[R4.64]\nEXIT"
+        self.assertEqual(self.by_lane(text), [True])
+        text = START + "MOV R4,R2\nhead:\nLDG.E R6,[R4.64]\nMOV R4,R5\nMOV R5,R0\n@P0 BRA :head\nEXIT"
+        self.assertEqual(self.by_lane(text), [True])
+        self.assertEqual(self.by_lane(text.replace("MOV R5,R0", "MOV R5,R2")), [False])
+
+
+class TurnsTest(unittest.TestCase):
+    def turns(self, loop, before="MOV R4,RZ"):
+        blocks = flow.split(code(f"outer:\n{before}\nhead:\nLDG.E R9,[R8.64]\n{loop}\n@P3 BRA :outer\nEXIT"))
+        (outer,) = flow.loops_of(blocks)
+        path = flow.best_path(blocks, outer, lambda instructions: (len(list(instructions)),))
+        loads = sum(one.name == "LDG" for one in path.instructions)
+        return None if path.uncounted else loads
+
+    def test_a_loop_that_counts_to_a_constant_turns_as_often(self):
+        up = "VIADD R4,R4,0x4\nISETP.GE.U32.AND P1,PT,R4,0x8,PT\n@!P1 BRA :head"
+        self.assertEqual(self.turns(up), 2)
+        self.assertEqual(self.turns(up.replace("0x8", "0x20")), 8)
+        down = "IADD3 R4,PT,PT,R4,-0x1,RZ\nISETP.GT.AND P1,PT,R4,0x0,PT\n@P1 BRA :head"
+        self.assertEqual(self.turns(down, "MOV R4,0x3"), 3)
+        uniform_registers = "UIADD3 UR4,UR4,0x1,URZ\nUISETP.NE.AND UP0,UPT,UR4,0x5,UPT\n@UP0 BRA :head"
+        self.assertEqual(self.turns(uniform_registers, "UMOV UR4,URZ"), 5)
+        self.assertEqual(self.turns(up, "HFMA2 R4,-RZ,RZ,0,2.384185791015625e-07"), 1)  # begins with 4
+
+    def test_an_exit_in_the_middle_ends_it(self):
+        loop = "VIADD R4,R4,0x1\nISETP.EQ.AND P1,PT,R4,0x3,PT\n@P1 BRA :out\nMOV R7,R6\nBRA :head\nout:\nMOV R5,R6"
+        self.assertEqual(self.turns(loop), 3)
+
+    def test_what_depends_on_an_argument_or_never_ends_is_unknown(self):
+        loop = "VIADD R4,R4,0x1\nISETP.GE.AND P1,PT,R4,R5,PT\n@!P1 BRA :head"
+        self.assertIsNone(self.turns(loop))
+        self.assertIsNone(self.turns(loop.replace("R5,PT", "0x3,PT"), "LDC R4,c[0x0][0x210]"))
+        self.assertIsNone(self.turns(loop.replace("R4,R5", "RZ,0x3")))
 
 
 class FiguresTest(unittest.TestCase):

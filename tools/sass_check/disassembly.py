@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -46,7 +47,11 @@ class Tools:
     nvdisasm: str
 
 
-def run(*command: str, folder: str | None = None) -> str:
+def run(program: str, *arguments: str, folder: str | None = None) -> str:
+    found = shutil.which(program)
+    if found is None:
+        raise DisassemblyError(f"there is no program {program}")
+    command = (str(Path(found).absolute()), *arguments)
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode != 0:
         raise DisassemblyError(

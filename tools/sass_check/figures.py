@@ -5,11 +5,11 @@ how long its memory takes for the bytes of the path. Far below 1, memory alone d
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from disassembly import Instruction, Kernel
-from flow import Block, Loop, Path, Weight, WeightOf, best_path, loops_of, split, way_to
+from flow import Path, Weight, WeightOf, best_path, loops_of, split
 from uniform import lane_accesses
 
 LANES = 32
@@ -94,34 +94,38 @@ class Figures:
         return self.instructions / gpu.issued_per_second / (self.bytes / gpu.bytes_per_second)
 
 
-def figures_of(blocks: list[Block], loop: Loop, path: Path) -> Figures:
-    # Twice, so that what a turn leaves to the next one is known.
-    before = (*way_to(blocks, loop.header), *path.instructions)
-    turn = list(lane_accesses((*before, *path.instructions)))[len(before) :]
-    found = tuple(one for one in (access(*each) for each in turn) if one is not None)
+def figures_of(path: Path, by_lane: set[int]) -> Figures:
+    found = tuple(accesses(path.instructions, by_lane))
     executed = [one for one in path.instructions if one.name != "NOP"]
     return Figures(path, found, len(executed), sum(one.bytes for one in found), bytes_in_flight(executed))
 
 
-def bits_of(instructions: Iterable[Instruction], least: int) -> int:
-    """Bits that a lane moves in accesses of at least `least` bits."""
-    found = (access(one) for one in instructions)
-    return sum(one.bits for one in found if one is not None and one.bits >= least)
+def accesses(instructions: Iterable[Instruction], by_lane: set[int]) -> Iterator[Access]:
+    """The accesses among instructions; `by_lane`: the offsets of those with an address for each lane."""
+    for instruction in instructions:
+        found = access(instruction, instruction.offset in by_lane)
+        if found is not None:
+            yield found
 
 
-def wide_first(instructions: Iterable[Instruction]) -> Weight:
+def wide_first(by_lane: set[int]) -> WeightOf:
     """Weight of the path for aligned buffers, which has the wide accesses. The longest of those is taken."""
-    listed = list(instructions)
-    return bits_of(listed, 128), bits_of(listed, 64), len(listed)
+
+    def weigh(instructions: Iterable[Instruction]) -> Weight:
+        listed = list(instructions)
+        bits = [one.bits for one in accesses(listed, by_lane) if one.by_lane]
+        return sum(one for one in bits if one >= 128), sum(one for one in bits if one == 64), len(listed)
+
+    return weigh
 
 
-def narrower_than(bits: int) -> WeightOf:
+def narrower_than(widest: int, by_lane: set[int]) -> WeightOf:
     """Weight of the path for other buffers, which has accesses below so many bits."""
 
     def weigh(instructions: Iterable[Instruction]) -> Weight:
         listed = list(instructions)
-        wide = bits_of(listed, bits)
-        return -wide, bits_of(listed, 0) - wide, len(listed)
+        bits = [one.bits for one in accesses(listed, by_lane) if one.by_lane]
+        return -sum(one for one in bits if one >= widest), sum(one for one in bits if one < widest), len(listed)
 
     return weigh
 
@@ -138,21 +142,21 @@ class Analysis:
     unaligned: Figures | None
 
 
-def heaviest(blocks: list[Block], loops: list[Loop], weigh: WeightOf) -> Figures:
-    paths = [(loop, best_path(blocks, loop, weigh)) for loop in loops]
-    loop, path = max(paths, key=lambda one: weigh(one[1].instructions))
-    return figures_of(blocks, loop, path)
-
-
 def analyse(kernel: Kernel) -> Analysis:
     blocks = split(kernel.instructions)
     loops = loops_of(blocks)
     if not loops:
         return Analysis(kernel, None, None)
-    aligned = heaviest(blocks, loops, wide_first)
+    by_lane = lane_accesses(blocks)
+
+    def heaviest(weigh: WeightOf) -> Figures:
+        paths = [best_path(blocks, loop, weigh) for loop in loops]
+        return figures_of(max(paths, key=lambda one: weigh(one.instructions)), by_lane)
+
+    aligned = heaviest(wide_first(by_lane))
     widest = max((one.bits for one in aligned.accesses if one.by_lane), default=0)
     if widest <= 32:
         return Analysis(kernel, aligned, None)
-    other = heaviest(blocks, loops, narrower_than(widest))
+    other = heaviest(narrower_than(widest, by_lane))
     has_two = other.bytes > 0 and not any(one.by_lane and one.bits >= widest for one in other.accesses)
-    return Analysis(kernel, aligned, other if has_two and other.path.inner_loops == 0 else None)
+    return Analysis(kernel, aligned, other if has_two and other.path.uncounted == 0 else None)

@@ -2,7 +2,7 @@
 
 A kernel is a loop over tiles with two ways through it: one for whole tiles of aligned buffers, in accesses of 128 bits,
 and one for everything else. What a warp executes for a tile is thus a path through the loop. Where a path has an inner
-loop, that is taken once.
+loop, that is taken as often as it turns, or once if that is not a constant.
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from disassembly import Instruction
+from turns import constant_turns
 
 # What a path is chosen by: the larger, the better. Sums over blocks are sums of these numbers.
 Weight = tuple[int, ...]
@@ -39,14 +40,18 @@ class Loop:
 
 @dataclass(frozen=True)
 class Path:
-    """One turn of a loop. `inner` are the instructions that lie in inner loops, which are taken once."""
+    """One turn of a loop.
+
+    uncounted: how many inner loops turn as often as the arguments of the kernel say; each is here once.
+    inner: the instructions of all inner loops.
+    """
 
     instructions: tuple[Instruction, ...]
-    inner_loops: int
+    uncounted: int
     inner: frozenset[Instruction] = frozenset()
 
     def then(self, rest: "Path") -> "Path":
-        return Path(self.instructions + rest.instructions, self.inner_loops + rest.inner_loops, self.inner | rest.inner)
+        return Path(self.instructions + rest.instructions, self.uncounted + rest.uncounted, self.inner | rest.inner)
 
 
 ENDS = {"EXIT", "RET", "KILL", "RTT"}
@@ -170,6 +175,35 @@ def loops_of(blocks: list[Block]) -> list[Loop]:
     return sorted(outermost, key=lambda one: one.header)
 
 
+def all_turns(blocks: list[Block], loop: Loop, turn: Path) -> Path:
+    """All turns of an inner loop, if their number is a constant; else one."""
+    starts = {block.instructions[0].offset: number for number, block in enumerate(blocks)}
+    following = {block.instructions[-1].offset: block.next for block in blocks}
+
+    def leaves(jump: Instruction, taken: bool) -> bool:
+        to = starts[target(jump)]
+        others = [one for one in following.get(jump.offset, []) if one != to]
+        return (to if taken else others[0] if others else to) not in loop.blocks
+
+    turns = constant_turns(before_loop(blocks, loop), turn.instructions, leaves)
+    inner = turn.inner | frozenset(turn.instructions)
+    if turns is None:
+        return Path(turn.instructions, turn.uncounted + 1, inner)
+    return Path(turn.instructions * turns, turn.uncounted, inner)
+
+
+def before_loop(blocks: list[Block], loop: Loop) -> list[Instruction]:
+    """What is certainly executed just before a loop: the blocks that lead to it and nowhere else come from."""
+    way: list[int] = []
+    number, inside = loop.header, loop.blocks
+    while True:
+        before = [one for one, block in enumerate(blocks) if number in block.next and one not in inside]
+        if len(before) != 1 or before[0] in way:
+            return [instruction for one in reversed(way) for instruction in blocks[one].instructions]
+        number, inside = before[0], set()
+        way.append(number)
+
+
 def best_path(blocks: list[Block], loop: Loop, weigh: WeightOf) -> Path:
     """The way from the loop's header back to it that weighs most."""
     inner = {number: one for one in loop.inner for number in one.blocks}
@@ -194,8 +228,7 @@ def best_path(blocks: list[Block], loop: Loop, weigh: WeightOf) -> Path:
         if within is None:
             own, exits = Path(tuple(blocks[number].instructions), 0), blocks[number].next
         else:
-            turn = best_path(blocks, within, weigh)
-            own = Path(turn.instructions, turn.inner_loops + 1, frozenset(turn.instructions))
+            own = all_turns(blocks, within, best_path(blocks, within, weigh))
             exits = [one for member in within.blocks for one in blocks[member].next if one not in within.blocks]
         rest = after(number, exits)
         if rest is not None:
@@ -204,20 +237,3 @@ def best_path(blocks: list[Block], loop: Loop, weigh: WeightOf) -> Path:
     if loop.header not in best:
         raise FlowError(f"no way through the loop at block {loop.header} was found")
     return best[loop.header][1]
-
-
-def way_to(blocks: list[Block], header: int) -> list[Instruction]:
-    """The instructions of a shortest way from the beginning of the kernel to a block, without that block."""
-    came_from: dict[int, int] = {0: -1}
-    waiting = [0]
-    for number in waiting:
-        for following in blocks[number].next:
-            if following not in came_from:
-                came_from[following] = number
-                waiting.append(following)
-    way: list[int] = []
-    number = came_from[header]
-    while number >= 0:
-        way.append(number)
-        number = came_from[number]
-    return [instruction for one in reversed(way) for instruction in blocks[one].instructions]

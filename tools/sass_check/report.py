@@ -27,12 +27,12 @@ def row(analysis: Analysis) -> list[str]:
     name = kernel.name.removeprefix(PREFIX)
     if aligned is None:
         return [name, "", "", "", str(kernel.registers), *("" for _ in GPUS), "", "", ""]
-    turns = "" if aligned.path.inner_loops == 0 else " +"
+    turns = "" if aligned.path.uncounted == 0 else " +"
     cells = [name, f"{aligned.instructions}{turns}", str(aligned.bytes), str(aligned.bytes_in_flight)]
     cells += [str(kernel.registers), *(percent(aligned.issue_share(gpu)) for gpu in GPUS)]
     if other is None:
         return [*cells, "", "", ""]
-    turns = "" if other.path.inner_loops == 0 else " +"
+    turns = "" if other.path.uncounted == 0 else " +"
     return [*cells, f"{other.instructions}{turns}", str(other.bytes), percent(other.issue_share(GPUS[-1]))]
 
 
@@ -50,7 +50,7 @@ def figures_document(figures: Figures | None) -> dict[str, Any] | None:
         "instructions": figures.instructions,
         "bytes": figures.bytes,
         "bytes_in_flight_per_lane": figures.bytes_in_flight,
-        "inner_loops": figures.path.inner_loops,
+        "uncounted_loops": figures.path.uncounted,
         "issue_share": {gpu.name: round(figures.issue_share(gpu), 4) for gpu in GPUS} if figures.bytes else None,
     }
 
