@@ -1,10 +1,13 @@
-# What a user of the installed library gets: the header, the shared library, and the ways to find them.
+# What a user of the installed library gets: the header, the shared library, what it loads, and the ways to find them.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/signccl)
 set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 install(TARGETS signccl EXPORT signccl-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET signccl_cuda)
+  install(TARGETS signccl_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 install(FILES include/signccl/lion.h include/signccl/signccl.h include/signccl/types.h
   ${PROJECT_BINARY_DIR}/include/signccl/version.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/signccl)

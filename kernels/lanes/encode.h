@@ -90,21 +90,25 @@ struct EncodeBody {
   }
 };
 
-/// Packed signs are copied, with the padding cleared, 32 bits by each lane.
+/// Packed signs are copied, with the padding cleared, a word by each lane.
 template <bool kTernary>
 struct EncodeBitsBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const EncodeArguments& arguments, WarpIndex warp) {
-    const auto* from = static_cast<const uint32_t*>(arguments.elements);
-    const size_t nhalves = 2 * wordsFor(arguments.count);
-    forEachTile(warp, 0, tilesFor(arguments.count), [&](size_t tile) {
+    const auto* from = static_cast<const Duo*>(arguments.elements);
+    auto* nonnegative = reinterpret_cast<Duo*>(arguments.nonnegative);
+    auto* positive = reinterpret_cast<Duo*>(arguments.positive);
+    const size_t nwords = wordsFor(arguments.count);
+    forEachTile(warp, 0, (nwords + kLanes - 1) / kLanes, [&](size_t tile) {
       G::each([&](int lane) {
         const size_t word = tile * kLanes + static_cast<size_t>(lane);
-        if (word >= nhalves) return;
-        const size_t first = word * 32;
-        const uint32_t counted = first < arguments.count ? lowMask(arguments.count - first) : 0;
-        const uint32_t signs = G::loadOnce(from + word);
-        storeSigns<G, kTernary>(arguments, word, ~signs, signs, counted);
+        if (word >= nwords) return;
+        Duo signs = G::loadOnce(from + word);
+        const size_t left = arguments.count - word * kWordBits;
+        signs.words[0] &= lowMask(left);
+        signs.words[1] &= left > 32 ? lowMask(left - 32) : 0;
+        G::store(nonnegative + word, signs);
+        if constexpr (kTernary) G::store(positive + word, signs);
       });
     });
   }

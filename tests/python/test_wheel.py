@@ -16,6 +16,7 @@ from support import PROGRAMS, ROOT, environment, free_port
 
 PREBUILT = os.environ.get("SIGNCCL_LIBRARY", "")
 JAX_PREBUILT = os.environ.get("SIGNCCL_JAX_LIBRARY", "")
+CUDA_PREBUILT = Path(PREBUILT).absolute().with_name("libsignccl_cuda.so")  # where it was built
 LIBUCX = "libucx-cu12==1.22.0"  # as tools/newer_ucx
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 NO_EXTRAS = ["--no-build-isolation", "--no-deps"]
@@ -54,6 +55,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = ["--config-settings", f"cmake.define.SIGNCCL_PREBUILT={os.path.abspath(PREBUILT)}"]
     if JAX_PREBUILT:
         settings += ["--config-settings", f"cmake.define.SIGNCCL_JAX_PREBUILT={os.path.abspath(JAX_PREBUILT)}"]
+    if CUDA_PREBUILT.exists():
+        settings += ["--config-settings", f"cmake.define.SIGNCCL_CUDA_PREBUILT={CUDA_PREBUILT}"]
     run(*PIP, "wheel", *NO_EXTRAS, "-w", folder, source, *settings)
     (made,) = folder.glob("*.whl")
     return made
@@ -126,8 +129,10 @@ def test_wheel_serves_every_python_and_holds_each_library_once(wheel: Path) -> N
     assert wheel.name.startswith("signccl-") and "-py3-none-linux_" in wheel.name
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        plugins = ["signccl/lib/libsignccl_jax.so"] if JAX_PREBUILT else []
-        assert [name for name in names if ".so" in name] == ["signccl/lib/libsignccl.so", *plugins]
+        libraries = ["libsignccl.so"]
+        libraries += ["libsignccl_cuda.so"] if CUDA_PREBUILT.exists() else []
+        libraries += ["libsignccl_jax.so"] if JAX_PREBUILT else []
+        assert sorted(name for name in names if ".so" in name) == [f"signccl/lib/{name}" for name in libraries]
         assert "signccl/py.typed" in names
         assert any(name.endswith("licenses/LICENSE") for name in names)
         assert not [name for name in names if "__pycache__" in name]

@@ -12,7 +12,7 @@ cp "$gate" "$work/.ci/run"
 # stages <command of tools/test>: all other tools succeed at once.
 stages() {
   local tool
-  for tool in abi check coverage newer_ucx test; do
+  for tool in abi check coverage newer_ucx sass test; do
     printf '#!/usr/bin/env bash\n%s\n' "$([[ $tool == test ]] && echo "$1" || echo true)" >"$work/tools/$tool"
     chmod +x "$work/tools/$tool"
   done
