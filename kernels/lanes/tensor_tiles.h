@@ -97,7 +97,7 @@ SIGNCCL_WORD_OP void forEachTensorTile(const LionTable& table, const LionRange& 
                                        WarpIndex warp, const Body& body) {
   if (status != nullptr && G::load(status) != 0) return;
   const uint32_t distance = searchDistance(table.ntensors);
-  forEachTile(warp, range.end_tile - range.begin_tile, [&](size_t number) {
+  forEachTile(warp, 0, range.end_tile - range.begin_tile, [&](size_t number) {
     const uint32_t tile = range.begin_tile + static_cast<uint32_t>(number);
     body(tensorTile<G>(table, tensorOfTile<G>(table, distance, tile), tile));
   });

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "kernels/device/image.h"
 #include "signccl/version.h"
 
 namespace signccl {
@@ -57,12 +58,12 @@ KernelImage loadKernelImage(const std::string& wanted) {
   void* const library = wanted.empty() ? loadOwn(file) : loadWanted(wanted, file);
   KernelImage image;
   image.file = file.string();
-  const auto function = reinterpret_cast<KernelImageFunction>(dlsym(library, kKernelImageFunction));
+  const auto function = reinterpret_cast<decltype(&signcclCudaImage)>(dlsym(library, SIGNCCL_CUDA_IMAGE_FUNCTION));
   if (function == nullptr) {
-    throw Error(signcclSystemError, image.file + " has no function " + kKernelImageFunction + " and is no " +
+    throw Error(signcclSystemError, image.file + " has no function " SIGNCCL_CUDA_IMAGE_FUNCTION " and is no " +
                                         kKernelImageFile + ": " + kWherefrom);
   }
-  const int version = function(&image.data, &image.bytes);
+  const int version = function(SIGNCCL_VERSION_CODE, &image.data, &image.bytes);
   if (version != SIGNCCL_VERSION_CODE) {
     throw Error(signcclSystemError,
                 image.file + " has the kernels of SignCCL " + versionText(version) +

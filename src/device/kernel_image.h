@@ -7,10 +7,6 @@
 
 namespace signccl {
 
-/// The one function that libsignccl_cuda.so exports, under this name: gives the fatbin, which lives as long as the
-/// library, and its size, and returns the SIGNCCL_VERSION_CODE that it was built with.
-using KernelImageFunction = int (*)(const void** image, std::size_t* bytes);
-inline constexpr const char* kKernelImageFunction = "signcclCudaImage";
 inline constexpr const char* kKernelImageFile = "libsignccl_cuda.so";
 
 /// A loaded libsignccl_cuda.so; it is never unloaded.

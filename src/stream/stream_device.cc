@@ -1,74 +1,18 @@
 #include "stream/stream_device.h"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <iterator>
 #include <map>
 #include <mutex>
-#include <string>
-#include <thread>
 #include <utility>
 
-#include "base/error.h"
 #include "base/fork.h"
 #include "base/log.h"
-#include "device/driver_error.h"
-#include "device/memory.h"
+#include "device/stream.h"
 #include "kernels/lanes/group.h"
 
 namespace signccl {
 namespace {
-
-/// How long the first memory operation of a device may take.
-constexpr std::chrono::seconds kLongestProbe{1};
-constexpr std::chrono::microseconds kProbeStep{50};
-
-/// What a stream and the host write in a probe.
-struct ProbeWords {
-  std::atomic<std::uint32_t> written = 0;
-  std::atomic<std::uint32_t> awaited = 0;
-};
-
-/// Ends the wait of a stream, however a probe ends: nothing of it can be freed before.
-class WaitEnder {
- public:
-  explicit WaitEnder(std::atomic<std::uint32_t>& awaited) : awaited_(awaited) {}
-  ~WaitEnder() { endWait(); }
-  WaitEnder(const WaitEnder&) = delete;
-  WaitEnder& operator=(const WaitEnder&) = delete;
-  void endWait() { awaited_.store(1, std::memory_order_release); }
-
- private:
-  std::atomic<std::uint32_t>& awaited_;
-};
-
-/// A stream for the time of a probe.
-class ProbeStream {
- public:
-  explicit ProbeStream(const Device& device) : driver_(device.driver()) {
-    checkCuda(driver_, driver_.cuStreamCreateWithPriority(&stream_, kCudaStreamNonBlocking, 0),
-              "cuStreamCreateWithPriority", "on ", device);
-  }
-  ~ProbeStream() { driver_.cuStreamDestroy(stream_); }
-  ProbeStream(const ProbeStream&) = delete;
-  ProbeStream& operator=(const ProbeStream&) = delete;
-  [[nodiscard]] CudaStream get() const { return stream_; }
-
- private:
-  const CudaDriver& driver_;
-  CudaStream stream_ = nullptr;
-};
-
-template <typename Done>
-bool comesTrue(const Done& done) {
-  const auto end = std::chrono::steady_clock::now() + kLongestProbe;
-  while (!done()) {
-    if (std::chrono::steady_clock::now() >= end) return false;
-    std::this_thread::sleep_for(kProbeStep);
-  }
-  return true;
-}
 
 struct Devices {
   std::mutex mutex;
@@ -78,6 +22,13 @@ struct Devices {
 PerProcess<Devices>& devices() {
   static PerProcess<Devices> devices;
   return devices;
+}
+
+StreamWords workingWords(const std::shared_ptr<Device>& device) {
+  if (supportsMemoryOperations(device)) return StreamWords::kMemoryOperations;
+  log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "streams of ", *device,
+      " have no memory operations: they wait by kernels, which keep a multiprocessor busy");
+  return StreamWords::kKernels;
 }
 
 }  // namespace
@@ -95,20 +46,9 @@ std::shared_ptr<StreamDevice> StreamDevice::get(int ordinal, const DeviceOptions
 StreamDevice::StreamDevice(std::shared_ptr<Device> device, const DeviceOptions& options)
     : device_(std::move(device)),
       kernels_(device_, loadKernelImage(options.kernel_file), kDeviceKernelNames),
-      words_(options.words.value_or(StreamWords::kMemoryOperations)) {
-  if (words_ == StreamWords::kMemoryOperations) {
-    try {
-      tryMemoryOperations();
-    } catch (const Error& error) {
-      if (options.words) throw;
-      words_ = StreamWords::kKernels;
-      log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "streams of ", device_->text(),
-          " wait by kernels, which keep a multiprocessor busy: ", error.what());
-    }
-  }
-  log(LogLevel::kInfo, Subsystem::kInit, kNoRank, device_->text(), " of compute capability ",
-      device_->facts().capability(), ": streams wait by ",
-      words_ == StreamWords::kKernels ? "kernels" : "memory operations");
+      words_(options.words ? *options.words : workingWords(device_)) {
+  log(LogLevel::kInfo, Subsystem::kInit, kNoRank, *device_, " of compute capability ", device_->facts().capability(),
+      ": streams wait by ", words_ == StreamWords::kKernels ? "kernels" : "memory operations");
 }
 
 void StreamDevice::keepUntil(CudaEvent event, std::vector<std::shared_ptr<const void>> memory) {
@@ -143,20 +83,10 @@ void StreamDevice::launchBytes(DeviceKernel kernel, const void* arguments, std::
   kernels_.launch({number, static_cast<std::uint32_t>(blocks), arguments, bytes, stream});
 }
 
-void StreamDevice::enqueueOperation(CudaMemoryOperation operation, CudaStream stream, CudaDevicePointer word,
-                                    std::uint32_t value, const char* what) const {
-  CudaMemoryOperationParams params{};
-  params.operation = operation;
-  params.address = word;
-  params.value = value;
-  params.flags = operation == CudaMemoryOperation::kWaitValue32 ? kCudaWaitGeq : 0;
-  const CudaDriver& driver = device_->driver();
-  checkCuda(driver, driver.cuStreamBatchMemOp(stream, 1, &params, 0), "cuStreamBatchMemOp", what, " on ", *device_);
-}
-
 void StreamDevice::enqueueWrite(CudaStream stream, CudaDevicePointer word, std::uint32_t value) const {
   if (words_ == StreamWords::kMemoryOperations) {
-    enqueueOperation(CudaMemoryOperation::kWriteValue32, stream, word, value, "of a write");
+    CudaMemoryOperationParams operation[] = {writeValue(word, value)};
+    enqueueMemoryOperations(*device_, stream, operation);
   } else {
     launch(DeviceKernel::write_word, WordArguments{reinterpret_cast<std::uint32_t*>(word), value}, 1, stream);
   }
@@ -164,34 +94,11 @@ void StreamDevice::enqueueWrite(CudaStream stream, CudaDevicePointer word, std::
 
 void StreamDevice::enqueueWait(CudaStream stream, CudaDevicePointer word, std::uint32_t value) const {
   if (words_ == StreamWords::kMemoryOperations) {
-    enqueueOperation(CudaMemoryOperation::kWaitValue32, stream, word, value, "of a wait");
+    CudaMemoryOperationParams operation[] = {waitUntilReached(word, value)};
+    enqueueMemoryOperations(*device_, stream, operation);
   } else {
     launch(DeviceKernel::wait_word, WordArguments{reinterpret_cast<std::uint32_t*>(word), value}, 1, stream);
   }
-}
-
-/// A stream writes a word that the host sees, and waits for one that the host writes. It is tried, since nothing that a
-/// driver says of it is reliable.
-void StreamDevice::tryMemoryOperations() const {
-  const ContextScope scope(*device_);
-  const PinnedMemory memory(device_, sizeof(ProbeWords));
-  auto& words = *new (memory.host()) ProbeWords;
-  const CudaDevicePointer written = memory.address() + offsetof(ProbeWords, written);
-  const CudaDevicePointer awaited = memory.address() + offsetof(ProbeWords, awaited);
-  const ProbeStream stream(*device_);
-  WaitEnder ender(words.awaited);
-  enqueueOperation(CudaMemoryOperation::kWriteValue32, stream.get(), written, 1, "of a write");
-  enqueueOperation(CudaMemoryOperation::kWaitValue32, stream.get(), awaited, 1, "of a wait");
-  enqueueOperation(CudaMemoryOperation::kWriteValue32, stream.get(), written, 2, "of a write");
-  const bool is_written = comesTrue([&] { return words.written.load(std::memory_order_acquire) >= 1; });
-  const bool waits = words.written.load(std::memory_order_acquire) == 1;
-  ender.endWait();
-  const bool goes_on = comesTrue([&] { return words.written.load(std::memory_order_acquire) == 2; });
-  if (is_written && waits && goes_on) return;
-  throw Error(signcclUnhandledCudaError, std::string("a stream of ") + device_->text() + " " +
-                                             (!is_written ? "wrote no word for 1 s"
-                                              : !waits    ? "did not wait for a word"
-                                                          : "did not see a word of the host for 1 s"));
 }
 
 }  // namespace signccl

@@ -53,10 +53,6 @@ class StreamDevice : public std::enable_shared_from_this<StreamDevice> {
  private:
   void launchBytes(DeviceKernel kernel, const void* arguments, std::size_t bytes, std::size_t ntiles,
                    CudaStream stream) const;
-  void enqueueOperation(CudaMemoryOperation operation, CudaStream stream, CudaDevicePointer word, std::uint32_t value,
-                        const char* what) const;
-  void tryMemoryOperations() const;
-
   struct Kept {
     CudaEvent event;
     std::vector<std::shared_ptr<const void>> memory;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "fake_cuda/fake_cuda.h"
+#include "kernels/device/image.h"
 #include "kernels/device/kernel_list.h"
 #include "kernels/kernels.h"
 #include "kernels/lanes/count.h"
@@ -46,7 +47,7 @@ constexpr char kImage[] = "emulated";
 }  // namespace
 }  // namespace signccl
 
-extern "C" SIGNCCL_FAKE_CUDA_EXPORT int signcclCudaImage(const void** image, std::size_t* bytes) {
+extern "C" SIGNCCL_FAKE_CUDA_EXPORT int signcclCudaImage(int /*version*/, const void** image, std::size_t* bytes) {
   *image = signccl::kImage;
   *bytes = sizeof(signccl::kImage);
   return SIGNCCL_VERSION_CODE;
