@@ -148,7 +148,7 @@ SIGNCCL_EXPORT signcclResult_t signcclCommInitRankConfig(signcclComm_t* comm, in
  * Makes all `nranks` communicators of a group in this process, for ranks that are threads of it.
  *
  * @param comms    [nranks] handles, comms[i] for rank i
- * @param devlist  must be NULL: reserved for CUDA devices
+ * @param devlist  must be NULL: a call is made on the device of its buffers
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommInitAll(signcclComm_t* comms, int nranks, const int* devlist);
 
@@ -276,16 +276,24 @@ SIGNCCL_EXPORT signcclResult_t signcclCommGetStats(signcclComm_t comm, signcclCo
  *   recvbuff[i] = sign(s_0 + ... + s_{nranks-1}), a sum of 0 resolved by config->tieRule,
  * as +1, -1 or 0 in `recvtype`. Returns when recvbuff holds the result. Progresses in the caller's thread.
  *
- * @param sendbuff  [count] elements of `sendtype`, host memory
- * @param recvbuff  [count] elements of `recvtype`, host memory; equal to sendbuff or disjoint from it
+ * If a buffer is in the memory of a CUDA device, or if there is a stream, the call is one on a stream: it enqueues
+ * kernels and returns, as in NCCL. recvbuff holds the result when the stream has come so far, and buffers stay as they
+ * are until then. After a failure the stream goes on, recvbuff is undefined, and signcclCommGetAsyncError() says so.
+ * Ranks may have their buffers in different places. Ranks that are threads of one process wait for each other in the
+ * call. docs/cuda.md has the rest.
+ *
+ * @param sendbuff  [count] elements of `sendtype`, in host memory or in that of one CUDA device
+ * @param recvbuff  [count] elements of `recvtype`, the same; equal to sendbuff or disjoint from it
  * @param count     elements, the same on every rank; 0 is allowed, the buffers may then be NULL
  * @param sendtype  float32, float16, bfloat16, float64, int8 or bits
  * @param recvtype  the same; bits not with signcclTieZero
  * @param config    rules, or NULL for the defaults; read during the call only
- * @param stream    must be NULL: reserved for device buffers
+ * @param stream    NULL for buffers in host memory. With a stream, host buffers must be pinned (cudaMallocHost()); a
+ *                  NULL stream with device buffers is the legacy default stream
  *
  * @return signcclInvalidArgument  a null or partly overlapping buffer, an unknown type or rule, a count whose bytes
- *                                 overflow size_t; the call had no effect
+ *                                 overflow size_t, a buffer that is not where it must be; the call had no effect
+ *         signcclUnhandledCudaError  a call of CUDA failed; so has the communicator
  *         signcclInvalidUsage     the ranks disagree
  *         signcclRemoteError      a rank failed, aborted or was destroyed
  *         signcclTimeout          the operation did not end before its deadline; the message names the ranks it
@@ -315,8 +323,9 @@ SIGNCCL_EXPORT signcclResult_t signcclAllReduceAvg(const void* sendbuff, void* r
 /**
  * Non-blocking signcclAllReduceVote(): returns once the work is queued. A thread of the communicator progresses
  * it; collectives of one communicator are carried out in the order of their calls. The buffers belong to the library
- * until the request is complete.
+ * until the request is complete. For host memory; a call on a stream needs no request.
  *
+ * @param stream   NULL
  * @param request  receives the request, to be given to signcclRequestTest() or signcclRequestWait()
  */
 SIGNCCL_EXPORT signcclResult_t signcclAllReduceVoteAsync(const void* sendbuff, void* recvbuff, size_t count,

@@ -67,7 +67,7 @@ void initRank(signcclComm_t* comm, int nranks, const signcclUniqueId& id, int ra
 
 void initAll(signcclComm_t* comms, int nranks, const int* devlist) {
   require(comms != nullptr, "comms is NULL");
-  require(devlist == nullptr, "devlist is not NULL: this build serves host buffers only");
+  require(devlist == nullptr, "devlist is not NULL, expected NULL: a call is made on the device of its buffers");
   checkRanks(nranks, 0);
   const CommOptions options = loadOptions({}, nullptr);
   std::vector<std::unique_ptr<Communicator>> made;

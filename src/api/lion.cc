@@ -10,6 +10,7 @@
 #include "api/guard.h"
 #include "api/handles.h"
 #include "api/lion_arguments.h"
+#include "api/stream_place.h"
 #include "base/error.h"
 #include "base/failure.h"
 
@@ -65,6 +66,10 @@ std::span<const void* const> checkBucket(const LionHandle& handle, std::size_t f
                                             ", expected tensors among " + std::to_string(ntensors));
   }
   require(gradients != nullptr || n == 0, "gradients is NULL");
+  for (std::size_t i = 0; i < n && loadedCudaDriver() != nullptr; ++i) {
+    if (gradients[i] == nullptr) continue;
+    requireOnHost(gradients[i], 1, [&] { return "gradients[" + std::to_string(i) + "]"; });
+  }
   return {gradients, n};
 }
 

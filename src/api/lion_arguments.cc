@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "api/arguments.h"
+#include "api/stream_place.h"
 #include "base/error.h"
 #include "base/versioned_struct.h"
 
@@ -66,6 +67,10 @@ LionTensor checkTensor(const signcclLionConfig_t& config, std::size_t tensor, st
   checked.parameter_type = checkType("parameterTypes", config.parameterTypes, tensor);
   checked.momentum_type = checkType("momentumTypes", config.momentumTypes, tensor);
   checked.gradient_type = checkType("gradientTypes", config.gradientTypes, tensor);
+  requireOnHost(checked.parameters, checked.count * floatBytes(checked.parameter_type),
+                [&] { return ofTensor("parameters", tensor); });
+  requireOnHost(checked.momenta, checked.count * floatBytes(checked.momentum_type),
+                [&] { return ofTensor("momenta", tensor); });
   if (config.groups == nullptr) return checked;
   const int group = config.groups[tensor];
   if (group < 0 || static_cast<std::size_t>(group) >= ngroups) {

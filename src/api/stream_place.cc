@@ -1,9 +1,6 @@
 #include "api/stream_place.h"
 
-#include <string>
-
 #include "base/error.h"
-#include "device/pointer.h"
 
 namespace signccl {
 namespace {
@@ -20,6 +17,12 @@ void requirePinned(const UserBuffer& buffer) {
 }
 
 }  // namespace
+
+void refuseDevice(const std::string& buffer, int device) {
+  throw Error(signcclInvalidArgument,
+              buffer + " is device memory of device " + std::to_string(device) +
+                  ", expected host memory: of the functions of SignCCL only votes and averages take device memory");
+}
 
 StreamPlace streamPlaceOf(std::span<const UserBuffer> buffers, signcclStream_t stream) {
   if (stream != nullptr) requiredCudaDriver("stream");

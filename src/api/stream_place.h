@@ -2,10 +2,13 @@
 #ifndef SIGNCCL_API_STREAM_PLACE_H_
 #define SIGNCCL_API_STREAM_PLACE_H_
 
+#include <cstddef>
 #include <span>
+#include <string>
 
 #include "device/buffers.h"
 #include "device/driver.h"
+#include "device/pointer.h"
 #include "signccl/signccl.h"
 
 namespace signccl {
@@ -22,10 +25,22 @@ struct StreamPlace {
 /// buffer can be of a device.
 inline bool isSurelyOnHost(signcclStream_t stream) { return stream == nullptr && loadedCudaDriver() == nullptr; }
 
+/// Throws signcclInvalidArgument: the buffer is on that device.
+[[noreturn]] void refuseDevice(const std::string& buffer, int device);
+
 /// Where a call with these buffers and this stream is carried out: on a stream if a buffer is in device memory, or if
 /// there is a stream and all are in pinned memory. Throws signcclInvalidArgument for buffers that cannot be used
 /// together or on this stream, and what deviceOfBuffers() and checkStream() throw.
 StreamPlace streamPlaceOf(std::span<const UserBuffer> buffers, signcclStream_t stream);
+
+/// Throws signcclInvalidArgument for a buffer in device memory, which a call does not take. `nameOf()` gives its name,
+/// which is needed for the text alone.
+template <typename NameOf>
+void requireOnHost(const void* buffer, std::size_t bytes, const NameOf& nameOf) {
+  if (bytes == 0 || loadedCudaDriver() == nullptr) return;
+  const PointerFacts facts = describePointer(buffer, bytes);
+  if (facts.kind == PointerKind::kDevice || facts.kind == PointerKind::kUnmapped) refuseDevice(nameOf(), facts.device);
+}
 
 }  // namespace signccl
 

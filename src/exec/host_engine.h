@@ -69,7 +69,7 @@ class HostEngine final : public Engine {
   std::array<std::unique_ptr<MeanTable>, kNumElementTypes> mean_tables_;  ///< of rules mean_rules_
   CountRules mean_rules_;
   std::vector<const MeanTable*> means_;
-  Scratch scratch_{Placement::kHost};
+  Scratch scratch_;
 
   LaneEngine lanes_;
   OneRoundEngine one_round_;

@@ -2,9 +2,6 @@
 
 #include <new>
 
-#include "base/error.h"
-#include "device/pointer.h"
-
 namespace signccl {
 namespace {
 
@@ -12,22 +9,7 @@ constexpr std::align_val_t kAlignment{64};
 
 }  // namespace
 
-Placement placementOf(const void* buffer, std::size_t bytes) {
-  switch (describePointer(buffer, bytes).kind) {
-    case PointerKind::kPinned:
-      return Placement::kPinned;
-    case PointerKind::kDevice:
-    case PointerKind::kUnmapped:
-      return Placement::kDevice;
-    case PointerKind::kPageable:
-    case PointerKind::kManaged:
-    case PointerKind::kUnknown:
-      return Placement::kHost;
-  }
-  return Placement::kHost;
-}
-
-Scratch::Scratch(Placement placement) { SIGNCCL_ASSERT(placement == Placement::kHost); }
+Scratch::Scratch() = default;
 
 Scratch::~Scratch() = default;
 

@@ -1,4 +1,4 @@
-// Memory that exchanges work in, and where memory can be.
+// Host memory that exchanges work in.
 #ifndef SIGNCCL_EXEC_SCRATCH_H_
 #define SIGNCCL_EXEC_SCRATCH_H_
 
@@ -10,22 +10,10 @@
 
 namespace signccl {
 
-/// Where memory is.
-enum class Placement : std::uint8_t {
-  kHost,
-  kPinned,  ///< host memory that a GPU reads and writes directly
-  kDevice,
-};
-
-/// Where the `bytes` bytes of a user's buffer are. Managed memory is the host's, since the host reaches it. Costs some ns
-/// where the process has no CUDA driver, and else asks that. Throws what describePointer() throws.
-Placement placementOf(const void* buffer, std::size_t bytes);
-
 /// A block of words, aligned to 64 bytes, that grows. Not thread-safe.
 class Scratch {
  public:
-  /// Throws signcclInternalError for a placement that this build has no memory of.
-  explicit Scratch(Placement placement);
+  Scratch();
   ~Scratch();
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;

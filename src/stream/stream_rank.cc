@@ -105,6 +105,7 @@ void StreamRank::orFail(const Enqueue& enqueue) {
 }
 
 StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
+  refuseCapture(stream);
   StreamCall call;
   call.stream = stream;
   call.batch.rules = comm_.countRules(rules);
@@ -119,6 +120,16 @@ StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segme
   call.number = ++last_number_;
   call.ends = std::make_shared<SlotEnds>(call.memory, std::move(slices), call.number);
   return call;
+}
+
+void StreamRank::refuseCapture(CudaStream stream) const {
+  const CudaDriver& driver = device_->device()->driver();
+  CudaCaptureStatus status = CudaCaptureStatus::kNone;
+  checkCuda(driver, driver.cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing", "on ", *device_->device());
+  if (status == CudaCaptureStatus::kNone) return;
+  throw Error(signcclInvalidUsage,
+              "the stream is being captured into a CUDA graph, which these calls do not support: make them outside of "
+              "the capture");
 }
 
 void StreamRank::reserve(StreamCall& call, std::size_t nslots, std::size_t nwords) {

@@ -60,6 +60,7 @@ class StreamRank {
  private:
   StreamCall front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
   StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
+  void refuseCapture(CudaStream stream) const;
   void reserve(StreamCall& call, std::size_t nslots, std::size_t nwords);
   void follow(const StreamCall& call);
   void prepareTables(const StreamCall& call);

@@ -115,9 +115,9 @@ TEST_F(Arguments, CountWhoseBytesOverflowIsRefused) {
   expectRefused(SignOp::kAvg, "count is 4611686018427387904");
 }
 
-TEST_F(Arguments, StreamIsRefused) {
+TEST_F(Arguments, StreamIsRefusedWhereTheProcessHasNoCudaDriver) {
   stream = reinterpret_cast<signcclStream_t>(this);
-  expectRefused(SignOp::kVote, "stream is not NULL");
+  expectRefused(SignOp::kVote, "stream needs a CUDA driver, and this process has none");
 }
 
 TEST_F(Arguments, NullCommunicatorIsRefused) {

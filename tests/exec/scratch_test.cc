@@ -5,14 +5,13 @@
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
 #include "support/sanitizers.h"
 
 namespace signccl {
 namespace {
 
 TEST(ScratchTest, GrowsToWhatIsAskedAndNeverShrinks) {
-  Scratch scratch(Placement::kHost);
+  Scratch scratch;
   EXPECT_EQ(scratch.bytes(), 0U);
   EXPECT_EQ(scratch.share(), nullptr);
   Word* const small = scratch.reserve(10);
@@ -27,7 +26,7 @@ TEST(ScratchTest, GrowsToWhatIsAskedAndNeverShrinks) {
 TEST(ScratchTest, SharedMemoryOutlivesTheScratch) {
   std::shared_ptr<const void> kept;
   {
-    Scratch scratch(Placement::kHost);
+    Scratch scratch;
     *scratch.reserve(8) = 42;
     kept = scratch.share();
   }
@@ -36,7 +35,7 @@ TEST(ScratchTest, SharedMemoryOutlivesTheScratch) {
 
 TEST(ScratchTest, IsEmptyAfterALeakAndCanGrowAgain) {
   if (kSanitized) GTEST_SKIP() << "sanitizers find the leak";
-  Scratch scratch(Placement::kHost);
+  Scratch scratch;
   const std::weak_ptr<const void> leaked = [&] {
     scratch.reserve(8);
     return scratch.share();
@@ -46,16 +45,6 @@ TEST(ScratchTest, IsEmptyAfterALeakAndCanGrowAgain) {
   ASSERT_FALSE(leaked.expired()) << "peers may still read it";
   scratch.reserve(8);
   EXPECT_EQ(scratch.bytes(), 8 * sizeof(Word));
-}
-
-TEST(ScratchTest, IsInHostMemoryOnly) {
-  EXPECT_THROW(Scratch{Placement::kPinned}, Error);
-  EXPECT_THROW(Scratch{Placement::kDevice}, Error);
-}
-
-TEST(PlacementTest, WithoutDriverAllMemoryIsTheHosts) {
-  int local = 0;
-  EXPECT_EQ(placementOf(&local, sizeof local), Placement::kHost);
 }
 
 }  // namespace

@@ -52,7 +52,8 @@ TEST_F(StreamCallsTest, TheCallReturnsBeforeItsStreamComesToIt) {
   Ranks ranks(1);
   const CurrentDevice current(0);
   Voter voter(-2);
-  ASSERT_EQ(voter.vote(ranks[0]), signcclSuccess);  // the first call of a device loads kernels, and may wait for streams
+  ASSERT_EQ(voter.vote(ranks[0]),
+            signcclSuccess);  // the first call of a device loads kernels, and may wait for streams
   ASSERT_TRUE(voter.hasResult(-1));
   std::atomic<bool> may_go_on = false;
   expectCuda(cuLaunchHostFunc(
