@@ -65,6 +65,13 @@ struct DecideArguments {
   size_t nwords;
 };
 
+/// Kernels::count() and decide() at once, of up to 16 inputs. The results may be inputs.
+struct CountDecideArguments {
+  CountInputs inputs;
+  size_t nwords;
+  Decision decision;
+};
+
 /// Kernels::restoreTop().
 struct RestoreTopArguments {
   ConstPlanes low;

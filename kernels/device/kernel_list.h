@@ -42,6 +42,24 @@
   X(count_8_planes, CountArguments, lanes::CountManyBody<8, lanes::Quad>) \
   X(count_16_planes, CountArguments, lanes::CountManyBody<16, lanes::Duo>)
 
+#define SIGNCCL_COUNT_DECIDE_KERNELS(X)                                \
+  X(count_decide_1, CountDecideArguments, lanes::CountDecideBody<1>)   \
+  X(count_decide_2, CountDecideArguments, lanes::CountDecideBody<2>)   \
+  X(count_decide_3, CountDecideArguments, lanes::CountDecideBody<3>)   \
+  X(count_decide_4, CountDecideArguments, lanes::CountDecideBody<4>)   \
+  X(count_decide_5, CountDecideArguments, lanes::CountDecideBody<5>)   \
+  X(count_decide_6, CountDecideArguments, lanes::CountDecideBody<6>)   \
+  X(count_decide_7, CountDecideArguments, lanes::CountDecideBody<7>)   \
+  X(count_decide_8, CountDecideArguments, lanes::CountDecideBody<8>)   \
+  X(count_decide_9, CountDecideArguments, lanes::CountDecideBody<9>)   \
+  X(count_decide_10, CountDecideArguments, lanes::CountDecideBody<10>) \
+  X(count_decide_11, CountDecideArguments, lanes::CountDecideBody<11>) \
+  X(count_decide_12, CountDecideArguments, lanes::CountDecideBody<12>) \
+  X(count_decide_13, CountDecideArguments, lanes::CountDecideBody<13>) \
+  X(count_decide_14, CountDecideArguments, lanes::CountDecideBody<14>) \
+  X(count_decide_15, CountDecideArguments, lanes::CountDecideBody<15>) \
+  X(count_decide_16, CountDecideArguments, lanes::CountDecideBody<16>)
+
 #define SIGNCCL_COUNTER_KERNELS(X)              \
   X(merge, MergeArguments, lanes::MergeBody)    \
   X(clamp, ClampArguments, lanes::ClampBody)    \

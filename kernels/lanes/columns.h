@@ -83,34 +83,26 @@ SIGNCCL_WORD_OP bool isAlignedToQuads(ConstPlanes planes) {
 }
 SIGNCCL_WORD_OP ConstPlanes readable(Planes planes) { return {planes.words, planes.stride, planes.nplanes}; }
 
-/// The columns that a warp works on of a call of `nwords` words; `is_aligned` if all of its planes are, to 16 bytes.
-template <typename G>
-struct LaneColumns {
-  WarpIndex warp;
-  size_t nwords;
-  bool is_aligned;
-
-  /// Calls body(column) for each of them.
-  template <typename Body>
-  SIGNCCL_WORD_OP void operator()(const Body& body) const {
-    const size_t by_quads = is_aligned ? nwords - nwords % 2 : 0;
-    forEach<Quad>(0, by_quads, body);
-    forEach<Duo>(by_quads, nwords, body);
-  }
-
-  /// The same for words [first, last) alone, in columns of one `Unit`.
-  template <typename Unit, typename Body>
-  SIGNCCL_WORD_OP void forEach(size_t first, size_t last, const Body& body) const {
-    using Vec = LaneWords<G, Unit>;
-    const size_t ncolumns = (last - first) / Vec::kWords;
-    forEachTile(warp, 0, (ncolumns + kLanes - 1) / kLanes, [&](size_t tile) {
-      G::each([&](int lane) {
-        const size_t column = tile * kLanes + static_cast<size_t>(lane);
-        if (column < ncolumns) body(Column<Vec, AllLanes>{first + column * Vec::kWords, {}});
-      });
+/// Calls body(column) for the columns of words [first, last) that a warp works on, each of them one `Unit`.
+template <typename G, typename Unit, typename Body>
+SIGNCCL_WORD_OP void forEachColumn(WarpIndex warp, size_t first, size_t last, const Body& body) {
+  using Vec = LaneWords<G, Unit>;
+  const size_t ncolumns = (last - first) / Vec::kWords;
+  forEachTile(warp, 0, (ncolumns + kLanes - 1) / kLanes, [&](size_t tile) {
+    G::each([&](int lane) {
+      const size_t column = tile * kLanes + static_cast<size_t>(lane);
+      if (column < ncolumns) body(Column<Vec, AllLanes>{first + column * Vec::kWords, {}});
     });
-  }
-};
+  });
+}
+
+/// The same for all words of a call of `nwords` words: two at a time if all planes of the call are aligned to 16 bytes.
+template <typename G, typename Body>
+SIGNCCL_WORD_OP void forEachColumn(WarpIndex warp, size_t nwords, bool is_aligned, const Body& body) {
+  const size_t by_quads = is_aligned ? nwords - nwords % 2 : 0;
+  forEachColumn<G, Quad>(warp, 0, by_quads, body);
+  forEachColumn<G, Duo>(warp, by_quads, nwords, body);
+}
 
 }  // namespace signccl::lanes
 

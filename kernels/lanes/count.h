@@ -55,7 +55,7 @@ struct CountBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const CountArguments& arguments, WarpIndex warp) {
     const bool is_aligned = areAlignedToQuads<G>(arguments.inputs) && isAlignedToQuads(readable(arguments.counts));
-    LaneColumns<G>{warp, arguments.nwords, is_aligned}([&](auto column) {
+    forEachColumn<G>(warp, arguments.nwords, is_aligned, [&](auto column) {
       constexpr int kPlanes = planesFor(kInputs);
       typename decltype(column)::Vec planes[kPlanes];
       sumVotes<kInputs>(InputVotes<G, decltype(column)>{arguments.inputs, 0, column}, planes);
@@ -70,14 +70,13 @@ template <int kPlanes, typename Unit>
 struct CountManyBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const CountArguments& arguments, WarpIndex warp) {
-    const LaneColumns<G> columns{warp, arguments.nwords, false};
-    size_t by_units = 0;
+    const auto body = [&](auto column) { countColumn<G>(arguments, column); };
     if constexpr (sizeof(Unit) == sizeof(Quad)) {
       const bool is_aligned = areAlignedToQuads<G>(arguments.inputs) && isAlignedToQuads(readable(arguments.counts));
-      by_units = is_aligned ? arguments.nwords - arguments.nwords % 2 : 0;
-      columns.template forEach<Quad>(0, by_units, [&](auto column) { countColumn<G>(arguments, column); });
+      forEachColumn<G>(warp, arguments.nwords, is_aligned, body);
+    } else {
+      forEachColumn<G, Unit>(warp, 0, arguments.nwords, body);
     }
-    columns.template forEach<Duo>(by_units, arguments.nwords, [&](auto column) { countColumn<G>(arguments, column); });
   }
 
  private:

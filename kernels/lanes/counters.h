@@ -8,21 +8,35 @@
 
 namespace signccl::lanes {
 
+/// What counts are compared with: one above `limit` has won, one at the limit has the tie bits.
+struct Limit {
+  uint64_t limit;
+  TieBits ties;
+};
+
+/// Where no tie is possible, a count at the threshold has won.
+SIGNCCL_WORD_OP Limit limitOf(const Decision& decision) {
+  if (decision.has_ties && decision.threshold > 0) return {decision.threshold - 1, decision.ties};
+  return {decision.threshold, sameTies(~Word{0})};
+}
+
 struct MergeBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const MergeArguments& arguments, WarpIndex warp) {
-    const auto& [a, b, nwords, sum] = arguments;
-    const bool is_aligned = isAlignedToQuads(a) && isAlignedToQuads(b) && isAlignedToQuads(readable(sum));
-    mergeColumns(LaneColumns<G>{warp, nwords, is_aligned}, a, b, sum);
+    const Addition addition = additionOf(arguments.a, arguments.b, arguments.sum);
+    const bool is_aligned =
+        isAlignedToQuads(addition.a) && isAlignedToQuads(addition.b) && isAlignedToQuads(readable(addition.sum));
+    forEachColumn<G>(warp, arguments.nwords, is_aligned, [&](auto column) { mergeColumn(column, addition); });
   }
 };
 
 struct ClampBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const ClampArguments& arguments, WarpIndex warp) {
-    const auto& [in, low, high, nwords, out] = arguments;
-    const bool is_aligned = isAlignedToQuads(in) && isAlignedToQuads(readable(out));
-    clampColumns(LaneColumns<G>{warp, nwords, is_aligned}, in, low, high, out);
+    const bool is_aligned = isAlignedToQuads(arguments.in) && isAlignedToQuads(readable(arguments.out));
+    forEachColumn<G>(warp, arguments.nwords, is_aligned, [&](auto column) {
+      clampColumn(column, arguments.in, arguments.low, arguments.high, arguments.out);
+    });
   }
 };
 
@@ -39,26 +53,43 @@ struct AnyTies {
 struct DecideBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const DecideArguments& arguments, WarpIndex warp) {
-    const auto& [counts, decision, nwords] = arguments;
+    if (arguments.decision.nonnegative != nullptr) {
+      decide<G, true>(arguments, warp);
+    } else {
+      decide<G, false>(arguments, warp);
+    }
+  }
+
+ private:
+  template <typename G, bool kNonnegative>
+  SIGNCCL_WORD_OP static void decide(const DecideArguments& arguments, WarpIndex warp) {
+    const ConstPlanes counts = arguments.counts;
+    const Decision& decision = arguments.decision;
+    const Limit limit = limitOf(decision);
+    const bool is_reachable = limit.limit >> counts.nplanes == 0;
     const bool is_aligned =
         isAlignedToQuads(counts) && isAlignedToQuads(decision.positive) && isAlignedToQuads(decision.nonnegative);
-    const Limit limit = limitOf(decision.threshold, decision.has_ties, decision.ties);
-    const LaneColumns<G> columns{warp, nwords, is_aligned};
-    if (isOutOfReach(limit, counts.nplanes)) {
-      clearColumns(columns, decision.positive, decision.nonnegative);
-    } else {
-      compareColumns(columns, counts, limit.limit, AnyTies{limit.ties}, decision.positive, decision.nonnegative);
-    }
+    forEachColumn<G>(warp, arguments.nwords, is_aligned, [&](auto column) {
+      using Vec = typename decltype(column)::Vec;
+      if (is_reachable) {
+        const AnyTies ties{limit.ties};
+        decideColumn<kNonnegative>(column, counts, limit.limit, ties, decision.positive, decision.nonnegative);
+      } else {
+        column.store(decision.positive, Vec::fill(0));
+        if constexpr (kNonnegative) column.store(decision.nonnegative, Vec::fill(0));
+      }
+    });
   }
 };
 
 struct RestoreTopBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const RestoreTopArguments& arguments, WarpIndex warp) {
-    const auto& [low, own_positive, own_nonnegative, nwords, top] = arguments;
-    const bool is_aligned = isAlignedToQuads(low) && isAlignedToQuads(own_positive) &&
-                            isAlignedToQuads(own_nonnegative) && isAlignedToQuads(top);
-    restoreTopColumns(LaneColumns<G>{warp, nwords, is_aligned}, low, own_positive, own_nonnegative, top);
+    const bool is_aligned = isAlignedToQuads(arguments.low) && isAlignedToQuads(arguments.own_positive) &&
+                            isAlignedToQuads(arguments.own_nonnegative) && isAlignedToQuads(arguments.top);
+    forEachColumn<G>(warp, arguments.nwords, is_aligned, [&](auto column) {
+      restoreTopColumn(column, arguments.low, arguments.own_positive, arguments.own_nonnegative, arguments.top);
+    });
   }
 };
 

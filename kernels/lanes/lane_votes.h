@@ -23,8 +23,8 @@ struct VoteBits {
   SIGNCCL_WORD_OP VoteBits(uint32_t positive_bits, uint32_t nonnegative)
       : positive(positive_bits), nonzero(positive_bits | ~nonnegative) {}
 
-  /// `minus` where a bit of `nonzero` is set that is one of `ones`, moved up by `place`. Instead of moving the bits down,
-  /// the factor is, as far as its lowest bits are zero; and no two terms of the product meet.
+  /// `minus` where a bit of `nonzero` is set that is one of `ones`, moved up by `place`. Instead of moving the bits
+  /// down, the factor is, as far as its lowest bits are zero; and no two terms of the product meet.
   SIGNCCL_WORD_OP uint32_t timesNonzero(int place, uint32_t ones, uint32_t minus) const {
     constexpr int kMostMoved = 8;
     const int moved = place % kMostMoved;

@@ -15,8 +15,8 @@ struct WarpGroup {
     __device__ __forceinline__ const T& operator[](int) const { return value; }
   };
 
-  /// From the register that holds it: knowing that it is below 32, the compiler would compute every address of a tile anew
-  /// instead of adding constants to one.
+  /// From the register that holds it: knowing that it is below 32, the compiler would compute every address of a tile
+  /// anew instead of adding constants to one.
   __device__ __forceinline__ static int lane() {
     int lane;
     asm("mov.u32 %0, %%laneid;" : "=r"(lane));

@@ -1,5 +1,5 @@
-// merge, clamp, decide and restoreTop on a GPU, beyond what tests/kernels/counters_test.cc asks of every instance: planes
-// at all alignments, and launches of all sizes.
+// merge, clamp, decide and restoreTop on a GPU, beyond what tests/kernels/counters_test.cc asks of every instance:
+// planes at all alignments, and launches of all sizes.
 #include "kernels/lanes/counters.h"
 
 #include <functional>
