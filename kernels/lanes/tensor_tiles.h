@@ -97,10 +97,10 @@ SIGNCCL_WORD_OP void forEachTensorTile(const LionTable& table, const LionRange& 
                                        WarpIndex warp, const Body& body) {
   if (status != nullptr && G::load(status) != 0) return;
   const uint32_t distance = searchDistance(table.ntensors);
-  forEachTile(warp, range.end_tile - range.begin_tile, [&](size_t number) {
-    const uint32_t tile = range.begin_tile + static_cast<uint32_t>(number);
+  for (size_t next = range.begin_tile + warp.number; next < range.end_tile; next += warp.nwarps) {
+    const auto tile = static_cast<uint32_t>(next);
     body(tensorTile<G>(table, tensorOfTile<G>(table, distance, tile), tile));
-  });
+  }
 }
 
 }  // namespace signccl::lanes

@@ -217,7 +217,7 @@ TEST_F(LionTensorsTest, EqualTheReferenceForRangesThatBeginAndEndInsideTensors) 
                        {.count = 1, .group = 1},
                        {.count = 0, .group = 2}});
   for (uint64_t begin = 0; begin <= list.nwords(); begin += kCoarseGrid ? 5 : 1) {
-    for (uint64_t end = begin; end <= list.nwords(); end += 1 + pick(7)) {
+    for (uint64_t end = begin; end <= list.nwords(); end += 1 + pick(20)) {
       ASSERT_NO_FATAL_FAILURE(expectAllEqual(list, {.begin = begin, .end = end}));
     }
   }
