@@ -109,9 +109,9 @@ void LionTensorsTest::expectEncodes(const LionList& list, LionEncodeTypes types,
     referenceKernels().encodeLion(lion, part.count, is_ternary ? expected[0].words() + word : nullptr,
                                   expected[1].words() + word);
   }
-  std::vector<const void*> addresses(list.size());
+  std::vector<LionGradients> addresses(list.size());
   for (size_t t = 0; t < list.size(); ++t) {
-    if (list[t].has_gradients) addresses[t] = list.numbers(types.gradient, gradients, {.tensor = t});
+    if (list[t].has_gradients) addresses[t].address = list.numbers(types.gradient, gradients, {.tensor = t});
   }
   const TestTable table(list, types.momentum, momenta.second);
   emulated::launch(types,
