@@ -108,7 +108,7 @@ struct LionDecodeBody {
 
   template <typename G>
   SIGNCCL_WORD_OP static void wholeTile(const Arguments& arguments, const TensorTile& tile, Rule<G> rule) {
-    constexpr int kRows = kTileElements / (4 * kLanes);
+    constexpr int kRows = static_cast<int>(kTileElements) / (4 * kLanes);
     auto* parameters = static_cast<Four*>(tile.entry.numbers) + tile.firstElement() / 4;
     typename G::template PerLane<uint32_t> planes[kMaxPlanes] = {};
     loadPlanes<G>(arguments, tile, planes);

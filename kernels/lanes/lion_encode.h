@@ -65,7 +65,7 @@ struct LionEncodeBody {
   template <typename G>
   SIGNCCL_WORD_OP static void wholeTile(const LionEncodeArguments& arguments, const TensorTile& tile,
                                         const void* gradients, const LionBetas& betas) {
-    constexpr int kRows = kTileElements / (4 * kLanes);
+    constexpr int kRows = static_cast<int>(kTileElements) / (4 * kLanes);
     const size_t first = tile.firstElement() / 4;
     typename G::template PerLane<uint32_t> negative = {};
     typename G::template PerLane<uint32_t> positive = {};

@@ -176,14 +176,14 @@ void LionTensorsTest::expectMeans(const LionList& list, LionStepTypes types, int
 }
 
 TEST_F(LionTensorsTest, EqualTheReferenceForFewTensorsOfEverySize) {
-  for (const size_t ntensors : {0, 1, 31, 32, 33}) {
+  for (const size_t ntensors : {0U, 1U, 31U, 32U, 33U}) {
     const LionList list(variousTensors(ntensors, countsAroundTiles(), groups().size(), random()));
     for (int round = 0; round < kRounds; ++round) ASSERT_NO_FATAL_FAILURE(expectAllEqual(list, all(list)));
   }
 }
 
 TEST_F(LionTensorsTest, EqualTheReferenceForManyTensors) {
-  for (const size_t ntensors : {1024, 1025, 40000}) {
+  for (const size_t ntensors : {1024U, 1025U, 40000U}) {
     const LionList list(variousTensors(ntensors, {0, 0, 1, 2, 31, 63, 64, 65}, groups().size(), random()));
     ASSERT_NO_FATAL_FAILURE(expectAllEqual(list, all(list)));
   }
@@ -237,7 +237,7 @@ TEST_F(LionTensorsTest, LeaveTheWordsAloneThatBelongToOtherTables) {
 
 TEST_F(LionTensorsTest, DoNotDependOnTheNumberOfBlocks) {
   const LionList list(variousTensors(33, countsAroundTiles(), groups().size(), random()));
-  for (const size_t nblocks : {1, 2, 7, 200}) {
+  for (const size_t nblocks : {1U, 2U, 7U, 200U}) {
     Launch launch = all(list);
     launch.nblocks = nblocks;
     ASSERT_NO_FATAL_FAILURE(expectAllEqual(list, launch));
