@@ -128,10 +128,10 @@ void launch(LionStepTypes types, const LionAvgArguments& arguments, size_t nbloc
 void encodeLion(const LionMomenta& lion, size_t count, Word* positive, Word* nonnegative) {
   AccessibleNumbers gradients(lion.gradient_type, lion.gradients, lion.gradients == nullptr ? 0 : count);
   AccessibleNumbers momenta(lion.momentum_type, lion.momenta, count);
-  const void* const address = gradients.address(lion.gradients);
+  const LionGradients one_gradients{gradients.address(lion.gradients)};
   const OneTensor tensor{{momenta.address(lion.momenta), count, 0, 0}, {lion.betas, 0, 0}};
   launch(LionEncodeTypes{lion.gradient_type, lion.momentum_type},
-         {tensor.table(), tensor.range(), &address, nullptr, positive, nonnegative}, kBlocks);
+         {tensor.table(), tensor.range(), &one_gradients, nullptr, positive, nonnegative}, kBlocks);
   momenta.writeBack(lion.momenta);
 }
 

@@ -1,8 +1,8 @@
 // What the kernels of a Lion step are called with: tables of many tensors, so that one launch serves all of them. See
-// arguments.h; lion.h says what the kernels compute. Every address, those inside of tables included, is the device's.
+// arguments.h; lion.h says what the kernels compute. Every address, also those in tables, is the device's.
 //
-// A tensor has tiles of kTileElements elements of its own, the last one shorter: no tile spans two tensors. The tiles of
-// a table are numbered through.
+// A tensor has tiles of kTileElements elements of its own, the last one shorter: no tile spans two tensors. The tiles
+// of a table are numbered through.
 #ifndef SIGNCCL_KERNELS_DEVICE_LION_ARGUMENTS_H_
 #define SIGNCCL_KERNELS_DEVICE_LION_ARGUMENTS_H_
 
@@ -38,6 +38,11 @@ struct LionTable {
   uint32_t ntensors;  ///< at most 2^26
 };
 
+/// Where the gradients of a tensor lie in one step, aligned to their own size; null if they are zeros.
+struct LionGradients {
+  const void* address;
+};
+
 /// Words [begin_word, end_word) of a step, and the tiles of a table that hold some of them; lionRangeOf() makes it.
 struct LionRange {
   uint64_t begin_word;
@@ -51,7 +56,7 @@ struct LionRange {
 struct LionEncodeArguments {
   LionTable table;  ///< of momenta
   LionRange range;
-  const void* const* gradients;  ///< [table.ntensors] addresses; null ones are zeros
+  const LionGradients* gradients;  ///< [table.ntensors]
   const uint32_t* status;
   Word* positive;  ///< of ternary signs only; word 0 is word range.begin_word of the step
   Word* nonnegative;

@@ -1,5 +1,5 @@
-// The kernels of a Lion step, for kernel_list.h: encoding for every type of gradients and of momenta, decoding for every
-// type of parameters.
+// The kernels of a Lion step, for kernel_list.h: encoding for every type of gradients and of momenta, decoding for
+// every type of parameters.
 #ifndef SIGNCCL_KERNELS_DEVICE_LION_KERNEL_LIST_H_
 #define SIGNCCL_KERNELS_DEVICE_LION_KERNEL_LIST_H_
 

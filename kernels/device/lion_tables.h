@@ -26,10 +26,10 @@ inline std::uint64_t layOutLionTiles(std::span<const LionEntry> tensors, std::sp
 /// The range of words [begin_word, end_word), of which a table may hold all, some or none.
 inline LionRange lionRangeOf(std::span<const LionEntry> tensors, std::span<const std::uint32_t> first_tile,
                              std::uint64_t begin_word, std::uint64_t end_word) {
-  const auto endsBefore = [&](const LionEntry& t) { return t.first_word + wordsFor(t.count) <= begin_word; };
-  const auto beginsBefore = [&](const LionEntry& t) { return t.first_word < end_word; };
-  const auto first = std::partition_point(tensors.begin(), tensors.end(), endsBefore);
-  const auto end = std::partition_point(tensors.begin(), tensors.end(), beginsBefore);
+  const auto ends_before = [&](const LionEntry& t) { return t.first_word + wordsFor(t.count) <= begin_word; };
+  const auto begins_before = [&](const LionEntry& t) { return t.first_word < end_word; };
+  const auto first = std::partition_point(tensors.begin(), tensors.end(), ends_before);
+  const auto end = std::partition_point(tensors.begin(), tensors.end(), begins_before);
   LionRange range{begin_word, end_word, 0, 0};
   if (begin_word >= end_word || first >= end) return range;
   const std::uint64_t skipped_words = begin_word > first->first_word ? begin_word - first->first_word : 0;

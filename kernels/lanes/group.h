@@ -15,8 +15,9 @@
 //   G::maskedXor(x, mask, y)      (x & mask) ^ y, as one operation also where mask and y are constants
 //   G::add(a, b), G::subtract(a, b), G::multiply(a, b)   of float, rounded once each, never fused
 //   G::widenFloat16(pattern)      exactly, to float
-//   G::narrowToFloat16Pair(low, high), G::narrowToBFloat16Pair(low, high)   the patterns of two numbers, the first one in
-//                                 the lower half, rounded to nearest, ties to even; what NaN becomes is not said
+//   G::narrowToFloat16Pair(low, high), G::narrowToBFloat16Pair(low, high)
+//                                 the patterns of two numbers, the first one in the lower half, rounded to nearest,
+//                                 ties to even; what NaN becomes is not said
 //   G::countOnes(word)            the number of bits that are 1
 // Addresses are aligned to the size of what they point to. No body uses shared memory, and no warp waits for another
 // one: a group is then all there is to test.

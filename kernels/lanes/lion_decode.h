@@ -11,8 +11,8 @@
 
 namespace signccl::lanes {
 
-/// How parameters are written: narrow<G>(x, random) gives the pattern of x, and narrowRows<G>(x, random, fours) those of
-/// rows. `random`: 16 bits for each number, of which kIsRandom makes use.
+/// How parameters are written: narrow<G>(x, random) gives the pattern of x, narrowRows<G>(x, random, fours) those of
+/// rows. `random` has 16 bits for each number, which count if kIsRandom.
 template <FloatType kType>
 struct ToNearest {
   using Parameters = NumbersOf<kType>;
@@ -108,7 +108,7 @@ struct LionDecodeBody {
 
   template <typename G>
   SIGNCCL_WORD_OP static void wholeTile(const Arguments& arguments, const TensorTile& tile, Rule<G> rule) {
-    constexpr int kRows = kTileElements / (4 * kLanes);
+    constexpr int kRows = static_cast<int>(kTileElements) / (4 * kLanes);
     auto* parameters = static_cast<Four*>(tile.entry.numbers) + tile.firstElement() / 4;
     typename G::template PerLane<uint32_t> planes[kMaxPlanes] = {};
     loadPlanes<G>(arguments, tile, planes);
@@ -118,7 +118,7 @@ struct LionDecodeBody {
         uint32_t words[kMaxPlanes];
         SIGNCCL_UNROLL
         for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane] >> (4 * row);
-        const auto at = static_cast<size_t>(row * kLanes + lane);
+        const size_t at = static_cast<size_t>(row) * kLanes + static_cast<size_t>(lane);
         Rule<G> rows_rule = rule;
         rows_rule.random.first += at;
         stepRows<G>(arguments, words, rows_rule, parameters + at);

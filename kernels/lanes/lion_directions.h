@@ -1,12 +1,13 @@
-// The directions D of a Lion step from the planes of bits that a lane holds: votes, votes with zeros, or means by table.
+// The directions D of a Lion step from the planes of bits that a lane holds: votes, votes with zeros, or means by
+// table.
 //
 // A kind of directions has Arguments, kMaxPlanes, and
 //   nplanes(arguments)        how many planes there are, at most kMaxPlanes
 //   plane(arguments, j)       plane j in words of 32 bits; word 0 is the first of the range
 //   one<G>(arguments, words, place)       the direction of bit `place` of words that are one word of each plane
 //   prepare(arguments, words)             changes such words, of which those without a plane are 0, for
-//   at<G>(arguments, words, row, k)       the direction of bit 4 * row + k. Words that are shifted to the right by 4 bits
-//                                         have the next row where the first one was
+//   at<G>(arguments, words, row, k)       the direction of bit 4 * row + k. Words that are shifted to the right by
+//                                         4 bits have the next row where the first one was
 #ifndef SIGNCCL_KERNELS_LANES_LION_DIRECTIONS_H_
 #define SIGNCCL_KERNELS_LANES_LION_DIRECTIONS_H_
 

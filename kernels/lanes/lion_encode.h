@@ -15,7 +15,7 @@ struct LionEncodeBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const LionEncodeArguments& arguments, WarpIndex warp) {
     forEachTensorTile<G>(arguments.table, arguments.range, arguments.status, warp, [&](const TensorTile& tile) {
-      const void* gradients = G::load(arguments.gradients + tile.tensor);
+      const void* gradients = G::load(arguments.gradients + tile.tensor).address;
       const LionBetas betas = G::load(arguments.table.groups + tile.entry.group).betas;
       if (tile.isWholeIn(arguments.range) && isAlignedTo<GradientFour>(gradients) &&
           isAlignedTo<MomentumFour>(tile.entry.numbers)) {
@@ -65,14 +65,14 @@ struct LionEncodeBody {
   template <typename G>
   SIGNCCL_WORD_OP static void wholeTile(const LionEncodeArguments& arguments, const TensorTile& tile,
                                         const void* gradients, const LionBetas& betas) {
-    constexpr int kRows = kTileElements / (4 * kLanes);
+    constexpr int kRows = static_cast<int>(kTileElements) / (4 * kLanes);
     const size_t first = tile.firstElement() / 4;
     typename G::template PerLane<uint32_t> negative = {};
     typename G::template PerLane<uint32_t> positive = {};
     SIGNCCL_KEEP_LOOP
     for (int row = 0; row < kRows; row += kRowsAtOnce) {
       G::each([&](int lane) {
-        const size_t at = first + static_cast<size_t>(row * kLanes + lane);
+        const size_t at = first + static_cast<size_t>(row) * kLanes + static_cast<size_t>(lane);
         const Signs signs = updateRows<G>(betas, gradientsAt<GradientFour>(gradients, at),
                                           static_cast<MomentumFour*>(tile.entry.numbers) + at);
         negative[lane] |= signs.negative << (4 * row);

@@ -24,8 +24,8 @@ SIGNCCL_WORD_OP uint32_t searchDistance(uint32_t ntensors) {
 }
 
 /// The tensor that has a tile: the last one whose first tile is not behind it, so that tensors without elements have
-/// none. Every lane looks at one of 32 tensors that are equally far apart, until they are neighbours: 2 rounds for up to
-/// 1,024 tensors, 3 for 32,768. All lanes get the same answer.
+/// none. Every lane looks at one of 32 tensors that are equally far apart, until they are neighbours: 2 rounds for up
+/// to 1,024 tensors, 3 for 32,768. All lanes get the same answer.
 template <typename G>
 SIGNCCL_WORD_OP uint32_t tensorOfTile(const LionTable& table, uint32_t distance, uint32_t tile) {
   uint32_t tensor = 0;
@@ -63,8 +63,8 @@ struct TensorTile {
   SIGNCCL_WORD_OP size_t firstHalf(const LionRange& range) const { return 2 * (first_word - range.begin_word); }
 };
 
-/// What of a tile belongs to a range: rows [begin, end), two for each word, and elements [32 * begin, end_element), those
-/// that are there.
+/// What of a tile belongs to a range: rows [begin, end), two for each word, and elements [32 * begin, end_element),
+/// those that are there.
 struct TileRows {
   uint32_t begin;
   uint32_t end;
@@ -95,12 +95,12 @@ SIGNCCL_WORD_OP TensorTile tensorTile(const LionTable& table, uint32_t tensor, u
 template <typename G, typename Body>
 SIGNCCL_WORD_OP void forEachTensorTile(const LionTable& table, const LionRange& range, const uint32_t* status,
                                        WarpIndex warp, const Body& body) {
-  if (status != nullptr && G::load(status) != 0) return;
+  if (hasFailed<G>(status)) return;
   const uint32_t distance = searchDistance(table.ntensors);
-  forEachTile(warp, 0, range.end_tile - range.begin_tile, [&](size_t number) {
-    const uint32_t tile = range.begin_tile + static_cast<uint32_t>(number);
+  for (size_t next = range.begin_tile + warp.number; next < range.end_tile; next += warp.nwarps) {
+    const auto tile = static_cast<uint32_t>(next);
     body(tensorTile<G>(table, tensorOfTile<G>(table, distance, tile), tile));
-  });
+  }
 }
 
 }  // namespace signccl::lanes

@@ -31,15 +31,27 @@ void expectFindsEveryTile(const std::vector<uint32_t>& ntiles) {
 
 TEST(TensorTilesTest, TheSearchFindsTheTensorOfEveryTile) {
   std::mt19937_64 random(1);
-  for (const size_t n : {1, 2, 31, 32, 33, 63, 64, 65, 1023, 1024, 1025, 32767, 32768, 32769, 40000, 1100000}) {
+  for (const size_t n : {1U, 2U, 31U, 32U, 33U, 63U, 64U, 65U, 1023U, 1024U, 1025U, 32767U, 32768U, 32769U, 40000U}) {
     std::vector<uint32_t> ntiles(n);
     for (uint32_t& tiles : ntiles) tiles = random() % 3 == 0 ? 0 : static_cast<uint32_t>(random() % 3);
     ASSERT_NO_FATAL_FAILURE(expectFindsEveryTile(ntiles));
   }
 }
 
+TEST(TensorTilesTest, TheSearchFindsTilesAmongAMillionTensors) {
+  constexpr uint32_t kTensors = (1U << 20) + 1;
+  std::vector<uint32_t> first_tile(kTensors);
+  for (uint32_t t = 0; t < kTensors; ++t) first_tile[t] = 3 * t;
+  const LionTable table{first_tile.data(), nullptr, nullptr, kTensors};
+  for (const uint32_t tensor : {0U, 1U, 31U, 32U, 32767U, 32768U, (1U << 20) - 1, 1U << 20}) {
+    for (const uint32_t tile : {3 * tensor, 3 * tensor + 2}) {
+      EXPECT_EQ(tensorOfTile<Group>(table, searchDistance(kTensors), tile), tensor);
+    }
+  }
+}
+
 TEST(TensorTilesTest, TheSearchPassesOverManyTensorsWithoutElements) {
-  for (const size_t n : {40, 2000}) {
+  for (const size_t n : {40U, 2000U}) {
     for (const size_t only : {size_t{0}, n / 2, n - 1}) {
       std::vector<uint32_t> ntiles(n);
       ntiles[only] = 3;
