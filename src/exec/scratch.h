@@ -17,8 +17,8 @@ enum class Placement : std::uint8_t {
   kDevice,
 };
 
-/// Where the `bytes` bytes of a user's buffer are. Managed memory is the host's, since the host reaches it. Costs some ns
-/// where the process has no CUDA driver, and else asks that. Throws what describePointer() throws.
+/// Where the `bytes` bytes of a user's buffer are. Managed memory is the host's, since the host reaches it. Costs some
+/// ns where the process has no CUDA driver, and else asks that. Throws what describePointer() throws.
 Placement placementOf(const void* buffer, std::size_t bytes);
 
 /// A block of words, aligned to 64 bytes, that grows. Not thread-safe.

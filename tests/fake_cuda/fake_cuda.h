@@ -40,8 +40,8 @@ struct Config {
 /// thread is in a call of the driver, and nothing of the driver is used afterwards.
 SIGNCCL_FAKE_CUDA_EXPORT void reset(const Config& config = {});
 
-/// Lets the n-th call from now fail with `result`, without effect; 1 is the next one; 0 lets none fail. cuGetErrorName()
-/// and cuGetErrorString() do not count.
+/// Lets the n-th call from now fail with `result`, without effect; 1 is the next one; 0 lets none fail.
+/// cuGetErrorName() and cuGetErrorString() do not count.
 SIGNCCL_FAKE_CUDA_EXPORT void failCall(long n, CudaResult result);
 
 /// Lets all calls of a function fail, until the next reset. `symbol` as in "cuMemAlloc_v2", a literal.
@@ -66,8 +66,8 @@ SIGNCCL_FAKE_CUDA_EXPORT void release(void* reserved);
 /// FakeMemory::translate().
 using KernelFunction = void (*)(std::uint32_t blocks, std::uint32_t threads, const void* arguments);
 
-/// Makes a kernel known that cuLibraryGetKernel() finds by its name; the image is not looked at. A name that is known is
-/// given a new function. Any thread, also during static initialisation.
+/// Makes a kernel known that cuLibraryGetKernel() finds by its name; the image is not looked at. A name that is known
+/// is given a new function. Any thread, also during static initialisation.
 SIGNCCL_FAKE_CUDA_EXPORT void registerKernel(const char* name, std::size_t argument_bytes, KernelFunction function);
 
 /// The addresses of all device memory.
@@ -77,7 +77,7 @@ struct Window {
   std::uintptr_t offset = 0;  ///< from the address that callers have, and cannot touch, to where the memory is
 };
 
-/// Where emulated kernels find memory: device memory has two addresses, that of the callers and one that can be touched.
+/// Where emulated kernels find memory: that of a device has two addresses, the callers' and one that can be touched.
 class FakeMemory {
  public:
   /// The address at which `pointer` can be touched, which is itself for host memory.
