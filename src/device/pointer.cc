@@ -44,8 +44,13 @@ CudaResult ask(const CudaDriver& driver, std::uintptr_t address, Answer& answer)
                         CudaPointerAttribute::kDeviceOrdinal, CudaPointerAttribute::kIsManaged,
                         CudaPointerAttribute::kMapped,        CudaPointerAttribute::kRangeStart,
                         CudaPointerAttribute::kRangeSize};
-  std::array<void*, attributes.size()> values{&answer.context,   &answer.type,  &answer.device, &answer.is_managed,
-                                              &answer.is_mapped, &answer.begin, &answer.bytes};
+  std::array<void*, attributes.size()> values{static_cast<void*>(&answer.context),
+                                              &answer.type,
+                                              &answer.device,
+                                              &answer.is_managed,
+                                              &answer.is_mapped,
+                                              &answer.begin,
+                                              &answer.bytes};
   answer = {};
   return driver.cuPointerGetAttributes(attributes.size(), attributes.data(), values.data(), address);
 }

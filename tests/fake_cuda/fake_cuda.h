@@ -31,6 +31,7 @@ struct Config {
   int minor = 0;
   int multiprocessors = 4;
   bool memory_operations = true;             ///< whether cuStreamBatchMemOp() is supported
+  bool launches_block = false;               ///< each launch waits for its kernel, as with CUDA_LAUNCH_BLOCKING=1
   bool allocation_waits = false;             ///< cuMemAlloc() and cuMemHostAlloc() wait for all queues, as they may
   bool pointer_query_needs_context = false;  ///< without one cuPointerGetAttributes() fails, instead of answering zeros
   CudaResult image_result = CudaResult::kSuccess;  ///< of cuLibraryLoadData()
@@ -84,12 +85,12 @@ class FakeMemory {
   template <typename T>
   static T* translate(T* pointer) {
     const auto address = std::bit_cast<std::uintptr_t>(pointer);
-    return address - window_.begin < window_.bytes ? std::bit_cast<T*>(address + window_.offset) : pointer;
+    return address - window.begin < window.bytes ? std::bit_cast<T*>(address + window.offset) : pointer;
   }
 
  private:
   friend class Memory;
-  SIGNCCL_FAKE_CUDA_EXPORT static Window window_;  ///< set once, when the fake is loaded
+  SIGNCCL_FAKE_CUDA_EXPORT static Window window;  ///< set once, when the fake is loaded
 };
 
 }  // namespace fake_cuda
