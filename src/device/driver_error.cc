@@ -8,7 +8,7 @@ namespace signccl {
 std::string cudaResultText(const CudaDriver& driver, CudaResult result) {
   const char* name = nullptr;
   const char* words = nullptr;
-  const std::string number = "CUDA error " + std::to_string(static_cast<unsigned>(result));
+  std::string number = "CUDA error " + std::to_string(static_cast<unsigned>(result));
   if (driver.cuGetErrorName == nullptr || driver.cuGetErrorName(result, &name) != CudaResult::kSuccess) return number;
   if (name == nullptr) return number;
   if (driver.cuGetErrorString == nullptr || driver.cuGetErrorString(result, &words) != CudaResult::kSuccess)

@@ -76,6 +76,7 @@ namespace signccl {
 
 /// The functions, each under its name without version. Null where the driver lacks it.
 struct CudaFunctions {
+// NOLINTNEXTLINE(bugprone-macro-parentheses)
 #define SIGNCCL_DECLARE(name, symbol, parameters) CudaResult(*name) parameters = nullptr;
   SIGNCCL_CUDA_FUNCTIONS(SIGNCCL_DECLARE)
 #undef SIGNCCL_DECLARE

@@ -1,5 +1,6 @@
 // Compares driver_types.h and driver_functions.h with cuda.h, at compile time. Compiled where cuda.h is found.
-#define __CUDA_API_VERSION_INTERNAL  // all versions of a function under the names of their symbols
+// All versions of a function under the names of their symbols.
+#define __CUDA_API_VERSION_INTERNAL  // NOLINT(bugprone-reserved-identifier)
 #include <cstddef>
 #include <cuda.h>
 #include <type_traits>

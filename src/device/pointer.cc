@@ -15,10 +15,11 @@ namespace {
 
 /// What the driver says of one address. All zero if it does not know it.
 struct Answer {
+  CudaContext context = nullptr;
   CudaMemoryType type = CudaMemoryType::kUnknown;
   int device = 0;
-  std::uint32_t is_managed = 0;
-  std::uint32_t is_mapped = 0;
+  std::uint64_t is_managed = 0;  // 32 bits are written; nobody promises that
+  std::uint64_t is_mapped = 0;
   CudaDevicePointer begin = 0;
   std::size_t bytes = 0;
 
@@ -30,19 +31,26 @@ struct Question {
   std::uintptr_t address;
   std::size_t bytes;
   Answer first = {};           ///< of the first byte
-  bool is_last_mapped = true;  ///< of the last byte, where the first is device memory
-
-  [[nodiscard]] bool isOfDeviceMemory() const {
-    return first.type == CudaMemoryType::kDevice && first.is_managed == 0 && first.is_mapped != 0;
-  }
+  bool is_last_mapped = true;  ///< whether the last byte has memory, where the first has some of a device
 };
 
+/// Whether there may be addresses without memory in the range: not in one of cuMemAlloc(), which alone has a context.
+bool isMappedByParts(const Answer& answer) {
+  return answer.type == CudaMemoryType::kDevice && answer.is_managed == 0 && answer.context == nullptr;
+}
+
 CudaResult ask(const CudaDriver& driver, std::uintptr_t address, Answer& answer) {
-  std::array attributes{CudaPointerAttribute::kMemoryType, CudaPointerAttribute::kDeviceOrdinal,
-                        CudaPointerAttribute::kIsManaged,  CudaPointerAttribute::kMapped,
-                        CudaPointerAttribute::kRangeStart, CudaPointerAttribute::kRangeSize};
-  std::array<void*, attributes.size()> values{&answer.type,      &answer.device, &answer.is_managed,
-                                              &answer.is_mapped, &answer.begin,  &answer.bytes};
+  std::array attributes{CudaPointerAttribute::kContext,       CudaPointerAttribute::kMemoryType,
+                        CudaPointerAttribute::kDeviceOrdinal, CudaPointerAttribute::kIsManaged,
+                        CudaPointerAttribute::kMapped,        CudaPointerAttribute::kRangeStart,
+                        CudaPointerAttribute::kRangeSize};
+  std::array<void*, attributes.size()> values{static_cast<void*>(&answer.context),
+                                              &answer.type,
+                                              &answer.device,
+                                              &answer.is_managed,
+                                              &answer.is_mapped,
+                                              &answer.begin,
+                                              &answer.bytes};
   answer = {};
   return driver.cuPointerGetAttributes(attributes.size(), attributes.data(), values.data(), address);
 }
@@ -51,7 +59,7 @@ CudaResult ask(const CudaDriver& driver, std::uintptr_t address, Answer& answer)
 /// looked at, too.
 CudaResult ask(const CudaDriver& driver, Question& question) {
   const CudaResult result = ask(driver, question.address, question.first);
-  if (result != CudaResult::kSuccess || !question.isOfDeviceMemory() || question.bytes == 1) return result;
+  if (result != CudaResult::kSuccess || !isMappedByParts(question.first)) return result;
   Answer last;
   const CudaResult of_last = ask(driver, question.address + question.bytes - 1, last);
   question.is_last_mapped = last.is_mapped != 0;
@@ -111,7 +119,7 @@ bool canAsk(const CudaDriver& driver) {
 PointerKind kindOf(const Answer& answer) {
   if (answer.is_managed != 0) return PointerKind::kManaged;
   if (answer.type == CudaMemoryType::kHost) return PointerKind::kPinned;
-  return answer.is_mapped != 0 ? PointerKind::kDevice : PointerKind::kUnmapped;
+  return isMappedByParts(answer) && answer.is_mapped == 0 ? PointerKind::kUnmapped : PointerKind::kDevice;
 }
 
 /// The driver failed, with `result`, or knows nothing of the pointer.

@@ -8,6 +8,7 @@
 
 #include "device/memory.h"
 #include "fake_cuda/fake_cuda_test.h"
+#include "forked_child.h"
 #include "support/caught.h"
 
 namespace signccl {
@@ -116,26 +117,6 @@ TEST_F(DeviceTest, ContextThatIsDeadIsAnErrorOfItsUser) {
   fake_cuda::failContext(0, CudaResult::kIllegalAddress);
   EXPECT_THAT(caught([&] { const DeviceMemory memory(device, 4096); }).message,
               HasSubstr("cuMemAlloc of 4096 bytes on device 0 (Fake GPU 0, 0000:10:00): CUDA_ERROR_ILLEGAL_ADDRESS"));
-}
-
-/// Runs `body` in a forked child, and gives what it threw there.
-template <typename Body>
-std::string errorInChild(const Body& body) {
-  int pipe_ends[2];
-  if (pipe(pipe_ends) != 0) return "no pipe";
-  const pid_t child = fork();
-  if (child == 0) {
-    const std::string text = caught(body).message;
-    const bool is_written = write(pipe_ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size());
-    _exit(is_written ? 0 : 1);
-  }
-  close(pipe_ends[1]);
-  std::string text;
-  char part[256];
-  for (ssize_t n = 0; (n = read(pipe_ends[0], part, sizeof part)) > 0;) text.append(part, static_cast<std::size_t>(n));
-  close(pipe_ends[0]);
-  waitpid(child, nullptr, 0);
-  return text;
 }
 
 TEST_F(DeviceTest, ForkedChildOfAProcessThatUsedCudaIsTold) {

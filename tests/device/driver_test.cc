@@ -16,7 +16,7 @@ TEST(DriverTest, DriverThatTheProgramIsLinkedWithIsFoundWithAllFunctions) {
   EXPECT_EQ(std::filesystem::path(driver->file).filename(), "libcuda.so.1");
   EXPECT_EQ(driver->version, 13000);
   EXPECT_EQ(driver->missing, nullptr);
-#define SIGNCCL_EXPECT(name, symbol, parameters) EXPECT_EQ(driver->name, &symbol);
+#define SIGNCCL_EXPECT(name, symbol, parameters) EXPECT_EQ(driver->name, &(symbol));
   SIGNCCL_CUDA_FUNCTIONS(SIGNCCL_EXPECT)
 #undef SIGNCCL_EXPECT
 }

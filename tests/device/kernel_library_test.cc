@@ -1,11 +1,14 @@
 #include "device/kernel_library.h"
 
 #include <array>
+#include <atomic>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
 
 #include "device/memory.h"
+#include "device/stream.h"
 #include "fake_cuda/fake_cuda_test.h"
 #include "support/caught.h"
 
@@ -84,19 +87,16 @@ TEST_F(KernelLibraryTest, LaunchRunsTheKernelWithItsArgumentsOnDeviceMemory) {
 TEST_F(KernelLibraryTest, LaunchDoesNotWaitForTheStream) {
   begin();
   const KernelLibrary library(device_, image_, kNames);
-  const PinnedMemory word(device_, 4);
-  auto& turn = *reinterpret_cast<std::uint32_t*>(word.host());
-  std::atomic_ref(turn).store(0);
+  const PinnedMemory memory(device_, 4);
+  auto& word = *reinterpret_cast<std::uint32_t*>(memory.host());
+  std::atomic_ref(word).store(0);
+  std::array operations{waitUntilReached(memory.address(), 1)};
+  enqueueMemoryOperations(*device_, stream_, operations);
+  const AddArguments arguments{};
+  library.launch({kAdd, 1, &arguments, sizeof arguments, stream_});
   const ContextScope scope(*device_);
-  CudaMemoryOperationParams wait{CudaMemoryOperation::kWaitValue32, word.address(), 1, kCudaWaitGeq, 0, 0};
-  ASSERT_TRUE(succeeds(cuStreamBatchMemOp_v2(stream_, 1, &wait, 0)));
-  const char arguments = 0;
-  for (const std::size_t kernel : {std::size_t{0}, kAdd}) {
-    AddArguments nothing{};
-    library.launch({kernel, 1, kernel == kAdd ? static_cast<const void*>(&nothing) : &arguments, 1, stream_});
-  }
   EXPECT_EQ(cuStreamQuery(stream_), CudaResult::kNotReady);
-  std::atomic_ref(turn).store(1);
+  std::atomic_ref(word).store(1);
   EXPECT_TRUE(succeeds(cuStreamSynchronize(stream_)));
 }
 
@@ -113,6 +113,27 @@ TEST_F(KernelLibraryTest, EveryDeviceHasItsOwn) {
   const KernelLibrary second_library(second, image_, kNames);
   EXPECT_EQ(&second_library.device(), second.get());
   EXPECT_EQ(currentContext(), nullptr);
+}
+
+TEST_F(KernelLibraryTest, ThreadsLaunchOnStreamsOfTheirOwn) {
+  begin({.queues = 2, .seed = 3});
+  const KernelLibrary library(device_, image_, kNames);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      const std::shared_ptr<Device> device = Device::get(0);
+      const Stream stream(device);
+      const PinnedMemory memory(device, sizeof(int));
+      auto* const element = reinterpret_cast<int*>(memory.host());
+      *element = 0;
+      const AddArguments arguments{element, element, 1, 1};
+      for (int turn = 0; turn < 50; ++turn) library.launch({kAdd, 1, &arguments, sizeof arguments, stream.handle()});
+      const ContextScope scope(*device);
+      EXPECT_TRUE(succeeds(cuStreamSynchronize(stream.handle())));
+      EXPECT_EQ(*element, 50);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST_F(KernelLibraryTest, ImageWithoutCodeForTheDeviceIsAnErrorWithItsComputeCapability) {

@@ -1,5 +1,6 @@
 #include "device/pointer.h"
 
+#include <unistd.h>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -7,6 +8,7 @@
 
 #include "device/memory.h"
 #include "fake_cuda/fake_cuda_test.h"
+#include "forked_child.h"
 #include "support/caught.h"
 
 namespace signccl {
@@ -123,6 +125,23 @@ TEST_F(PointerTest, ReservedAddressHasMemoryAsFarAsItIsMapped) {
   EXPECT_EQ(describePointer(memory + (1 << 16), 1).kind, PointerKind::kUnmapped);
 }
 
+TEST_F(PointerTest, OnlyMemoryWithoutContextIsAskedWhetherItIsMapped) {
+  // A driver that answers so of all memory.
+  CudaDriver driver = *loadedCudaDriver();
+  driver.cuPointerGetAttributes = [](unsigned int count, CudaPointerAttribute* attributes, void** values,
+                                     CudaDevicePointer pointer) {
+    const CudaResult result = cuPointerGetAttributes(count, attributes, values, pointer);
+    for (unsigned int i = 0; i < count; ++i) {
+      if (attributes[i] == CudaPointerAttribute::kMapped) *static_cast<std::uint32_t*>(values[i]) = 0;
+    }
+    return result;
+  };
+  const DeviceMemory memory(device_, 512);
+  EXPECT_EQ(describePointer(driver, memory.pointer(), 512).kind, PointerKind::kDevice);
+  const void* const reserved = fake_cuda::reserve(0, 4096, 4096);
+  EXPECT_EQ(describePointer(driver, reserved, 512).kind, PointerKind::kUnmapped);
+}
+
 TEST_F(PointerTest, BufferOfNoBytesIsPageable) {
   EXPECT_EQ(describePointer(nullptr, 0).kind, PointerKind::kPageable);
   EXPECT_EQ(describePointer(nullptr, 4).kind, PointerKind::kPageable) << "null is for others to refuse";
@@ -147,6 +166,18 @@ TEST_F(PointerTest, HostMemoryIsUsableWhereTheContextIsDead) {
   EXPECT_EQ(error.code, signcclUnhandledCudaError);
   EXPECT_THAT(error.message,
               testing::ContainsRegex("cuPointerGetAttributes of 0x[0-9a-f]+: CUDA_ERROR_ILLEGAL_ADDRESS"));
+}
+
+TEST_F(PointerTest, ForkedChildHasItsHostMemoryAndNoDeviceMemory) {
+  const DeviceMemory memory(device_, 512);
+  EXPECT_EQ(errorInChild([] {
+              const int local = 0;
+              const PointerFacts facts = describePointer(&local, sizeof local);
+              if (facts.kind != PointerKind::kPageable) throw Error(signcclInternalError, "it is not pageable");
+            }),
+            "");
+  EXPECT_THAT(errorInChild([&] { describePointer(memory.pointer(), 512); }),
+              testing::HasSubstr("forked from process " + std::to_string(getpid())));
 }
 
 TEST_F(PointerTest, EveryKindHasAName) {

@@ -1,4 +1,7 @@
 #include <thread>
+#include <unistd.h>
+
+#include <sys/wait.h>
 
 #include "fake_cuda/user.h"
 
@@ -83,6 +86,38 @@ TEST_F(FakeContextTest, PrimaryContextLivesAsLongAsItIsRetained) {
   CudaEvent event = nullptr;
   EXPECT_EQ(cuEventCreate(&event, 0), CudaResult::kContextIsDestroyed);
   EXPECT_EQ(cuDevicePrimaryCtxRelease_v2(0), CudaResult::kInvalidContext);
+}
+
+/// In a forked child: takes device memory, fills it, waits for the other child, and sees whether it is still so.
+int fillAndCompare(unsigned char value, int signal_end, int wait_end) {
+  CudaContext context = nullptr;
+  CudaDevicePointer memory = 0;
+  unsigned char read = 0;
+  char byte = 0;
+  if (cuInit(0) != CudaResult::kSuccess || cuDevicePrimaryCtxRetain(&context, 0) != CudaResult::kSuccess) return 1;
+  if (cuCtxPushCurrent_v2(context) != CudaResult::kSuccess) return 1;
+  if (cuMemAlloc_v2(&memory, 512) != CudaResult::kSuccess) return 1;
+  if (cuMemcpyHtoD_v2(memory, &value, 1) != CudaResult::kSuccess) return 1;
+  if (write(signal_end, &byte, 1) != 1 || ::read(wait_end, &byte, 1) != 1) return 1;
+  if (cuMemcpyDtoH_v2(&read, memory, 1) != CudaResult::kSuccess) return 1;
+  return read == value ? 0 : 1;
+}
+
+TEST_F(FakeContextTest, ForkedChildrenHaveMemoryOfTheirOwn) {
+  int to_first[2];
+  int to_second[2];
+  ASSERT_EQ(pipe(to_first), 0);
+  ASSERT_EQ(pipe(to_second), 0);
+  const pid_t first = fork();
+  if (first == 0) _exit(fillAndCompare(1, to_second[1], to_first[0]));
+  const pid_t second = fork();
+  if (second == 0) _exit(fillAndCompare(2, to_first[1], to_second[0]));
+  for (const pid_t child : {first, second}) {
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  }
+  for (const int end : {to_first[0], to_first[1], to_second[0], to_second[1]}) close(end);
 }
 
 TEST_F(FakeContextTest, DevicesBeyondThoseOfTheMachineAreRefused) {

@@ -8,7 +8,6 @@ namespace signccl {
 
 using fake_cuda::call;
 using fake_cuda::Call;
-using fake_cuda::expect;
 using fake_cuda::FakeMemory;
 using fake_cuda::Memory;
 using fake_cuda::Needs;

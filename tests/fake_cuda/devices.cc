@@ -94,6 +94,7 @@ CudaResult cuInit(unsigned int flags) {
   return call("cuInit", Needs::kNothing, [&](Call& c) {
     expect(flags == 0, CudaResult::kInvalidValue);
     expect(!c.state.devices.empty(), CudaResult::kNoDevice);
+    fake_cuda::Memory::ownWindow();
     c.state.process.store(getpid(), std::memory_order_release);
   });
 }

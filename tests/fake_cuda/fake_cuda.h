@@ -31,6 +31,7 @@ struct Config {
   int minor = 0;
   int multiprocessors = 4;
   bool memory_operations = true;             ///< whether cuStreamBatchMemOp() is supported
+  bool launches_block = false;               ///< each launch waits for its kernel, as with CUDA_LAUNCH_BLOCKING=1
   bool allocation_waits = false;             ///< cuMemAlloc() and cuMemHostAlloc() wait for all queues, as they may
   bool pointer_query_needs_context = false;  ///< without one cuPointerGetAttributes() fails, instead of answering zeros
   CudaResult image_result = CudaResult::kSuccess;  ///< of cuLibraryLoadData()
@@ -40,8 +41,8 @@ struct Config {
 /// thread is in a call of the driver, and nothing of the driver is used afterwards.
 SIGNCCL_FAKE_CUDA_EXPORT void reset(const Config& config = {});
 
-/// Lets the n-th call from now fail with `result`, without effect; 1 is the next one; 0 lets none fail. cuGetErrorName()
-/// and cuGetErrorString() do not count.
+/// Lets the n-th call from now fail with `result`, without effect; 1 is the next one; 0 lets none fail.
+/// cuGetErrorName() and cuGetErrorString() do not count.
 SIGNCCL_FAKE_CUDA_EXPORT void failCall(long n, CudaResult result);
 
 /// Lets all calls of a function fail, until the next reset. `symbol` as in "cuMemAlloc_v2", a literal.
@@ -66,8 +67,8 @@ SIGNCCL_FAKE_CUDA_EXPORT void release(void* reserved);
 /// FakeMemory::translate().
 using KernelFunction = void (*)(std::uint32_t blocks, std::uint32_t threads, const void* arguments);
 
-/// Makes a kernel known that cuLibraryGetKernel() finds by its name; the image is not looked at. A name that is known is
-/// given a new function. Any thread, also during static initialisation.
+/// Makes a kernel known that cuLibraryGetKernel() finds by its name; the image is not looked at. A name that is known
+/// is given a new function. Any thread, also during static initialisation.
 SIGNCCL_FAKE_CUDA_EXPORT void registerKernel(const char* name, std::size_t argument_bytes, KernelFunction function);
 
 /// The addresses of all device memory.
@@ -77,19 +78,19 @@ struct Window {
   std::uintptr_t offset = 0;  ///< from the address that callers have, and cannot touch, to where the memory is
 };
 
-/// Where emulated kernels find memory: device memory has two addresses, that of the callers and one that can be touched.
+/// Where emulated kernels find memory: that of a device has two addresses, the callers' and one that can be touched.
 class FakeMemory {
  public:
   /// The address at which `pointer` can be touched, which is itself for host memory.
   template <typename T>
   static T* translate(T* pointer) {
     const auto address = std::bit_cast<std::uintptr_t>(pointer);
-    return address - window_.begin < window_.bytes ? std::bit_cast<T*>(address + window_.offset) : pointer;
+    return address - window.begin < window.bytes ? std::bit_cast<T*>(address + window.offset) : pointer;
   }
 
  private:
   friend class Memory;
-  SIGNCCL_FAKE_CUDA_EXPORT static Window window_;  ///< set once, when the fake is loaded
+  SIGNCCL_FAKE_CUDA_EXPORT static Window window;  ///< set once, when the fake is loaded
 };
 
 }  // namespace fake_cuda

@@ -35,11 +35,20 @@ std::vector<UserObject> giveUp(State& state, const std::vector<CUuserObject_st*>
   return unused;
 }
 
-void runDestructors(Call& c, const std::vector<UserObject>& unused) {
-  const TaskScope no_calls;
-  c.lock.unlock();
-  for (const UserObject& object : unused) object.destroy(object.pointer);
-  c.lock.lock();
+/// Destroys objects in a thread of the driver, after the last launch of the graph that kept them.
+void destroyLater(State& state, std::vector<UserObject> unused,
+                  const std::shared_ptr<Completion>& last_launch = nullptr) {
+  if (unused.empty()) return;
+  if (state.callbacks == nullptr) state.callbacks = std::make_unique<Queue>(0);
+  std::vector<std::shared_ptr<Completion>> after;
+  if (last_launch != nullptr) after.push_back(last_launch);
+  state.callbacks->push({.after = std::move(after),
+                         .is_cancelled = [] { return false; },
+                         .body =
+                             [unused = std::move(unused)](const auto& /*is_cancelled*/) {
+                               for (const UserObject& object : unused) object.destroy(object.pointer);
+                             },
+                         .done = std::make_shared<Completion>()});
 }
 
 void endCapture(State& state, const Capture* capture) {
@@ -82,7 +91,6 @@ using fake_cuda::Capture;
 using fake_cuda::expect;
 using fake_cuda::Needs;
 using fake_cuda::objectOf;
-using fake_cuda::UserObject;
 
 CudaResult cuStreamBeginCapture_v2(CudaStream stream, CudaCaptureMode mode) {
   return call("cuStreamBeginCapture_v2", Needs::kContext, [&](Call& c) {
@@ -115,7 +123,7 @@ CudaResult cuStreamEndCapture(CudaStream stream, CudaGraph* graph) {
     std::unique_ptr<CUgraph_st> made = std::move(capture->graph);
     fake_cuda::endCapture(c.state, capture);
     if (!is_valid || !is_whole) {
-      fake_cuda::runDestructors(c, fake_cuda::giveUp(c.state, made->kept));
+      fake_cuda::destroyLater(c.state, fake_cuda::giveUp(c.state, made->kept));
       expect(is_valid, CudaResult::kStreamCaptureInvalidated);
       expect(is_whole, CudaResult::kStreamCaptureUnjoined);
     }
@@ -179,17 +187,16 @@ CudaResult cuGraphLaunch(CudaGraphExec exec, CudaStream stream) {
 
 CudaResult cuGraphExecDestroy(CudaGraphExec exec) {
   return call("cuGraphExecDestroy", Needs::kInit, [&](Call& c) {
-    const std::vector<CUuserObject_st*> kept = objectOf(c.state.execs, exec)->kept;
+    const CUgraphExec_st& found = *objectOf(c.state.execs, exec);
+    fake_cuda::destroyLater(c.state, fake_cuda::giveUp(c.state, found.kept), found.last);
     c.state.execs.erase(exec);
-    fake_cuda::runDestructors(c, fake_cuda::giveUp(c.state, kept));
   });
 }
 
 CudaResult cuGraphDestroy(CudaGraph graph) {
   return call("cuGraphDestroy", Needs::kInit, [&](Call& c) {
-    const std::vector<CUuserObject_st*> kept = objectOf(c.state.graphs, graph)->kept;
+    fake_cuda::destroyLater(c.state, fake_cuda::giveUp(c.state, objectOf(c.state.graphs, graph)->kept));
     c.state.graphs.erase(graph);
-    fake_cuda::runDestructors(c, fake_cuda::giveUp(c.state, kept));
   });
 }
 
@@ -209,7 +216,7 @@ CudaResult cuUserObjectCreate(CudaUserObject* object, void* pointer, CudaHostFun
 CudaResult cuUserObjectRelease(CudaUserObject object, unsigned int count) {
   return call("cuUserObjectRelease", Needs::kInit, [&](Call& c) {
     expect(objectOf(c.state.user_objects, object)->references >= count, CudaResult::kInvalidValue);
-    fake_cuda::runDestructors(c, fake_cuda::giveUp(c.state, std::vector<CUuserObject_st*>(count, object)));
+    fake_cuda::destroyLater(c.state, fake_cuda::giveUp(c.state, std::vector<CUuserObject_st*>(count, object)));
   });
 }
 

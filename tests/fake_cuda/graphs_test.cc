@@ -1,3 +1,5 @@
+#include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "fake_cuda/user.h"
@@ -230,39 +232,54 @@ TEST_F(FakeGraphTest, LegacyStreamCannotBeCaptured) {
   EXPECT_EQ(cuStreamBeginCapture_v2(nullptr, CudaCaptureMode::kGlobal), CudaResult::kStreamCaptureUnsupported);
 }
 
-TEST_F(FakeGraphTest, ObjectsLiveAsLongAsTheGraphsThatKeepThem) {
-  int destroyed = 0;
+/// An object that graphs keep, and how often it was destroyed.
+struct Kept {
+  Kept() {
+    EXPECT_TRUE(succeeds(cuUserObjectCreate(
+        &object, &destroyed, [](void* count) { ++*static_cast<std::atomic<int>*>(count); }, 1,
+        kCudaUserObjectNoDestructorSync)));
+  }
+  void awaitEnd() const {
+    while (destroyed == 0) std::this_thread::yield();
+  }
+
   CudaUserObject object = nullptr;
-  ASSERT_TRUE(succeeds(cuUserObjectCreate(
-      &object, &destroyed, [](void* count) { ++*static_cast<int*>(count); }, 1, kCudaUserObjectNoDestructorSync)));
+  std::atomic<int> destroyed = 0;
+};
+
+TEST_F(FakeGraphTest, ObjectsLiveAsLongAsTheGraphsThatKeepThemAndTheirLaunches) {
+  const Kept kept;
   const CudaStream stream = makeStream();
+  Word go;
   CudaCaptureStatus status{};
   CudaGraph graph = nullptr;
   beginCapture(stream);
   ASSERT_TRUE(succeeds(cuStreamGetCaptureInfo_v2(stream, &status, nullptr, &graph, nullptr, nullptr)));
-  ASSERT_TRUE(succeeds(cuGraphRetainUserObject(graph, object, 1, kCudaGraphUserObjectMove)));
+  ASSERT_TRUE(succeeds(cuGraphRetainUserObject(graph, kept.object, 1, kCudaGraphUserObjectMove)));
+  ASSERT_TRUE(succeeds(enqueueOperations(stream, {waitFor(go.address(), 1)})));
   const CudaGraphExec exec = endCapture(stream);  // which destroys the graph
-  EXPECT_EQ(destroyed, 0);
+  ASSERT_TRUE(succeeds(cuGraphLaunch(exec, stream)));
   ASSERT_TRUE(succeeds(cuGraphExecDestroy(exec)));
-  EXPECT_EQ(destroyed, 1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(kept.destroyed, 0) << "a launch is under way";
+  go.set(1);
+  kept.awaitEnd();
+  EXPECT_EQ(kept.destroyed, 1);
 }
 
 TEST_F(FakeGraphTest, ObjectsOfACaptureThatFailsAreGivenUp) {
-  int destroyed = 0;
-  CudaUserObject object = nullptr;
-  ASSERT_TRUE(succeeds(cuUserObjectCreate(
-      &object, &destroyed, [](void* count) { ++*static_cast<int*>(count); }, 1, kCudaUserObjectNoDestructorSync)));
+  const Kept kept;
   const CudaStream stream = makeStream();
   CudaCaptureStatus status{};
   CudaGraph graph = nullptr;
   beginCapture(stream);
   ASSERT_TRUE(succeeds(cuStreamGetCaptureInfo_v2(stream, &status, nullptr, &graph, nullptr, nullptr)));
-  ASSERT_TRUE(succeeds(cuGraphRetainUserObject(graph, object, 1, 0)));
+  ASSERT_TRUE(succeeds(cuGraphRetainUserObject(graph, kept.object, 1, 0)));
   EXPECT_EQ(cuStreamQuery(stream), CudaResult::kStreamCaptureUnsupported);
   EXPECT_EQ(failedEnd(stream), CudaResult::kStreamCaptureInvalidated);
-  EXPECT_EQ(destroyed, 0) << "its maker has a reference of its own";
-  ASSERT_TRUE(succeeds(cuUserObjectRelease(object, 1)));
-  EXPECT_EQ(destroyed, 1);
+  EXPECT_EQ(kept.destroyed, 0) << "its maker has a reference of its own";
+  ASSERT_TRUE(succeeds(cuUserObjectRelease(kept.object, 1)));
+  kept.awaitEnd();
 }
 
 TEST_F(FakeGraphTest, LaunchesOfOneGraphFollowEachOtherOnAnyStream) {

@@ -107,6 +107,7 @@ CudaResult cuLaunchKernelEx(const CudaLaunchConfig* config, CudaFunction functio
     enqueue(c, stream, [copied, threads, blocks = config->grid[0], run = kernel.function](const auto& /*cancelled*/) {
       run(blocks, threads, copied.data());
     });
+    if (c.state.config.launches_block && stream->capture == nullptr) waitForStream(c, stream, "a launch that blocks");
   });
 }
 

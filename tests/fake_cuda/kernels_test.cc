@@ -64,6 +64,14 @@ TEST_F(FakeKernelTest, KernelThatIsNotLoadedYetWaitsForAllStreamsAtItsFirstLaunc
   EXPECT_EQ(word.get(), 2U);
 }
 
+TEST_F(FakeKernelTest, LaunchWaitsForItsKernelWhereATestWantsThat) {
+  begin({.launches_block = true});
+  const CudaStream stream = makeStream();
+  const Word word;
+  ASSERT_TRUE(succeeds(launch(functionNamed("test_store"), StoreArguments{word.pointer(), 1}, stream)));
+  EXPECT_EQ(word.get(), 2U);
+}
+
 TEST_F(FakeKernelTest, KernelsOfALibraryEndWithIt) {
   CudaLibrary library = nullptr;
   const CudaKernel kernel = kernelOf(library, "test_store");

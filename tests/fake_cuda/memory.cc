@@ -18,6 +18,8 @@ constexpr int kPattern = 0xA5;           ///< of memory that nobody has written 
 constexpr std::size_t kMostFilled = std::size_t{1} << 20;
 
 int window_file = -1;
+int window_process = 0;  ///< whose memory it is
+constexpr std::size_t kWindowBytes = kMostDevices * kAddressesPerDevice;
 
 std::size_t roundedUp(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
@@ -28,33 +30,48 @@ void* pointerTo(std::uintptr_t address) { return std::bit_cast<void*>(address); 
   std::abort();
 }
 
+/// A file that takes memory as far as it is written.
+int windowFile() {
+  const int file = memfd_create("fake_cuda", MFD_CLOEXEC);
+  if (file < 0 || ftruncate(file, static_cast<off_t>(kWindowBytes)) != 0) giveUp("fake CUDA: memory file");
+  return file;
+}
+
+/// Maps the file, at an address or, if that is 0, anywhere.
+std::uintptr_t mapFile(std::uintptr_t at) {
+  const int flags = MAP_SHARED | MAP_NORESERVE | (at == 0 ? 0 : MAP_FIXED);
+  void* const address = mmap(pointerTo(at), kWindowBytes, PROT_NONE, flags, window_file, 0);
+  if (address == MAP_FAILED) giveUp("fake CUDA: mmap");
+  return std::bit_cast<std::uintptr_t>(address);
+}
+
 }  // namespace
 
-Window FakeMemory::window_;
+Window FakeMemory::window;
 
 void Memory::mapWindow() {
-  constexpr std::size_t kBytes = kMostDevices * kAddressesPerDevice;
-  window_file = memfd_create("fake_cuda", MFD_CLOEXEC);
-  if (window_file < 0 || ftruncate(window_file, static_cast<off_t>(kBytes)) != 0) giveUp("fake CUDA: memory file");
-  const auto map = [&] {
-    void* const address = mmap(nullptr, kBytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, window_file, 0);
-    if (address == MAP_FAILED) giveUp("fake CUDA: mmap");
-    return std::bit_cast<std::uintptr_t>(address);
-  };
-  Window window;
-  window.begin = map();
-  window.bytes = kBytes;
-  window.offset = map() - window.begin;
-  FakeMemory::window_ = window;
+  window_file = windowFile();
+  window_process = getpid();
+  const std::uintptr_t begin = mapFile(0);
+  FakeMemory::window = {begin, kWindowBytes, mapFile(0) - begin};
+}
+
+void Memory::ownWindow() {
+  if (window_process == getpid()) return;
+  close(window_file);
+  window_file = windowFile();
+  window_process = getpid();
+  mapFile(FakeMemory::window.begin);
+  mapFile(FakeMemory::window.begin + FakeMemory::window.offset);
 }
 
 bool Memory::isOfDevice(std::uintptr_t address) {
-  return address - FakeMemory::window_.begin < FakeMemory::window_.bytes;
+  return address - FakeMemory::window.begin < FakeMemory::window.bytes;
 }
 
 Memory::Memory() {
   for (int device = 0; device < kMostDevices; ++device) {
-    next_[device] = FakeMemory::window_.begin + static_cast<std::size_t>(device) * kAddressesPerDevice;
+    next_[device] = FakeMemory::window.begin + static_cast<std::size_t>(device) * kAddressesPerDevice;
   }
 }
 
@@ -65,7 +82,7 @@ Memory::~Memory() {
 /// Pages for `bytes` bytes and one more, which nothing may touch. Addresses are used again as late as possible, so that
 /// freed memory stays unknown.
 std::uintptr_t Memory::freeAddresses(int device, std::size_t bytes) {
-  const std::uintptr_t first = FakeMemory::window_.begin + static_cast<std::size_t>(device) * kAddressesPerDevice;
+  const std::uintptr_t first = FakeMemory::window.begin + static_cast<std::size_t>(device) * kAddressesPerDevice;
   const std::uintptr_t end = first + kAddressesPerDevice;
   const auto search = [&](std::uintptr_t from) -> std::uintptr_t {
     auto after = allocations_.lower_bound(from);
@@ -88,7 +105,7 @@ std::uintptr_t Memory::takeOfDevice(Allocation what) {
   next_[what.device] = pages + bytes + kPage;
   // At the end of its pages, so that what lies behind it is not touched unnoticed; reserved addresses from a page on.
   what.begin = what.kind == MemoryKind::kReserved ? pages : pages + bytes - roundedUp(what.bytes, kAlignment);
-  void* const memory = pointerTo(pages + FakeMemory::window_.offset);
+  void* const memory = pointerTo(pages + FakeMemory::window.offset);
   const std::size_t mapped = what.kind == MemoryKind::kReserved ? roundedUp(what.mapped, kPage) : bytes;
   if (mprotect(memory, mapped, PROT_READ | PROT_WRITE) != 0) giveUp("fake CUDA: mprotect");
   std::memset(memory, kPattern, std::min(mapped, kMostFilled));
@@ -123,9 +140,9 @@ void Memory::release(const Allocation& allocation) {
   if (allocation.isOnDevice()) {
     const std::uintptr_t first = allocation.begin / kPage * kPage;
     const std::size_t bytes = roundedUp(allocation.begin + allocation.bytes, kPage) - first;
-    mprotect(pointerTo(first + FakeMemory::window_.offset), bytes, PROT_NONE);
+    mprotect(pointerTo(first + FakeMemory::window.offset), bytes, PROT_NONE);
     fallocate(window_file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-              static_cast<off_t>(first - FakeMemory::window_.begin), static_cast<off_t>(bytes));
+              static_cast<off_t>(first - FakeMemory::window.begin), static_cast<off_t>(bytes));
   } else if (allocation.kind != MemoryKind::kRegistered) {
     munmap(pointerTo(allocation.begin), roundedUp(allocation.bytes, kPage));
   }

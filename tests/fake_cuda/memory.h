@@ -47,8 +47,11 @@ class Memory {
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
 
-  /// Maps the addresses of all devices, twice, once for the process.
+  /// Maps the addresses of all devices, twice, when the fake is loaded.
   static void mapWindow();
+
+  /// Gives a forked child memory of its own at those addresses, before it first uses a device.
+  static void ownWindow();
 
   /// Whether an address is one of a device, with memory or without.
   static bool isOfDevice(std::uintptr_t address);

@@ -44,7 +44,7 @@ TEST_F(FakeMemoryTest, DeviceMemoryCanBeTouchedWhereItIsTranslatedTo) {
 TEST_F(FakeMemoryTest, FreshMemoryIsNotZero) { EXPECT_THAT(read(allocate(1000), 1000), testing::Each(0xA5)); }
 
 TEST_F(FakeMemoryTest, MemoryIsAlignedTo512Bytes) {
-  for (const std::size_t bytes : {1, 511, 512, 513, 4095, 4097, 100000}) {
+  for (const std::size_t bytes : std::vector<std::size_t>{1, 511, 512, 513, 4095, 4097, 100000}) {
     EXPECT_EQ(allocate(bytes) % 512, 0U) << bytes;
   }
 }

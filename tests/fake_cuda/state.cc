@@ -32,21 +32,30 @@ std::unique_ptr<State> stateOf(const Config& config, unsigned long long generati
   return state;
 }
 
-/// Ends the queues, whose tasks use all the rest.
+/// The completion of all tasks that a queue has now.
+std::shared_ptr<Completion> endOf(Queue& queue) {
+  auto end = std::make_shared<Completion>();
+  queue.push({.after = {}, .is_cancelled = [] { return false; }, .body = [](const auto&) {}, .done = end});
+  return end;
+}
+
+/// Ends the queues, whose tasks use all the rest. What nobody keeps any more is destroyed first.
 void endQueues(State& state) {
   for (const std::unique_ptr<FakeDevice>& device : state.devices) device->queues.clear();
+  if (state.callbacks == nullptr) return;
+  endOf(*state.callbacks)->wait("the end of the driver");
+  state.callbacks.reset();
 }
 
 /// The fake is there from when it is loaded until the main program ends, as a driver is.
 struct Lifetime {
-  int process = getpid();
-
   Lifetime() {
     Memory::mapWindow();
     current.store(stateOf({}, 0).release(), std::memory_order_release);
   }
   ~Lifetime() {
-    if (process != getpid()) return;  // a forked child has no threads to end
+    const int process = currentState()->process.load(std::memory_order_acquire);
+    if (process != 0 && process != getpid()) return;  // a forked child has no threads to end
     endQueues(*currentState());
     delete current.exchange(nullptr);
   }
@@ -132,10 +141,7 @@ FakeDevice& deviceAt(State& state, int device) {
 
 void waitForDevice(Call& call, int device, const char* who) {
   std::vector<std::shared_ptr<Completion>> ends;
-  for (const std::unique_ptr<Queue>& queue : deviceAt(call.state, device).queues) {
-    ends.push_back(std::make_shared<Completion>());
-    queue->push({.after = {}, .is_cancelled = [] { return false; }, .body = [](const auto&) {}, .done = ends.back()});
-  }
+  for (const std::unique_ptr<Queue>& queue : deviceAt(call.state, device).queues) ends.push_back(endOf(*queue));
   call.lock.unlock();
   for (const std::shared_ptr<Completion>& end_of_queue : ends) end_of_queue->wait(who);
   call.lock.lock();

@@ -3,6 +3,7 @@
 #define SIGNCCL_TESTS_FAKE_CUDA_STATE_H_
 
 #include <atomic>
+#include <exception>
 #include <list>
 #include <map>
 #include <memory>
@@ -46,6 +47,7 @@ struct State {
   std::map<CUgraphExec_st*, std::unique_ptr<CUgraphExec_st>> execs;
   std::map<CUlib_st*, std::unique_ptr<CUlib_st>> libraries;
   std::map<CUuserObject_st*, std::unique_ptr<CUuserObject_st>> user_objects;
+  std::unique_ptr<Queue> callbacks;  ///< destroys what graphs kept; made when it is first needed
   std::list<std::unique_ptr<Capture>> captures;
   unsigned long long captures_made = 0;
 };
@@ -54,7 +56,9 @@ struct State {
 State* currentState() noexcept;
 
 /// How a call fails: thrown by what call() runs.
-struct Failure {
+struct Failure : std::exception {
+  explicit Failure(CudaResult of_call) : result(of_call) {}
+
   CudaResult result;
 };
 
