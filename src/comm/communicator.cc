@@ -23,6 +23,13 @@ CostModel costModel(const Group& group, const CommOptions& options) {
   return model;
 }
 
+/// Null if the rank is not traced.
+std::unique_ptr<TraceBuffer> traceOf(const Group& group, const CommOptions& options) {
+  if (options.trace == nullptr) return nullptr;
+  if (!group.isOfOneProcess()) options.trace->joinOtherProcesses(group.rank());
+  return options.trace->addRank(group.rank(), options.name);
+}
+
 /// At most `nbytes` of a text in UTF-8, without a part of a character at the end.
 std::string_view beginning(std::string_view text, std::size_t nbytes) {
   if (text.size() <= nbytes) return text;
@@ -36,7 +43,7 @@ std::string_view beginning(std::string_view text, std::size_t nbytes) {
 Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& options)
     : options_(options),
       group_(std::move(group)),
-      trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
+      trace_(traceOf(*group_, options)),
       chooser_(group_->rank(), group_->topology(), costModel(*group_, options), options.algorithm, options.tuning),
       plans_(group_->rank(), group_->topology()),
       core_share_(group_->coreShare()),
