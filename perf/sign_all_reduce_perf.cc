@@ -51,7 +51,7 @@ class Reporter {
     RunObserver observer;
     observer.started = [this](const RunInfo& info) {
       std::cout << formatHeader(options_, info, hosts_) << std::flush;
-      if (json_) json_->start(options_, info, hosts_);
+      if (json_) json_->start(info, hosts_);
     };
     observer.row = [this](const Row& row) {
       progress_.erase();
@@ -69,7 +69,7 @@ class Reporter {
   bool finish(const RunResult& result) {
     progress_.erase();
     std::cout << formatFooter(summary_, result, options_) << std::flush;
-    if (json_) json_->finish(summary_, result, options_);
+    if (json_) json_->finish(result);
     return summary_.nwrong() == 0 && summary_.bandwidthOkay(options_);
   }
 
