@@ -29,7 +29,7 @@ CostEstimate ringSum(const Topology& topology, std::size_t count, int element_by
 }
 
 double fastestSumUs(const Topology& topology, std::size_t count, int element_bytes, const CostModel& model) {
-  const int levels = std::bit_width(static_cast<unsigned>(topology.nranks()) - 1U);
+  const auto levels = static_cast<int>(std::bit_width(static_cast<unsigned>(topology.nranks()) - 1U));
   return sumUs(linkBetween(topology, model), 2 * levels, bytesSent(topology.nranks(), count, element_bytes));
 }
 

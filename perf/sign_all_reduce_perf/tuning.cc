@@ -126,7 +126,7 @@ std::string TuningRecord::text() const {
       if (!one.is_certain && one.fastest != one.by_model) {
         text += "; " + one.fastest + " took " + microseconds(one.fastest_us) + ", which may be noise";
       }
-      text += "\n";
+      text += '\n';
     }
     if (sizes.size() > 1) continue;
     const std::size_t count = sizes.begin()->first;
