@@ -44,12 +44,16 @@ bool isLockedByOthers(int file, off_t byte) {
   return fcntl(file, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
-/// A descriptor for locks, or -1 if it is no regular file. Throws signcclInvalidUsage.
+/// A descriptor for locks, or -1 if it is no regular file. A link is not followed: in a folder where all may write,
+/// somebody else could make this process overwrite any of its user's files. Throws signcclInvalidUsage.
 int openForLocks(const std::string& path, const std::string& wanted) {
-  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
+  const bool is_device = path.starts_with("/dev/") && !path.starts_with("/dev/shm/");
+  const int mode = is_device ? O_WRONLY : O_RDWR | O_CREAT | O_NOFOLLOW;
+  const int file = open(path.c_str(), mode | O_CLOEXEC | O_NONBLOCK, 0600);
   if (file < 0) {
-    throw Error(signcclInvalidUsage,
-                "cannot write the trace SIGNCCL_TRACE=" + wanted + ": " + std::generic_category().message(errno));
+    const std::string why = errno == ELOOP && !is_device ? "it is a symbolic link, and links are not followed"
+                                                         : std::generic_category().message(errno);
+    throw Error(signcclInvalidUsage, "cannot write the trace SIGNCCL_TRACE=" + wanted + ": " + why);
   }
   struct stat status{};
   if (fstat(file, &status) == 0 && S_ISREG(status.st_mode)) return file;

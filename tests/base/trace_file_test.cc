@@ -118,6 +118,19 @@ TEST_F(TraceFileTest, DevicesAreSharedAndNeverRenamed) {
   EXPECT_EQ(other.path(), "/dev/null");
 }
 
+TEST_F(TraceFileTest, LinksAreRefused) {
+  write("precious", "mine");
+  std::filesystem::create_symlink(path("precious"), path("trace"));
+  EXPECT_THAT(usageErrorOf([&] { const TraceFile file(path("trace")); }),
+              testing::AllOf(HasSubstr("SIGNCCL_TRACE=" + path("trace")), HasSubstr("it is a symbolic link")));
+  EXPECT_EQ(read("precious"), "mine");
+}
+
+TEST_F(TraceFileTest, FileIsForItsOwnerAlone) {
+  const TraceFile file(path("trace"));
+  EXPECT_EQ(std::filesystem::status(path("trace")).permissions(), std::filesystem::perms(0600));
+}
+
 TEST_F(TraceFileTest, FileThatCannotBeCreatedIsAnErrorWithNameAndReason) {
   EXPECT_THAT(usageErrorOf([&] { const TraceFile file(path("absent/trace")); }),
               testing::AllOf(HasSubstr("SIGNCCL_TRACE=" + path("absent/trace")), HasSubstr("No such file")));
