@@ -177,7 +177,8 @@ void JsonReport::finish(const RunResult& result) {
 std::string JsonReport::tail(const RunResult& result, const Json& end_time) const {
   const char* fast_enough = options_.min_bus_bandwidth < 0 ? "unchecked" : boolText(summary_.bandwidthOkay(options_));
   const Json members = {
-      {"out_of_bounds", {{"count", summary_.nwrong()}, {"okay", boolText(summary_.nwrong() == 0)}}},
+      {"out_of_bounds",
+       {{"count", summary_.nwrong()}, {"okay", boolText(summary_.nwrong() == 0 && result.errors.empty())}}},
       {"average_bus_bandwidth", {{"bandwidth", summary_.averageBusBandwidth()}, {"okay", fast_enough}}},
       {"scratch_bytes_per_rank", result.scratch_bytes},
       {"errors", result.errors},

@@ -104,8 +104,9 @@ std::string formatRow(const Row& row, const Options& options) {
 }
 
 std::string formatFooter(const Summary& summary, const RunResult& result, const Options& options) {
+  const bool is_right = summary.nwrong() == 0 && result.errors.empty();
   std::string text = format("# %-20s : %llu %s\n", "Out of bounds values",
-                            static_cast<unsigned long long>(summary.nwrong()), summary.nwrong() == 0 ? "OK" : "FAILED");
+                            static_cast<unsigned long long>(summary.nwrong()), is_right ? "OK" : "FAILED");
   text += format("# %-20s : %g %s\n", "Avg bus bandwidth", summary.averageBusBandwidth(),
                  options.min_bus_bandwidth < 0 ? "" : (summary.bandwidthOkay(options) ? "OK" : "FAILED"));
   text +=

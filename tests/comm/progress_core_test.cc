@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "comm/comm_ranks.h"
 #include "host/core_share.h"
+#include "support/sanitizers.h"
 
 namespace signccl {
 namespace {
@@ -21,6 +22,10 @@ using testing::Not;
 
 class ProgressCoreTest : public EnvironmentTest {
  protected:
+  void SetUp() override {
+    if (kSanitized) GTEST_SKIP() << "sanitizers do not allow threads in forked children";
+  }
+
   /// What a process of its own, since a warning is given once in each, logs at WARN while `body` runs.
   std::string logOf(const std::function<void()>& body) {
     set("SIGNCCL_DEBUG", "WARN");

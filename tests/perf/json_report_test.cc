@@ -85,6 +85,7 @@ TEST_F(JsonReportTest, TheFileIsCompleteAfterEveryRow) {
   report.finish({{"rank 1: out of luck"}, 99});
   EXPECT_EQ(document()["results"].size(), 3U);
   EXPECT_EQ(document()["errors"][0], "rank 1: out of luck");
+  EXPECT_EQ(document()["out_of_bounds"]["okay"], "false");
   EXPECT_EQ(document()["scratch_bytes_per_rank"], 99);
   EXPECT_TRUE(document()["end_time"].is_string());
 }

@@ -86,6 +86,12 @@ TEST(TableTest, TheFooterSumsWrongElementsAndAveragesBandwidths) {
   EXPECT_THAT(footer, HasSubstr("# Avg bus bandwidth    : 3 \n"));
 }
 
+TEST(TableTest, ARunThatFailedIsNotCalledRight) {
+  const std::string footer = formatFooter({}, {{"rank 1: gone"}, 0}, {});
+  EXPECT_THAT(footer, HasSubstr("# Out of bounds values : 0 FAILED\n"));
+  EXPECT_THAT(footer, HasSubstr("# Collective test failed: 1 of 2 ranks report an error\n"));
+}
+
 TEST(TableTest, BandwidthIsJudgedAtNinetyPercent) {
   Summary summary;
   Row row = someRow();
