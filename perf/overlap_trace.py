@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Backward passes and exchanges on one time axis: lays traces of torch.profiler and of SIGNCCL_TRACE over each other.
+"""Several traces on one time axis: those of SIGNCCL_TRACE of many processes, with those of torch.profiler or without.
 
-    python perf/overlap_trace.py merge torch-*.json signccl-*.json -o merged.json     # for ui.perfetto.dev
+    python perf/overlap_trace.py merge trace.*.json -o merged.json                    # for ui.perfetto.dev
+    python perf/overlap_trace.py merge torch-*.json signccl-*.json -o merged.json     # backward passes and exchanges
     torchrun --nproc-per-node 2 perf/overlap_trace.py record build/overlap            # a small job, with and without
     python perf/overlap_trace.py draw build/overlap overlap.png                       # what it recorded, as a picture
 
@@ -11,6 +12,7 @@ docs/torch.md says how a program of your own makes the two traces. Both have tim
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -19,7 +21,8 @@ from typing import Any
 
 Trace = dict[str, Any]
 NAMES = {"plain": False, "overlap": True}
-_ROW = 1 << 20  # process rows of exchanges, beyond all process ids that profilers use
+_ROW = 1 << 30  # process rows of exchanges beside those of profilers, beyond all process ids
+_NEXT_ROW = 1 << 15  # from a process row to one of the same rank
 
 
 def merge(traces: Iterable[Trace]) -> Trace:
@@ -29,15 +32,15 @@ def merge(traces: Iterable[Trace]) -> Trace:
         raise ValueError("a trace has no baseTimeNanoseconds: expected traces of torch.profiler and of SIGNCCL_TRACE")
     base = min(trace["baseTimeNanoseconds"] for trace in traces)
     events: list[Any] = []
-    rows = 0
+    first_row = _ROW if any("schemaVersion" in trace for trace in traces) else 0  # else the rank is the process id
+    used: set[int] = set()
     for trace in traces:
         later = (trace["baseTimeNanoseconds"] - base) / 1000
         moved = [{**e, "ts": e["ts"] + later} if "ts" in e else e for e in trace["traceEvents"]]
         if "schemaVersion" in trace:  # which PyTorch's have
             events += _of_torch(moved, trace.get("distributedInfo", {}).get("rank", 0))
         else:
-            events += _of_signccl(moved, rows)
-            rows += 1 + max((event["pid"] for event in moved), default=0)
+            events += _of_signccl(moved, first_row, used)
     first = min((event["ts"] for event in events if event["ph"] != "M"), default=0)
     events = [{**e, "ts": e["ts"] - first} if "ts" in e else e for e in events]
     return {"displayTimeUnit": "ns", "traceEvents": events}
@@ -51,11 +54,15 @@ def _of_torch(events: list[Any], rank: int) -> list[Any]:
     ]
 
 
-def _of_signccl(events: list[Any], first_row: int) -> list[Any]:
+def _of_signccl(events: list[Any], first_row: int, used: set[int]) -> list[Any]:
     ranks = {e["pid"]: int(e["args"]["name"].split()[1]) for e in events if e["name"] == "process_name"}
+    rows: dict[int, int] = {}
+    for pid in sorted(ranks):
+        rows[pid] = next(row for row in itertools.count(first_row + pid, _NEXT_ROW) if row not in used)
+        used.add(rows[pid])
     marked: list[Any] = []
     for event in events:
-        rank, pid = ranks[event["pid"]], _ROW + first_row + event["pid"]
+        rank, pid = ranks[event["pid"]], rows[event["pid"]]
         if event["ph"] == "X":
             event = {**event, "cat": "signccl", "args": {**event["args"], "rank": rank}}
         elif event["name"] == "process_name":

@@ -107,7 +107,8 @@ typedef struct {
   int skip;       /**< 1: no rank's parameters change in this step, e.g. since a gradient of this rank is infinite; this
                        rank's momenta do not change either, those of other ranks take their gradients. Default 0 */
   int background; /**< 1: a thread of the communicator carries the step out while the caller does something else; 0: it
-                       progresses in signcclLionFinish() only. Default 0 */
+                       progresses in signcclLionFinish() only. That thread needs a core beside the caller's, see
+                       signcclAllReduceVoteAsync(). Default 0 */
 } signcclLionStepConfig_t;
 
 #define SIGNCCL_LION_STEP_INITIALIZER                                                                      \

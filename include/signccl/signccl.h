@@ -325,6 +325,10 @@ SIGNCCL_EXPORT signcclResult_t signcclAllReduceAvg(const void* sendbuff, void* r
  * it; collectives of one communicator are carried out in the order of their calls. The buffers belong to the library
  * until the request is complete. For host memory; a call on a stream needs no request.
  *
+ * That thread needs a core beside the caller's. Where each rank has one core, as mpirun gives it, a call takes as long
+ * as a blocking one, and the log has a warning (SIGNCCL_DEBUG=WARN): start ranks with `mpirun --bind-to none` or
+ * `--map-by slot:PE=2`. Calls that are made at the same time belong in one group, which is one exchange.
+ *
  * @param stream   NULL
  * @param request  receives the request, to be given to signcclRequestTest() or signcclRequestWait()
  */

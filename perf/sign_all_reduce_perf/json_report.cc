@@ -19,6 +19,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kFileVersion = 3;
+constexpr std::size_t kRowIndent = 4;
 
 /// Creates `path` if nothing has that name. Returns 0 or the errno of the failure.
 int createFile(const std::string& path) {
@@ -65,6 +66,11 @@ Json devices(const Options& options, const RunInfo& info, const std::vector<Host
   return list;
 }
 
+std::string algorithmText(const Options& options) {
+  if (!options.tuning_file.empty()) return "all";
+  return options.algorithm.empty() ? "auto" : options.algorithm;
+}
+
 Json configuration(const Options& options, const RunInfo& info, const std::vector<Host>& hosts) {
   Json config = {{"nprocesses", options.nprocesses},
                  {"nthreads", options.nthreads},
@@ -87,7 +93,7 @@ Json configuration(const Options& options, const RunInfo& info, const std::vecto
                  {"parallel_init", boolText(true)},
                  {"run_cycles", options.run_cycles},
                  {"average", static_cast<int>(options.average)},
-                 {"algorithm", options.algorithm.empty() ? "auto" : options.algorithm},
+                 {"algorithm", algorithmText(options)},
                  {"zero_rule", zeroRuleName(options.zero_rule)},
                  {"tie_rule", tieRuleName(options.tie_rule)},
                  {"kernels", info.kernels}});
@@ -100,51 +106,90 @@ Json measurement(const Measurement& m) {
   return {{"time", m.time_us},
           {"alg_bw", m.algbw},
           {"bus_bw", m.busbw},
+          {"wire_bw", m.wirebw},
           {"nwrong", m.nwrong ? Json(*m.nwrong) : Json(nullptr)}};
+}
+
+Json resultOf(const Row& row) {
+  return {{"size", row.size_bytes},
+          {"count", row.c.count},
+          {"type", typeName(row.c.sendtype)},
+          {"redop", opName(row.c.op)},
+          {"root", "    -1"},
+          {"out_of_place", measurement(row.out_of_place)},
+          {"in_place", measurement(row.in_place)},
+          {"actual_iterations", row.iterations},
+          {"experiment_name", "sign_all_reduce_perf"},
+          {"result_type", typeName(row.c.recvtype)},
+          {"sent_bytes_per_rank", row.sent_bytes},
+          {"bits_per_element", row.bits_per_element},
+          {"algorithm", row.algorithm},
+          {"timestamp", row.timestamp}};
+}
+
+/// All lines but the first are indented by `spaces`.
+std::string toText(const Json& json, std::size_t spaces) {
+  std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace);
+  for (std::size_t end = text.find('\n'); spaces > 0 && end != std::string::npos; end = text.find('\n', end + 1)) {
+    text.insert(end + 1, spaces, ' ');
+  }
+  return text;
 }
 
 }  // namespace
 
-JsonReport::JsonReport(const Options& options) : path_(createFreshFile(options.output_file)) {
-  document_ = {{"version", kFileVersion}, {"start_time", timeOfDay()}, {"args", options.arguments},
-               {"env", environment()},    {"nccl_version", nullptr},   {"signccl_version", nullptr},
-               {"config", nullptr},       {"results", Json::array()}};
+JsonReport::JsonReport(const Options& options) : options_(options), path_(createFreshFile(options.output_file)) {
+  head_ = {{"version", kFileVersion}, {"start_time", timeOfDay()},  {"args", options.arguments}, {"env", environment()},
+           {"nccl_version", nullptr}, {"signccl_version", nullptr}, {"config", nullptr}};
+  writeHead();
 }
 
-void JsonReport::start(const Options& options, const RunInfo& info, const std::vector<Host>& hosts) {
-  document_["signccl_version"] = info.library_version;
-  document_["config"] = configuration(options, info, hosts);
+void JsonReport::start(const RunInfo& info, const std::vector<Host>& hosts) {
+  head_["signccl_version"] = info.library_version;
+  head_["config"] = configuration(options_, info, hosts);
+  writeHead();
+}
+
+void JsonReport::writeHead() {
+  file_.close();
+  file_.open(path_, std::ios::out | std::ios::trunc);
+  std::string text = toText(head_, 0);
+  text.erase(text.rfind("\n}"));
+  text += ",\n  \"results\": [";
+  rows_end_ = static_cast<std::streamoff>(text.size());
+  write(text + tail({}, nullptr));
 }
 
 void JsonReport::add(const Row& row) {
-  document_["results"].push_back({{"size", row.size_bytes},
-                                  {"count", row.c.count},
-                                  {"type", typeName(row.c.sendtype)},
-                                  {"redop", opName(row.c.op)},
-                                  {"root", "    -1"},
-                                  {"out_of_place", measurement(row.out_of_place)},
-                                  {"in_place", measurement(row.in_place)},
-                                  {"actual_iterations", row.iterations},
-                                  {"experiment_name", "sign_all_reduce_perf"},
-                                  {"result_type", typeName(row.c.recvtype)},
-                                  {"sent_bytes_per_rank", row.sent_bytes},
-                                  {"bits_per_element", row.bits_per_element},
-                                  {"algorithm", row.algorithm},
-                                  {"timestamp", row.timestamp}});
+  summary_.add(row);
+  const std::string text = (has_rows_ ? ",\n    " : "\n    ") + toText(resultOf(row), kRowIndent);
+  has_rows_ = true;
+  file_.seekp(rows_end_);
+  rows_end_ += static_cast<std::streamoff>(text.size());
+  write(text + tail({}, nullptr));
 }
 
-void JsonReport::finish(const Summary& summary, const RunResult& result, const Options& options) {
-  document_["out_of_bounds"] = {{"count", summary.nwrong()}, {"okay", boolText(summary.nwrong() == 0)}};
-  document_["average_bus_bandwidth"] = {
-      {"bandwidth", summary.averageBusBandwidth()},
-      {"okay", options.min_bus_bandwidth < 0 ? "unchecked" : boolText(summary.bandwidthOkay(options))}};
-  document_["scratch_bytes_per_rank"] = result.scratch_bytes;
-  document_["errors"] = result.errors;
-  document_["end_time"] = timeOfDay();
-  std::ofstream file(path_);
-  file << document_.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
-  file.close();
-  if (!file) throw std::runtime_error("writing '" + path_ + "' failed");
+void JsonReport::finish(const RunResult& result) {
+  file_.seekp(rows_end_);
+  write(tail(result, timeOfDay()));
+}
+
+std::string JsonReport::tail(const RunResult& result, const Json& end_time) const {
+  const char* fast_enough = options_.min_bus_bandwidth < 0 ? "unchecked" : boolText(summary_.bandwidthOkay(options_));
+  const Json members = {
+      {"out_of_bounds",
+       {{"count", summary_.nwrong()}, {"okay", boolText(summary_.nwrong() == 0 && result.errors.empty())}}},
+      {"average_bus_bandwidth", {{"bandwidth", summary_.averageBusBandwidth()}, {"okay", fast_enough}}},
+      {"scratch_bytes_per_rank", result.scratch_bytes},
+      {"errors", result.errors},
+      {"end_time", end_time}};
+  return (has_rows_ ? "\n  ]," : "],") + toText(members, 0).substr(1) + "\n";
+}
+
+/// Overwrites what follows the rows, which is never shorter: a row is longer than what a tail can lose.
+void JsonReport::write(const std::string& text) {
+  file_ << text << std::flush;
+  if (!file_) throw std::runtime_error("writing '" + path_ + "' failed");
 }
 
 }  // namespace signccl::perf

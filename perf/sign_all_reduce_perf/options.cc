@@ -194,8 +194,9 @@ void addOwnOptions(CLI::App& app, const Choices& choices, Options& options) {
                          "type of the result (default: that of the input where it can hold the result)");
   choices.algorithm.addTo(app, "--algo", options.algorithm, "algorithm (default auto)");
   app.add_option("--tune", options.tuning_file,
-                 "measure every algorithm, and write the fastest for each size into this file for SIGNCCL_TUNING_FILE; "
-                 "what it says of other numbers of ranks stays")
+                 "measure every algorithm at least three times, and write which ones are better than the library's own "
+                 "choice into this file for SIGNCCL_TUNING_FILE; what it says of other numbers of ranks stays. "
+                 "SIGNCCL_ALGO and SIGNCCL_TUNING_FILE have no effect meanwhile")
       ->check([](const std::string& text) { return text.empty() ? std::string("the file name is empty") : ""; });
   choices.zero.addTo(app, "--zero", options.zero_rule, "sign of zero (default binary)");
   choices.tie.addTo(app, "--tie", options.tie_rule, "result of a tied vote (default random)");
@@ -211,7 +212,11 @@ void requireThatTuningFits(const Options& options) {
   if (!options.algorithm.empty()) throw OptionError("--tune tries every algorithm, so it takes no --algo");
   if (options.sendtypes.size() != 1) throw OptionError("--tune compares times of one type, so it takes no -d all");
   if (options.run_cycles == 0) throw OptionError("--tune has to end, so it takes no --run_cycles 0");
-  if (options.min_bytes == 0) throw OptionError("--tune needs elements: --minbytes 0 is less than 1");
+  const std::size_t least_bytes = payloadBytes(options.sendtypes.front(), 1);
+  if (options.min_bytes < least_bytes) {
+    throw OptionError("--tune needs elements: --minbytes " + std::to_string(options.min_bytes) + " is less than the " +
+                      std::to_string(least_bytes) + " of one");
+  }
 }
 
 void requireThatOptionsFit(const Options& options) {

@@ -176,8 +176,14 @@ class RankRunner {
     result.time_us = seconds * 1e6;
     result.algbw = static_cast<double>(payloadBytes(c.sendtype, c.count)) / seconds / 1e9;
     result.busbw = result.algbw * 2 * (nranks - 1) / nranks;
+    result.wirebw = mostSentBytes() / seconds / 1e9;
     if (options_.check_iters > 0) result.nwrong = wrongOfAllRanks();
     return result;
+  }
+
+  /// By the rank that sends most, in one call.
+  [[nodiscard]] double mostSentBytes() const {
+    return std::ranges::max_element(session_.figures, {}, &Figures::sent_bytes)->sent_bytes;
   }
 
   [[nodiscard]] std::uint64_t wrongOfAllRanks() const {
@@ -251,7 +257,7 @@ class RankRunner {
   }
 
   void reportRow(Row& row) {
-    for (const Figures& other : session_.figures) row.sent_bytes = std::max(row.sent_bytes, other.sent_bytes);
+    row.sent_bytes = mostSentBytes();
     if (row.c.count > 0) row.bits_per_element = 8 * row.sent_bytes / static_cast<double>(row.c.count);
     row.algorithm = comm_.stats().algorithm;
     row.iterations = options_.iters;

@@ -20,6 +20,7 @@ struct Measurement {
   double time_us = 0;
   double algbw = 0;                     ///< size / time, 1e9 bytes per second
   double busbw = 0;                     ///< algbw * 2 (n - 1) / n, as nccl-tests defines it for all_reduce
+  double wirebw = 0;                    ///< Row::sent_bytes / time, 1e9 bytes per second
   std::optional<std::uint64_t> nwrong;  ///< over all ranks and checked calls; empty: not checked
 };
 

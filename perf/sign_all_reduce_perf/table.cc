@@ -54,11 +54,12 @@ std::string formatColumnNames(const Options& options) {
                 "in-place           ") +
          format("# %10s  %12s  %8s  %6s  %6s", "size", "count", "type", "redop", "root") +
          placements("time", "algbw", "busbw", "#wrong") +
-         format("  %12s  %9s  %12s%s\n", "sent/rank", "bits/elem", "algorithm",
+         format("  %12s  %6s  %9s  %12s%s\n", "sent/rank", "wire", "bits/elem", "algorithm",
                 options.report_timestamps ? "            timestamp" : "") +
          format("# %10s  %12s  %8s  %6s  %6s", "(B)", "(elements)", "", "", "") +
          placements("(us)", "(GB/s)", "(GB/s)", "") +
-         format("  %12s  %9s  %12s%s\n", "(B)", "", "", options.report_timestamps ? "  %Y-%m-%d %H:%M:%S" : "");
+         format("  %12s  %6s  %9s  %12s%s\n", "(B)", "(GB/s)", "", "",
+                options.report_timestamps ? "  %Y-%m-%d %H:%M:%S" : "");
 }
 
 }  // namespace
@@ -96,16 +97,21 @@ std::string formatRow(const Row& row, const Options& options) {
   std::string text = format("%12zu  %12zu  %8s  %6s  %6d", row.size_bytes, row.c.count, typeName(row.c.sendtype),
                             opName(row.c.op), -1);
   text += formatMeasurement(row.out_of_place) + formatMeasurement(row.in_place);
-  text += format("  %12.0f  %9.4f  %12s", row.sent_bytes, row.bits_per_element, row.algorithm.c_str());
+  text += format("  %12.0f  ", row.sent_bytes) + fitted(row.out_of_place.wirebw, 6) +
+          format("  %9.4f  %12s", row.bits_per_element, row.algorithm.c_str());
   if (options.report_timestamps) text += "  " + row.timestamp;
   return text + "\n";
 }
 
 std::string formatFooter(const Summary& summary, const RunResult& result, const Options& options) {
+  const bool is_right = summary.nwrong() == 0 && result.errors.empty();
   std::string text = format("# %-20s : %llu %s\n", "Out of bounds values",
-                            static_cast<unsigned long long>(summary.nwrong()), summary.nwrong() == 0 ? "OK" : "FAILED");
+                            static_cast<unsigned long long>(summary.nwrong()), is_right ? "OK" : "FAILED");
   text += format("# %-20s : %g %s\n", "Avg bus bandwidth", summary.averageBusBandwidth(),
                  options.min_bus_bandwidth < 0 ? "" : (summary.bandwidthOkay(options) ? "OK" : "FAILED"));
+  text +=
+      "# busbw is what an all-reduce of the elements as they lie in memory would need for the same time. What a rank\n"
+      "# sent is in sent/rank, and its rate (sent/rank over the time out of place) in wire. See docs/bench.md.\n";
   if (options.report_memory) {
     text +=
         format("# %-20s : %llu B per rank\n", "Exchange memory", static_cast<unsigned long long>(result.scratch_bytes));

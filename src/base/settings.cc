@@ -53,7 +53,9 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
      "network interfaces to use; unset: all but lo, bridges of containers and virtual machines"},
     {"SIGNCCL_TIMEOUT", "1 to 2147483, in seconds", "longest time of one operation; unset: 600"},
     {"SIGNCCL_TRACE", "a path; %h is the host, %p the process id",
-     "file of a timeline in Chrome's trace event format, which Perfetto opens; unset: none"},
+     "file of a timeline in Chrome's trace event format, which Perfetto opens; processes that share the name get a "
+     "file "
+     "each, with the rank in its name; unset: none"},
     {"SIGNCCL_TUNING_FILE", "a path",
      "file of sign_all_reduce_perf --tune that chooses algorithms, the same on every rank; unset: the cost model"},
     {"SIGNCCL_UCX_LIBRARY", "a path of libucp.so.0, or of the folder that holds it",

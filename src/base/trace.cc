@@ -30,6 +30,9 @@ constexpr std::size_t kBufferedEvents = std::size_t{1} << 15;
 /// Thread rows that a kind may have; thread ids of different kinds stay apart.
 constexpr int kRowsPerKind = 10000;
 
+/// From the process row of a rank to its row in the next communicator; more than any rank.
+constexpr std::int64_t kRowsApart = std::int64_t{1} << 15;
+
 constexpr const char* kArrayEnd = "\n]}\n";
 
 using Writers = std::vector<std::unique_ptr<TraceWriter>>;
@@ -69,7 +72,7 @@ std::size_t rowFor(const TraceEvent& event, std::vector<std::int64_t>& ends) {
   return row;
 }
 
-Json toJson(const TraceEvent& event, int process, int thread) {
+Json toJson(const TraceEvent& event, std::int64_t process, int thread) {
   Json args{{"slice", event.slice}, {"chunk", event.chunk}, {"bytes", event.bytes}};
   if (event.peer != kNoRank) args["peer"] = event.peer;
   return {{"ph", "X"},
@@ -81,37 +84,48 @@ Json toJson(const TraceEvent& event, int process, int thread) {
           {"args", std::move(args)}};
 }
 
-/// A child that is not to trace must be able to work all the same.
-TraceWriter* refuseFileOfParent(const std::string& file) {
-  log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "the trace ", file,
-      " belongs to the process that forked this one, which is not traced; with %p in SIGNCCL_TRACE each has a file");
-  return nullptr;
-}
-
 }  // namespace
 
 TraceWriter* TraceWriter::open(const Settings& settings) {
   const std::optional<std::string> pattern = settings.text("SIGNCCL_TRACE");
   if (!pattern) return nullptr;
-  const std::string file = expandFileName(*pattern);
+  const std::string name = expandFileName(*pattern);
   const std::lock_guard lock(processMutex(ProcessLock::kTraceWriters));
   Writers& all = writers();
-  const auto known = std::ranges::find(all, file, [](const auto& writer) { return writer->file(); });
-  if (known != all.end()) return (*known)->isOfThisProcess() ? known->get() : refuseFileOfParent(file);
+  const auto known =
+      std::ranges::find_if(all, [&](const auto& writer) { return writer->isFor(name) && writer->isOfThisProcess(); });
+  if (known != all.end()) return known->get();
   if (all.empty()) std::atexit(flushAllWriters);
-  return all.emplace_back(std::make_unique<TraceWriter>(file)).get();
+  TraceWriter* const writer = all.emplace_back(std::make_unique<TraceWriter>(name)).get();
+  log(LogLevel::kInfo, Subsystem::kInit, kNoRank, "trace: ", writer->file());
+  return writer;
 }
 
 bool TraceWriter::isOfThisProcess() const noexcept { return getpid() == owner_; }
 
-TraceWriter::TraceWriter(std::string file) : file_(std::move(file)), owner_(getpid()) {
+TraceWriter::TraceWriter(std::string file) : owner_(getpid()), file_(std::move(file)) {
   errno = 0;
-  stream_.open(file_, std::ios::out | std::ios::trunc);
+  stream_.open(file_.path(), std::ios::out | std::ios::trunc);
   stream_ << R"({"displayTimeUnit":"ns","baseTimeNanoseconds":)" << systemTimeOfClockZero() << R"(,"traceEvents":[)";
   closeArray();
   if (!stream_) {
     throw Error(signcclInvalidUsage,
-                "cannot write the trace SIGNCCL_TRACE=" + file_ + ": " + std::generic_category().message(errno));
+                "cannot write the trace SIGNCCL_TRACE=" + file_.path() + ": " + std::generic_category().message(errno));
+  }
+}
+
+std::string TraceWriter::file() {
+  const std::lock_guard lock(mutex_);
+  return file_.path();
+}
+
+void TraceWriter::joinOtherProcesses(Rank rank) {
+  const std::lock_guard lock(mutex_);
+  const std::string before = file_.path();
+  file_.nameByRankIfShared(rank);
+  if (file_.path() != before) {
+    log(LogLevel::kInfo, Subsystem::kInit, rank, "trace: ", file_.path(), ", since other processes have that of ",
+        file_.wanted());
   }
 }
 
@@ -119,8 +133,9 @@ std::unique_ptr<TraceBuffer> TraceWriter::addRank(Rank rank, std::string_view co
   std::string name = "rank " + std::to_string(rank);
   if (!comm_name.empty()) name += " of " + std::string(comm_name);
   // Made before the lock is taken, and so destroyed after it is released if something throws: its end takes the lock.
-  std::unique_ptr<TraceBuffer> buffer(new TraceBuffer(*this, processes_.fetch_add(1)));
+  std::unique_ptr<TraceBuffer> buffer(new TraceBuffer(*this));
   const std::lock_guard lock(mutex_);
+  buffer->process_ = rank + kRowsApart * rows_[rank]++;
   const auto note = [&](const char* what, const Json& args) {
     writeEvent(toText(Json{{"ph", "M"}, {"name", what}, {"pid", buffer->process_}, {"args", args}}));
   };
@@ -158,7 +173,7 @@ void TraceWriter::write(TraceBuffer& buffer) noexcept {
 }
 
 void TraceWriter::logFailure(std::string_view cause) const noexcept {
-  log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "the trace ", file_, " ends early: ", cause);
+  log(LogLevel::kWarn, Subsystem::kInit, kNoRank, "the trace ", file_.path(), " ends early: ", cause);
 }
 
 void TraceWriter::writeEvents(TraceBuffer& buffer, std::vector<TraceEvent>& events) {
@@ -175,7 +190,7 @@ void TraceWriter::writeEvents(TraceBuffer& buffer, std::vector<TraceEvent>& even
   closeArray();
 }
 
-void TraceWriter::nameThread(int process, int thread, const std::string& name) {
+void TraceWriter::nameThread(std::int64_t process, int thread, const std::string& name) {
   const auto note = [&](const char* what, const Json& args) {
     writeEvent(toText(Json{{"ph", "M"}, {"name", what}, {"pid", process}, {"tid", thread}, {"args", args}}));
   };

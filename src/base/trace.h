@@ -1,13 +1,13 @@
 // Timelines: what each rank did when, written to the file of SIGNCCL_TRACE as Chrome trace events, which Perfetto
 // (ui.perfetto.dev) opens. Each rank of each communicator is a process row, each kind of event one or more thread rows.
-// perf/overlap_trace.py lays them over traces of PyTorch.
+// perf/overlap_trace.py lays those of several processes over each other, and over traces of PyTorch.
 #ifndef SIGNCCL_BASE_TRACE_H_
 #define SIGNCCL_BASE_TRACE_H_
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "base/trace_file.h"
 #include "base/types.h"
 
 namespace signccl {
@@ -41,9 +42,9 @@ class TraceBuffer;
 /// when its communicator is destroyed, when its buffer is full, and when the process ends. Any thread.
 class TraceWriter {
  public:
-  /// The writer of the file that SIGNCCL_TRACE names, one for each file and process, made at the first call; null if
-  /// the setting is unset, and in a forked child whose parent owns the file. It lives as long as the process. Throws
-  /// signcclInvalidUsage if the file cannot be written.
+  /// The writer of the file that SIGNCCL_TRACE names, one for each name and process, made at the first call; null if
+  /// the setting is unset. It lives as long as the process. Processes that are given the same name, forked children
+  /// too, have a file each (base/trace_file.h). Throws signcclInvalidUsage if the file cannot be written.
   static TraceWriter* open(const Settings& settings);
 
   /// Creates `file` or empties it. Throws signcclInvalidUsage if it cannot be written.
@@ -52,12 +53,20 @@ class TraceWriter {
   TraceWriter& operator=(const TraceWriter&) = delete;
   ~TraceWriter() = default;
 
-  [[nodiscard]] const std::string& file() const { return file_; }
+  /// Where the file is.
+  [[nodiscard]] std::string file();
+  /// True if it was made for the file of that name.
+  [[nodiscard]] bool isFor(const std::string& name) const { return file_.wanted() == name; }
   /// False in a forked child of the process that made the writer.
   [[nodiscard]] bool isOfThisProcess() const noexcept;
 
-  /// A new process row. `comm_name` tells communicators apart and may be empty; bytes that are not UTF-8 show as
-  /// U+FFFD. The writer must outlive the buffer.
+  /// Says that ranks of a communicator of this process, in which it has `rank`, are in other processes. At the first
+  /// call the file gets the rank into its name if one of them was given the same name.
+  void joinOtherProcesses(Rank rank);
+
+  /// A new process row, whose process id in the file is the rank; if the process has such a row already, that of
+  /// another communicator, it is a higher one. `comm_name` tells communicators apart and may be empty; bytes that are
+  /// not UTF-8 show as U+FFFD. The writer must outlive the buffer.
   std::unique_ptr<TraceBuffer> addRank(Rank rank, std::string_view comm_name);
 
   /// Writes what the ranks have buffered. Does nothing in a forked child, whose parent owns the file. When the file or
@@ -70,16 +79,16 @@ class TraceWriter {
   void write(TraceBuffer& buffer) noexcept;
   void writeEvents(TraceBuffer& buffer, std::vector<TraceEvent>& events);
   void logFailure(std::string_view cause) const noexcept;
-  void nameThread(int process, int thread, const std::string& name);
+  void nameThread(std::int64_t process, int thread, const std::string& name);
   void writeEvent(std::string_view json);
   void closeArray();
 
-  const std::string file_;
-  const int owner_;  ///< process id
-  std::atomic<int> processes_ = 0;
-  std::mutex mutex_;  ///< guards what follows
+  const int owner_;   ///< process id
+  std::mutex mutex_;  ///< guards what follows, but for the wanted name of the file
+  TraceFile file_;
   std::ofstream stream_;
-  bool empty_ = true;  ///< no event is written
+  std::map<Rank, std::int64_t> rows_;  ///< how many each rank has
+  bool empty_ = true;                  ///< no event is written
   bool failed_ = false;
   std::vector<TraceBuffer*> buffers_;  ///< those that are alive
 };
@@ -99,10 +108,10 @@ class TraceBuffer {
  private:
   friend class TraceWriter;
 
-  TraceBuffer(TraceWriter& writer, int process) : writer_(writer), process_(process) {}
+  explicit TraceBuffer(TraceWriter& writer) : writer_(writer) {}
 
   TraceWriter& writer_;
-  const int process_;
+  std::int64_t process_ = 0;  ///< id of the process row
   std::mutex mutex_;
   std::vector<TraceEvent> events_;
   /// End of the last event of each thread row, by kind. Events that overlap need rows of their own. Used by the writer

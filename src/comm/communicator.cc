@@ -1,7 +1,11 @@
 #include "comm/communicator.h"
 
+#include <atomic>
 #include <string>
+#include <unistd.h>
 #include <utility>
+
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -25,6 +29,24 @@ CostModel costModel(const Group& group, const CommOptions& options) {
   return model;
 }
 
+/// Null if the rank is not traced.
+std::unique_ptr<TraceBuffer> traceOf(const Group& group, const CommOptions& options) {
+  if (options.trace == nullptr) return nullptr;
+  if (!group.isOfOneProcess()) options.trace->joinOtherProcesses(group.rank());
+  return options.trace->addRank(group.rank(), options.name);
+}
+
+/// The thread that carries out non-blocking calls takes turns with the caller then, so that they overlap with nothing.
+/// Said once in a process.
+void warnIfCoresAreFew(const CoreShare& share, Rank rank) noexcept {
+  static std::atomic<pid_t> warned = 0;
+  if (share.hasCoreForSecondThread() || warned.exchange(getpid()) == getpid()) return;
+  log(LogLevel::kWarn, Subsystem::kInit, rank, "non-blocking calls gain little here: the thread that carries them out ",
+      "has no core of its own, since ", share.ranks, " rank(s) may use ", share.cores,
+      " core(s), and two for each rank are needed. mpirun gives each rank one: start it with --bind-to none or ",
+      "--map-by slot:PE=2");
+}
+
 /// At most `nbytes` of a text in UTF-8, without a part of a character at the end.
 std::string_view beginning(std::string_view text, std::size_t nbytes) {
   if (text.size() <= nbytes) return text;
@@ -38,7 +60,7 @@ std::string_view beginning(std::string_view text, std::size_t nbytes) {
 Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& options)
     : options_(options),
       group_(std::move(group)),
-      trace_(options.trace == nullptr ? nullptr : options.trace->addRank(group_->rank(), options.name)),
+      trace_(traceOf(*group_, options)),
       chooser_(group_->rank(), group_->topology(), costModel(*group_, options), options.algorithm, options.tuning),
       plans_(group_->rank(), group_->topology()),
       core_share_(group_->coreShare()),
@@ -110,8 +132,10 @@ Operation& Communicator::submit(Submission submission) {
   const std::span<const Segment> segments = submission.segments;
   const std::lock_guard lock(mutex_);
   throwIfUnusable();
-  if (submission.in_background && !progress_thread_.joinable())
+  if (submission.in_background && !progress_thread_.joinable()) {
+    warnIfCoresAreFew(core_share_, rank());
     progress_thread_ = std::thread([this] { progressLoop(); });
+  }
   Operation& operation = firstUnused();
   operation.batch.clear();
   operation.batch.exchange = next_exchange_;

@@ -31,6 +31,8 @@ class GroupPlace {
 
   [[nodiscard]] virtual Rank rank() const = 0;
   [[nodiscard]] virtual const Topology& topology() const = 0;
+  /// True if all ranks are threads of this process.
+  [[nodiscard]] virtual bool isOfOneProcess() const = 0;
   /// Ranks of the group that share the cores of this one, whatever the topology says.
   [[nodiscard]] virtual CoreShare coreShare() const = 0;
   /// What messages cost here, for the choice of algorithms; the same on every rank.

@@ -26,6 +26,7 @@ class LoopbackGroup final : public Group {
 
   [[nodiscard]] Rank rank() const override { return rank_; }
   [[nodiscard]] const Topology& topology() const override;
+  [[nodiscard]] bool isOfOneProcess() const override { return true; }
   [[nodiscard]] CoreShare coreShare() const override;
   [[nodiscard]] CostModel costModel() const override;
   [[nodiscard]] MeetingPlace meetingPlace() const override;

@@ -26,6 +26,7 @@ class ProcessGroup final : public Group {
 
   [[nodiscard]] Rank rank() const override { return member_->rank(); }
   [[nodiscard]] const Topology& topology() const override { return topology_; }
+  [[nodiscard]] bool isOfOneProcess() const override { return false; }
   [[nodiscard]] CoreShare coreShare() const override;
   [[nodiscard]] CostModel costModel() const override;
   [[nodiscard]] MeetingPlace meetingPlace() const override;

@@ -19,6 +19,8 @@ struct CoreShare {
 
   [[nodiscard]] int threadsPerRank() const { return std::max(1, cores / ranks); }
   [[nodiscard]] bool hasOwnCore() const { return ranks <= cores; }
+  /// Whether each rank has a core for its caller and one for a thread beside it.
+  [[nodiscard]] bool hasCoreForSecondThread() const { return 2 * ranks <= cores; }
   /// At least 1.
   [[nodiscard]] double ranksPerCore() const { return std::max(1.0, static_cast<double>(ranks) / cores); }
 

@@ -12,11 +12,8 @@ AlgorithmChooser::AlgorithmChooser(Rank rank, const Topology& topology, const Co
                                    std::optional<Algorithm> forced, std::shared_ptr<const TuningTable> tuning)
     : rank_(rank), topology_(topology), model_(model), forced_(forced), tuning_(std::move(tuning)) {}
 
-Algorithm AlgorithmChooser::fastest(const CountRules& rules, std::size_t count) const {
-  if (tuning_) {
-    if (const auto measured = tuning_->choose(rules.op, topology_, count)) return *measured;
-  }
-  return chooseAlgorithm(topology_, rules, count, model_);
+std::optional<Algorithm> AlgorithmChooser::measured(SignOp op, std::size_t count) const {
+  return tuning_ ? tuning_->choose(op, topology_, count) : std::nullopt;
 }
 
 Algorithm AlgorithmChooser::choose(const CountRules& rules, std::size_t nwords) {
@@ -25,9 +22,12 @@ Algorithm AlgorithmChooser::choose(const CountRules& rules, std::size_t nwords) 
                            static_cast<std::size_t>(rules.votes_per_rank) * 2 + (rules.ternary_result ? 1 : 0);
   RecentChoice& choice = recent_[(hash ^ (hash >> 17)) % recent_.size()];
   if (!choice.is_set || choice.nwords != nwords || choice.rules != rules) {
-    choice = {nwords, rules, fastest(rules, nwords * kWordBits), true};
-    log(LogLevel::kInfo, Subsystem::kTuning, rank_, rules.op == SignOp::kVote ? "vote" : "avg", " of ",
-        nwords * kWordBits, " elements: ", algorithmName(choice.algorithm));
+    const std::size_t count = nwords * kWordBits;
+    const std::optional<Algorithm> from_table = measured(rules.op, count);
+    const Algorithm algorithm = from_table ? *from_table : chooseAlgorithm(topology_, rules, count, model_);
+    choice = {nwords, rules, algorithm, true};
+    log(LogLevel::kInfo, Subsystem::kTuning, rank_, rules.op == SignOp::kVote ? "vote" : "avg", " of ", count,
+        " elements: ", algorithmName(algorithm), from_table ? ", by the tuning file" : ", by the cost model");
   }
   return choice.algorithm;
 }

@@ -18,7 +18,7 @@ namespace signccl {
 class AlgorithmChooser {
  public:
   /// `forced`: the algorithm for everything; nothing: the tuning table chooses, and the cost model if there is no table
-  /// or it says nothing of this topology. `rank` is named in the log.
+  /// or it says nothing of this topology and size. `rank` is named in the log.
   AlgorithmChooser(Rank rank, const Topology& topology, const CostModel& model, std::optional<Algorithm> forced,
                    std::shared_ptr<const TuningTable> tuning = nullptr);
 
@@ -26,7 +26,7 @@ class AlgorithmChooser {
   Algorithm choose(const CountRules& rules, std::size_t nwords);
 
  private:
-  [[nodiscard]] Algorithm fastest(const CountRules& rules, std::size_t count) const;
+  [[nodiscard]] std::optional<Algorithm> measured(SignOp op, std::size_t count) const;
 
   struct RecentChoice {
     std::size_t nwords = 0;

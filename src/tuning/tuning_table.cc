@@ -21,6 +21,8 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kFormat = "signccl-tuning";
 constexpr std::int64_t kVersion = 1;
+constexpr std::string_view kModel = "model";  ///< instead of an algorithm: the cost model chooses
+constexpr std::uint64_t kModelInDigest = 0xff;
 
 /// A value of the file and its place, for messages.
 class Node {
@@ -82,20 +84,21 @@ SignOp parseCollective(const Node& node) {
   return SignOp::kAvg;
 }
 
-Algorithm parseAlgorithmOf(const Node& node) {
-  const std::optional<Algorithm> algorithm = parseAlgorithm(node.text());
-  if (!algorithm) node.reject("one of " + algorithmNames());
-  return *algorithm;
+std::optional<Algorithm> parseAlgorithmOf(const Node& node) {
+  const std::string name = node.text();
+  if (name == kModel) return std::nullopt;
+  const std::optional<Algorithm> algorithm = parseAlgorithm(name);
+  if (!algorithm) node.reject("one of " + algorithmNames() + ", " + std::string(kModel));
+  return algorithm;
 }
 
-std::map<std::size_t, Algorithm> parseChoices(const Node& list) {
-  std::map<std::size_t, Algorithm> choices;
+std::map<std::size_t, std::optional<Algorithm>> parseChoices(const Node& list) {
+  std::map<std::size_t, std::optional<Algorithm>> choices;
   for (std::size_t i = 0; i < list.size(); ++i) {
     const Node choice = list.at(i);
     choice.requireMembers({"from_count", "algorithm"});
     const Node from = choice.member("from_count");
     const auto count = static_cast<std::size_t>(from.integer(0, INT64_MAX));
-    if (choices.empty() && count != 0) from.reject("0 for the first choice, so that every count has one");
     if (!choices.empty() && count <= choices.rbegin()->first) from.reject("more than in the choice before");
     choices.emplace(count, parseAlgorithmOf(choice.member("algorithm")));
   }
@@ -145,7 +148,8 @@ std::shared_ptr<const TuningTable> TuningTable::parse(std::string_view text, con
 std::optional<Algorithm> TuningTable::choose(SignOp op, const Topology& topology, std::size_t count) const {
   const auto group = groups_.find({op, topology.nranks(), topology.nnodes()});
   if (group == groups_.end()) return std::nullopt;
-  return std::prev(group->second.upper_bound(count))->second;
+  const auto next = group->second.upper_bound(count);
+  return next == group->second.begin() ? std::nullopt : std::prev(next)->second;
 }
 
 std::string TuningTable::digest() const {
@@ -157,7 +161,7 @@ std::string TuningTable::digest() const {
     digest = mix(digest, choices.size());
     for (const auto& [count, algorithm] : choices) {
       digest = mix(digest, count);
-      digest = mix(digest, static_cast<std::uint64_t>(algorithm));
+      digest = mix(digest, algorithm ? static_cast<std::uint64_t>(*algorithm) : kModelInDigest);
     }
   }
   std::array<char, 17> digits{};

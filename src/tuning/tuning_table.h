@@ -26,15 +26,17 @@ class TuningTable {
   /// The same from text; `name` is that of the file, for messages.
   static std::shared_ptr<const TuningTable> parse(std::string_view text, const std::string& name);
 
-  /// The algorithm for `count` elements; nothing if the table says nothing of such a group.
+  /// The algorithm for `count` elements; nothing if the table leaves it to the cost model, or says nothing of such a
+  /// group.
   [[nodiscard]] std::optional<Algorithm> choose(SignOp op, const Topology& topology, std::size_t count) const;
 
   /// The same for tables that say the same, in 16 digits.
   [[nodiscard]] std::string digest() const;
 
  private:
-  using Group = std::tuple<SignOp, int, int>;        ///< ranks and nodes
-  using Choices = std::map<std::size_t, Algorithm>;  ///< by the least count that it is for; one is for 0
+  using Group = std::tuple<SignOp, int, int>;  ///< ranks and nodes
+  /// By the least count that it is for; nothing: the cost model's.
+  using Choices = std::map<std::size_t, std::optional<Algorithm>>;
   std::map<Group, Choices> groups_;
 };
 

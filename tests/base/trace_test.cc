@@ -1,7 +1,9 @@
 #include "base/trace.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <map>
 #include <set>
 #include <thread>
@@ -260,19 +262,45 @@ TEST_F(TraceTest, ForkedChildLeavesTheFileOfItsParentAlone) {
   EXPECT_EQ(events("X").size(), 1U);
 }
 
-TEST_F(TraceTest, ForkedChildIsTracedOnlyIntoAFileOfItsOwn) {
+TEST_F(TraceTest, ForkedChildIsTracedIntoAFileOfItsOwn) {
   set("SIGNCCL_TRACE", path("trace"));
-  ASSERT_NE(TraceWriter::open(load()), nullptr);
+  TraceWriter* const parents = TraceWriter::open(load());
+  ASSERT_NE(parents, nullptr);
   const pid_t child = fork();
   if (child == 0) {
-    const bool shares = TraceWriter::open(load()) != nullptr;
-    set("SIGNCCL_TRACE", path("trace.%p"));
-    const bool has_own = TraceWriter::open(load()) != nullptr;
-    _exit(!shares && has_own ? 0 : 1);
+    TraceWriter* const own = TraceWriter::open(load());
+    own->addRank(0, "")->add(event(TraceKind::kEncode, 0, 1));
+    std::rename(own->file().c_str(), path("of_child").c_str());
+    _exit(0);
   }
-  int status = -1;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_EQ(parents->file(), path("trace"));
+  EXPECT_TRUE(events("X").empty());
+  EXPECT_THAT(read("of_child"), HasSubstr("encode"));
+}
+
+TEST_F(TraceTest, RankIsTheProcessIdAndThatOfAnotherCommunicatorIsADifferentOne) {
+  TraceWriter writer(path("trace"));
+  for (const Rank rank : {3, 1, 3, 3}) writer.addRank(rank, "");
+  std::vector<int> ids;
+  for (const Json& note : events("M", "process_name")) ids.push_back(note.at("pid"));
+  EXPECT_THAT(ids, testing::ElementsAre(3, 1, 32768 + 3, 2 * 32768 + 3));
+}
+
+TEST_F(TraceTest, FileIsNamedByRankWhereAnotherProcessWasGivenTheSameName) {
+  TraceWriter alone(path("alone"));
+  alone.joinOtherProcesses(5);
+  EXPECT_EQ(alone.file(), path("alone"));
+  TraceWriter first(path("trace"));
+  TraceWriter other(path("trace"));
+  first.addRank(1, "")->add(event(TraceKind::kEncode, 0, 1));
+  first.joinOtherProcesses(1);
+  other.joinOtherProcesses(0);
+  EXPECT_EQ(first.file(), path("trace.1"));
+  EXPECT_EQ(other.file(), path("trace.0"));
+  first.addRank(1, "")->add(event(TraceKind::kDecode, 2, 3));
+  const Json written = Json::parse(read("trace.1")).at("traceEvents");
+  EXPECT_EQ(std::ranges::count(written, "X", [](const Json& one) { return one.at("ph"); }), 2);
 }
 
 TEST_F(TraceTest, FullDeviceIsAnErrorWithFileAndReason) {

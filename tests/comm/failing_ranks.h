@@ -45,6 +45,7 @@ class RewiredGroup final : public Group {
 
   [[nodiscard]] Rank rank() const override { return inner_->rank(); }
   [[nodiscard]] const Topology& topology() const override { return inner_->topology(); }
+  [[nodiscard]] bool isOfOneProcess() const override { return inner_->isOfOneProcess(); }
   [[nodiscard]] CoreShare coreShare() const override { return inner_->coreShare(); }
   [[nodiscard]] CostModel costModel() const override { return inner_->costModel(); }
   [[nodiscard]] MeetingPlace meetingPlace() const override { return inner_->meetingPlace(); }

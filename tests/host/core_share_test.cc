@@ -55,6 +55,9 @@ TEST(CoreShareTest, TellsThreadsAndCrowding) {
   EXPECT_EQ((CoreShare{4, 2}).threadsPerRank(), 1);
   EXPECT_TRUE((CoreShare{2, 2}).hasOwnCore());
   EXPECT_FALSE((CoreShare{3, 2}).hasOwnCore());
+  EXPECT_TRUE((CoreShare{1, 2}).hasCoreForSecondThread());
+  EXPECT_FALSE((CoreShare{1, 1}).hasCoreForSecondThread());
+  EXPECT_FALSE((CoreShare{2, 3}).hasCoreForSecondThread());
   EXPECT_DOUBLE_EQ((CoreShare{4, 2}).ranksPerCore(), 2);
   EXPECT_DOUBLE_EQ((CoreShare{1, 2}).ranksPerCore(), 1);
 }

@@ -24,9 +24,9 @@ class JsonReportTest : public testing::Test {
 
   nlohmann::json written() {
     JsonReport report(options_);
-    report.start(options_, {100, "avx2"}, {{"somewhere", 42, {}}});
+    report.start({100, "avx2"}, {{"somewhere", 42, {}}});
     report.add({});
-    report.finish({}, {}, options_);
+    report.finish({});
     return nlohmann::json::parse(std::ifstream(report.path()));
   }
 
@@ -52,8 +52,8 @@ TEST_F(JsonReportTest, DevicesAreThoseOfAllProcesses) {
   options_.nprocesses = 2;
   options_.nranks = 4;
   JsonReport report(options_);
-  report.start(options_, {100, "avx2"}, {{"here", 1, {}}, {"there", 2, {}}});
-  report.finish({}, {}, options_);
+  report.start({100, "avx2"}, {{"here", 1, {}}, {"there", 2, {}}});
+  report.finish({});
   const auto config = nlohmann::json::parse(std::ifstream(report.path()))["config"];
   EXPECT_EQ(config["nprocesses"], 2);
   EXPECT_EQ(config["nthreads"], 2);
@@ -61,6 +61,46 @@ TEST_F(JsonReportTest, DevicesAreThoseOfAllProcesses) {
   EXPECT_EQ(config["devices"][1]["hostname"], "here");
   EXPECT_EQ(config["devices"][2]["hostname"], "there");
   EXPECT_EQ(config["devices"][3]["pid"], 2);
+}
+
+TEST_F(JsonReportTest, TheFileIsCompleteAfterEveryRow) {
+  JsonReport report(options_);
+  const auto document = [&] { return nlohmann::json::parse(std::ifstream(report.path())); };
+  EXPECT_EQ(document()["results"].size(), 0U);
+  EXPECT_EQ(document()["config"], nullptr);
+  report.start({100, "avx2"}, {{"somewhere", 42, {}}});
+  EXPECT_EQ(document()["config"]["nthreads"], 2);
+  Row row;
+  for (std::size_t nrows = 1; nrows <= 3; ++nrows) {
+    row.c.count = nrows;
+    row.out_of_place.busbw = row.in_place.busbw = 1.0 / 3;
+    row.out_of_place.nwrong = nrows == 3 ? 7 : 0;
+    report.add(row);
+    const auto now = document();
+    EXPECT_EQ(now["results"].size(), nrows);
+    EXPECT_EQ(now["results"].back()["count"], nrows);
+    EXPECT_EQ(now["out_of_bounds"]["count"], nrows == 3 ? 7 : 0);
+    EXPECT_EQ(now["end_time"], nullptr);
+  }
+  report.finish({{"rank 1: out of luck"}, 99});
+  EXPECT_EQ(document()["results"].size(), 3U);
+  EXPECT_EQ(document()["errors"][0], "rank 1: out of luck");
+  EXPECT_EQ(document()["out_of_bounds"]["okay"], "false");
+  EXPECT_EQ(document()["scratch_bytes_per_rank"], 99);
+  EXPECT_TRUE(document()["end_time"].is_string());
+}
+
+TEST_F(JsonReportTest, AFullDiskIsAnErrorWithTheName) {
+  options_.output_file = directory_ / "full";
+  JsonReport report(options_);
+  fs::remove(options_.output_file);
+  fs::create_symlink("/dev/full", options_.output_file);
+  try {
+    report.start({100, "avx2"}, {{"somewhere", 42, {}}});
+    FAIL() << "nothing noticed";
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr(options_.output_file));
+  }
 }
 
 TEST_F(JsonReportTest, NeverOverwritesAFile) {

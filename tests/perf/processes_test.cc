@@ -60,6 +60,28 @@ TEST(ProcessesTest, OnlyTheFirstPrints) {
   EXPECT_EQ(result.output.find(first_line), result.output.rfind(first_line));
 }
 
+TEST(ProcessesTest, EachHasATraceWithTheRankInItsName) {
+  for (const char* ranks : {"-p 4", "-p 2 -t 2"}) {
+    SCOPED_TRACE(ranks);
+    const TemporaryDirectory directory;
+    const ProgramResult result =
+        runScript(std::string("SIGNCCL_TRACE=$1 \"$0\" -b 1M -e 1M -n 2 -w 0 -c 0 ") + ranks, directory.file("t.json"));
+    EXPECT_EQ(result.exit_code, 0) << result.output;
+    std::set<int> rows;
+    const auto files = directory.files();
+    for (const std::string& file : files) {
+      const auto document = readJson(directory.file(file));
+      ASSERT_TRUE(document.is_object()) << file;
+      EXPECT_THAT(file, testing::MatchesRegex("t\\.[0-3]\\.json"));
+      for (const auto& event : document["traceEvents"]) {
+        if (event["ph"] == "X") rows.insert(event["pid"].get<int>() % 32768);
+      }
+    }
+    EXPECT_EQ(files.size(), std::string(ranks) == "-p 4" ? 4 : 2);
+    EXPECT_EQ(rows, (std::set<int>{0, 1, 2, 3}));
+  }
+}
+
 TEST(ProcessesTest, WrongElementsOfAllProcessesAreCounted) {
   for (const char* rank : {"0", "2"}) {
     const ProgramResult result = runPerf({"-p", "3", "-b", "1K", "-e", "1K", "-n", "1", "-c", "2", "--corrupt", rank});

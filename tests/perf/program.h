@@ -41,6 +41,13 @@ class TemporaryDirectory {
 
   [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
 
+  /// The names of what is in it.
+  [[nodiscard]] std::vector<std::string> files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) names.push_back(entry.path().filename());
+    return names;
+  }
+
  private:
   std::filesystem::path path_;
 };

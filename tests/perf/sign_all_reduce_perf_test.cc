@@ -115,6 +115,9 @@ TEST(SignAllReducePerfTest, BandwidthsFollowFromTimeAndSize) {
     const double algbw = 1048576 / (measurement["time"].get<double>() * 1e-6) / 1e9;
     EXPECT_NEAR(measurement["alg_bw"].get<double>(), algbw, 1e-6 * algbw);
     EXPECT_NEAR(measurement["bus_bw"].get<double>(), algbw * 1.5, 1e-6 * algbw);
+    // What crossed the wire is what the transport counted, not what was voted on.
+    const double sent = document["results"][0]["sent_bytes_per_rank"].get<double>();
+    EXPECT_NEAR(measurement["wire_bw"].get<double>(), algbw * sent / 1048576, 1e-6 * algbw);
   }
 }
 
@@ -174,6 +177,24 @@ TEST(SignAllReducePerfTest, AnUnknownKernelSettingIsReportedByEveryRank) {
   const ProgramResult result = runPerf({"-t", "2", "-b", "64", "-e", "64"}, {"SIGNCCL_KERNELS=abacus"});
   EXPECT_EQ(result.exit_code, 1) << result.output;
   EXPECT_THAT(result.output, HasSubstr("abacus"));
+}
+
+TEST(SignAllReducePerfTest, ARunWithoutEndThatIsKilledLeavesItsRows) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.file("report.json");
+  const ProgramResult result = runProgram("/bin/bash", {"-c", R"script(
+        "$0" -t 2 -b 64 -e 64 -n 1 -N 0 -J "$1" >"$1.txt" & program=$!
+        for ((i = 0; i < 300; ++i)); do
+          (($(grep -vc '^#' "$1.txt") >= 3)) && break
+          sleep 0.1
+        done
+        kill -KILL $program
+        wait $program)script",
+                                                        SIGNCCL_SIGN_ALL_REDUCE_PERF, file});
+  const auto document = readJson(file);
+  ASSERT_TRUE(document.is_object()) << result.output;
+  EXPECT_GE(document["results"].size(), 2U);
+  EXPECT_EQ(document["end_time"], nullptr);
 }
 
 TEST(SignAllReducePerfTest, TooLittleBandwidthFailsTheRun) {

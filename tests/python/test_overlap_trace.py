@@ -121,3 +121,33 @@ def test_times_of_different_clocks_meet_in_a_merged_trace() -> None:
     trace = overlap_trace.merge([copy.deepcopy(torch_trace), copy.deepcopy(ours)])
     assert overlap_trace.spans(trace, 0, overlap_trace.named("backward")) == [(0.0, 1.0)]
     assert overlap_trace.spans(trace, 3, overlap_trace.is_exchange) == [(1.0, 2.0)]
+
+
+def rank_trace(rank: int, base: int) -> dict[str, Any]:
+    """What rank `rank` writes: its row of the group, and one of a communicator in which it is rank 0."""
+    events: list[Any] = []
+    for pid, name in ((rank, f"rank {rank} of world"), (32768, "rank 0 of part")):
+        events.append({"ph": "M", "name": "process_name", "pid": pid, "args": {"name": name}})
+        events.append({"ph": "X", "name": "send", "pid": pid, "tid": 0, "ts": 1.0, "dur": 1.0, "args": {"bytes": rank}})
+    return {"baseTimeNanoseconds": base, "traceEvents": events}
+
+
+def test_rows_of_many_processes_do_not_lie_on_one_another_and_have_the_rank_as_process_id() -> None:
+    trace = overlap_trace.merge([rank_trace(1, 3000), rank_trace(0, 1000), rank_trace(2, 1000)])
+    names = {e["pid"]: e["args"]["name"] for e in trace["traceEvents"] if e["name"] == "process_name"}
+    assert len(names) == 6
+    assert [names[rank] for rank in range(3)] == [f"SignCCL, rank {rank} of world" for rank in range(3)]
+    sent = {(e["pid"], e["ts"], e["args"]["bytes"]) for e in trace["traceEvents"] if e["ph"] == "X"}
+    assert {one for one in sent if one[0] < 3} == {(0, 0.0, 0), (1, 2.0, 1), (2, 0.0, 2)}
+    assert len({pid for pid, _, _ in sent}) == 6
+
+
+def test_traces_are_merged_without_pytorch(tmp_path: Path) -> None:
+    files = []
+    for rank in range(2):
+        files.append(tmp_path / f"trace.{rank}.json")
+        files[-1].write_text(json.dumps(rank_trace(rank, 0)))
+    merged = tmp_path / "merged.json"
+    command = [sys.executable, "-I", str(ROOT / "perf" / "overlap_trace.py"), "merge", *files, "-o", merged]
+    subprocess.run(list(map(str, command)), check=True)
+    assert {e["pid"] for e in json.loads(merged.read_text())["traceEvents"]} == {0, 1, 32768, 65536}

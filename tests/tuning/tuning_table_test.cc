@@ -37,6 +37,20 @@ TEST(TuningTableTest, ChoosesByTheLargestCountThatIsNotAbove) {
   EXPECT_EQ(table->choose(SignOp::kVote, topology, SIZE_MAX), Algorithm::kDirect);
 }
 
+TEST(TuningTableTest, SaysNothingBelowTheFirstChoiceNorWhereItNamesTheModel) {
+  const auto table = TuningTable::parse(
+      fileOf(groupOf(R"({"from_count": 100, "algorithm": "tree"}, {"from_count": 200, "algorithm": "model"},)"
+                     R"( {"from_count": 300, "algorithm": "ring"})")),
+      "t.json");
+  const Topology topology = Topology::uniform(4, 2);
+  EXPECT_FALSE(table->choose(SignOp::kVote, topology, 0));
+  EXPECT_FALSE(table->choose(SignOp::kVote, topology, 99));
+  EXPECT_EQ(table->choose(SignOp::kVote, topology, 100), Algorithm::kTree);
+  EXPECT_FALSE(table->choose(SignOp::kVote, topology, 200));
+  EXPECT_FALSE(table->choose(SignOp::kVote, topology, 299));
+  EXPECT_EQ(table->choose(SignOp::kVote, topology, 300), Algorithm::kRing);
+}
+
 TEST(TuningTableTest, SaysNothingOfOtherGroups) {
   const auto table = TuningTable::parse(fileOf(groupOf(kChoices)), "t.json");
   EXPECT_FALSE(table->choose(SignOp::kAvg, Topology::uniform(4, 2), 1));
@@ -51,6 +65,8 @@ TEST(TuningTableTest, DigestIsThatOfWhatTheTableSays) {
   };
   EXPECT_EQ(digest_of(groupOf(kChoices) + "," + other), digest_of(other + ", " + groupOf(kChoices)));
   EXPECT_NE(digest_of(groupOf(kChoices)), digest_of(other));
+  EXPECT_NE(digest_of(groupOf(R"({"from_count": 0, "algorithm": "model"})")),
+            digest_of(groupOf(R"({"from_count": 0, "algorithm": "oneshot"})")));
   EXPECT_NE(digest_of(groupOf(kChoices)), digest_of(groupOf(R"({"from_count": 0, "algorithm": "tree"})")));
 }
 
@@ -79,11 +95,11 @@ TEST(TuningTableTest, EveryOtherFileIsAnErrorWithThePlaceTheValueAndWhatWasExpec
       {fileOf(groupOf(kChoices, R"("nranks": 2, "nnodes": 3)")), "nnodes is 3, expected an integer from 1 to 2"},
       {fileOf(groupOf(kChoices, R"("nranks": 2, "nnodes": 1, "rank": 0)")), "rank is 0, expected no such member"},
       {fileOf(groupOf("")), "choices is [], expected a list that is not empty"},
-      {fileOf(groupOf(R"({"from_count": 1, "algorithm": "tree"})")), "from_count is 1, expected 0"},
+      {fileOf(groupOf(R"({"from_count": -1, "algorithm": "tree"})")), "from_count is -1, expected an integer from 0"},
       {fileOf(groupOf(kChoices + R"(, {"from_count": 1000, "algorithm": "ring"})")),
        "choices[2].from_count is 1000, expected more than in the choice before"},
       {fileOf(groupOf(R"({"from_count": 0, "algorithm": "Tree"})")),
-       "algorithm is \"Tree\", expected one of oneshot, direct"},
+       "algorithm is \"Tree\", expected one of oneshot, direct, ring, tree, knomial, hierarchical, model"},
       {fileOf(groupOf(R"({"from_count": 0, "algorithm": 3})")), "algorithm is 3, expected a text"},
       {fileOf(groupOf(kChoices) + "," + groupOf(kChoices)), "file.groups[1] is"},
       {R"({"format": "signccl-tuning", "version": 1, "groups": [{"collective": "sum", "nranks": 1, "nnodes": 1,)"
