@@ -39,13 +39,13 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
     {"SIGNCCL_NCHANNELS", "1 to 16, the same on every rank",
      "connections to each peer, which the slices of a large vector take in turn; unset: 1"},
     {"SIGNCCL_NTHREADS", "1 to 1024",
-     "threads that run kernels for a rank, the caller's included; unset: the cores of the machine shared among its "
-     "ranks"},
+     "threads that run kernels for a rank, the caller's included; unset: the cores of the machine, or the CPU quota of "
+     "the container, shared among its ranks"},
     {"SIGNCCL_RANKS_PER_NODE", "1 to 32767", "splits the ranks into nodes of this many, as if on several machines"},
     {"SIGNCCL_SLICE_BYTES", "64 to 2^30",
      "most bytes of signs in a slice, the unit of overlap; unset: 32768 per rank, from 131072 to 1048576"},
     {"SIGNCCL_SOCKET_IFNAME", "comma list of prefixes of names; = before it: whole names; ^ before it: all but these",
-     "network interfaces to use; unset: all but lo, bridges of containers and virtual machines"},
+     "network interfaces to use; unset: the one through which the ranks reach each other when they meet"},
     {"SIGNCCL_TIMEOUT", "1 to 2147483, in seconds", "longest time of one operation; unset: 600"},
     {"SIGNCCL_TRACE", "a path; %h is the host, %p the process id",
      "file of a timeline in Chrome's trace event format, which Perfetto opens; unset: none"},

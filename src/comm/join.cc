@@ -49,8 +49,10 @@ std::string ucxDevices(const std::vector<NetworkInterface>& interfaces) {
   return devices;
 }
 
-Joining::Joining(const JoinOptions& options) : options_(options) {
-  const std::vector<NetworkInterface> usable = chooseInterfaces(networkInterfaces(), options.network.socket_ifname);
+Joining::Joining(const JoinOptions& options)
+    : options_(options), maker_(std::make_shared<TransportMaker>(options.make_transport)) {
+  const std::vector<NetworkInterface> interfaces = networkInterfaces();
+  chooseInterfaces(interfaces, options.network.socket_ifname);  // throws here, in the thread of the user
   MemberOptions member;
   member.point = options.point;
   member.addresses = options.addresses;
@@ -61,12 +63,19 @@ Joining::Joining(const JoinOptions& options) : options_(options) {
   member.info.machine = machineIdentity();
   member.info.cores = usableCores();
   member.info.process = processIdentity();
-  member.info.link_mbit = options.network.link_mbit.value_or(usable.empty() ? 0 : usable.front().mbit);
+  member.info.quota = cpuQuota();
+  member.on_connected = [interfaces, known = options.network.link_mbit](RankInfo& info, const auto& local) {
+    info.link_mbit = known.value_or(speedAt(interfaces, local));
+  };
   member.settings = options.settings;
-  maker_ = std::make_shared<TransportMaker>(
-      options.make_transport,
-      ProcessTransportOptions{ucxDevices(usable), options.network.ucx_library, options.network.nchannels});
-  member.on_address_wanted = [maker = maker_](Member& wanting) { maker->start(wanting.shared_from_this()); };
+  member.on_address_wanted = [maker = maker_, interfaces, network = options.network](Member& wanting) {
+    const auto used = interfacesForData(interfaces, network.socket_ifname, wanting.reachedAt());
+    maker->start(wanting.shared_from_this(), {.net_devices = ucxDevices(used),
+                                              .route = describe(used),
+                                              .group = wanting.group(),
+                                              .ucx_library = network.ucx_library,
+                                              .nchannels = network.nchannels});
+  };
   member_ = Member::join(std::move(member));
   if (options.parent) options.parent->passFailuresTo(member_);
 }

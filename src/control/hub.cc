@@ -199,6 +199,7 @@ void Hub::welcome(const ConnectionPointer& connection, HelloMessage hello) {
   RankState& joined = stateOf(rank);
   joined.connection = connection;
   joined.hello = std::move(hello);
+  joined.hello.info.hub_address = connection->localAddress().to_string();
   joined.has_joined = true;
   joined.heard = steady_clock::now();
   ++njoined_;

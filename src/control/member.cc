@@ -85,6 +85,7 @@ void Member::greet(asio::ip::tcp::socket socket) {
   hello.nranks = options_.nranks;
   hello.version = SIGNCCL_VERSION_STRING;
   hello.info = options_.info;
+  if (options_.on_connected) options_.on_connected(hello.info, connection_->localAddress());
   hello.settings = options_.settings;
   connection_->send(MessageType::kHello, encode(hello));
   if (failed()) connection_->send(MessageType::kFailure, encode(failure()));  // there was nobody to tell it to before
@@ -114,6 +115,17 @@ void Member::onFrame(MessageType type, std::string_view payload) {
     default:
       WireReader::fail("its type is none that a hub sends");
   }
+}
+
+asio::ip::address Member::reachedAt() const {
+  if (connection_ && !connection_->localAddress().is_loopback()) return connection_->localAddress();
+  // The hub is on this host, and was reached without leaving it: the address at which others have reached the hub.
+  for (const RankInfo& one : ranks()) {
+    asio::error_code malformed;
+    const asio::ip::address address = asio::ip::make_address(one.hub_address, malformed);
+    if (!malformed && !address.is_loopback()) return address;
+  }
+  return {};
 }
 
 void Member::onFailure(std::string_view payload) {

@@ -30,6 +30,8 @@ struct MemberOptions {
   int nranks = 0;
   RankInfo info;
   SharedSettings settings;
+  /// Completes `info` when the rank has reached the hub, from the address of its end. In the control thread; or null.
+  std::function<void(RankInfo& info, const asio::ip::address& local)> on_connected = {};
   /// Called in the control thread once all ranks have come, unless they are all in one process: somebody must call
   /// tellAddress() or fail(). Must not block, since the thread serves all groups of the process.
   std::function<void(Member&)> on_address_wanted;
@@ -58,6 +60,9 @@ class Member : public std::enable_shared_from_this<Member> {
   [[nodiscard]] const Secret& group() const { return record_.group(); }
   /// Once ready: whether all ranks are threads of this process.
   [[nodiscard]] bool inOneProcess() const { return record_.inOneProcess(); }
+  /// From on_address_wanted on: the address at which other hosts reach this one, as the ranks' connections to the hub
+  /// show; unspecified if they do not. Only in the control thread.
+  [[nodiscard]] asio::ip::address reachedAt() const;
   /// Once ready, unless in one process: addresses of the transports, [rank].
   [[nodiscard]] const std::vector<std::string>& addresses() const { return record_.addresses(); }
 
