@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/private_file.h"
 
 namespace signccl {
 namespace {
@@ -22,6 +23,8 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
      "where the ranks meet: rank 0 listens there, and no unique id has to be passed around; the same on every rank"},
     {"SIGNCCL_COMM_SECRET", "1 to 16 characters",
      "with SIGNCCL_COMM_ID: what a process must know to take part; the same on every rank"},
+    {"SIGNCCL_COMM_SECRET_FILE", "a path of a file that no other user may read",
+     "file whose first line is what SIGNCCL_COMM_SECRET would be"},
     {"SIGNCCL_CONF_FILE", "a path; in the environment only", "config file to read instead of ~/.signccl.conf"},
     {"SIGNCCL_DEBUG", "VERSION, WARN, INFO, TRACE", "how much is logged; unset: nothing"},
     {"SIGNCCL_DEBUG_FILE", "a path; %h is the host, %p the process id", "file of the log; unset: standard output"},
@@ -199,8 +202,15 @@ void Settings::readFile(const std::string& file) {
   if (!stream) fail(errno);
   std::string line;
   for (int number = 1; std::getline(stream, line); ++number) {
-    std::optional<Entry> entry = parseLine(line, file + ":" + std::to_string(number));
-    if (entry) add(std::move(*entry));
+    const std::string place = file + ":" + std::to_string(number);
+    std::optional<Entry> entry = parseLine(line, place);
+    if (!entry) continue;
+    const bool is_secret = entry->name == "SIGNCCL_COMM_SECRET" && !entry->value.empty();
+    if (const std::string why = is_secret ? whyOthersCanRead(file) : std::string(); !why.empty()) {
+      throw Error(signcclInvalidUsage, place + ": the file has a secret and other users may read it: " + why +
+                                           ", expected 0600 (chmod 600)");
+    }
+    add(std::move(*entry));
   }
   // A directory opens well and fails only when it is read.
   if (stream.bad()) fail(errno);

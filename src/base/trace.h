@@ -7,7 +7,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <fstream>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -16,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/private_file.h"
 #include "base/settings.h"
 #include "base/types.h"
 
@@ -46,7 +46,7 @@ class TraceWriter {
   /// signcclInvalidUsage if the file cannot be written.
   static TraceWriter* open(const Settings& settings);
 
-  /// Creates `file` or empties it. Throws signcclInvalidUsage if it cannot be written.
+  /// Creates `file`, for this user alone, or empties it. Throws signcclInvalidUsage if it cannot be written.
   explicit TraceWriter(std::string file);
   TraceWriter(const TraceWriter&) = delete;
   TraceWriter& operator=(const TraceWriter&) = delete;
@@ -78,8 +78,10 @@ class TraceWriter {
   const int owner_;  ///< process id
   std::atomic<int> processes_ = 0;
   std::mutex mutex_;  ///< guards what follows
-  std::ofstream stream_;
-  bool empty_ = true;  ///< no event is written
+  PrivateFile stream_;
+  off_t end_ = 0;        ///< of what is in the file, without the end of its array
+  std::string pending_;  ///< what is not in the file yet
+  bool empty_ = true;    ///< no event is written
   bool failed_ = false;
   std::vector<TraceBuffer*> buffers_;  ///< those that are alive
 };
