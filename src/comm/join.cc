@@ -57,6 +57,7 @@ Joining::Joining(const JoinOptions& options)
   member.point = options.point;
   member.addresses = options.addresses;
   member.may_be_early = options.may_be_early;
+  member.why_dropped = options.why_dropped;
   member.rank = options.rank;
   member.nranks = options.nranks;
   member.info.host = options.network.host_id ? *options.network.host_id : hostIdentity();

@@ -25,6 +25,7 @@ struct JoinOptions {
   MeetingPoint point;
   std::vector<asio::ip::tcp::endpoint> addresses;  ///< of the hub, tried in turn; empty: that of the point
   bool may_be_early = false;                       ///< the hub may not be there yet
+  std::string why_dropped;                         ///< see MemberOptions
   Rank rank = 0;
   int nranks = 0;
   SharedSettings settings;

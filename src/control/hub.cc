@@ -79,7 +79,9 @@ std::shared_ptr<Hub> Hub::open(const asio::ip::tcp::endpoint& address, const Sec
   try {
     hub->point_.address = hub->reception_->listen(address);
   } catch (const std::system_error& error) {
-    throw Error(signcclSystemError, "cannot listen at " + toText(address) + ": " + error.what());
+    const bool is_taken = error.code() == asio::error::address_in_use;
+    throw Error(signcclSystemError, "cannot listen at " + toText(address) + ": " + error.code().message() +
+                                        (is_taken ? ": another process of this host has the port" : ""));
   }
   asio::post(hub->context_, [hub] {
     asio::use_service<OpenHubs>(hub->context_).add(hub);

@@ -142,10 +142,11 @@ void Member::onClose(const std::string& reason) {
   const std::vector<Rank> hub_ranks = record_.ranksOfHub();
   const std::string who = hub_ranks.empty() ? "the process at " + toText(options_.point.address)
                                             : "rank " + rankList(hub_ranks) + ", in whose process the ranks meet,";
-  setFailure(
-      {signcclRemoteError,
-       who + " died or cannot be reached: the control connection of rank " + std::to_string(rank()) + ": " + reason,
-       Failure::Scope::kGroup, hub_ranks});
+  const std::string& why = ranks().empty() ? options_.why_dropped : std::string();
+  setFailure({signcclRemoteError,
+              who + " died or cannot be reached: the control connection of rank " + std::to_string(rank()) + ": " +
+                  reason + why,
+              Failure::Scope::kGroup, hub_ranks});
 }
 
 void Member::send(MessageType type, std::string payload) {

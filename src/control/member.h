@@ -25,7 +25,8 @@ class Member;
 struct MemberOptions {
   MeetingPoint point;
   std::vector<asio::ip::tcp::endpoint> addresses;  ///< of the hub, tried in turn; empty: that of the point
-  bool may_be_early = false;  ///< the hub may not listen yet, so a refused connection is no reason to give up
+  bool may_be_early = false;     ///< the hub may not listen yet, so a refused connection is no reason to give up
+  std::string why_dropped = {};  ///< for the end of the message if the connection is closed before all ranks have come
   Rank rank = 0;
   int nranks = 0;
   RankInfo info;

@@ -54,6 +54,7 @@ remove() {
 
 readonly vote=("$perf" -b 32 -e 4M -f 131072 -n 2 -w 1 -c 1 -o vote)
 
+# shellcheck disable=SC2317 # called by status_of
 # run_vote <setting>...: two hosts with two ranks each vote, with small and large vectors.
 run_vote() {
   env "$@" "$tool" --name "$setup" run --per-host 2 --timeout 60 --quiet "${vote[@]}"
