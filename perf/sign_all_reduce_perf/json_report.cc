@@ -39,13 +39,28 @@ std::string createFreshFile(const std::string& wanted) {
   return path;
 }
 
+constexpr std::string_view kRowsEnd = "\n  ]";
+
+std::string textOf(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+
+/// The lines of `json` where it stands two levels deep.
+std::string indented(const Json& json) {
+  std::string text = "\n    ";
+  for (const char c : textOf(json)) text += c == '\n' ? "\n    " : std::string(1, c);
+  return text;
+}
+
 const char* boolText(bool value) { return value ? "true" : "false"; }
 
 Json environment() {
   Json variables = Json::array();
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
-    if (text.starts_with("SIGNCCL_") || text.starts_with("UCX_")) variables.push_back(text);
+    if (text.starts_with("SIGNCCL_COMM_SECRET=")) {
+      variables.push_back("SIGNCCL_COMM_SECRET=(hidden)");
+    } else if (text.starts_with("SIGNCCL_") || text.starts_with("UCX_")) {
+      variables.push_back(text);
+    }
   }
   return variables;
 }
@@ -105,46 +120,62 @@ Json measurement(const Measurement& m) {
 
 }  // namespace
 
-JsonReport::JsonReport(const Options& options) : path_(createFreshFile(options.output_file)) {
-  document_ = {{"version", kFileVersion}, {"start_time", timeOfDay()}, {"args", options.arguments},
-               {"env", environment()},    {"nccl_version", nullptr},   {"signccl_version", nullptr},
-               {"config", nullptr},       {"results", Json::array()}};
+JsonReport::JsonReport(const Options& options)
+    : path_(createFreshFile(options.output_file)), file_(path_, std::ios::in | std::ios::out) {
+  head_ = {{"version", kFileVersion}, {"start_time", timeOfDay()},  {"args", options.arguments}, {"env", environment()},
+           {"nccl_version", nullptr}, {"signccl_version", nullptr}, {"config", nullptr}};
 }
 
 void JsonReport::start(const Options& options, const RunInfo& info, const std::vector<Host>& hosts) {
-  document_["signccl_version"] = info.library_version;
-  document_["config"] = configuration(options, info, hosts);
+  head_["signccl_version"] = info.library_version;
+  head_["config"] = configuration(options, info, hosts);
+  put("", "\n}\n");
 }
 
 void JsonReport::add(const Row& row) {
-  document_["results"].push_back({{"size", row.size_bytes},
-                                  {"count", row.c.count},
-                                  {"type", typeName(row.c.sendtype)},
-                                  {"redop", opName(row.c.op)},
-                                  {"root", "    -1"},
-                                  {"out_of_place", measurement(row.out_of_place)},
-                                  {"in_place", measurement(row.in_place)},
-                                  {"actual_iterations", row.iterations},
-                                  {"experiment_name", "sign_all_reduce_perf"},
-                                  {"result_type", typeName(row.c.recvtype)},
-                                  {"sent_bytes_per_rank", row.sent_bytes},
-                                  {"bits_per_element", row.bits_per_element},
-                                  {"algorithm", row.algorithm},
-                                  {"timestamp", row.timestamp}});
+  const Json json = {{"size", row.size_bytes},
+                     {"count", row.c.count},
+                     {"type", typeName(row.c.sendtype)},
+                     {"redop", opName(row.c.op)},
+                     {"root", "    -1"},
+                     {"out_of_place", measurement(row.out_of_place)},
+                     {"in_place", measurement(row.in_place)},
+                     {"actual_iterations", row.iterations},
+                     {"experiment_name", "sign_all_reduce_perf"},
+                     {"result_type", typeName(row.c.recvtype)},
+                     {"sent_bytes_per_rank", row.sent_bytes},
+                     {"bits_per_element", row.bits_per_element},
+                     {"algorithm", row.algorithm},
+                     {"timestamp", row.timestamp}};
+  put((has_rows_ ? "," : "") + indented(json), "\n}\n");
+  has_rows_ = true;
 }
 
 void JsonReport::finish(const Summary& summary, const RunResult& result, const Options& options) {
-  document_["out_of_bounds"] = {{"count", summary.nwrong()}, {"okay", boolText(summary.nwrong() == 0)}};
-  document_["average_bus_bandwidth"] = {
+  Json tail;
+  tail["out_of_bounds"] = {{"count", summary.nwrong()}, {"okay", boolText(summary.nwrong() == 0)}};
+  tail["average_bus_bandwidth"] = {
       {"bandwidth", summary.averageBusBandwidth()},
       {"okay", options.min_bus_bandwidth < 0 ? "unchecked" : boolText(summary.bandwidthOkay(options))}};
-  document_["scratch_bytes_per_rank"] = result.scratch_bytes;
-  document_["errors"] = result.errors;
-  document_["end_time"] = timeOfDay();
-  std::ofstream file(path_);
-  file << document_.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
-  file.close();
-  if (!file) throw std::runtime_error("writing '" + path_ + "' failed");
+  tail["scratch_bytes_per_rank"] = result.scratch_bytes;
+  tail["errors"] = result.errors;
+  tail["end_time"] = timeOfDay();
+  put("", "," + textOf(tail).substr(1) + "\n");  // without its brace
+}
+
+/// Appends `text` to the head and the rows, and ends the file with `end`, which the next text takes the place of.
+void JsonReport::put(std::string_view text, std::string_view end) {
+  if (!has_head_) {
+    std::string head = textOf(head_);
+    head.resize(head.rfind('\n'));  // without its brace
+    file_ << head << ",\n  \"results\": [";
+    has_head_ = true;
+  }
+  file_ << text;
+  const auto place = file_.tellp();
+  file_ << kRowsEnd << end << std::flush;
+  file_.seekp(place);
+  if (!file_) throw std::runtime_error("writing '" + path_ + "' failed");
 }
 
 }  // namespace signccl::perf

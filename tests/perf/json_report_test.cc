@@ -63,6 +63,41 @@ TEST_F(JsonReportTest, DevicesAreThoseOfAllProcesses) {
   EXPECT_EQ(config["devices"][3]["pid"], 2);
 }
 
+TEST_F(JsonReportTest, RowsAreInTheFileAsSoonAsTheyAreAdded) {
+  JsonReport report(options_);
+  const auto now = [&] { return nlohmann::json::parse(std::ifstream(report.path())); };
+  report.start(options_, {100, "avx2"}, {{"somewhere", 42, {}}});
+  EXPECT_EQ(now()["results"].size(), 0U);
+  EXPECT_EQ(now()["config"]["kernels"], "avx2");
+  for (std::size_t row = 1; row <= 3; ++row) {
+    Row added;
+    added.size_bytes = row;
+    report.add(added);
+    ASSERT_EQ(now()["results"].size(), row);
+    EXPECT_EQ(now()["results"].back()["size"], row);
+    EXPECT_FALSE(now().contains("end_time"));
+  }
+  report.finish({}, {}, options_);
+  EXPECT_EQ(now()["results"].size(), 3U);
+  EXPECT_TRUE(now().contains("end_time"));
+}
+
+TEST_F(JsonReportTest, IsCompleteWithoutAStart) {
+  JsonReport report(options_);
+  report.finish({}, {}, options_);
+  const auto document = nlohmann::json::parse(std::ifstream(report.path()));
+  EXPECT_EQ(document["config"], nullptr);
+  EXPECT_EQ(document["results"].size(), 0U);
+}
+
+TEST_F(JsonReportTest, SecretIsHidden) {
+  setenv("SIGNCCL_COMM_SECRET", "sesame", 1);
+  const std::string env = written()["env"].dump();
+  unsetenv("SIGNCCL_COMM_SECRET");
+  EXPECT_THAT(env, testing::HasSubstr("SIGNCCL_COMM_SECRET=(hidden)"));
+  EXPECT_THAT(env, testing::Not(testing::HasSubstr("sesame")));
+}
+
 TEST_F(JsonReportTest, NeverOverwritesAFile) {
   std::ofstream(options_.output_file) << "precious";
   EXPECT_EQ(JsonReport(options_).path(), options_.output_file + ".0");
