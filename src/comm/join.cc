@@ -3,12 +3,14 @@
 #include <exception>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <system_error>
 
 #include "base/log.h"
 #include "comm/loopback_group.h"
 #include "comm/process_group.h"
 #include "comm/signature.h"
+#include "control/meeting_address.h"
 #include "host/core_share.h"
 #include "host/host_identity.h"
 
@@ -25,6 +27,16 @@ Topology nodesOf(const JoinOptions& options, const std::vector<RankInfo>& ranks)
   return Topology(node_of);
 }
 
+/// Of each interface.
+std::vector<asio::ip::address> firstAddresses(const std::vector<NetworkInterface>& interfaces) {
+  std::vector<asio::ip::address> addresses;
+  std::set<std::string> names;
+  for (const NetworkInterface& one : interfaces) {
+    if (names.insert(one.name).second) addresses.push_back(one.address);
+  }
+  return addresses;
+}
+
 }  // namespace
 
 HubOptions hubOptions(std::optional<std::chrono::milliseconds> unused_time) {
@@ -34,7 +46,12 @@ HubOptions hubOptions(std::optional<std::chrono::milliseconds> unused_time) {
 std::shared_ptr<Hub> openHub(const NetworkOptions& network, std::optional<std::chrono::milliseconds> unused_time) {
   const std::vector<NetworkInterface> usable = chooseInterfaces(networkInterfaces(), network.socket_ifname);
   if (usable.empty()) throw Error(signcclSystemError, "this machine has no network interface that is up, not even lo");
-  return Hub::open({usable.front().address, 0}, makeSecret(), hubOptions(unused_time));
+  HubOptions options = hubOptions(unused_time);
+  options.addresses = firstAddresses(usable);
+  // Which of several networks reaches the others is not known here, so they try all.
+  const bool is_one = options.addresses.size() == 1;
+  return Hub::open(is_one ? asio::ip::tcp::endpoint(options.addresses.front(), 0) : everyAddress(0), makeSecret(),
+                   options);
 }
 
 std::string ucxDevices(const std::vector<NetworkInterface>& interfaces) {

@@ -44,6 +44,7 @@ Connection::Connection(asio::ip::tcp::socket socket) : socket_(std::move(socket)
   peer_ = error ? "unknown" : toText(remote);
   const auto local = socket_.local_endpoint(error);
   if (!error) local_ = withoutMapping(local.address());
+  stays_in_host_ = local_.is_loopback() || local.address() == remote.address();
   setSocketOptions(socket_);
   hideFromChildren(socket_.native_handle());
 }

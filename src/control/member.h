@@ -62,7 +62,8 @@ class Member : public std::enable_shared_from_this<Member> {
   /// Once ready: whether all ranks are threads of this process.
   [[nodiscard]] bool inOneProcess() const { return record_.inOneProcess(); }
   /// From on_address_wanted on: the address at which other hosts reach this one, as the ranks' connections to the hub
-  /// show; unspecified if they do not. Only in the control thread.
+  /// show: that of this rank's end or, on the host of the hub, the one at which others have reached it. Only in the
+  /// control thread.
   [[nodiscard]] asio::ip::address reachedAt() const;
   /// Once ready, unless in one process: addresses of the transports, [rank].
   [[nodiscard]] const std::vector<std::string>& addresses() const { return record_.addresses(); }

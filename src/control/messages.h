@@ -71,7 +71,8 @@ struct RankInfo {
   std::uint64_t process = 0;    ///< ranks with the same number are threads of one process
   std::uint32_t link_mbit = 0;  ///< speed of its network interface, 0: unknown
   CpuQuota quota;
-  /// Of the host where the ranks meet: the address at which this rank has reached it. The hub fills it in.
+  /// Of the host where the ranks meet: the address at which this rank has reached it; empty if it is on that host. The
+  /// hub fills it in.
   std::string hub_address = {};
 
   friend bool operator==(const RankInfo&, const RankInfo&) = default;

@@ -108,6 +108,33 @@ host_of_the_meeting_point_uses_the_network_of_the_others() {
   remove mgmt0
 }
 
+# Makes eth0 anew, so that the kernel lists it after the interfaces that are there.
+renew_eth0() {
+  local host
+  for host in 0 1; do
+    in_host "$host" link del eth0
+    ip link add "v$host" netns "$setup-sw" type veth peer name eth0 netns "$setup-h$host"
+    ip -n "$setup-sw" link set "v$host" master br0 addrgenmode none up
+    in_host "$host" link set eth0 addrgenmode none up
+    in_host "$host" addr add "10.99.0.$((host + 1))/24" dev eth0
+  done
+}
+
+ranks_find_each_other_behind_the_first_interface() {
+  add_link 0 mgmt0 192.168.50.1/24
+  add_link 1 mgmt0 192.168.51.1/24
+  renew_eth0
+  expect "the other network comes first" mgmt0 "$(in_host 0 -4 -o addr show scope global | awk 'NR == 1 { print $2 }')"
+  votes "a first network with another subnet on each host" run_vote
+  votes "the same, where the user says where to meet" run_vote SIGNCCL_COMM_ID=10.99.0.1:23457
+  remove mgmt0
+  add_link 0 mgmt0 192.168.50.1/24
+  add_link 1 mgmt0 192.168.50.1/24
+  renew_eth0
+  votes "a first network with the same address on each host" run_vote
+  remove mgmt0
+}
+
 an_interface_that_the_user_names_is_used() {
   local before after
   add_rail rail0 10.77.0
@@ -146,5 +173,6 @@ networks_that_do_not_reach_the_peers_are_not_used
 bridges_of_containers_are_not_used
 host_of_the_meeting_point_uses_the_network_of_the_others
 errors_name_interface_address_and_setting
+ranks_find_each_other_behind_the_first_interface
 an_interface_that_the_user_names_is_used
 finish
