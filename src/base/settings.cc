@@ -111,6 +111,14 @@ std::optional<Settings::Entry> parseLine(std::string_view line, const std::strin
   return entry;
 }
 
+/// Of a file that has a secret at `place`.
+void requirePrivate(const std::string& file, const std::string& place) {
+  const std::string why = whyOthersCanRead(file);
+  if (why.empty()) return;
+  throw Error(signcclInvalidUsage,
+              place + ": the file has a secret, so no other user may read it: " + why + ", expected 0600");
+}
+
 }  // namespace
 
 std::span<const SettingInfo> knownSettings() { return kSettings; }
@@ -205,11 +213,7 @@ void Settings::readFile(const std::string& file) {
     const std::string place = file + ":" + std::to_string(number);
     std::optional<Entry> entry = parseLine(line, place);
     if (!entry) continue;
-    const bool is_secret = entry->name == "SIGNCCL_COMM_SECRET" && !entry->value.empty();
-    if (const std::string why = is_secret ? whyOthersCanRead(file) : std::string(); !why.empty()) {
-      throw Error(signcclInvalidUsage, place + ": the file has a secret and other users may read it: " + why +
-                                           ", expected 0600 (chmod 600)");
-    }
+    if (entry->name == "SIGNCCL_COMM_SECRET" && !entry->value.empty()) requirePrivate(file, place);
     add(std::move(*entry));
   }
   // A directory opens well and fails only when it is read.

@@ -73,7 +73,7 @@ struct RankInfo {
   CpuQuota quota;
   /// Of the host where the ranks meet: the address at which this rank has reached it; empty if it is on that host. The
   /// hub fills it in.
-  std::string hub_address = {};
+  std::string hub_address;
 
   friend bool operator==(const RankInfo&, const RankInfo&) = default;
 };

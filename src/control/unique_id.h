@@ -17,7 +17,8 @@ namespace signccl {
 struct MeetingPoint {
   asio::ip::tcp::endpoint address;
   Secret secret{};
-  std::vector<asio::ip::address> other_addresses = {};  ///< of the same host, with the same port
+  /// Of the same host, with the same port.
+  std::vector<asio::ip::address> other_addresses = {};  // NOLINT(readability-redundant-member-init): GCC would warn
 
   /// All of them, the first one first: ranks try them in turn.
   [[nodiscard]] std::vector<asio::ip::tcp::endpoint> endpoints() const;

@@ -24,8 +24,8 @@ TEST_F(SettingsTest, FileWithASecretThatOthersMayReadIsRefused) {
   set("SIGNCCL_CONF_FILE", file);
   std::filesystem::permissions(file, std::filesystem::perms{0644});
   EXPECT_EQ(usageErrorOf([&] { load(); }), file +
-                                               ":2: the file has a secret and other users may read it: its mode is "
-                                               "0644, expected 0600 (chmod 600)");
+                                               ":2: the file has a secret, so no other user may read it: its mode is "
+                                               "0644, expected 0600");
   std::filesystem::permissions(file, std::filesystem::perms{0600});
   EXPECT_EQ(load().text("SIGNCCL_COMM_SECRET"), "sesame");
 }
