@@ -36,20 +36,42 @@ std::string masterAddress(const std::string& host, const std::string& port_text,
   return (is_bare_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-/// `hint` is appended to what the library says if it fails.
-signcclUniqueId makeUniqueId(const std::string& hint = {}) {
+/// Whether `message` names the port of `point`, "host:port".
+bool namesPortOf(const std::string& point, const std::string& message) {
+  const std::string port = point.substr(point.rfind(':'));
+  const std::size_t found = message.find(port);
+  return found != std::string::npos && message.find_first_of("0123456789", found + port.size()) != found + port.size();
+}
+
+signcclUniqueId makeUniqueId() {
   signcclUniqueId id{};
-  if (signcclGetUniqueId(&id) != signcclSuccess) throw LaunchError(signcclGetLastError(nullptr) + hint);
+  if (signcclGetUniqueId(&id) != signcclSuccess) throw LaunchError(signcclGetLastError(nullptr));
   return id;
+}
+
+/// Where the port of `point`, which MASTER_ADDR and MASTER_PORT gave, comes from, for the end of a message that names
+/// it: the user may never have named that port.
+std::string originOfPort(const std::string& point, const std::string& message, const Environment& environment) {
+  if (!namesPortOf(point, message)) return {};
+  if (!agentHoldsThePort(environment)) return " (the port is MASTER_PORT)";
+  return " (the port is MASTER_PORT + 1, since torchrun itself listens at MASTER_PORT=" +
+         environment("MASTER_PORT").value_or("") +
+         "; a second torchrun of this host may have it: give one of them another --master-port, or set "
+         "SIGNCCL_COMM_ID=host:port)";
 }
 
 /// Every process says itself where they meet.
 std::unique_ptr<JobComm> meetAt(const std::string& point, const Place& place, const Environment& environment) {
+  const bool is_of_user = !environment("SIGNCCL_COMM_ID").value_or("").empty();
   setenv("SIGNCCL_COMM_ID", point.c_str(), 1);
-  auto comm = std::make_unique<JobComm>(
-      place, makeUniqueId(environment("SIGNCCL_COMM_ID") ? "" : " (from MASTER_ADDR and MASTER_PORT)"));
-  unsetenv("SIGNCCL_COMM_ID");
-  return comm;
+  try {
+    auto comm = std::make_unique<JobComm>(place, makeUniqueId());
+    unsetenv("SIGNCCL_COMM_ID");
+    return comm;
+  } catch (const LaunchError& error) {
+    unsetenv("SIGNCCL_COMM_ID");
+    throw LaunchError(error.what() + (is_of_user ? "" : originOfPort(point, error.what(), environment)));
+  }
 }
 
 /// Process 0 publishes the id.
@@ -72,7 +94,7 @@ std::unique_ptr<JobComm> meetThroughPmix(const Place& place) {
 }  // namespace
 
 std::optional<std::string> meetingPoint(const Environment& environment) {
-  if (auto point = environment("SIGNCCL_COMM_ID")) return point;
+  if (auto point = environment("SIGNCCL_COMM_ID"); point && !point->empty()) return point;
   const auto host = environment("MASTER_ADDR");
   const auto port = environment("MASTER_PORT");
   if (!host && !port) return std::nullopt;

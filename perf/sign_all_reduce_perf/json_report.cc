@@ -40,13 +40,28 @@ std::string createFreshFile(const std::string& wanted) {
   return path;
 }
 
+constexpr std::string_view kRowsEnd = "\n  ]";
+
+std::string textOf(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+
+/// The lines of `json` where it stands two levels deep.
+std::string indented(const Json& json) {
+  std::string text = "\n    ";
+  for (const char c : textOf(json)) text += c == '\n' ? "\n    " : std::string(1, c);
+  return text;
+}
+
 const char* boolText(bool value) { return value ? "true" : "false"; }
 
 Json environment() {
   Json variables = Json::array();
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
-    if (text.starts_with("SIGNCCL_") || text.starts_with("UCX_")) variables.push_back(text);
+    if (text.starts_with("SIGNCCL_COMM_SECRET=")) {
+      variables.push_back("SIGNCCL_COMM_SECRET=(hidden)");
+    } else if (text.starts_with("SIGNCCL_") || text.starts_with("UCX_")) {
+      variables.push_back(text);
+    }
   }
   return variables;
 }

@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,8 @@
 
 namespace signccl::perf {
 
+/// Rows are in the file as soon as they are added, and it is complete JSON after each, so that a run which is stopped
+/// has those that it came to; without the keys that only the end knows.
 class JsonReport {
  public:
   /// Creates the file at once, so that a run whose results could not be kept does not start: `options.output_file`, or

@@ -14,10 +14,11 @@
 #include <spdlog/fmt/chrono.h>
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include "base/error.h"
+#include "base/private_file.h"
 #include "base/process_locks.h"
 #include "base/process_name.h"
 
@@ -159,14 +160,25 @@ class TimeFlag : public spdlog::custom_flag_formatter {
   std::string format_;
 };
 
+/// spdlog's own opens files by their names, for all to read.
+class FileSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  explicit FileSink(const std::string& file) : file_(file, "the log SIGNCCL_DEBUG_FILE") {}
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    file_.append({line.data(), line.size()});
+  }
+  void flush_() override {}
+
+  PrivateFile file_;
+};
+
 spdlog::sink_ptr makeSink(const std::string& file) {
   if (file.empty()) return std::make_shared<spdlog::sinks::stdout_sink_st>();
-  constexpr bool kTruncate = true;
-  try {
-    return std::make_shared<spdlog::sinks::basic_file_sink_st>(file, kTruncate);
-  } catch (const spdlog::spdlog_ex& e) {
-    throw Error(signcclInvalidUsage, "cannot write the log SIGNCCL_DEBUG_FILE=" + file + ": " + e.what());
-  }
+  return std::make_shared<FileSink>(file);
 }
 
 std::unique_ptr<spdlog::logger> makeLogger(spdlog::sink_ptr sink, const std::string& time_format) {

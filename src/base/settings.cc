@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/private_file.h"
 
 namespace signccl {
 namespace {
@@ -22,6 +23,8 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
      "where the ranks meet: rank 0 listens there, and no unique id has to be passed around; the same on every rank"},
     {"SIGNCCL_COMM_SECRET", "1 to 16 characters",
      "with SIGNCCL_COMM_ID: what a process must know to take part; the same on every rank"},
+    {"SIGNCCL_COMM_SECRET_FILE", "a path of a file that no other user may read",
+     "file whose first line is what SIGNCCL_COMM_SECRET would be"},
     {"SIGNCCL_CONF_FILE", "a path; in the environment only", "config file to read instead of ~/.signccl.conf"},
     {"SIGNCCL_CUDA_LIBRARY", "a path of libsignccl_cuda.so, or of the folder that holds it",
      "the kernels for GPUs; unset: the file beside libsignccl.so"},
@@ -44,13 +47,13 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
     {"SIGNCCL_NCHANNELS", "1 to 16, the same on every rank",
      "connections to each peer, which the slices of a large vector take in turn; unset: 1"},
     {"SIGNCCL_NTHREADS", "1 to 1024",
-     "threads that run kernels for a rank, the caller's included; unset: the cores of the machine shared among its "
-     "ranks"},
+     "threads that run kernels for a rank, the caller's included; unset: the cores of the machine, or the CPU quota of "
+     "the container, shared among its ranks"},
     {"SIGNCCL_RANKS_PER_NODE", "1 to 32767", "splits the ranks into nodes of this many, as if on several machines"},
     {"SIGNCCL_SLICE_BYTES", "64 to 2^30",
      "most bytes of signs in a slice, the unit of overlap; unset: 32768 per rank, from 131072 to 1048576"},
     {"SIGNCCL_SOCKET_IFNAME", "comma list of prefixes of names; = before it: whole names; ^ before it: all but these",
-     "network interfaces to use; unset: all but lo, bridges of containers and virtual machines"},
+     "network interfaces to use; unset: the one through which the ranks reach each other when they meet"},
     {"SIGNCCL_TIMEOUT", "1 to 2147483, in seconds", "longest time of one operation; unset: 600"},
     {"SIGNCCL_TRACE", "a path; %h is the host, %p the process id",
      "file of a timeline in Chrome's trace event format, which Perfetto opens; processes that share the name get a "
@@ -113,6 +116,14 @@ std::optional<Settings::Entry> parseLine(std::string_view line, const std::strin
     throw Error(signcclInvalidUsage, place + ": SIGNCCL_CONF_FILE has an effect in the environment only");
   }
   return entry;
+}
+
+/// Of a file that has a secret at `place`.
+void requirePrivate(const std::string& file, const std::string& place) {
+  const std::string why = whyOthersCanRead(file);
+  if (why.empty()) return;
+  throw Error(signcclInvalidUsage,
+              place + ": the file has a secret, so no other user may read it: " + why + ", expected 0600");
 }
 
 }  // namespace
@@ -206,8 +217,11 @@ void Settings::readFile(const std::string& file) {
   if (!stream) fail(errno);
   std::string line;
   for (int number = 1; std::getline(stream, line); ++number) {
-    std::optional<Entry> entry = parseLine(line, file + ":" + std::to_string(number));
-    if (entry) add(std::move(*entry));
+    const std::string place = file + ":" + std::to_string(number);
+    std::optional<Entry> entry = parseLine(line, place);
+    if (!entry) continue;
+    if (entry->name == "SIGNCCL_COMM_SECRET" && !entry->value.empty()) requirePrivate(file, place);
+    add(std::move(*entry));
   }
   // A directory opens well and fails only when it is read.
   if (stream.bad()) fail(errno);

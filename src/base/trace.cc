@@ -1,7 +1,6 @@
 #include "base/trace.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -103,14 +102,14 @@ TraceWriter* TraceWriter::open(const Settings& settings) {
 
 bool TraceWriter::isOfThisProcess() const noexcept { return getpid() == owner_; }
 
-TraceWriter::TraceWriter(std::string file) : owner_(getpid()), file_(std::move(file)) {
-  errno = 0;
-  stream_.open(file_.path(), std::ios::out | std::ios::trunc);
-  stream_ << R"({"displayTimeUnit":"ns","baseTimeNanoseconds":)" << systemTimeOfClockZero() << R"(,"traceEvents":[)";
-  closeArray();
-  if (!stream_) {
-    throw Error(signcclInvalidUsage,
-                "cannot write the trace SIGNCCL_TRACE=" + file_.path() + ": " + std::generic_category().message(errno));
+TraceWriter::TraceWriter(std::string file)
+    : owner_(getpid()), file_(std::move(file)), stream_(file_.path(), "the trace SIGNCCL_TRACE") {
+  pending_ = R"({"displayTimeUnit":"ns","baseTimeNanoseconds":)" + std::to_string(systemTimeOfClockZero()) +
+             R"(,"traceEvents":[)";
+  try {
+    closeArray();
+  } catch (const std::system_error& error) {
+    throw Error(signcclInvalidUsage, "cannot write the trace SIGNCCL_TRACE=" + file_.path() + ": " + error.what());
   }
 }
 
@@ -142,8 +141,13 @@ std::unique_ptr<TraceBuffer> TraceWriter::addRank(Rank rank, std::string_view co
   note("process_name", {{"name", name}});
   // Ranks join in any order; rows with the same index stay in that order.
   note("process_sort_index", {{"sort_index", rank}});
-  closeArray();
   buffers_.push_back(buffer.get());
+  try {
+    if (!failed_) closeArray();
+  } catch (const std::system_error& error) {
+    failed_ = true;
+    logFailure(error.what());
+  }
   return buffer;
 }
 
@@ -161,11 +165,8 @@ void TraceWriter::write(TraceBuffer& buffer) noexcept {
     events.swap(buffer.events_);
   }
   if (failed_) return;
-  errno = 0;
   try {
     writeEvents(buffer, events);
-    failed_ = !stream_;
-    if (failed_) logFailure(std::generic_category().message(errno));
   } catch (const std::exception& error) {
     failed_ = true;
     logFailure(error.what());
@@ -199,15 +200,17 @@ void TraceWriter::nameThread(std::int64_t process, int thread, const std::string
 }
 
 void TraceWriter::writeEvent(std::string_view json) {
-  stream_ << (empty_ ? "\n" : ",\n") << json;
+  pending_.append(empty_ ? "\n" : ",\n").append(json);
   empty_ = false;
 }
 
 void TraceWriter::closeArray() {
-  const auto end = stream_.tellp();
+  const std::size_t size = pending_.size();
+  pending_ += kArrayEnd;
+  stream_.writeAt(end_, pending_);
   // The next event takes the place of the end.
-  stream_ << kArrayEnd << std::flush;
-  stream_.seekp(end);
+  end_ += static_cast<off_t>(size);
+  pending_.clear();
 }
 
 TraceBuffer::~TraceBuffer() {

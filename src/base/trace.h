@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdint>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -16,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/private_file.h"
 #include "base/settings.h"
 #include "base/trace_file.h"
 #include "base/types.h"
@@ -47,7 +47,7 @@ class TraceWriter {
   /// too, have a file each (base/trace_file.h). Throws signcclInvalidUsage if the file cannot be written.
   static TraceWriter* open(const Settings& settings);
 
-  /// Creates `file` or empties it. Throws signcclInvalidUsage if it cannot be written.
+  /// Creates `file`, for this user alone, or empties it. Throws signcclInvalidUsage if it cannot be written.
   explicit TraceWriter(std::string file);
   TraceWriter(const TraceWriter&) = delete;
   TraceWriter& operator=(const TraceWriter&) = delete;
@@ -86,7 +86,9 @@ class TraceWriter {
   const int owner_;   ///< process id
   std::mutex mutex_;  ///< guards what follows, but for the wanted name of the file
   TraceFile file_;
-  std::ofstream stream_;
+  PrivateFile stream_;
+  off_t end_ = 0;                      ///< of what is in the file, without the end of its array
+  std::string pending_;                ///< what is not in the file yet
   std::map<Rank, std::int64_t> rows_;  ///< how many each rank has
   bool empty_ = true;                  ///< no event is written
   bool failed_ = false;

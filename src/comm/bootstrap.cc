@@ -1,12 +1,12 @@
 #include "comm/bootstrap.h"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "comm/job_secret.h"
 #include "control/meeting_address.h"
 
 namespace signccl {
@@ -15,24 +15,31 @@ namespace {
 /// Where the ranks meet if SIGNCCL_COMM_ID says so.
 struct FixedPoint {
   MeetingAddress address;
-  Secret secret{};
+  std::string job;
+  JobSecret secret;
 
-  [[nodiscard]] MeetingPoint point() const { return {address.candidates.front(), secret}; }
+  [[nodiscard]] MeetingPoint point() const { return {address.candidates.front(), secret.bytes}; }
 };
 
 std::optional<FixedPoint> fixedPoint(const Settings& settings) {
   const auto address = settings.text("SIGNCCL_COMM_ID");
   if (!address) return std::nullopt;
-  FixedPoint fixed{resolveMeetingAddress("SIGNCCL_COMM_ID", *address), {}};
-  const std::string secret = settings.text("SIGNCCL_COMM_SECRET").value_or("");
-  if (secret.size() > fixed.secret.size()) settings.reject("SIGNCCL_COMM_SECRET", "1 to 16 characters");
-  std::copy(secret.begin(), secret.end(), fixed.secret.begin());
+  FixedPoint fixed{resolveMeetingAddress("SIGNCCL_COMM_ID", *address), jobName(jobVariable), {}};
+  fixed.secret = jobSecret(settings, fixed.job);
   return fixed;
+}
+
+/// Why the process that listens there may have closed the connection of this one.
+std::string whyDropped(const FixedPoint& fixed) {
+  const std::string who = fixed.secret.is_users ? "has a SIGNCCL_COMM_SECRET"
+                          : fixed.job.empty()   ? "has no SIGNCCL_COMM_SECRET and no job that a launcher names"
+                                                : "belongs to " + fixed.job;
+  return "; perhaps it is of another job, or has another SIGNCCL_COMM_SECRET: this process " + who;
 }
 
 /// Whoever reaches a hub without a secret can join.
 void warnIfOpen(const FixedPoint& fixed) {
-  if (fixed.secret != Secret{} || fixed.address.listening.address().is_loopback()) return;
+  if (fixed.secret.is_users || fixed.address.listening.address().is_loopback()) return;
   log(LogLevel::kWarn, Subsystem::kBootstrap, 0, "listens for the other ranks at ", toText(fixed.address.listening),
       " without a secret: whoever reaches it can join; set SIGNCCL_COMM_SECRET, the same on all ranks");
 }
@@ -74,9 +81,10 @@ JoinOptions joinOptions(int nranks, const signcclUniqueId& id, int rank, const s
     join.point = fixed->point();
     join.addresses = fixed->address.candidates;
     join.may_be_early = true;
+    join.why_dropped = whyDropped(*fixed);
     if (rank == 0) {
       warnIfOpen(*fixed);
-      Hub::open(fixed->address.listening, fixed->secret, hubOptions(options.timeout));
+      Hub::open(fixed->address.listening, fixed->secret.bytes, hubOptions(options.timeout));
     }
   } else if (config != nullptr && config->allGather != nullptr) {
     join.point = fromUniqueId(shareUniqueId(nranks, rank, *config, options));

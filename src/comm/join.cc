@@ -3,12 +3,14 @@
 #include <exception>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <system_error>
 
 #include "base/log.h"
 #include "comm/loopback_group.h"
 #include "comm/process_group.h"
 #include "comm/signature.h"
+#include "control/meeting_address.h"
 #include "host/core_share.h"
 #include "host/host_identity.h"
 
@@ -25,6 +27,16 @@ Topology nodesOf(const JoinOptions& options, const std::vector<RankInfo>& ranks)
   return Topology(node_of);
 }
 
+/// Of each interface.
+std::vector<asio::ip::address> firstAddresses(const std::vector<NetworkInterface>& interfaces) {
+  std::vector<asio::ip::address> addresses;
+  std::set<std::string> names;
+  for (const NetworkInterface& one : interfaces) {
+    if (names.insert(one.name).second) addresses.push_back(one.address);
+  }
+  return addresses;
+}
+
 }  // namespace
 
 HubOptions hubOptions(std::optional<std::chrono::milliseconds> unused_time) {
@@ -34,7 +46,12 @@ HubOptions hubOptions(std::optional<std::chrono::milliseconds> unused_time) {
 std::shared_ptr<Hub> openHub(const NetworkOptions& network, std::optional<std::chrono::milliseconds> unused_time) {
   const std::vector<NetworkInterface> usable = chooseInterfaces(networkInterfaces(), network.socket_ifname);
   if (usable.empty()) throw Error(signcclSystemError, "this machine has no network interface that is up, not even lo");
-  return Hub::open({usable.front().address, 0}, makeSecret(), hubOptions(unused_time));
+  HubOptions options = hubOptions(unused_time);
+  options.addresses = firstAddresses(usable);
+  // Which of several networks reaches the others is not known here, so they try all.
+  const bool is_one = options.addresses.size() == 1;
+  return Hub::open(is_one ? asio::ip::tcp::endpoint(options.addresses.front(), 0) : everyAddress(0), makeSecret(),
+                   options);
 }
 
 std::string ucxDevices(const std::vector<NetworkInterface>& interfaces) {
@@ -49,24 +66,34 @@ std::string ucxDevices(const std::vector<NetworkInterface>& interfaces) {
   return devices;
 }
 
-Joining::Joining(const JoinOptions& options) : options_(options) {
-  const std::vector<NetworkInterface> usable = chooseInterfaces(networkInterfaces(), options.network.socket_ifname);
+Joining::Joining(const JoinOptions& options)
+    : options_(options), maker_(std::make_shared<TransportMaker>(options.make_transport)) {
+  const std::vector<NetworkInterface> interfaces = networkInterfaces();
+  chooseInterfaces(interfaces, options.network.socket_ifname);  // throws here, in the thread of the user
   MemberOptions member;
   member.point = options.point;
   member.addresses = options.addresses;
   member.may_be_early = options.may_be_early;
+  member.why_dropped = options.why_dropped;
   member.rank = options.rank;
   member.nranks = options.nranks;
   member.info.host = options.network.host_id ? *options.network.host_id : hostIdentity();
   member.info.machine = machineIdentity();
   member.info.cores = usableCores();
   member.info.process = processIdentity();
-  member.info.link_mbit = options.network.link_mbit.value_or(usable.empty() ? 0 : usable.front().mbit);
+  member.info.quota = cpuQuota();
+  member.on_connected = [interfaces, known = options.network.link_mbit](RankInfo& info, const auto& local) {
+    info.link_mbit = known.value_or(speedAt(interfaces, local));
+  };
   member.settings = options.settings;
-  maker_ = std::make_shared<TransportMaker>(
-      options.make_transport,
-      ProcessTransportOptions{ucxDevices(usable), options.network.ucx_library, options.network.nchannels});
-  member.on_address_wanted = [maker = maker_](Member& wanting) { maker->start(wanting.shared_from_this()); };
+  member.on_address_wanted = [maker = maker_, interfaces, network = options.network](Member& wanting) {
+    const auto used = interfacesForData(interfaces, network.socket_ifname, wanting.reachedAt());
+    maker->start(wanting.shared_from_this(), {.net_devices = ucxDevices(used),
+                                              .route = describe(used),
+                                              .group = wanting.group(),
+                                              .ucx_library = network.ucx_library,
+                                              .nchannels = network.nchannels});
+  };
   member_ = Member::join(std::move(member));
   if (options.parent) options.parent->passFailuresTo(member_);
 }

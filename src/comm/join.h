@@ -25,6 +25,7 @@ struct JoinOptions {
   MeetingPoint point;
   std::vector<asio::ip::tcp::endpoint> addresses;  ///< of the hub, tried in turn; empty: that of the point
   bool may_be_early = false;                       ///< the hub may not be there yet
+  std::string why_dropped;                         ///< see MemberOptions
   Rank rank = 0;
   int nranks = 0;
   SharedSettings settings;
@@ -38,7 +39,7 @@ struct JoinOptions {
 /// What hubs of communicators do. `unused_time`: how long one listens without any rank; unset: for ever.
 HubOptions hubOptions(std::optional<std::chrono::milliseconds> unused_time);
 
-/// Opens such a hub at an address of this host that `network` allows. Throws Error.
+/// Opens such a hub at the addresses of this host that `network` allows. Throws Error.
 std::shared_ptr<Hub> openHub(const NetworkOptions& network, std::optional<std::chrono::milliseconds> unused_time = {});
 
 /// A hub that listens no more at the end of this, unless it is kept.

@@ -52,7 +52,7 @@ ProcessGroup::~ProcessGroup() {
 /// Views of what the member has.
 std::vector<CoresOfRank> ProcessGroup::cores() const {
   std::vector<CoresOfRank> ranks;
-  for (const RankInfo& one : member_->ranks()) ranks.push_back({one.machine, one.cores});
+  for (const RankInfo& one : member_->ranks()) ranks.push_back({one.machine, one.cores, one.quota});
   return ranks;
 }
 

@@ -15,19 +15,19 @@ void failFor(Member& member, signcclResult_t code, const char* cause) noexcept {
 
 }  // namespace
 
-void TransportMaker::start(const std::shared_ptr<Member>& member) noexcept {
+void TransportMaker::start(const std::shared_ptr<Member>& member, ProcessTransportOptions options) noexcept {
   const std::lock_guard lock(mutex_);
   if (stopped_) return;
   try {
-    thread_ = std::thread([this, member] { run(*member); });
+    thread_ = std::thread([this, member, options = std::move(options)] { run(*member, options); });
   } catch (const std::exception& error) {
     failFor(*member, signcclSystemError, error.what());
   }
 }
 
-void TransportMaker::run(Member& member) noexcept {
+void TransportMaker::run(Member& member, const ProcessTransportOptions& options) noexcept {
   try {
-    transport_ = make_(options_, member.rank(), member.nranks());
+    transport_ = make_(options, member.rank(), member.nranks());
     member.tellAddress(transport_->address());
   } catch (const Error& error) {
     failFor(member, error.code(), error.what());

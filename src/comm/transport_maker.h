@@ -19,14 +19,14 @@ class TransportMaker {
  public:
   using Make = std::function<std::unique_ptr<ProcessTransport>(const ProcessTransportOptions&, Rank rank, int nranks)>;
 
-  TransportMaker(Make make, ProcessTransportOptions options) : make_(std::move(make)), options_(std::move(options)) {}
+  explicit TransportMaker(Make make) : make_(std::move(make)) {}
   ~TransportMaker() { stop(); }
   TransportMaker(const TransportMaker&) = delete;
   TransportMaker& operator=(const TransportMaker&) = delete;
 
   /// Starts to make the transport, whose address `member` then tells the others, or which makes it fail. Does not
   /// block. Only the first call.
-  void start(const std::shared_ptr<Member>& member) noexcept;
+  void start(const std::shared_ptr<Member>& member, ProcessTransportOptions options) noexcept;
 
   /// The transport, once the member is ready.
   std::unique_ptr<ProcessTransport> take();
@@ -35,10 +35,9 @@ class TransportMaker {
   void stop() noexcept;
 
  private:
-  void run(Member& member) noexcept;
+  void run(Member& member, const ProcessTransportOptions& options) noexcept;
 
   const Make make_;
-  const ProcessTransportOptions options_;
   std::unique_ptr<ProcessTransport> transport_;  ///< the thread's until it has ended
 
   std::mutex mutex_;  ///< guards what follows

@@ -12,6 +12,15 @@
 
 namespace signccl {
 
+namespace {
+
+asio::ip::address withoutMapping(const asio::ip::address& address) {
+  if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
+  return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+}
+
+}  // namespace
+
 void setSocketOptions(asio::ip::tcp::socket& socket) {
   using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
   asio::error_code ignored;  // a socket that is broken already says so when it is used
@@ -33,6 +42,9 @@ Connection::Connection(asio::ip::tcp::socket socket) : socket_(std::move(socket)
   asio::error_code error;
   const auto remote = socket_.remote_endpoint(error);
   peer_ = error ? "unknown" : toText(remote);
+  const auto local = socket_.local_endpoint(error);
+  if (!error) local_ = withoutMapping(local.address());
+  stays_in_host_ = local_.is_loopback() || local.address() == remote.address();
   setSocketOptions(socket_);
   hideFromChildren(socket_.native_handle());
 }

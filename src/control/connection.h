@@ -60,6 +60,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   /// "host:port" of the other end, as known when the connection was made.
   [[nodiscard]] const std::string& peer() const { return peer_; }
+  /// The address of this end, as known then; an IPv4 address also where the socket serves both families.
+  [[nodiscard]] const asio::ip::address& localAddress() const { return local_; }
+  /// Whether both ends are on one host, as far as their addresses tell.
+  [[nodiscard]] bool staysInHost() const { return stays_in_host_; }
 
  private:
   void readNext();
@@ -70,6 +74,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   asio::ip::tcp::socket socket_;
   std::string peer_;
+  asio::ip::address local_;
+  bool stays_in_host_ = false;
   FrameHandler on_frame_;
   CloseHandler on_close_;
   FrameParser parser_;

@@ -79,14 +79,20 @@ std::shared_ptr<Hub> Hub::open(const asio::ip::tcp::endpoint& address, const Sec
   try {
     hub->point_.address = hub->reception_->listen(address);
   } catch (const std::system_error& error) {
-    throw Error(signcclSystemError, "cannot listen at " + toText(address) + ": " + error.what());
+    const bool is_taken = error.code() == asio::error::address_in_use;
+    throw Error(signcclSystemError, "cannot listen at " + toText(address) + ": " + error.code().message() +
+                                        (is_taken ? ": another process of this host has the port" : ""));
+  }
+  if (const auto& known = hub->options_.addresses; !known.empty()) {
+    hub->point_.address.address(known.front());
+    hub->point_.other_addresses.assign(known.begin() + 1, known.end());
   }
   asio::post(hub->context_, [hub] {
     asio::use_service<OpenHubs>(hub->context_).add(hub);
     hub->scheduleTick();
     hub->reception_->acceptNext();
   });
-  log(LogLevel::kInfo, Subsystem::kBootstrap, kNoRank, "listens at ", toText(hub->point_.address));
+  log(LogLevel::kInfo, Subsystem::kBootstrap, kNoRank, "listens at ", toText(hub->point_.endpoints()));
   return hub;
 }
 
@@ -199,6 +205,7 @@ void Hub::welcome(const ConnectionPointer& connection, HelloMessage hello) {
   RankState& joined = stateOf(rank);
   joined.connection = connection;
   joined.hello = std::move(hello);
+  joined.hello.info.hub_address = connection->staysInHost() ? "" : connection->localAddress().to_string();
   joined.has_joined = true;
   joined.heard = steady_clock::now();
   ++njoined_;
@@ -332,7 +339,7 @@ void Hub::closeIfUnwanted() {
   const bool is_unused = nranks_ == 0 && options_.unused_time && now - opened_at_ > *options_.unused_time;
   if (!reception_->isListening() || !(close_asked_.load() || is_over || is_unused)) return;
   if (is_unused) {
-    log(LogLevel::kInfo, Subsystem::kBootstrap, kNoRank, "listens no more at ", toText(point_.address),
+    log(LogLevel::kInfo, Subsystem::kBootstrap, kNoRank, "listens no more at ", toText(point_.endpoints()),
         ": no rank has come");
   }
   reception_->stopListening();

@@ -29,6 +29,8 @@ struct HubOptions {
   StrangerLimits strangers = {};
   /// How long the hub listens without any rank; unset: for ever.
   std::optional<std::chrono::milliseconds> unused_time = {};
+  /// Where ranks find a hub that listens at every address of its host; empty: at the one where it listens.
+  std::vector<asio::ip::address> addresses = {};
   /// Says how two signatures of one exchange, which differ, differ. The bytes come from ranks, so it must take any.
   std::function<std::string(const std::string& a, Rank rank_a, const std::string& b, Rank rank_b)> describe = {};
 };

@@ -16,15 +16,14 @@ namespace {
                                        "', expected host:port or [IPv6 address]:port" + why);
 }
 
-/// Takes connections of both families, where the host has both.
+}  // namespace
+
 asio::ip::tcp::endpoint everyAddress(std::uint16_t port) {
   const int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (probe < 0) return {asio::ip::address_v4::any(), port};
   close(probe);
   return {asio::ip::address_v6::any(), port};
 }
-
-}  // namespace
 
 HostAndPort parseAddress(std::string_view setting, std::string_view value) {
   const std::size_t colon = value.rfind(':');

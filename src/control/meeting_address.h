@@ -28,6 +28,9 @@ struct MeetingAddress {
   asio::ip::tcp::endpoint listening;
 };
 
+/// Every address of this host, of both families where it has both.
+asio::ip::tcp::endpoint everyAddress(std::uint16_t port);
+
 /// Throws signcclInvalidUsage.
 MeetingAddress resolveMeetingAddress(std::string_view setting, std::string_view value);
 

@@ -27,7 +27,7 @@ constexpr int kTicksPerHeartbeat = static_cast<int>(kHeartbeatInterval / kTick);
 constexpr std::chrono::seconds kAnswerTime{1};
 
 ConnectorOptions connectorOptions(const MemberOptions& options) {
-  return {.addresses = options.addresses.empty() ? std::vector{options.point.address} : options.addresses,
+  return {.addresses = options.addresses.empty() ? options.point.endpoints() : options.addresses,
           .may_be_early = options.may_be_early,
           .rank = options.rank};
 }
@@ -61,7 +61,7 @@ void Member::onRefused(asio::error_code error) {
     return setFailure({signcclSystemError, rankName(rank()) + " cannot connect: " + tooManyOpenFiles()});
   }
   setFailure({signcclRemoteError, "rank " + std::to_string(rank()) + " found nobody at " +
-                                      toText(options_.point.address) +
+                                      toText(options_.point.endpoints()) +
                                       ", where the ranks meet: the process that made commId is gone, all ranks had "
                                       "joined already, or none had for as long as SIGNCCL_TIMEOUT there"});
 }
@@ -85,6 +85,7 @@ void Member::greet(asio::ip::tcp::socket socket) {
   hello.nranks = options_.nranks;
   hello.version = SIGNCCL_VERSION_STRING;
   hello.info = options_.info;
+  if (options_.on_connected) options_.on_connected(hello.info, connection_->localAddress());
   hello.settings = options_.settings;
   connection_->send(MessageType::kHello, encode(hello));
   if (failed()) connection_->send(MessageType::kFailure, encode(failure()));  // there was nobody to tell it to before
@@ -116,6 +117,17 @@ void Member::onFrame(MessageType type, std::string_view payload) {
   }
 }
 
+asio::ip::address Member::reachedAt() const {
+  if (!connection_) return {};
+  if (!connection_->staysInHost()) return connection_->localAddress();
+  for (const RankInfo& one : ranks()) {
+    asio::error_code malformed;
+    const asio::ip::address address = asio::ip::make_address(one.hub_address, malformed);
+    if (!malformed) return address;
+  }
+  return connection_->localAddress();  // all ranks are on this host
+}
+
 void Member::onFailure(std::string_view payload) {
   hub_has_failed_ = true;
   Failure failure = decodeFailure(payload);
@@ -128,12 +140,13 @@ void Member::onClose(const std::string& reason) {
   connection_ = nullptr;
   if (!record_.setDisconnected()) return;
   const std::vector<Rank> hub_ranks = record_.ranksOfHub();
-  const std::string who = hub_ranks.empty() ? "the process at " + toText(options_.point.address)
+  const std::string who = hub_ranks.empty() ? "the process at " + toText(options_.point.endpoints())
                                             : "rank " + rankList(hub_ranks) + ", in whose process the ranks meet,";
-  setFailure(
-      {signcclRemoteError,
-       who + " died or cannot be reached: the control connection of rank " + std::to_string(rank()) + ": " + reason,
-       Failure::Scope::kGroup, hub_ranks});
+  const std::string& why = ranks().empty() ? options_.why_dropped : std::string();
+  setFailure({signcclRemoteError,
+              who + " died or cannot be reached: the control connection of rank " + std::to_string(rank()) + ": " +
+                  reason + why,
+              Failure::Scope::kGroup, hub_ranks});
 }
 
 void Member::send(MessageType type, std::string payload) {
@@ -205,7 +218,7 @@ void Member::await(Deadline deadline, const GatheringId& overdue, const Wait& wa
     if (!wait(std::chrono::steady_clock::now() + kAnswerTime)) {
       fail({signcclTimeout,
             "rank " + std::to_string(rank()) + " timed out waiting for an answer of the process at " +
-                toText(options_.point.address) + ", where the ranks meet",
+                toText(options_.point.endpoints()) + ", where the ranks meet",
             Failure::Scope::kGroup, record_.ranksOfHub()});
     }
   }

@@ -26,10 +26,13 @@ struct MemberOptions {
   MeetingPoint point;
   std::vector<asio::ip::tcp::endpoint> addresses;  ///< of the hub, tried in turn; empty: that of the point
   bool may_be_early = false;  ///< the hub may not listen yet, so a refused connection is no reason to give up
+  std::string why_dropped;    ///< for the end of the message if the connection is closed before all ranks have come
   Rank rank = 0;
   int nranks = 0;
   RankInfo info;
   SharedSettings settings;
+  /// Completes `info` when the rank has reached the hub, from the address of its end. In the control thread; or null.
+  std::function<void(RankInfo& info, const asio::ip::address& local)> on_connected;
   /// Called in the control thread once all ranks have come, unless they are all in one process: somebody must call
   /// tellAddress() or fail(). Must not block, since the thread serves all groups of the process.
   std::function<void(Member&)> on_address_wanted;
@@ -58,6 +61,10 @@ class Member : public std::enable_shared_from_this<Member> {
   [[nodiscard]] const Secret& group() const { return record_.group(); }
   /// Once ready: whether all ranks are threads of this process.
   [[nodiscard]] bool inOneProcess() const { return record_.inOneProcess(); }
+  /// From on_address_wanted on: the address at which other hosts reach this one, as the ranks' connections to the hub
+  /// show: that of this rank's end or, on the host of the hub, the one at which others have reached it. Only in the
+  /// control thread.
+  [[nodiscard]] asio::ip::address reachedAt() const;
   /// Once ready, unless in one process: addresses of the transports, [rank].
   [[nodiscard]] const std::vector<std::string>& addresses() const { return record_.addresses(); }
 

@@ -19,6 +19,7 @@ void readSecret(WireReader& reader, Secret& secret) {
 
 void write(WireWriter& writer, const RankInfo& info) {
   writer.text(info.host).text(info.machine).text(info.cores).number(info.process).number(info.link_mbit);
+  writer.number(info.quota.millicores).number(info.quota.group).text(info.hub_address);
 }
 
 RankInfo readRankInfo(WireReader& reader) {
@@ -28,6 +29,9 @@ RankInfo readRankInfo(WireReader& reader) {
   info.cores = reader.text();
   info.process = reader.number<std::uint64_t>();
   info.link_mbit = reader.number<std::uint32_t>();
+  info.quota.millicores = reader.number<std::uint32_t>();
+  info.quota.group = reader.number<std::uint64_t>();
+  info.hub_address = reader.text();
   return info;
 }
 

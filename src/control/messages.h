@@ -12,11 +12,12 @@
 #include "base/failure.h"
 #include "base/types.h"
 #include "control/shared_settings.h"
+#include "host/cpu_quota.h"
 
 namespace signccl {
 
 /// A change of any message needs a new number.
-inline constexpr std::uint16_t kWireVersion = 3;
+inline constexpr std::uint16_t kWireVersion = 4;
 
 /// What proves that a process belongs to the job.
 using Secret = std::array<std::uint8_t, 16>;
@@ -69,6 +70,10 @@ struct RankInfo {
   std::string cores;            ///< cores of the machine that it may use, see usableCores()
   std::uint64_t process = 0;    ///< ranks with the same number are threads of one process
   std::uint32_t link_mbit = 0;  ///< speed of its network interface, 0: unknown
+  CpuQuota quota;
+  /// Of the host where the ranks meet: the address at which this rank has reached it; empty if it is on that host. The
+  /// hub fills it in.
+  std::string hub_address;
 
   friend bool operator==(const RankInfo&, const RankInfo&) = default;
 };

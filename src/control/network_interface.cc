@@ -62,11 +62,9 @@ std::vector<NetworkInterface> those(const std::vector<NetworkInterface>& all, co
 }
 
 std::vector<NetworkInterface> chooseUnasked(const std::vector<NetworkInterface>& all) {
-  const std::vector<std::string> unlikely = {"lo", "docker", "virbr", "br-", "veth"};
-  std::vector<NetworkInterface> chosen =
-      those(all, [&](const NetworkInterface& one) { return !startsWithOne(one.name, unlikely); });
-  if (chosen.empty()) chosen = those(all, [](const NetworkInterface& one) { return one.name != "lo"; });
-  return chosen.empty() ? all : chosen;
+  if (all.empty()) return {};
+  const LinkKind best = std::ranges::min(all, {}, &NetworkInterface::kind).kind;
+  return those(all, [&](const NetworkInterface& one) { return one.kind == best; });
 }
 
 }  // namespace
@@ -87,12 +85,13 @@ std::vector<NetworkInterface> networkInterfaces() {
     throw Error(signcclSystemError, std::string("cannot list the network interfaces: ") + std::strerror(errno));
   }
   const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, freeifaddrs);
+  const std::vector<NetworkLink> links = networkLinks();
   std::vector<NetworkInterface> interfaces;
   for (const bool wants_v6 : {false, true}) {
     for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
       const auto address = addressOf(one->ifa_addr);
       if ((one->ifa_flags & IFF_UP) == 0 || !address || address->is_v6() != wants_v6) continue;
-      interfaces.push_back({one->ifa_name, *address, speedOf(one->ifa_name)});
+      interfaces.push_back({one->ifa_name, *address, speedOf(one->ifa_name), kindOf(one->ifa_name, links)});
     }
   }
   return interfaces;
@@ -117,6 +116,30 @@ std::vector<NetworkInterface> chooseInterfaces(const std::vector<NetworkInterfac
                                          "', which allows none of the interfaces of this machine: " + namesOf(all));
   }
   return chosen;
+}
+
+std::vector<NetworkInterface> interfacesForData(const std::vector<NetworkInterface>& all,
+                                                const std::optional<std::string>& filter,
+                                                const asio::ip::address& reached) {
+  const bool is_named = filter && !filter->starts_with('^');
+  std::vector<NetworkInterface> allowed = chooseInterfaces(all, filter);
+  if (is_named) return allowed;
+  std::vector<NetworkInterface> reaching =
+      those(filter ? allowed : all, [&](const NetworkInterface& one) { return one.address == reached; });
+  return reaching.empty() ? allowed : reaching;
+}
+
+std::uint32_t speedAt(const std::vector<NetworkInterface>& all, const asio::ip::address& address) {
+  const auto found = std::ranges::find(all, address, &NetworkInterface::address);
+  return found == all.end() ? 0 : found->mbit;
+}
+
+std::string describe(const std::vector<NetworkInterface>& interfaces) {
+  std::string list;
+  for (const NetworkInterface& one : interfaces) {
+    list += (list.empty() ? "" : ", ") + one.name + " " + one.address.to_string();
+  }
+  return list;
 }
 
 }  // namespace signccl

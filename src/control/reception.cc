@@ -79,7 +79,8 @@ void Reception::greet(asio::ip::tcp::socket socket) {
 void Reception::onFrame(const ConnectionPointer& connection, MessageType type, std::string_view payload) {
   if (type != MessageType::kHello) WireReader::fail("it does not begin with a greeting");
   HelloMessage hello = decodeHello(payload);
-  if (hello.secret != secret_) WireReader::fail("it has a wrong secret");
+  if (hello.secret != secret_)
+    WireReader::fail("it has a wrong secret: another SIGNCCL_COMM_SECRET, or it is of another job");
   taker_(connection, std::move(hello));
   forget(connection);
 }

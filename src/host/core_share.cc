@@ -23,6 +23,9 @@ bool overlap(const CoresOfRank& a, const CoresOfRank& b) {
   return false;
 }
 
+/// A rank that used more cores than its quota has would be stopped while all others wait for it: so whole ones.
+int coresOf(const CpuQuota& quota) { return std::max(1, static_cast<int>(quota.millicores / 1000)); }
+
 int count(std::string_view cores) {
   int sum = 0;
   for (const char byte : cores) sum += std::popcount(static_cast<unsigned char>(byte));
@@ -50,8 +53,10 @@ std::string usableCores() {
 }
 
 int usableCoreCount() {
-  const int cores = count(usableCores());
-  return cores > 0 ? cores : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const int bound = count(usableCores());
+  const int cores = bound > 0 ? bound : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const CpuQuota quota = cpuQuota();
+  return quota.millicores == 0 ? cores : std::min(cores, coresOf(quota));
 }
 
 double mostRanksPerCore(std::vector<CoresOfRank> ranks) {
@@ -71,7 +76,13 @@ double mostRanksPerCore(std::vector<CoresOfRank> ranks) {
 CoreShare coreShare(std::span<const CoresOfRank> ranks, Rank rank) {
   const CoresOfRank& mine = ranks[static_cast<std::size_t>(rank)];
   const auto sharing = std::ranges::count_if(ranks, [&](const CoresOfRank& other) { return overlap(mine, other); });
-  return {static_cast<int>(sharing), std::max(1, count(mine.cores))};
+  const CoreShare by_cores{static_cast<int>(sharing), std::max(1, count(mine.cores))};
+  if (mine.quota.millicores == 0) return by_cores;
+  const auto limited = std::ranges::count_if(ranks, [&](const CoresOfRank& other) {
+    return other.machine == mine.machine && other.quota.group == mine.quota.group;
+  });
+  const CoreShare by_quota{static_cast<int>(limited), coresOf(mine.quota)};
+  return by_quota.cores * by_cores.ranks < by_cores.cores * by_quota.ranks ? by_quota : by_cores;
 }
 
 }  // namespace signccl

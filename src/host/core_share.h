@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "host/cpu_quota.h"
 
 namespace signccl {
 
@@ -31,17 +32,18 @@ struct CoreShare {
 /// is not 0. Empty if the kernel does not say.
 std::string usableCores();
 
-/// Their number, at least 1.
+/// Their number, or what the quota of this process's control group is worth if that is less; at least 1.
 int usableCoreCount();
 
 /// What one rank tells of itself.
 struct CoresOfRank {
   std::string_view machine;
   std::string_view cores;  ///< as of usableCores(); empty: any of the machine
+  CpuQuota quota = {};
 };
 
-/// The share of `rank`. Ranks whose cores overlap on one machine share them. A rank that does not say which it uses is
-/// taken to have one.
+/// The share of `rank`. Ranks whose cores overlap on one machine share them, and ranks of one control group share its
+/// quota, in whole cores: what allows a rank less. A rank that does not say which cores it uses is taken to have one.
 CoreShare coreShare(std::span<const CoresOfRank> ranks, Rank rank);
 
 /// The largest CoreShare::ranksPerCore() of any rank.

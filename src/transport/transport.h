@@ -46,7 +46,7 @@ enum class Landing : std::uint8_t {
 /// a receive with Landing::kBorrow, released).
 struct Request {
   std::uint64_t user = 0;  ///< for the caller
-  std::uint32_t note = 0;  ///< of a send: travels with the message; of a completed receive: that of its message
+  std::uint32_t note = 0;  ///< up to 0xffff; of a send: travels with the message; of a receive: that of its message
   ConstBytes data;         ///< a completed receive: where the message is
   Rank peer = -1;          ///< set by send() and recv()
 

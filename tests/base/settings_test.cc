@@ -19,6 +19,17 @@ using SettingsTest = EnvironmentTest;
 
 constexpr std::array<std::string_view, 3> kColours{"red", "green", "blue"};
 
+TEST_F(SettingsTest, FileWithASecretThatOthersMayReadIsRefused) {
+  const std::string file = write("conf", "SIGNCCL_ALGO=ring\nSIGNCCL_COMM_SECRET=sesame\n");
+  set("SIGNCCL_CONF_FILE", file);
+  std::filesystem::permissions(file, std::filesystem::perms{0644});
+  EXPECT_EQ(usageErrorOf([&] { load(); }), file +
+                                               ":2: the file has a secret, so no other user may read it: its mode is "
+                                               "0644, expected 0600");
+  std::filesystem::permissions(file, std::filesystem::perms{0600});
+  EXPECT_EQ(load().text("SIGNCCL_COMM_SECRET"), "sesame");
+}
+
 TEST_F(SettingsTest, TableIsSortedAndSaysWhatEachSettingMeans) {
   const auto known = knownSettings();
   EXPECT_TRUE(std::ranges::is_sorted(known, {}, [](const SettingInfo& info) { return std::string_view(info.name); }));

@@ -76,6 +76,28 @@ TEST_F(BootstrapTest, SecretThatIsTooLongIsRefused) {
   EXPECT_THAT(error, testing::Not(testing::HasSubstr("sssss")));
 }
 
+TEST_F(BootstrapTest, JobsThatShareAnAddressDoNotMix) {
+  for (const char* const other :
+       {"RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "TORCHELASTIC_RUN_ID", "PMIX_NAMESPACE"}) {
+    unset(other);
+  }
+  set("SIGNCCL_COMM_ID", toText(RawListener().address()));
+  set("SLURM_STEP_ID", "0");
+  set("SLURM_JOB_ID", "1");
+  Joining first(joinOptions(2, {}, 0, nullptr, {}, load()));
+  set("SLURM_JOB_ID", "2");
+  const Caught stranger = caught([&] { Joining(joinOptions(2, {}, 1, nullptr, {}, load())).finish(in(kPatience)); });
+  EXPECT_EQ(stranger.code, signcclRemoteError);
+  EXPECT_THAT(stranger.message, testing::HasSubstr("it was closed; perhaps it is of another job, or has another "
+                                                   "SIGNCCL_COMM_SECRET: this process belongs to Slurm job 2, step 0"));
+  EXPECT_THAT(caught([&] { joinOptions(2, {}, 0, nullptr, {}, load()); }).message,
+              testing::HasSubstr("Address already in use: another process of this host has the port"));
+  set("SLURM_JOB_ID", "1");
+  Joining second(joinOptions(2, {}, 1, nullptr, {}, load()));
+  EXPECT_EQ(first.finish(in(kPatience))->rank(), 0);
+  EXPECT_EQ(second.finish(in(kPatience))->rank(), 1);
+}
+
 TEST_F(BootstrapTest, AllGatherOfTheCallerSharesTheIdOfRankZero) {
   AllGather gather;
   const JoinOptions options = joinByAllGather(gather);

@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include <asio/ip/v6_only.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -96,6 +97,22 @@ TEST_F(ConnectionTest, SentFramesArriveWholeAndInOrder) {
   runUntil([&] { return connection_->idle(); });
   EXPECT_EQ(far_.receiveFrame(), (SentFrame{MessageType::kLeave, "1"}));
   EXPECT_EQ(far_.receiveFrame(), (SentFrame{MessageType::kAllLeft, ""}));
+}
+
+TEST_F(ConnectionTest, OwnAddressIsKnown) { EXPECT_EQ(connection_->localAddress().to_string(), "127.0.0.1"); }
+
+TEST(DualStackTest, OwnAddressIsThatOfVersionFourWhereThePeerUsesIt) {
+  asio::io_context context;
+  asio::ip::tcp::acceptor acceptor(context);
+  asio::error_code no_v6;
+  acceptor.open(asio::ip::tcp::v6(), no_v6);
+  if (no_v6) GTEST_SKIP() << "this machine has no IPv6";
+  acceptor.set_option(asio::ip::v6_only(false));
+  acceptor.bind({asio::ip::address_v6::any(), 0});
+  acceptor.listen();
+  asio::ip::tcp::socket far(context);
+  far.connect({asio::ip::address_v4::loopback(), acceptor.local_endpoint().port()});
+  EXPECT_EQ(std::make_shared<Connection>(acceptor.accept())->localAddress().to_string(), "127.0.0.1");
 }
 
 TEST_F(ConnectionTest, PeerIsKnownByItsAddress) { EXPECT_THAT(connection_->peer(), HasSubstr("127.0.0.1:")); }

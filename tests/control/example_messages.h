@@ -8,13 +8,22 @@ namespace signccl {
 
 inline constexpr Secret kExampleSecret{0xf0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xff};
 
+/// Tests reach a hub without leaving their host.
+inline constexpr const char* kExampleHubAddress = "";
+
 inline HelloMessage exampleHello(Rank rank = 1, int nranks = 3) {
   HelloMessage hello;
   hello.secret = kExampleSecret;
   hello.rank = rank;
   hello.nranks = nranks;
   hello.version = "0.1.0";
-  hello.info = {"host", "machine", "\x0f", static_cast<std::uint64_t>(rank) + 1, 10'000};
+  hello.info.host = "host";
+  hello.info.machine = "machine";
+  hello.info.cores = "\x0f";
+  hello.info.process = static_cast<std::uint64_t>(rank) + 1;
+  hello.info.link_mbit = 10'000;
+  hello.info.quota = {2500, 17};
+  hello.info.hub_address = "10.0.0.1";
   hello.settings = {{"SIGNCCL_ALGO", "ring"}, {"SIGNCCL_SLICE_BYTES", "64"}};
   return hello;
 }
@@ -22,6 +31,7 @@ inline HelloMessage exampleHello(Rank rank = 1, int nranks = 3) {
 inline RosterMessage exampleRoster(int nranks = 3) {
   RosterMessage roster{kExampleSecret, 1, {}};
   for (Rank rank = 0; rank < nranks; ++rank) roster.ranks.push_back(exampleHello(rank, nranks).info);
+  for (RankInfo& rank : roster.ranks) rank.hub_address = kExampleHubAddress;
   return roster;
 }
 

@@ -1,6 +1,7 @@
 #include "control/member.h"
 
 #include <atomic>
+#include <future>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -27,7 +28,13 @@ class FakeHubTest : public testing::Test {
  protected:
   /// Rank 0 of 2 joins and has greeted.
   void join() {
-    member_.emplace(MeetingPoint{listener_.address(), kExampleSecret}, 0, 2);
+    reached_at_ = {};
+    MemberOptions options = memberOptions({listener_.address(), kExampleSecret}, 0, 2);
+    options.on_address_wanted = [this, tell = options.on_address_wanted](Member& member) {
+      reached_at_.set_value(member.reachedAt().to_string());
+      tell(member);
+    };
+    member_.emplace(std::move(options));
     hub_.emplace(listener_.accept());
     const auto hello = hub_->receiveMessage();
     ASSERT_TRUE(hello && hello->type == MessageType::kHello);
@@ -61,6 +68,7 @@ class FakeHubTest : public testing::Test {
   }
 
   RawListener listener_;
+  std::promise<std::string> reached_at_;
   std::optional<JobRank> member_;
   std::optional<RawPeer> hub_;
 };
@@ -71,6 +79,19 @@ TEST_F(FakeHubTest, RankBecomesReadyByRosterAndAddresses) {
   EXPECT_EQ(member()->addresses(), addresses().parts);
   EXPECT_EQ(member()->group(), kExampleSecret);
   EXPECT_FALSE(member()->inOneProcess());
+}
+
+TEST_F(FakeHubTest, RankOnTheHostOfTheHubIsReachedWhereOthersReachedTheHub) {
+  join();
+  RosterMessage roster = exampleRoster(2);
+  roster.ranks[1].hub_address = "10.1.2.3";
+  hub_->send(MessageType::kRoster, encode(roster));
+  EXPECT_EQ(reached_at_.get_future().get(), "10.1.2.3");
+}
+
+TEST_F(FakeHubTest, RanksOfOneHostReachEachOtherAsTheyReachedTheHub) {
+  makeReady();
+  EXPECT_EQ(reached_at_.get_future().get(), "127.0.0.1");
 }
 
 TEST_F(FakeHubTest, GarbageInsteadOfTheRosterIsAnErrorThatNamesTheAddress) {

@@ -56,11 +56,56 @@ TEST(NetworkInterfaceTest, FilterThatAllowsNoneIsAnErrorWithTheFilterAndWhatExis
   }
 }
 
-TEST(NetworkInterfaceTest, UnaskedLeavesOutLoopbackAndBridgesAsLongAsThereIsSomethingElse) {
-  EXPECT_THAT(chosen({"lo", "docker0", "br-1f", "veth3", "virbr0", "eth0"}, std::nullopt), ElementsAre("eth0"));
-  EXPECT_THAT(chosen({"lo", "docker0"}, std::nullopt), ElementsAre("docker0"));
-  EXPECT_THAT(chosen({"lo"}, std::nullopt), ElementsAre("lo"));
-  EXPECT_THAT(chosen({}, std::nullopt), ElementsAre());
+NetworkInterface interface(const std::string& name, const char* address, LinkKind kind, std::uint32_t mbit = 0) {
+  return {name, asio::ip::make_address(address), mbit, kind};
+}
+
+const NetworkInterface kLo = interface("lo", "127.0.0.1", LinkKind::kLoopback);
+const NetworkInterface kBridge = interface("cni0", "10.88.0.1", LinkKind::kInner, 10'000);
+const NetworkInterface kManagement = interface("mgmt0", "192.168.50.1", LinkKind::kHardware, 1000);
+const NetworkInterface kEth = interface("eth0", "10.99.0.1", LinkKind::kHardware, 25'000);
+const NetworkInterface kCable = interface("net1", "10.55.0.1", LinkKind::kVirtual);
+
+TEST(NetworkInterfaceTest, UnaskedTakesTheBestKindThatThereIs) {
+  EXPECT_THAT(chooseInterfaces({kLo, kBridge, kCable, kManagement, kEth}, std::nullopt),
+              ElementsAre(kManagement, kEth));
+  EXPECT_THAT(chooseInterfaces({kLo, kBridge, kCable}, std::nullopt), ElementsAre(kCable));
+  EXPECT_THAT(chooseInterfaces({kLo, kBridge}, std::nullopt), ElementsAre(kBridge));
+  EXPECT_THAT(chooseInterfaces({kLo}, std::nullopt), ElementsAre(kLo));
+  EXPECT_THAT(chooseInterfaces({}, std::nullopt), ElementsAre());
+}
+
+const std::vector<NetworkInterface> kMany = {kLo, kBridge, kManagement, kEth};
+
+TEST(NetworkInterfaceTest, DataTakesTheInterfaceThatReachedTheOthers) {
+  EXPECT_THAT(interfacesForData(kMany, std::nullopt, kEth.address), ElementsAre(kEth));
+  EXPECT_THAT(interfacesForData(kMany, "^mgmt", kEth.address), ElementsAre(kEth));
+}
+
+TEST(NetworkInterfaceTest, DataTakesABridgeThatReachedTheOthers) {
+  EXPECT_THAT(interfacesForData(kMany, std::nullopt, kBridge.address), ElementsAre(kBridge));
+}
+
+TEST(NetworkInterfaceTest, DataTakesAllThatTheUserNames) {
+  EXPECT_THAT(interfacesForData(kMany, "mgmt,eth", kEth.address), ElementsAre(kManagement, kEth));
+  EXPECT_THAT(interfacesForData(kMany, "=mgmt0", kEth.address), ElementsAre(kManagement));
+}
+
+TEST(NetworkInterfaceTest, DataTakesWhatIsAllowedIfNoneIsKnownToReachTheOthers) {
+  EXPECT_THAT(interfacesForData(kMany, std::nullopt, {}), ElementsAre(kManagement, kEth));
+  EXPECT_THAT(interfacesForData(kMany, std::nullopt, asio::ip::make_address("10.1.2.3")),
+              ElementsAre(kManagement, kEth));
+  EXPECT_THAT(interfacesForData(kMany, "^eth0,lo", kEth.address), ElementsAre(kBridge, kManagement));
+}
+
+TEST(NetworkInterfaceTest, SpeedIsThatOfTheInterfaceWithTheAddress) {
+  EXPECT_EQ(speedAt(kMany, kEth.address), 25'000U);
+  EXPECT_EQ(speedAt(kMany, asio::ip::make_address("10.1.2.3")), 0U);
+}
+
+TEST(NetworkInterfaceTest, DescriptionHasNamesAndAddresses) {
+  EXPECT_EQ(describe({kManagement, kEth}), "mgmt0 192.168.50.1, eth0 10.99.0.1");
+  EXPECT_EQ(describe({}), "");
 }
 
 TEST(NetworkInterfaceTest, InterfacesOfThisMachineHaveNamesAndAddressesOfVersionFourFirst) {

@@ -21,6 +21,22 @@ TEST(UniqueIdTest, AddressAndSecretComeBack) {
   }
 }
 
+TEST(UniqueIdTest, OtherAddressesComeBackAsFarAsThereIsRoom) {
+  MeetingPoint point{{make_address("10.0.0.1"), 4711}, kExampleSecret};
+  point.other_addresses = {make_address("192.168.0.1"), make_address("2001:db8::1")};
+  EXPECT_EQ(fromUniqueId(toUniqueId(point)).other_addresses, point.other_addresses);
+  EXPECT_EQ(fromUniqueId(toUniqueId(point)).endpoints().size(), 3U);
+  point.other_addresses.assign(20, make_address("255.255.255.255"));
+  const MeetingPoint got = fromUniqueId(toUniqueId(point));
+  EXPECT_EQ(got.address, point.address);
+  EXPECT_EQ(got.other_addresses, std::vector(5, make_address("255.255.255.255")));
+}
+
+TEST(UniqueIdTest, MessagesListAllAddresses) {
+  const MeetingPoint point{{make_address("10.0.0.1"), 4711}, kExampleSecret, {make_address("::1")}};
+  EXPECT_EQ(toText(point.endpoints()), "10.0.0.1:4711 or [::1]:4711");
+}
+
 TEST(UniqueIdTest, EveryIdThatIsNotOursIsRefused) {
   const Caught expected{signcclInvalidArgument, "commId was not made by signcclGetUniqueId()"};
   const signcclUniqueId good = toUniqueId({{make_address("10.20.30.40"), 4711}, kExampleSecret});

@@ -43,6 +43,32 @@ TEST(CoreShareTest, ARankThatDoesNotSayMayBeAnywhereOnItsMachine) {
   EXPECT_EQ(coreShare(ranks, 1), (CoreShare{2, 1}));
 }
 
+TEST(CoreShareTest, RanksOfOneControlGroupShareItsQuota) {
+  const std::string many(8, '\xff');
+  const CpuQuota four{4000, 17};
+  const std::vector<CoresOfRank> ranks = {{"m", many, four}, {"m", many, four}, {"m", many, {2500, 18}}, {"m", many}};
+  EXPECT_EQ(coreShare(ranks, 0), (CoreShare{2, 4}));
+  EXPECT_EQ(coreShare(ranks, 2), (CoreShare{1, 2}));
+  EXPECT_EQ(coreShare(ranks, 3), (CoreShare{4, 64}));
+}
+
+TEST(CoreShareTest, QuotaOfMoreThanTheCoresDoesNotMatter) {
+  const std::vector<CoresOfRank> ranks(2, {"m", "\x03", {8000, 17}});
+  EXPECT_EQ(coreShare(ranks, 0), (CoreShare{2, 2}));
+}
+
+TEST(CoreShareTest, QuotaOfLessThanACoreIsOne) {
+  const std::vector<CoresOfRank> ranks(2, {"m", "\x03", {500, 17}});
+  EXPECT_EQ(coreShare(ranks, 1), (CoreShare{2, 1}));
+  EXPECT_FALSE(coreShare(ranks, 1).hasOwnCore());
+}
+
+TEST(CoreShareTest, ControlGroupsOfOtherMachinesAreOthers) {
+  const std::string many(2, '\xff');
+  const std::vector<CoresOfRank> ranks = {{"a", many, {4000, 1}}, {"b", many, {4000, 1}}};
+  EXPECT_EQ(coreShare(ranks, 0), (CoreShare{1, 4}));
+}
+
 TEST(CoreShareTest, MostRanksPerCoreIsThatOfTheMostCrowdedMachine) {
   const CoresOfRank roomy{"b", "\x0f"};
   EXPECT_DOUBLE_EQ(mostRanksPerCore({{"a", "\x03"}, roomy, {"a", "\x03"}, roomy}), 1);

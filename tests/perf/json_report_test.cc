@@ -103,6 +103,14 @@ TEST_F(JsonReportTest, AFullDiskIsAnErrorWithTheName) {
   }
 }
 
+TEST_F(JsonReportTest, SecretIsHidden) {
+  setenv("SIGNCCL_COMM_SECRET", "sesame", 1);
+  const std::string env = written()["env"].dump();
+  unsetenv("SIGNCCL_COMM_SECRET");
+  EXPECT_THAT(env, testing::HasSubstr("SIGNCCL_COMM_SECRET=(hidden)"));
+  EXPECT_THAT(env, testing::Not(testing::HasSubstr("sesame")));
+}
+
 TEST_F(JsonReportTest, NeverOverwritesAFile) {
   std::ofstream(options_.output_file) << "precious";
   EXPECT_EQ(JsonReport(options_).path(), options_.output_file + ".0");

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from signccl._launcher import Place, meeting_point, place
+from signccl import Communicator, OperationTimeoutError, SystemCallError, _environment
+from signccl._launcher import Place, job_name, meeting_point, place
 from support import PROGRAMS, Job, Program, environment, free_port
 
 TORCHRUN = {"RANK": "1", "WORLD_SIZE": "4"}
@@ -86,6 +88,70 @@ def test_meeting_point(host: str, port: str, more: dict[str, str], expected: str
 def test_meeting_point_that_is_none(variables: dict[str, str], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         meeting_point(variables)
+
+
+STEP = {"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "3", "SLURM_PROCID": "0"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, ""),
+        ({"TORCHELASTIC_RUN_ID": "a7"}, "torchrun's run a7"),
+        ({"TORCHELASTIC_RUN_ID": "none", "RANK": "0"}, ""),
+        ({"TORCHELASTIC_RUN_ID": "none", "PMIX_NAMESPACE": "of one host"}, ""),
+        ({"PMIX_NAMESPACE": "prterun-1"}, "PMIx job prterun-1"),
+        (STEP, "Slurm job 12, step 3"),
+        ({**STEP, "PMIX_NAMESPACE": "slurm.pmix.12.3"}, "PMIx job slurm.pmix.12.3"),
+        ({**STEP, "RANK": "0"}, ""),
+        ({**STEP, "OMPI_COMM_WORLD_RANK": "0"}, ""),
+        ({**STEP, "PMI_RANK": "0"}, ""),
+        ({**STEP, "SLURM_HET_SIZE": "2"}, ""),
+        ({**STEP, "SLURM_STEP_ID": "4294967291"}, ""),
+        ({**STEP, "SLURM_STEP_ID": "batch"}, ""),
+    ],
+)
+def test_job_name(variables: dict[str, str], expected: str) -> None:
+    assert job_name(variables) == expected
+
+
+class Shared(dict):  # type: ignore[type-arg]
+    """A store that two jobs reach at the same address."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+def test_jobs_that_share_a_store_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Shared()
+    monkeypatch.setattr(_environment, "_torch_store", lambda *_: store)
+    for name, value in {**TORCHRUN, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+
+    def meet(rank: int, job: str) -> Any:
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", job)
+        return _environment.meet(lambda unique_id, *_: unique_id, 0.05)
+
+    unique_id = meet(0, "first")
+    with pytest.raises(OperationTimeoutError, match="torchrun's run second"):
+        meet(1, "second")
+    assert meet(1, "first") == unique_id
+
+
+@pytest.mark.parametrize(
+    ("agent", "origin"), [("True", r"MASTER_PORT \+ 1, since torchrun itself"), ("False", "MASTER_PORT")]
+)
+def test_port_that_is_taken_is_explained(monkeypatch: pytest.MonkeyPatch, agent: str, origin: str) -> None:
+    monkeypatch.setattr(_environment, "_torch_store", lambda *_: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1] - (agent == "True")
+        variables = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        for name, value in {**variables, "TORCHELASTIC_USE_AGENT_STORE": agent}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemCallError, match=rf"Address already in use.*\(the port is {origin}"):
+            Communicator.from_env()
+    assert "SIGNCCL_COMM_ID" not in os.environ
 
 
 def expect_places(outputs: list[str], nranks: int, times: int = 1) -> None:

@@ -175,7 +175,7 @@ TEST_P(TransportContractTest, NoteTravelsWithItsMessage) {
     for (const Landing landing : {Landing::kCopy, Landing::kBorrow}) {
       for (const bool is_posted_first : {false, true}) {
         const Tag tag{.exchange = ++exchange};
-        const auto note = static_cast<std::uint32_t>(0x8000'0000 + exchange);
+        const auto note = static_cast<std::uint32_t>(0x8000 + exchange);
         Room room(message.size());
         Request* receive = is_posted_first ? &at(1).recv(0, tag, room.bytes(), landing) : nullptr;
         settle();

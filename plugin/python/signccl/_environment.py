@@ -12,7 +12,7 @@ from typing import Any, Callable, TypeVar, cast
 from . import _launcher, _pmix
 from ._bootstrap import Store, by_pmix, by_store, default_seconds, get_unique_id
 from ._waiting import call
-from .errors import InvalidUsageError, SystemCallError
+from .errors import InvalidUsageError, SignCCLError, SystemCallError, error_for
 
 T = TypeVar("T")
 
@@ -33,14 +33,16 @@ def meet(join: Join[T], timeout: float | None) -> T:
     if place is None:
         return join(get_unique_id(), 0, 1, None)
     rank, nranks = place.rank, _pmix_size() if place.nranks is None else place.nranks
-    if nranks == 1 or _COMM_ID in os.environ:
+    if nranks == 1 or os.environ.get(_COMM_ID, "").strip():
         # With SIGNCCL_COMM_ID each process makes the same id.
         return join(get_unique_id(), rank, nranks, None)
     point = _launcher.meeting_point()
     if point is not None:
         store = _torch_store(rank, nranks, timeout)
         if store is not None:
-            return join(by_store(store, rank, _STORE_KEY, timeout), rank, nranks, store)
+            # Another job that shares the address must not find the id of this one.
+            key = "/".join(filter(None, (_STORE_KEY, _launcher.job_name())))
+            return join(by_store(store, rank, key, timeout), rank, nranks, store)
         with _meeting_at(point):
             return join(get_unique_id(), rank, nranks, None)
     if "PMIX_NAMESPACE" in os.environ:
@@ -105,11 +107,19 @@ _environment_lock = threading.RLock()
 
 @contextmanager
 def _meeting_at(point: str) -> Iterator[None]:
-    """Sets SIGNCCL_COMM_ID meanwhile, which is how the library learns where ranks meet without a unique id."""
+    """Sets SIGNCCL_COMM_ID meanwhile, which is how the library learns where ranks meet without a unique id.
+
+    Errors that name the port say where it comes from, since the user may never have named that port.
+    """
     with _environment_lock:
         os.environ[_COMM_ID] = point
         try:
             yield
+        except SignCCLError as error:
+            origin = _launcher.origin_of_port(point, str(error))
+            if not origin:
+                raise
+            raise error_for(error.result, f"{error}{origin}") from error
         finally:
             os.environ.pop(_COMM_ID, None)
 

@@ -6,6 +6,7 @@ The same rules as those of the programs of this repository (launch/launcher.cc a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -70,6 +71,48 @@ def meeting_point(environment: Environment = os.environ) -> str | None:
             )
     is_bare_v6 = ":" in host and not host.startswith("[")
     return f"[{host}]:{port}" if is_bare_v6 else f"{host}:{port}"
+
+
+def origin_of_port(point: str, message: str, environment: Environment = os.environ) -> str:
+    """Where the port of ``meeting_point()`` comes from, for the end of a message that names it; empty for others."""
+    if re.search(rf"{re.escape(point[point.rindex(':') :])}(?!\d)", message) is None:
+        return ""
+    if not agent_holds_the_port(environment):
+        return " (the port is MASTER_PORT)"
+    return (
+        " (the port is MASTER_PORT + 1, since torchrun itself listens at MASTER_PORT="
+        f"{_value('MASTER_PORT', environment)}; a second torchrun of this host may have it: give one of them another "
+        "--master-port, or set SIGNCCL_COMM_ID=host:port)"
+    )
+
+
+def job_name(environment: Environment = os.environ) -> str:
+    """The job of this process as its launcher calls it, the same for all of its processes; empty if none does.
+
+    The library has the same rules (src/comm/job_secret.cc) for the secret with which processes meet.
+    """
+    run = _value("TORCHELASTIC_RUN_ID", environment)
+    if run and run != "none":  # "none" is its default
+        return f"torchrun's run {run}"
+    # Below torchrun this is the job that started its agents, which may be one for each host.
+    pmix_job = _value("PMIX_NAMESPACE", environment)
+    if pmix_job and not run:
+        return f"PMIx job {pmix_job}"
+    return _slurm_job(environment)
+
+
+def _slurm_job(environment: Environment) -> str:
+    """Only where srun has started the processes themselves.
+
+    Other launchers are often started by a step on each host, or reach some hosts by ssh, which passes no variables on.
+    Parts of a heterogeneous job have numbers of their own.
+    """
+    job, step = _value("SLURM_JOB_ID", environment), _value("SLURM_STEP_ID", environment)
+    others = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_HET_SIZE")
+    number = _number(step) if step else None
+    if not job or number is None or number >= _FIRST_SPECIAL_STEP or any(_value(one, environment) for one in others):
+        return ""
+    return f"Slurm job {job}, step {step}"
 
 
 def agent_holds_the_port(environment: Environment = os.environ) -> bool:

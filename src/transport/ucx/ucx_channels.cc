@@ -34,9 +34,10 @@ std::vector<std::string> partsOf(std::string_view parts, std::size_t count) {
 
 }  // namespace
 
-UcxChannels::UcxChannels(const std::shared_ptr<UcxContext>& context, Rank rank, int nranks, int nchannels) {
-  for (int channel = 0; channel < nchannels; ++channel) {
-    channels_.push_back(std::make_unique<UcxTransport>(context, rank, nranks));
+UcxChannels::UcxChannels(const std::shared_ptr<UcxContext>& context, Rank rank, int nranks,
+                         const ProcessTransportOptions& options) {
+  for (int channel = 0; channel < options.nchannels; ++channel) {
+    channels_.push_back(std::make_unique<UcxTransport>(context, rank, nranks, options));
     appendPart(address_, channels_.back()->address());
   }
 }
@@ -102,8 +103,8 @@ TransportCounters UcxChannels::counters() const {
 
 std::unique_ptr<ProcessTransport> makeProcessTransport(const ProcessTransportOptions& options, Rank rank, int nranks) {
   const std::shared_ptr<UcxContext> context = UcxContext::open(options.net_devices, options.ucx_library);
-  if (options.nchannels == 1) return std::make_unique<UcxTransport>(context, rank, nranks);
-  return std::make_unique<UcxChannels>(context, rank, nranks, options.nchannels);
+  if (options.nchannels == 1) return std::make_unique<UcxTransport>(context, rank, nranks, options);
+  return std::make_unique<UcxChannels>(context, rank, nranks, options);
 }
 
 }  // namespace signccl

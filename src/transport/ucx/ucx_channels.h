@@ -16,7 +16,8 @@ namespace signccl {
 /// number of channels.
 class UcxChannels final : public ProcessTransport {
  public:
-  UcxChannels(const std::shared_ptr<UcxContext>& context, Rank rank, int nranks, int nchannels);
+  UcxChannels(const std::shared_ptr<UcxContext>& context, Rank rank, int nranks,
+              const ProcessTransportOptions& options);
 
   /// The addresses of all channels, each after its size in 4 bytes.
   [[nodiscard]] const std::string& address() const override { return address_; }

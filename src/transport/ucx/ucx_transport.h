@@ -28,13 +28,13 @@ namespace signccl {
 /// One worker of UCX, for one rank of one communicator.
 class UcxTransport final : public ProcessTransport {
  public:
-  /// Makes the worker, which peers can reach at address() from now on.
-  UcxTransport(std::shared_ptr<UcxContext> context, Rank rank, int nranks);
+  /// Makes the worker, which peers can reach at address() from now on. Of `options`, takes the route and the group.
+  UcxTransport(std::shared_ptr<UcxContext> context, Rank rank, int nranks, const ProcessTransportOptions& options = {});
   ~UcxTransport() override;
   UcxTransport(const UcxTransport&) = delete;
   UcxTransport& operator=(const UcxTransport&) = delete;
 
-  /// The version of UCX, a blank, and the address of the worker.
+  /// The version of UCX, a blank, the route, a line feed, and the address of the worker.
   [[nodiscard]] const std::string& address() const override { return address_; }
   /// Warns of peers with another version of UCX. A connection is made at the first send to a peer. Throws
   /// signcclInternalError for what is no address().
@@ -55,9 +55,18 @@ class UcxTransport final : public ProcessTransport {
  private:
   /// What goes before each message, in the byte order of the machine, which UCX requires to be the same on all.
   struct Header {
-    Tag tag;
-    Rank source;
-    std::uint32_t note;
+    Tag tag;              ///< its digest is masked: see Keys
+    std::uint32_t group;  ///< proves that a rank of the group sends it
+    std::int16_t source;
+    std::uint16_t note;
+  };
+
+  /// Whoever reaches a worker of UCX can send to it. What the ranks of a group share and nobody else knows keeps
+  /// strangers' messages from being kept, since they have another number, and from being taken for a rank's, since
+  /// they have another digest.
+  struct Keys {
+    std::uint32_t group = 0;
+    std::uint64_t digest_mask = 0;  ///< what digests are XORed with
   };
 
   struct Peer {
@@ -67,6 +76,7 @@ class UcxTransport final : public ProcessTransport {
     int outstanding = 0;           ///< sends under way and receives posted
     void* closing = nullptr;       ///< an operation of UCX
     std::string ucx_version;
+    std::string route;    ///< interfaces and addresses that it uses
     std::string address;  ///< of its worker
   };
 
@@ -110,6 +120,7 @@ class UcxTransport final : public ProcessTransport {
     UcxWorker worker;  ///< goes first
   };
 
+  static Keys keysOf(const GroupKey& group);
   static ucs_status_t onMessage(void* self, const void* header, std::size_t header_size, void* data, std::size_t size,
                                 const ucp_am_recv_param_t* param) noexcept;
   static void onSent(void* operation, ucs_status_t status, void* transfer) noexcept;
@@ -128,7 +139,9 @@ class UcxTransport final : public ProcessTransport {
   void transferDone(Transfer& transfer, ucs_status_t status);
   void matchArrivals();
   void throwIfBroken();
-  [[nodiscard]] std::string causesBeside(const Peer& peer) const;
+  [[nodiscard]] PeerError lostConnection(Rank peer, ucs_status_t status) const;
+  [[nodiscard]] bool isOfGroup(const void* header, std::size_t size) const;
+  void reportStranger();
   Transfer& takeTransfer(Request& request);
   void breakPeer(Peer& peer, ucs_status_t status) noexcept;
 
@@ -143,6 +156,8 @@ class UcxTransport final : public ProcessTransport {
   std::unique_ptr<InUse> in_use_;
   const UcxFunctions& ucx_;
   const ucp_worker_h worker_;
+  const Keys keys_;
+  const std::string route_;
   std::string address_;
   std::vector<Peer> peers_;
 
@@ -155,8 +170,9 @@ class UcxTransport final : public ProcessTransport {
   bool is_flushed_ = true;                     ///< nothing was sent since the last flush began
   void* flush_ = nullptr;                      ///< the flush under way, an operation of UCX
   bool closing_ = false;
-  bool out_of_memory_ = false;  ///< in a callback, which lost a message
-  int under_way_ = 0;           ///< transfers that UCX has not completed
+  bool out_of_memory_ = false;    ///< in a callback, which lost a message
+  int under_way_ = 0;             ///< transfers that UCX has not completed
+  std::uint64_t nstrangers_ = 0;  ///< messages that no rank of the group sent
   std::optional<std::chrono::steady_clock::time_point> broken_since_;
   TransportCounters counters_;
 };

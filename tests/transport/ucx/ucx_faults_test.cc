@@ -107,6 +107,36 @@ TEST_F(UcxFaultsTest, PeerThatGoesBeforeItsMessageArrivedIsReported) {
   EXPECT_THAT(error.message, HasSubstr("rank 0 lost its connection to rank 1: "));
 }
 
+/// Rank 0 of two sends to rank 1, which is gone by then; `version`: of UCX, that rank 1 claims to have.
+std::string errorOfLostPeer(const std::string& version) {
+  const auto context = tcpContext();
+  UcxTransport rank(context, 0, 2, {.route = "eth0 10.0.0.1"});
+  auto peer = std::make_unique<UcxTransport>(context, 1, 2, ProcessTransportOptions{.route = "mgmt0 192.168.0.2"});
+  std::string address = peer->address();
+  if (!version.empty()) address.replace(0, address.find(' '), version);
+  rank.setAddresses({rank.address(), address});
+  peer.reset();
+  const std::vector<std::byte> memory(kEager);
+  Request send;
+  Request receive;
+  std::vector<std::byte> got(kEager);
+  rank.recv(1, {.exchange = 1}, got, Landing::kCopy, receive);
+  rank.send(1, {.exchange = 1}, memory, send);
+  return failureOf(rank).message;
+}
+
+TEST(UcxLostPeerTest, ErrorNamesTheInterfacesOfBothRanksAndTheSetting) {
+  EXPECT_THAT(errorOfLostPeer(""),
+              HasSubstr(" (rank 0 is at eth0 10.0.0.1, rank 1 at mgmt0 192.168.0.2; SIGNCCL_SOCKET_IFNAME=name chooses "
+                        "another interface)"));
+}
+
+TEST(UcxLostPeerTest, ErrorNamesTheVersionsOfUcxWhereTheyDiffer) {
+  const std::string error = errorOfLostPeer("1.99.7");
+  EXPECT_THAT(error, HasSubstr(" (it has UCX 1.99.7, rank 0 has 1."));
+  EXPECT_THAT(error, HasSubstr("; expected the same version on all ranks)"));
+}
+
 TEST_F(UcxFaultsTest, PeerThatGoesBeforeItTookALargeMessageDoesNotHoldUpItsSender) {
   const std::vector<std::byte> memory(kRendezvous);
   Request send;

@@ -1,6 +1,7 @@
 // Active messages that no rank of the communicator sent: dropped or left alone, and the ranks go on.
 #include <algorithm>
 #include <cstring>
+#include <malloc.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -22,7 +23,7 @@ class RawSender {
     checkUcx(ucx_, ucx_.ucp_worker_create(context_->get(), &params, &worker_), "ucp_worker_create");
     ucp_ep_params_t to{};
     to.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE;
-    to.address = reinterpret_cast<const ucp_address_t*>(address.data() + address.find(' ') + 1);
+    to.address = reinterpret_cast<const ucp_address_t*>(address.data() + address.find('\n') + 1);
     to.err_mode = UCP_ERR_HANDLING_MODE_PEER;
     checkUcx(ucx_, ucx_.ucp_ep_create(worker_, &to, &endpoint_), "ucp_ep_create");
   }
@@ -64,21 +65,27 @@ class RawSender {
   ucp_ep_h endpoint_ = nullptr;
 };
 
+/// What the ranks of a group share, as docs/wire_format.md splits it up.
+constexpr std::uint64_t kMask = 0x1122334455667788;
+constexpr std::uint32_t kNumber = 0x99aabbcc;
+constexpr GroupKey kGroup{0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0xcc, 0xbb, 0xaa, 0x99};
+
 /// The header of a message as docs/wire_format.md has it.
-std::string header(const Tag& tag, Rank source) {
+std::string header(const Tag& tag, int source, std::uint64_t mask = kMask, std::uint32_t number = kNumber) {
   return WireWriter()
       .number(tag.exchange)
       .number(tag.slice)
       .number(tag.ordinal)
-      .number(tag.digest)
-      .number(source)
-      .number(std::uint32_t{0})
+      .number(tag.digest ^ mask)
+      .number(number)
+      .number(static_cast<std::int16_t>(source))
+      .number(std::uint16_t{0})
       .take();
 }
 
 class UcxStrangersTest : public testing::Test {
  protected:
-  UcxStrangersTest() : rank_(UcxContext::open(""), 0, 2), sender_(rank_.address()) {
+  UcxStrangersTest() : rank_(UcxContext::open(""), 0, 2, {.group = kGroup}), sender_(rank_.address()) {
     rank_.setAddresses({rank_.address(), rank_.address()});
     rank_.recv(1, kExpected, memory_, Landing::kCopy, receive_);
   }
@@ -120,7 +127,7 @@ TEST_F(UcxStrangersTest, HeaderOfAnotherSizeIsDropped) {
 }
 
 TEST_F(UcxStrangersTest, SourceOutOfRangeIsDropped) {
-  for (const Rank source : {-1, 2, 1 << 30, -(1 << 30)}) send(header(kExpected, source), "12345678");
+  for (const int source : {-1, 2, 1 << 14, -(1 << 15)}) send(header(kExpected, source), "12345678");
   expectGoesOn();
 }
 
@@ -128,6 +135,33 @@ TEST_F(UcxStrangersTest, LargeMessagesWithBadHeadersAreDropped) {
   const std::string large(std::size_t{4} << 20, 'l');
   send("short", large);
   send(header(kExpected, 2), large);
+  expectGoesOn();
+}
+
+TEST_F(UcxStrangersTest, MessageWithoutTheNumberOfTheGroupIsDropped) {
+  for (const std::uint32_t number : {0U, kNumber + 1}) send(header(kExpected, 1, kMask, number), "12345678");
+  expectGoesOn();
+}
+
+TEST_F(UcxStrangersTest, DigestWithoutTheMaskOfTheGroupMatchesNothing) {
+  for (const std::uint64_t mask : {std::uint64_t{0}, kMask + 1}) send(header(kExpected, 1, mask), "12345678");
+  expectGoesOn();
+}
+
+TEST_F(UcxStrangersTest, ForgedMessagesTakeNoMemory) {
+  const auto progress = [this] { rank_.progress(completed_); };
+  const std::string payload(1000, 'f');
+  Tag tag = kExpected;
+  const auto send_many = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      ++tag.exchange;
+      sender_.send(header(tag, 1, 0, 0), payload, progress);
+    }
+  };
+  send_many(100);  // what UCX allocates once
+  const std::size_t before = mallinfo2().uordblks;
+  send_many(20'000);
+  EXPECT_LT(mallinfo2().uordblks, before + 20'000 * payload.size() / 4);
   expectGoesOn();
 }
 

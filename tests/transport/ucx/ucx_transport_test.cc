@@ -53,7 +53,9 @@ std::vector<std::unique_ptr<Transport>> makeTcp(int nranks) {
 }
 
 std::vector<std::unique_ptr<Transport>> makeChannels(int nranks) {
-  return connected(nranks, [&](Rank rank) { return std::make_unique<UcxChannels>(tcpContext(), rank, nranks, 3); });
+  return connected(nranks, [&](Rank rank) {
+    return std::make_unique<UcxChannels>(tcpContext(), rank, nranks, ProcessTransportOptions{.nchannels = 3});
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Ucx, TransportContractTest,
