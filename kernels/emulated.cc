@@ -39,7 +39,7 @@ class ReadableElements {
   [[maybe_unused]] void name(const Arguments& arguments) {                  \
     lanes::runOnHost<lanes::DirectMemory, __VA_ARGS__>(arguments, kBlocks); \
   }
-SIGNCCL_ENCODE_KERNELS(SIGNCCL_RUN_KERNEL)
+SIGNCCL_ENCODE_KERNELS(SIGNCCL_RUN_KERNEL)  // NOLINT(readability-identifier-naming)
 
 void encodeBinary(ElementType type, const void* elements, size_t count, Word* nonnegative) {
   const ReadableElements readable(type, elements, count);

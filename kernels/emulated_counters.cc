@@ -16,8 +16,8 @@ constexpr size_t kBlocks = 2;
   void run_##name(const Arguments& arguments) {                             \
     lanes::runOnHost<lanes::DirectMemory, __VA_ARGS__>(arguments, kBlocks); \
   }
-SIGNCCL_COUNT_KERNELS(SIGNCCL_RUN_KERNEL)
-SIGNCCL_COUNTER_KERNELS(SIGNCCL_RUN_KERNEL)
+SIGNCCL_COUNT_KERNELS(SIGNCCL_RUN_KERNEL)    // NOLINT(readability-identifier-naming)
+SIGNCCL_COUNTER_KERNELS(SIGNCCL_RUN_KERNEL)  // NOLINT(readability-identifier-naming)
 
 /// Kernels of exactly so many inputs.
 constexpr void (*kCountFew[])(const CountArguments&) = {

@@ -18,8 +18,8 @@ constexpr size_t kBlocks = 2;
   void run_##name(const Arguments& arguments) {                             \
     lanes::runOnHost<lanes::DirectMemory, __VA_ARGS__>(arguments, kBlocks); \
   }
-SIGNCCL_DECODE_VOTE_KERNELS(SIGNCCL_RUN_KERNEL)
-SIGNCCL_DECODE_AVG_KERNELS(SIGNCCL_RUN_KERNEL)
+SIGNCCL_DECODE_VOTE_KERNELS(SIGNCCL_RUN_KERNEL)  // NOLINT(readability-identifier-naming)
+SIGNCCL_DECODE_AVG_KERNELS(SIGNCCL_RUN_KERNEL)   // NOLINT(readability-identifier-naming)
 
 /// A buffer of elements where a GPU could write it: the caller's, or one aligned to 16 bytes that is copied there at
 /// the end.

@@ -22,8 +22,9 @@ using TableValue = std::conditional_t<sizeof(Bits) == 8, uint64_t, uint32_t>;
 template <typename Bits>
 SIGNCCL_WORD_OP void setElement(Quad& quad, int k, TableValue<Bits> value) {
   if constexpr (sizeof(Bits) == 8) {
-    quad.words[2 * k] = static_cast<uint32_t>(value);
-    quad.words[2 * k + 1] = static_cast<uint32_t>(value >> 32);
+    const auto lower = static_cast<size_t>(2 * k);
+    quad.words[lower] = static_cast<uint32_t>(value);
+    quad.words[lower + 1] = static_cast<uint32_t>(value >> 32);
   } else {
     constexpr int kPerWord = 4 / static_cast<int>(sizeof(Bits));
     quad.words[k / kPerWord] |= value << (k % kPerWord * 8 * static_cast<int>(sizeof(Bits)));
@@ -80,7 +81,7 @@ struct DecodeAvgBody {
   SIGNCCL_WORD_OP static void wholeTile(const DecodeAvgArguments& arguments, const LaneTable<G, Bits, kPlanes>& table,
                                         size_t tile) {
     const auto counts = laneCounts<G, kPlanes, kItemBits>(arguments.counts, tile);
-    auto* quads = static_cast<Quad*>(arguments.elements) + tile * (kRows * kLanes);
+    auto* quads = static_cast<Quad*>(arguments.elements) + tile * beginOfRow(kRows);
     SIGNCCL_UNROLL
     for (int row = 0; row < kRows; ++row) {
       typename G::template PerLane<Quad> quad;
@@ -92,7 +93,7 @@ struct DecodeAvgBody {
         const auto values = table.at(numbers);
         G::each([&](int lane) { setElement<Bits>(quad[lane], k, values[lane]); });
       }
-      G::each([&](int lane) { G::storeOnce(quads + lane + row * kLanes, quad[lane]); });
+      G::each([&](int lane) { G::storeOnce(quads + lane + beginOfRow(row), quad[lane]); });
     }
   }
 
@@ -109,7 +110,7 @@ struct DecodeAvgBody {
         if (e >= count) return;
         uint32_t number = 0;
         for (int j = 0; j < arguments.counts.nplanes; ++j) {
-          const uint32_t word = G::load(words + static_cast<size_t>(j) * 2 * arguments.counts.stride + row);
+          const uint32_t word = G::load(words + 2 * static_cast<size_t>(j) * arguments.counts.stride + row);
           number |= (word >> lane & 1) << j;
         }
         G::storeOnce(elements + e, G::load(table + number));

@@ -34,12 +34,12 @@ struct DecodeVoteBody {
     });
     transposeItems<G, Votes::kItemBits>(positive);
     if constexpr (kZeros) transposeItems<G, Votes::kItemBits>(nonnegative);
-    auto* quads = static_cast<Quad*>(arguments.elements) + tile * (kRows * kLanes);
+    auto* quads = static_cast<Quad*>(arguments.elements) + tile * beginOfRow(kRows);
     G::each([&](int lane) {
       const Votes votes(positive[lane], nonnegative[lane]);
       Quad* lane_quads = quads + lane;
       SIGNCCL_UNROLL
-      for (int row = 0; row < kRows; ++row) G::storeOnce(lane_quads + row * kLanes, votes.template row<G>(row));
+      for (int row = 0; row < kRows; ++row) G::storeOnce(lane_quads + beginOfRow(row), votes.template row<G>(row));
     });
   }
 

@@ -33,7 +33,7 @@ struct EncodeBody {
   SIGNCCL_WORD_OP static void wholeTile(const EncodeArguments& arguments, size_t tile) {
     constexpr int kItemBits = SignGatherer<Format>::kItemBits;
     constexpr int kRows = 32 / kItemBits;
-    const auto* quads = static_cast<const Quad*>(arguments.elements) + tile * (kRows * kLanes);
+    const auto* quads = static_cast<const Quad*>(arguments.elements) + tile * beginOfRow(kRows);
     typename G::template PerLane<uint32_t> negative;
     typename G::template PerLane<uint32_t> positive;
     G::each([&](int lane) {
@@ -41,7 +41,7 @@ struct EncodeBody {
       const Quad* lane_quads = quads + lane;
       SIGNCCL_UNROLL
       for (int row = 0; row < kRows; ++row) {
-        signs.template add<kTernary>(G::loadOnce(lane_quads + row * kLanes), row);
+        signs.template add<kTernary>(G::loadOnce(lane_quads + beginOfRow(row)), row);
       }
       signs.template finish<kTernary>();
       negative[lane] = signs.negative;

@@ -55,9 +55,9 @@ struct HostGroup {
 
   template <typename T>
   static T load(const T* from) {
-    checkAlignment<T>(from);
+    checkAlignment<T>(static_cast<const void*>(from));
     T value;
-    std::memcpy(&value, Memory::address(static_cast<const void*>(from)), sizeof(T));
+    std::memcpy(static_cast<void*>(&value), Memory::address(static_cast<const void*>(from)), sizeof(T));
     return value;
   }
   template <typename T>

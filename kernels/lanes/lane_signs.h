@@ -44,7 +44,8 @@ struct SignGatherer {
     for (int k = 0; k < kItemBits; ++k) {
       Bits element;
       if constexpr (kBytes == 8) {
-        element = static_cast<Bits>(quad.words[2 * k + 1]) << 32 | quad.words[2 * k];
+        const auto lower = static_cast<size_t>(2 * k);
+        element = static_cast<Bits>(quad.words[lower + 1]) << 32 | quad.words[lower];
       } else {
         element = quad.words[k];
       }

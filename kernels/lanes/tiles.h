@@ -35,6 +35,9 @@ SIGNCCL_WORD_OP bool isAlignedToQuads(const void* address) {
 /// The bits of a word below `n`, n <= 32.
 SIGNCCL_WORD_OP uint32_t lowMask(size_t n) { return n >= 32 ? ~uint32_t{0} : (uint32_t{1} << n) - 1; }
 
+/// Where row `row` of the accesses of a warp begins.
+SIGNCCL_WORD_OP size_t beginOfRow(int row) { return static_cast<size_t>(row) * kLanes; }
+
 /// Elements of tile `tile` of `count` elements.
 SIGNCCL_WORD_OP uint32_t elementsOfTile(size_t tile, size_t count) {
   const size_t left = count - tile * kTileElements;

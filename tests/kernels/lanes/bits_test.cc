@@ -1,4 +1,5 @@
 // Bits within the words of one lane: signs, votes and counts on their way to and from elements.
+#include <algorithm>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -46,7 +47,9 @@ void expectRowsOfElements() {
     for (int e = 0; e < 32; ++e) {
       const Quad quad = votes.template row<HostGroup<DirectMemory>>(e / kItemBits);
       Bits element;
-      __builtin_memcpy(&element, reinterpret_cast<const char*>(&quad) + sizeof(Bits) * (e % kItemBits), sizeof(Bits));
+      __builtin_memcpy(&element,
+                       reinterpret_cast<const char*>(&quad) + sizeof(Bits) * static_cast<size_t>(e % kItemBits),
+                       sizeof(Bits));
       const bool is_zero = kZeros && (nonnegative >> e & 1) != 0;
       ASSERT_EQ(element, voteElement<Format>((positive >> e & 1) != 0, is_zero)) << "bit " << e;
     }

@@ -58,7 +58,7 @@ TEST(LanesCountDecideTest, EveryNumberOfInputsHasTheVotesOfCountAndDecide) {
   Word some = 0;
   for (const Alignment alignment : kAlignments) {
     for (const size_t nwords : {size_t{0}, size_t{1}, size_t{131}, size_t{1100}}) {
-      for (const uint64_t threshold : {0, 1, 5, 9, 16, 32, 1000}) {
+      for (const uint64_t threshold : {0U, 1U, 5U, 9U, 16U, 32U, 1000U}) {
         if (nwords == 1100 && threshold != 5) continue;
         for (const TieBits ties : {sameTies(0x0123'4567'89AB'CDEF), randomTies(1, 77)}) {
           for (Word* nonnegative : {static_cast<Word*>(nullptr), &some}) {

@@ -79,7 +79,7 @@ TEST(LanesClampTest, EqualsTheReferenceAtEveryAlignmentForEveryLaunch) {
 
 TEST(LanesDecideTest, EqualsTheReferenceAtEveryAlignmentForEveryLaunch) {
   for (const TieBits ties : {sameTies(0x0123'4567'89AB'CDEF), randomTies(3, 1000)}) {
-    for (const uint64_t threshold : {0, 4, 9, 100}) {
+    for (const uint64_t threshold : {0U, 4U, 9U, 100U}) {
       for (const bool has_nonnegative : {false, true}) {
         forEachCase([&](const Case& c) {
           const PlanesAt counts(c.operands, 3, c.nwords);

@@ -86,7 +86,7 @@ TEST(TilesTest, TilesCoverAllElementsOnce) {
 TEST(TilesTest, EveryTileBelongsToOneWarpOfALaunch) {
   constexpr size_t kFirst = 3;
   constexpr size_t kLast = 100;
-  for (const size_t nblocks : {1, 2, 40}) {
+  for (const size_t nblocks : {1U, 2U, 40U}) {
     std::multiset<size_t> seen;
     for (size_t block = 0; block < nblocks; ++block) {
       for (size_t warp = 0; warp < kBlockWarps; ++warp) {
@@ -106,10 +106,11 @@ TEST(TilesTest, WholeTilesAreThoseOfAlignedElementsAlone) {
     forEachTile({0, 1}, address, count, [&](size_t) { ++nwhole; }, [&](size_t) { ++nothers; });
     return std::pair(nwhole, nothers);
   };
-  EXPECT_EQ(numbers(elements, 5 * 1024), std::pair(size_t{5}, size_t{0}));
-  EXPECT_EQ(numbers(elements, 5 * 1024 + 1), std::pair(size_t{5}, size_t{1}));
+  constexpr size_t kFive = 5 * kTileElements;
+  EXPECT_EQ(numbers(elements, kFive), std::pair(size_t{5}, size_t{0}));
+  EXPECT_EQ(numbers(elements, kFive + 1), std::pair(size_t{5}, size_t{1}));
   EXPECT_EQ(numbers(elements, 1023), std::pair(size_t{0}, size_t{1}));
-  EXPECT_EQ(numbers(elements + 8, 5 * 1024 + 1), std::pair(size_t{0}, size_t{6}));
+  EXPECT_EQ(numbers(elements + 8, kFive + 1), std::pair(size_t{0}, size_t{6}));
 }
 
 }  // namespace
