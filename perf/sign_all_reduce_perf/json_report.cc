@@ -44,13 +44,6 @@ constexpr std::string_view kRowsEnd = "\n  ]";
 
 std::string textOf(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
 
-/// The lines of `json` where it stands two levels deep.
-std::string indented(const Json& json) {
-  std::string text = "\n    ";
-  for (const char c : textOf(json)) text += c == '\n' ? "\n    " : std::string(1, c);
-  return text;
-}
-
 const char* boolText(bool value) { return value ? "true" : "false"; }
 
 Json environment() {
