@@ -62,49 +62,96 @@ void clamp(ConstPlanes in, uint64_t low, uint64_t high, size_t nwords, Planes ou
   });
 }
 
-/// Tie bits of the words of a column: the same word everywhere.
-struct SameTies {
-  Word word;
-  template <typename Column>
-  SIGNCCL_WORD_OP auto operator()(const Column&) const {
-    return Column::Vec::fill(word);
-  }
+/// What counts are compared with: numbers of `nplanes` bits.
+struct AnyLimit {
+  uint64_t value;
+  int nplanes;
 };
 
-/// Tie bits of the words of a column by the rule `random`.
-struct RandomTies {
-  uint64_t key;
-  uint64_t first_word;
-  template <typename Column>
-  SIGNCCL_WORD_OP auto operator()(const Column& column) const {
-    return randomTieWords<typename Column::Vec>(key, first_word + column.first);
-  }
+/// The same known to the compiler, which then writes the comparison without loops and branches.
+template <uint64_t kValue, int kPlanes>
+struct KnownLimit {
+  static constexpr uint64_t value = kValue;
+  static constexpr int nplanes = kPlanes;
+};
+
+/// Where votes go; nonnegative is nullptr if it is not wanted.
+struct VotePlanes {
+  Word* positive;
+  Word* nonnegative;
 };
 
 /// positive = count > limit, or count == limit and the tie bit is set: one comparison, since a comparison that begins
 /// with "at least" where the tie bit is set and with "more" elsewhere ends so. nonnegative = count >= limit.
-template <typename Isa, bool kNonnegative, typename Ties>
-void decidePlanes(ConstPlanes counts, uint64_t limit, Ties ties, size_t nwords, Word* positive, Word* nonnegative) {
-  forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) {
-    using Vec = typename decltype(column)::Vec;
-    Vec won = ties(column);
-    [[maybe_unused]] Vec at_least = Vec::fill(~Word{0});
-    for (int j = 0; j < counts.nplanes; ++j) {
-      const Vec plane = column.load(counts, j);
-      won = compareStep(won, plane, constantBit(limit, j));
-      if constexpr (kNonnegative) at_least = compareStep(at_least, plane, constantBit(limit, j));
+template <bool kNonnegative, typename Column, typename Limit>
+SIGNCCL_WORD_OP void decideColumn(const Column& column, ConstPlanes counts, Limit limit, typename Column::Vec ties,
+                                  VotePlanes votes) {
+  using Vec = typename Column::Vec;
+  Vec won = ties;
+  [[maybe_unused]] Vec at_least = Vec::fill(~Word{0});
+  counts.nplanes = limit.nplanes;
+  for (int j = 0; j < limit.nplanes; ++j) {
+    const Vec plane = column.load(counts, j);
+    won = compareStep(won, plane, constantBit(limit.value, j));
+    if constexpr (kNonnegative) at_least = compareStep(at_least, plane, constantBit(limit.value, j));
+  }
+  column.store(votes.positive, won);
+  if constexpr (kNonnegative) column.store(votes.nonnegative, at_least);
+}
+
+/// The wide columns of words [0, nwords).
+template <typename Isa, bool kRandom, bool kNonnegative, typename Limit>
+void decideWide(ConstPlanes counts, Limit limit, TieBits ties, size_t nwords, VotePlanes votes) {
+  using Wide = WideWord<typename Isa::Vec>;
+  [[maybe_unused]] RandomTieStream<Wide> stream(ties.word_or_key, ties.first_word);
+  for (size_t i = 0; i + Wide::kWords <= nwords; i += Wide::kWords) {
+    const Column<Wide, AllLanes> column{i, {}};
+    if constexpr (kRandom) {
+      decideColumn<kNonnegative>(column, counts, limit, stream.next(), votes);
+    } else {
+      decideColumn<kNonnegative>(column, counts, limit, Wide::fill(ties.word_or_key), votes);
     }
-    column.store(positive, won);
-    if constexpr (kNonnegative) column.store(nonnegative, at_least);
+  }
+}
+
+/// The words from `first` on.
+template <typename Isa, bool kRandom, bool kNonnegative>
+SIGNCCL_WORD_OP void decideRest(ConstPlanes counts, AnyLimit limit, TieBits ties, size_t first, size_t nwords,
+                                VotePlanes votes) {
+  forEachColumn<typename Isa::Vec>(first, nwords, [=](auto column) {
+    using Vec = typename decltype(column)::Vec;
+    if constexpr (kRandom) {
+      const Vec bits = randomTieWords<Vec>(ties.word_or_key, ties.first_word + column.first);
+      decideColumn<kNonnegative>(column, counts, limit, bits, votes);
+    } else {
+      decideColumn<kNonnegative>(column, counts, limit, Vec::fill(ties.word_or_key), votes);
+    }
   });
 }
 
-template <typename Isa, typename Ties>
-void decideBy(Ties ties, ConstPlanes counts, uint64_t limit, size_t nwords, Word* positive, Word* nonnegative) {
-  if (nonnegative != nullptr) {
-    decidePlanes<Isa, true>(counts, limit, ties, nwords, positive, nonnegative);
+template <typename Isa, bool kRandom, bool kNonnegative>
+SIGNCCL_WORD_OP void decideWords(ConstPlanes counts, AnyLimit limit, TieBits ties, size_t nwords, VotePlanes votes) {
+  constexpr size_t kWide = WideWord<typename Isa::Vec>::kWords;
+  if (nwords >= kWide) {
+    if (limit.nplanes == 2 && limit.value == 1) {  // 2 ranks, binary signs
+      decideWide<Isa, kRandom, kNonnegative>(counts, KnownLimit<1, 2>{}, ties, nwords, votes);
+    } else if (limit.nplanes == 3 && limit.value == 2) {  // 4 ranks
+      decideWide<Isa, kRandom, kNonnegative>(counts, KnownLimit<2, 3>{}, ties, nwords, votes);
+    } else if (limit.nplanes == 4 && limit.value == 4) {  // 8 ranks
+      decideWide<Isa, kRandom, kNonnegative>(counts, KnownLimit<4, 4>{}, ties, nwords, votes);
+    } else {
+      decideWide<Isa, kRandom, kNonnegative>(counts, limit, ties, nwords, votes);
+    }
+  }
+  decideRest<Isa, kRandom, kNonnegative>(counts, limit, ties, nwords - nwords % kWide, nwords, votes);
+}
+
+template <typename Isa, bool kRandom>
+SIGNCCL_WORD_OP void decideBy(ConstPlanes counts, AnyLimit limit, TieBits ties, size_t nwords, VotePlanes votes) {
+  if (votes.nonnegative != nullptr) {
+    decideWords<Isa, kRandom, true>(counts, limit, ties, nwords, votes);
   } else {
-    decidePlanes<Isa, false>(counts, limit, ties, nwords, positive, nonnegative);
+    decideWords<Isa, kRandom, false>(counts, limit, ties, nwords, votes);
   }
 }
 
@@ -116,14 +163,14 @@ template <typename Isa>
 void decide(ConstPlanes counts, uint64_t threshold, bool has_ties, TieBits ties, size_t nwords, Word* positive,
             Word* nonnegative) {
   const bool can_tie = has_ties && threshold > 0;
-  const uint64_t limit = can_tie ? threshold - 1 : threshold;
-  if (limit >> counts.nplanes != 0) {  // more than the planes can hold
+  const AnyLimit limit{can_tie ? threshold - 1 : threshold, counts.nplanes};
+  if (limit.value >> limit.nplanes != 0) {  // more than the planes can hold
     clearWords(positive, nwords);
     if (nonnegative != nullptr) clearWords(nonnegative, nwords);
   } else if (can_tie && ties.is_random) {
-    decideBy<Isa>(RandomTies{ties.word_or_key, ties.first_word}, counts, limit, nwords, positive, nonnegative);
+    decideBy<Isa, true>(counts, limit, ties, nwords, {positive, nonnegative});
   } else {
-    decideBy<Isa>(SameTies{can_tie ? ties.word_or_key : ~Word{0}}, counts, limit, nwords, positive, nonnegative);
+    decideBy<Isa, false>(counts, limit, can_tie ? ties : sameTies(~Word{0}), nwords, {positive, nonnegative});
   }
 }
 
