@@ -107,7 +107,6 @@ Operation& Communicator::submit(const Submission& submission) {
   }
   operation.batch.digest = operation.signature.digest();
   operation.in_background = submission.in_background;
-  operation.holders.store(submission.holders, std::memory_order_relaxed);
   operation.started = false;
   operation.announced = false;
   operation.deadline.reset();
@@ -116,7 +115,8 @@ Operation& Communicator::submit(const Submission& submission) {
   operation.vetoed = false;
   queue_.push_back(&operation);
   // Nothing below throws.
-  unused_ = operation.next_unused;
+  operation.holders.store(submission.holders, std::memory_order_relaxed);
+  if (&operation != &usual_) unused_ = operation.next_unused;
   ++next_exchange_;
   front_.store(queue_.front(), std::memory_order_release);
   if (submission.in_background) changed_.notify_all();
@@ -130,8 +130,9 @@ Operation& Communicator::submitCall(const ExchangeRules& rules, Segment& segment
   return operation;
 }
 
-/// The first of the operations that nobody holds, still in their list.
+/// An operation that nobody holds: usual_, or the first of the list, where it stays.
 Operation& Communicator::firstUnused() {
+  if (usual_.holders.load(std::memory_order_acquire) == 0) return usual_;
   if (unused_ == nullptr) unused_ = released_.exchange(nullptr, std::memory_order_acquire);
   if (unused_ == nullptr) unused_ = operations_.emplace_back(std::make_unique<Operation>()).get();
   return *unused_;
