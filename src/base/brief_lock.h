@@ -8,8 +8,8 @@
 namespace signccl {
 
 /// A mutex, to be used with std::lock_guard, that takes half the time of a std::mutex where nobody else has it: one
-/// atomic operation instead of two. Who does not get it lets other threads run and tries again, so it is for sections of
-/// some nanoseconds that wait for nothing. Any thread.
+/// atomic operation instead of two. Who does not get it lets other threads run and tries again, so it is for sections
+/// of some nanoseconds that wait for nothing. Any thread.
 class BriefLock {
  public:
   void lock() noexcept {
