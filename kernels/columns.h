@@ -44,6 +44,7 @@ struct Pair {
   SIGNCCL_WORD_OP static Pair sequence(uint64_t zeroth, uint64_t step, uint64_t first) {
     return {H::sequence(zeroth, step, first), H::sequence(zeroth, step, first + H::kWords)};
   }
+  SIGNCCL_WORD_OP friend Pair operator+(Pair a, Pair b) { return {a.low + b.low, a.high + b.high}; }
   SIGNCCL_WORD_OP friend Pair swapHalves(Pair a) { return {swapHalves(a.low), swapHalves(a.high)}; }
   SIGNCCL_WORD_OP friend Pair multiplyLow(Pair a, Pair b) {
     return {multiplyLow(a.low, b.low), multiplyLow(a.high, b.high)};
@@ -73,6 +74,10 @@ struct Column {
   }
 };
 
+/// The word of the columns that forEachWideColumn() takes as long as it can.
+template <typename V>
+using WideWord = Pair<Pair<V>>;
+
 /// Calls body(column) for the columns of words [first, nwords), each column one `V`; the last one may be partial.
 template <typename V, typename Body>
 SIGNCCL_WORD_OP void forEachColumn(size_t first, size_t nwords, const Body& body) {
@@ -86,7 +91,7 @@ SIGNCCL_WORD_OP void forEachColumn(size_t first, size_t nwords, const Body& body
 /// The same with four vectors at a time as long as there are four.
 template <typename V, typename Body>
 SIGNCCL_WORD_OP void forEachWideColumn(size_t nwords, const Body& body) {
-  using Wide = Pair<Pair<V>>;
+  using Wide = WideWord<V>;
   size_t i = 0;
   for (; i + Wide::kWords <= nwords; i += Wide::kWords) body(Column<Wide, AllLanes>{i, {}});
   forEachColumn<V>(i, nwords, body);

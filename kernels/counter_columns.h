@@ -74,42 +74,42 @@ SIGNCCL_WORD_OP void clampColumn(Column column, ConstPlanes in, uint64_t low, ui
   }
 }
 
-/// Tie bits of the words of a column: the same word everywhere.
-struct SameTies {
-  Word word;
-  template <typename Column>
-  SIGNCCL_WORD_OP auto operator()(const Column&) const {
-    return Column::Vec::fill(word);
-  }
+/// What counts are compared with: numbers of `nplanes` bits.
+struct AnyLimit {
+  uint64_t value;
+  int nplanes;
 };
 
-/// Tie bits of the words of a column by the rule `random`.
-struct RandomTies {
-  uint64_t key;
-  uint64_t first_word;
-  template <typename Column>
-  SIGNCCL_WORD_OP auto operator()(const Column& column) const {
-    return randomTieWords<typename Column::Vec>(key, first_word + column.first);
-  }
+/// The same known to the compiler, which then writes the comparison without loops and branches.
+template <uint64_t kValue, int kPlanes>
+struct KnownLimit {
+  static constexpr uint64_t value = kValue;
+  static constexpr int nplanes = kPlanes;
+};
+
+/// Where votes go; nonnegative is nullptr if it is not wanted.
+struct VotePlanes {
+  Word* positive;
+  Word* nonnegative;
 };
 
 /// positive = count > limit, or count == limit and the tie bit is set: one comparison, since a comparison that begins
 /// with "at least" where the tie bit is set and with "more" elsewhere ends so. nonnegative = count >= limit.
-/// ties(column): SameTies or RandomTies.
-template <bool kNonnegative, typename Column, typename Ties>
-SIGNCCL_WORD_OP void decideColumn(Column column, ConstPlanes counts, uint64_t limit, Ties ties, Word* positive,
-                                  Word* nonnegative) {
+template <bool kNonnegative, typename Column, typename Limit>
+SIGNCCL_WORD_OP void decideColumn(const Column& column, ConstPlanes counts, Limit limit, typename Column::Vec ties,
+                                  VotePlanes votes) {
   using Vec = typename Column::Vec;
-  Vec won = ties(column);
+  Vec won = ties;
   [[maybe_unused]] Vec at_least = Vec::fill(~Word{0});
+  counts.nplanes = limit.nplanes;
   SIGNCCL_UNROLL_PLANES
-  for (int j = 0; j < counts.nplanes; ++j) {
+  for (int j = 0; j < limit.nplanes; ++j) {
     const Vec plane = column.load(counts, j);
-    won = compareStep(won, plane, constantBit(limit, j));
-    if constexpr (kNonnegative) at_least = compareStep(at_least, plane, constantBit(limit, j));
+    won = compareStep(won, plane, constantBit(limit.value, j));
+    if constexpr (kNonnegative) at_least = compareStep(at_least, plane, constantBit(limit.value, j));
   }
-  column.store(positive, won);
-  if constexpr (kNonnegative) column.store(nonnegative, at_least);
+  column.store(votes.positive, won);
+  if constexpr (kNonnegative) column.store(votes.nonnegative, at_least);
 }
 
 /// The number is low, or low + 2^p where low < own: so top = (low < own), with own = 0, 1 or 2.

@@ -20,26 +20,59 @@ void clamp(ConstPlanes in, uint64_t low, uint64_t high, size_t nwords, Planes ou
   forEachWideColumn<typename Isa::Vec>(nwords, [=](auto column) { clampColumn(column, in, low, high, out); });
 }
 
-template <typename Isa, bool kNonnegative, typename Ties>
-void decidePlanes(ConstPlanes counts, uint64_t limit, Ties ties, size_t nwords, Word* positive, Word* nonnegative) {
-  forEachWideColumn<typename Isa::Vec>(
-      nwords, [=](auto column) { decideColumn<kNonnegative>(column, counts, limit, ties, positive, nonnegative); });
+/// The wide columns of words [0, nwords).
+template <typename Isa, bool kRandom, bool kNonnegative, typename Limit>
+void decideWide(ConstPlanes counts, Limit limit, TieBits ties, size_t nwords, VotePlanes votes) {
+  using Wide = WideWord<typename Isa::Vec>;
+  [[maybe_unused]] RandomTieStream<Wide> stream(ties.word_or_key, ties.first_word);
+  for (size_t i = 0; i + Wide::kWords <= nwords; i += Wide::kWords) {
+    const Column<Wide, AllLanes> column{i, {}};
+    if constexpr (kRandom) {
+      decideColumn<kNonnegative>(column, counts, limit, stream.next(), votes);
+    } else {
+      decideColumn<kNonnegative>(column, counts, limit, Wide::fill(ties.word_or_key), votes);
+    }
+  }
 }
 
-/// In functions of their own: where GCC 12 makes one function of both loops, they are up to 8 % slower.
-template <typename Isa, bool kNonnegative>
-[[gnu::noinline]] void decidePlanesAtRandom(ConstPlanes counts, uint64_t limit, TieBits ties, size_t nwords,
-                                            Word* positive, Word* nonnegative) {
-  const RandomTies random{ties.word_or_key, ties.first_word};
-  decidePlanes<Isa, kNonnegative>(counts, limit, random, nwords, positive, nonnegative);
+/// The words from `first` on.
+template <typename Isa, bool kRandom, bool kNonnegative>
+SIGNCCL_WORD_OP void decideRest(ConstPlanes counts, AnyLimit limit, TieBits ties, size_t first, size_t nwords,
+                                VotePlanes votes) {
+  forEachColumn<typename Isa::Vec>(first, nwords, [=](auto column) {
+    using Vec = typename decltype(column)::Vec;
+    if constexpr (kRandom) {
+      const Vec bits = randomTieWords<Vec>(ties.word_or_key, ties.first_word + column.first);
+      decideColumn<kNonnegative>(column, counts, limit, bits, votes);
+    } else {
+      decideColumn<kNonnegative>(column, counts, limit, Vec::fill(ties.word_or_key), votes);
+    }
+  });
 }
 
-template <typename Isa, bool kNonnegative>
-void decideBy(TieBits ties, ConstPlanes counts, uint64_t limit, size_t nwords, Word* positive, Word* nonnegative) {
-  if (ties.is_random) {
-    decidePlanesAtRandom<Isa, kNonnegative>(counts, limit, ties, nwords, positive, nonnegative);
+template <typename Isa, bool kRandom, bool kNonnegative>
+SIGNCCL_WORD_OP void decideWords(ConstPlanes counts, AnyLimit limit, TieBits ties, size_t nwords, VotePlanes votes) {
+  constexpr size_t kWide = WideWord<typename Isa::Vec>::kWords;
+  if (nwords >= kWide) {
+    if (limit.nplanes == 2 && limit.value == 1) {  // 2 ranks, binary signs
+      decideWide<Isa, kRandom, kNonnegative>(counts, KnownLimit<1, 2>{}, ties, nwords, votes);
+    } else if (limit.nplanes == 3 && limit.value == 2) {  // 4 ranks
+      decideWide<Isa, kRandom, kNonnegative>(counts, KnownLimit<2, 3>{}, ties, nwords, votes);
+    } else if (limit.nplanes == 4 && limit.value == 4) {  // 8 ranks
+      decideWide<Isa, kRandom, kNonnegative>(counts, KnownLimit<4, 4>{}, ties, nwords, votes);
+    } else {
+      decideWide<Isa, kRandom, kNonnegative>(counts, limit, ties, nwords, votes);
+    }
+  }
+  decideRest<Isa, kRandom, kNonnegative>(counts, limit, ties, nwords - nwords % kWide, nwords, votes);
+}
+
+template <typename Isa, bool kRandom>
+SIGNCCL_WORD_OP void decideBy(ConstPlanes counts, AnyLimit limit, TieBits ties, size_t nwords, VotePlanes votes) {
+  if (votes.nonnegative != nullptr) {
+    decideWords<Isa, kRandom, true>(counts, limit, ties, nwords, votes);
   } else {
-    decidePlanes<Isa, kNonnegative>(counts, limit, SameTies{ties.word_or_key}, nwords, positive, nonnegative);
+    decideWords<Isa, kRandom, false>(counts, limit, ties, nwords, votes);
   }
 }
 
@@ -51,15 +84,14 @@ template <typename Isa>
 void decide(ConstPlanes counts, uint64_t threshold, bool has_ties, TieBits ties, size_t nwords, Word* positive,
             Word* nonnegative) {
   const bool can_tie = has_ties && threshold > 0;
-  const uint64_t limit = can_tie ? threshold - 1 : threshold;
-  const TieBits bits = can_tie ? ties : sameTies(~Word{0});
-  if (limit >> counts.nplanes != 0) {  // more than the planes can hold
+  const AnyLimit limit{can_tie ? threshold - 1 : threshold, counts.nplanes};
+  if (limit.value >> limit.nplanes != 0) {  // more than the planes can hold
     clearWords(positive, nwords);
     if (nonnegative != nullptr) clearWords(nonnegative, nwords);
-  } else if (nonnegative != nullptr) {
-    decideBy<Isa, true>(bits, counts, limit, nwords, positive, nonnegative);
+  } else if (can_tie && ties.is_random) {
+    decideBy<Isa, true>(counts, limit, ties, nwords, {positive, nonnegative});
   } else {
-    decideBy<Isa, false>(bits, counts, limit, nwords, positive, nonnegative);
+    decideBy<Isa, false>(counts, limit, can_tie ? ties : sameTies(~Word{0}), nwords, {positive, nonnegative});
   }
 }
 

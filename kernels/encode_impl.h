@@ -1,5 +1,7 @@
 // Elements -> sign words, for every instruction set. An `Isa` gives
-//   Word Isa::test(const unsigned char* elements, SignTest<Bits>): the test of kWordBits elements, element 0 at bit 0.
+//   Word Isa::test(const unsigned char* elements, SignTest<Bits>): the test of kWordBits elements, element 0 at bit 0;
+//   Word Isa::testFirst(const unsigned char* elements, size_t count, SignTest<Bits>): of fewer elements, none beyond
+//     which is read; bits from `count` on mean nothing.
 #ifndef SIGNCCL_KERNELS_ENCODE_IMPL_H_
 #define SIGNCCL_KERNELS_ENCODE_IMPL_H_
 
@@ -25,9 +27,25 @@ SIGNCCL_WORD_OP void prefetchAhead(const unsigned char* block) {
 }
 
 template <typename Isa, typename Format, bool kTernary>
-SIGNCCL_WORD_OP void encodeBlock(const unsigned char* block, Word mask, SignPlanes signs, size_t i) {
-  if constexpr (kTernary) signs.positive[i] = Isa::test(block, Format::kPositive) & mask;
-  signs.nonnegative[i] = ~Isa::test(block, Format::kNegative) & mask;
+SIGNCCL_WORD_OP void encodeBlock(const unsigned char* block, SignPlanes signs, size_t i) {
+  if constexpr (kTernary) signs.positive[i] = Isa::test(block, Format::kPositive);
+  signs.nonnegative[i] = ~Isa::test(block, Format::kNegative);
+}
+
+template <typename Isa, typename Format, bool kTernary>
+SIGNCCL_WORD_OP void encodeLast(const unsigned char* elements, size_t count, SignPlanes signs, size_t i) {
+  if constexpr (kTernary) {
+    signs.positive[i] = Isa::testFirst(elements, count, Format::kPositive) & lowBits(count);
+  }
+  signs.nonnegative[i] = ~Isa::testFirst(elements, count, Format::kNegative) & lowBits(count);
+}
+
+/// Isa::testFirst() where vectors are loaded whole: of a copy.
+template <typename Isa, typename Bits>
+SIGNCCL_WORD_OP Word testCopy(const unsigned char* elements, size_t count, SignTest<Bits> test) {
+  unsigned char block[kWordBits * sizeof(Bits)] = {};
+  __builtin_memcpy(block, elements, count * sizeof(Bits));
+  return Isa::test(block, test);
 }
 
 template <typename Isa, typename Format, bool kTernary>
@@ -38,14 +56,10 @@ void encodeElements(const unsigned char* elements, size_t count, SignPlanes sign
   for (size_t i = 0; i < whole; ++i) {
     const unsigned char* block = elements + i * kBlockBytes;
     prefetchAhead<kBlockBytes, kEncodePrefetchBytes>(block);
-    encodeBlock<Isa, Format, kTernary>(block, ~Word{0}, signs, i);
+    encodeBlock<Isa, Format, kTernary>(block, signs, i);
   }
   const size_t rest = count % kWordBits;
-  if (rest != 0) {
-    unsigned char block[kBlockBytes] = {};
-    __builtin_memcpy(block, elements + whole * kBlockBytes, rest * kElementBytes);
-    encodeBlock<Isa, Format, kTernary>(block, lowBits(rest), signs, whole);
-  }
+  if (rest != 0) encodeLast<Isa, Format, kTernary>(elements + whole * kBlockBytes, rest, signs, whole);
 }
 
 template <typename Isa, bool kTernary>

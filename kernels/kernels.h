@@ -131,8 +131,26 @@ struct Kernels {
   void (*decodeAvgLion)(const LionParameters& lion, ConstPlanes counts, const float* table, size_t count);
 };
 
-/// Bytes that `count` elements of `type` take; kBits: whole words.
-size_t elementBytes(ElementType type, size_t count);
+/// Bytes that `count` elements of `type` take; kBits: whole words. Always inlined: the files of instruction sets, which
+/// include this header, must leave no copy for others to call.
+[[gnu::always_inline]] constexpr size_t elementBytes(ElementType type, size_t count) {
+  switch (type) {
+    case ElementType::kInt8:
+      return count;
+    case ElementType::kFloat16:
+    case ElementType::kBFloat16:
+    case ElementType::kInt16:
+      return 2 * count;
+    case ElementType::kFloat32:
+    case ElementType::kInt32:
+      return 4 * count;
+    case ElementType::kFloat64:
+      return 8 * count;
+    case ElementType::kBits:
+      return wordsFor(count) * sizeof(Word);
+  }
+  return 0;
+}
 
 /// The plain element-by-element definition of every kernel: slow, obvious, not in supportedKernels().
 const Kernels& referenceKernels();

@@ -29,21 +29,44 @@ SIGNCCL_WORD_OP uint64_t tieKey(uint64_t call) {
 /// The tie bits for a kernel that begins at word `first_word` of the buffer of a call.
 SIGNCCL_WORD_OP TieBits randomTies(uint64_t call, uint64_t first_word) { return {true, tieKey(call), first_word}; }
 
-/// Tie bits of as many consecutive words as `V` has, beginning with word `first`.
+/// Tie bits of words, from x = word number * kTieStep ^ key of the call.
 ///
 /// Every instruction set multiplies 32-bit halves in one instruction, so both products are of halves. The first one
 /// is of two variables, so that equal differences of words or of keys do not lead to equal differences of results. Its
 /// lowest and highest bits are not fair, so it is swapped and added to fair bits; the second product spreads them.
 ///
-/// Beyond what columns.h asks of a vector word, V has: sequence(zeroth, step, first), the 64-bit numbers
-/// zeroth + first * step, zeroth + (first + 1) * step and so on; swapHalves(a), which exchanges the 32-bit halves of
-/// each word; multiplyLow(a, b), the 64-bit products of the low halves.
+/// Beyond what columns.h asks of a vector word, V has: swapHalves(a), which exchanges the 32-bit halves of each word;
+/// multiplyLow(a, b), the 64-bit products of the low halves.
 template <typename V>
-SIGNCCL_WORD_OP V randomTieWords(uint64_t key, uint64_t first) {
-  const V x = V::sequence(first * kTieStep, kTieStep, 0) ^ V::fill(key);
+SIGNCCL_WORD_OP V mixTies(V x) {
   const V y = x ^ swapHalves(multiplyLow(x, swapHalves(x)));
   return y ^ multiplyLow(y, V::fill(kTieFactor));
 }
+
+/// Tie bits of as many consecutive words as `V` has, beginning with word `first`. V also has sequence(zeroth, step,
+/// first), the 64-bit numbers zeroth + first * step, zeroth + (first + 1) * step and so on.
+template <typename V>
+SIGNCCL_WORD_OP V randomTieWords(uint64_t key, uint64_t first) {
+  return mixTies(V::sequence(first * kTieStep, kTieStep, 0) ^ V::fill(key));
+}
+
+/// The same for words one after the other, without a multiplication for each V. V also has a + b, 64-bit sums.
+template <typename V>
+class RandomTieStream {
+ public:
+  SIGNCCL_WORD_OP RandomTieStream(uint64_t key, uint64_t first)
+      : key_(V::fill(key)), multiples_(V::sequence(first * kTieStep, kTieStep, 0)) {}
+
+  SIGNCCL_WORD_OP V next() {
+    const V x = multiples_ ^ key_;
+    multiples_ = multiples_ + V::fill(V::kWords * kTieStep);
+    return mixTies(x);
+  }
+
+ private:
+  V key_;
+  V multiples_;  // word number * kTieStep
+};
 
 }  // namespace signccl
 

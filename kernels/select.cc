@@ -63,25 +63,6 @@ bool avx512Supported() {
 }
 #endif
 
-size_t elementBytes(ElementType type, size_t count) {
-  switch (type) {
-    case ElementType::kInt8:
-      return count;
-    case ElementType::kFloat16:
-    case ElementType::kBFloat16:
-    case ElementType::kInt16:
-      return 2 * count;
-    case ElementType::kFloat32:
-    case ElementType::kInt32:
-      return 4 * count;
-    case ElementType::kFloat64:
-      return 8 * count;
-    case ElementType::kBits:
-      return count / kWordBits * sizeof(Word) + (count % kWordBits != 0 ? sizeof(Word) : 0);
-  }
-  return 0;
-}
-
 KernelsList builtKernels() { return {kBuilt, kNumBuilt}; }
 
 KernelsList supportedKernels() {

@@ -38,6 +38,7 @@ struct Avx2Word {
     const auto multiple = [=](uint64_t k) { return static_cast<long long>((first + k) * step); };
     return {_mm256_add_epi64(fill(zeroth).v, _mm256_setr_epi64x(multiple(0), multiple(1), multiple(2), multiple(3)))};
   }
+  SIGNCCL_WORD_OP friend Avx2Word operator+(Avx2Word a, Avx2Word b) { return {_mm256_add_epi64(a.v, b.v)}; }
   SIGNCCL_WORD_OP friend Avx2Word swapHalves(Avx2Word a) { return {_mm256_shuffle_epi32(a.v, 0xB1)}; }
   SIGNCCL_WORD_OP friend Avx2Word multiplyLow(Avx2Word a, Avx2Word b) { return {_mm256_mul_epu32(a.v, b.v)}; }
 };
@@ -255,6 +256,11 @@ struct Avx2 {
       }
     }
     return result;
+  }
+
+  template <typename Bits>
+  SIGNCCL_WORD_OP static Word testFirst(const unsigned char* elements, size_t count, SignTest<Bits> test) {
+    return testCopy<Avx2>(elements, count, test);
   }
 
   template <bool kZeros, bool kStream, typename Bits>

@@ -31,6 +31,7 @@ struct Avx512Word {
     return {_mm512_add_epi64(fill(zeroth).v, _mm512_setr_epi64(multiple(0), multiple(1), multiple(2), multiple(3),
                                                                multiple(4), multiple(5), multiple(6), multiple(7)))};
   }
+  SIGNCCL_WORD_OP friend Avx512Word operator+(Avx512Word a, Avx512Word b) { return {_mm512_add_epi64(a.v, b.v)}; }
   SIGNCCL_WORD_OP friend Avx512Word swapHalves(Avx512Word a) {
     return {_mm512_maskz_shuffle_epi32(static_cast<__mmask16>(-1), a.v, _MM_PERM_CDAB)};
   }
@@ -62,6 +63,7 @@ SIGNCCL_WORD_OP void putHalf(unsigned char* out, __m256i v) {
 }
 
 /// The instructions that differ by the width of an element. Masks have a bit per element; bits beyond are ignored.
+/// load() reads no element whose bit is 0.
 template <typename Bits>
 struct Lanes;
 
@@ -70,6 +72,7 @@ struct Lanes<uint8_t> {
   SIGNCCL_WORD_OP static __m512i fill(uint8_t x) { return _mm512_set1_epi8(static_cast<char>(x)); }
   SIGNCCL_WORD_OP static __m512i add(__m512i a, __m512i b) { return _mm512_add_epi8(a, b); }
   SIGNCCL_WORD_OP static __mmask64 less(__m512i a, __m512i b) { return _mm512_cmplt_epi8_mask(a, b); }
+  SIGNCCL_WORD_OP static __m512i load(Word mask, const void* p) { return _mm512_maskz_loadu_epi8(mask, p); }
   SIGNCCL_WORD_OP static __m512i keep(Word mask, __m512i a) { return _mm512_maskz_mov_epi8(mask, a); }
   SIGNCCL_WORD_OP static __m512i blend(Word mask, __m512i clear, __m512i set) {
     return _mm512_mask_blend_epi8(mask, clear, set);
@@ -83,6 +86,7 @@ struct Lanes<uint16_t> {
   SIGNCCL_WORD_OP static __m512i fill(uint16_t x) { return _mm512_set1_epi16(static_cast<short>(x)); }
   SIGNCCL_WORD_OP static __m512i add(__m512i a, __m512i b) { return _mm512_add_epi16(a, b); }
   SIGNCCL_WORD_OP static __mmask32 less(__m512i a, __m512i b) { return _mm512_cmplt_epi16_mask(a, b); }
+  SIGNCCL_WORD_OP static __m512i load(Word mask, const void* p) { return _mm512_maskz_loadu_epi16(maskOf(mask), p); }
   SIGNCCL_WORD_OP static __m512i keep(Word mask, __m512i a) { return _mm512_maskz_mov_epi16(maskOf(mask), a); }
   SIGNCCL_WORD_OP static __m512i blend(Word mask, __m512i clear, __m512i set) {
     return _mm512_mask_blend_epi16(maskOf(mask), clear, set);
@@ -102,6 +106,7 @@ struct Lanes<uint32_t> {
   SIGNCCL_WORD_OP static __m512i fill(uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
   SIGNCCL_WORD_OP static __m512i add(__m512i a, __m512i b) { return _mm512_add_epi32(a, b); }
   SIGNCCL_WORD_OP static __mmask16 less(__m512i a, __m512i b) { return _mm512_cmplt_epi32_mask(a, b); }
+  SIGNCCL_WORD_OP static __m512i load(Word mask, const void* p) { return _mm512_maskz_loadu_epi32(maskOf(mask), p); }
   SIGNCCL_WORD_OP static __m512i keep(Word mask, __m512i a) { return _mm512_maskz_mov_epi32(maskOf(mask), a); }
   SIGNCCL_WORD_OP static __m512i blend(Word mask, __m512i clear, __m512i set) {
     return _mm512_mask_blend_epi32(maskOf(mask), clear, set);
@@ -121,6 +126,7 @@ struct Lanes<uint64_t> {
   SIGNCCL_WORD_OP static __m512i fill(uint64_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
   SIGNCCL_WORD_OP static __m512i add(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
   SIGNCCL_WORD_OP static __mmask8 less(__m512i a, __m512i b) { return _mm512_cmplt_epi64_mask(a, b); }
+  SIGNCCL_WORD_OP static __m512i load(Word mask, const void* p) { return _mm512_maskz_loadu_epi64(maskOf(mask), p); }
   SIGNCCL_WORD_OP static __m512i keep(Word mask, __m512i a) { return _mm512_maskz_mov_epi64(maskOf(mask), a); }
   SIGNCCL_WORD_OP static __m512i blend(Word mask, __m512i clear, __m512i set) {
     return _mm512_mask_blend_epi64(maskOf(mask), clear, set);
@@ -248,6 +254,19 @@ struct Avx512 {
   template <typename Bits>
   SIGNCCL_WORD_OP static Word test(const unsigned char* elements, SignTest<Bits> test) {
     return testElements<kWordBits, Bits>(elements, Lanes<Bits>::fill(test.add), Lanes<Bits>::fill(test.limit));
+  }
+
+  template <typename Bits>
+  SIGNCCL_WORD_OP static Word testFirst(const unsigned char* elements, size_t count, SignTest<Bits> test) {
+    constexpr size_t kLanes = 64 / sizeof(Bits);
+    Word result = 0;
+    for (size_t e = 0; e < count; e += kLanes) {
+      const __m512i v = Lanes<Bits>::load(lowBits(count) >> e, elements + e * sizeof(Bits));
+      const auto tested =
+          Lanes<Bits>::less(Lanes<Bits>::add(v, Lanes<Bits>::fill(test.add)), Lanes<Bits>::fill(test.limit));
+      result |= Word{tested} << e;
+    }
+    return result;
   }
 
   template <bool kZeros, bool kStream, typename Bits>

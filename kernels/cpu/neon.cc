@@ -28,6 +28,7 @@ struct NeonWord {
   SIGNCCL_WORD_OP static NeonWord sequence(uint64_t zeroth, uint64_t step, uint64_t first) {
     return {vaddq_u64(vdupq_n_u64(zeroth), vcombine_u64(vcreate_u64(first * step), vcreate_u64((first + 1) * step)))};
   }
+  SIGNCCL_WORD_OP friend NeonWord operator+(NeonWord a, NeonWord b) { return {vaddq_u64(a.v, b.v)}; }
   SIGNCCL_WORD_OP friend NeonWord swapHalves(NeonWord a) {
     return {vreinterpretq_u64_u32(vrev64q_u32(vreinterpretq_u32_u64(a.v)))};
   }
@@ -175,6 +176,11 @@ struct Neon {
     // Three sums of neighbours bring the eight bits of each byte of the result together.
     const uint8x16_t quarters = vpaddq_u8(vpaddq_u8(bits[0], bits[1]), vpaddq_u8(bits[2], bits[3]));
     return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(quarters, quarters)), 0);
+  }
+
+  template <typename Bits>
+  SIGNCCL_WORD_OP static Word testFirst(const unsigned char* elements, size_t count, SignTest<Bits> test) {
+    return testCopy<Neon>(elements, count, test);
   }
 
   template <bool kZeros, bool kStream, typename Bits>

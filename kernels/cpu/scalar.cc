@@ -39,6 +39,7 @@ struct TwoWords {
   SIGNCCL_WORD_OP static TwoWords sequence(uint64_t zeroth, uint64_t step, uint64_t first) {
     return {fill(zeroth).v + Vector{first * step, (first + 1) * step}};
   }
+  SIGNCCL_WORD_OP friend TwoWords operator+(TwoWords a, TwoWords b) { return {a.v + b.v}; }
   SIGNCCL_WORD_OP friend TwoWords swapHalves(TwoWords a) {
     const auto halves = reinterpret_cast<Halves>(a.v);
     return {reinterpret_cast<Vector>(__builtin_shufflevector(halves, halves, 1, 0, 3, 2))};
@@ -79,6 +80,11 @@ struct Scalar {
       result |= Word{shifted < limit} << e;
     }
     return result;
+  }
+
+  template <typename Bits>
+  SIGNCCL_WORD_OP static Word testFirst(const unsigned char* elements, size_t count, SignTest<Bits> test) {
+    return testCopy<Scalar>(elements, count, test);
   }
 
   template <bool kZeros, bool kStream, typename Bits>

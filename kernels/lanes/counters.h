@@ -45,8 +45,8 @@ struct AnyTies {
   TieBits ties;
   template <typename Column>
   SIGNCCL_WORD_OP auto operator()(const Column& column) const {
-    if (ties.is_random) return RandomTies{ties.word_or_key, ties.first_word}(column);
-    return SameTies{ties.word_or_key}(column);
+    if (ties.is_random) return randomTieWords<typename Column::Vec>(ties.word_or_key, ties.first_word + column.first);
+    return Column::Vec::fill(ties.word_or_key);
   }
 };
 
@@ -73,7 +73,8 @@ struct DecideBody {
       using Vec = typename decltype(column)::Vec;
       if (is_reachable) {
         const AnyTies ties{limit.ties};
-        decideColumn<kNonnegative>(column, counts, limit.limit, ties, decision.positive, decision.nonnegative);
+        decideColumn<kNonnegative>(column, counts, AnyLimit{limit.limit, counts.nplanes}, ties(column),
+                                   VotePlanes{decision.positive, decision.nonnegative});
       } else {
         column.store(decision.positive, Vec::fill(0));
         if constexpr (kNonnegative) column.store(decision.nonnegative, Vec::fill(0));

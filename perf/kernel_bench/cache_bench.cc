@@ -113,15 +113,17 @@ void benchDecide(benchmark::State& state, const Kernels* kernels, int nplanes) {
   setRates(state, kRowWords * kWordBits, static_cast<std::size_t>(nplanes + 2) * kRowBytes);
 }
 
-/// As votes with the default tie rule are decided: one result plane.
-void benchDecideRandomTies(benchmark::State& state, const Kernels* kernels, int nplanes) {
-  Rows counts(nplanes, kRowWords), votes(1, kRowWords);
-  const std::uint64_t threshold = (std::uint64_t{1} << nplanes) / 2 + 1;
+/// As binary votes are decided: one result plane.
+void benchDecideVotes(benchmark::State& state, const Kernels* kernels, int nplanes, TieBits ties,
+                      std::size_t row_bytes) {
+  const std::size_t nwords = row_bytes / sizeof(Word);
+  Rows counts(nplanes, nwords), votes(1, nwords);
+  const std::uint64_t threshold = (std::uint64_t{1} << nplanes) / 4 + 1;  // 2, 3 and 4 planes: of 2, 4 and 8 ranks
   for (auto _ : state) {
-    kernels->decide(counts.view(), threshold, true, randomTies(0, 0), kRowWords, votes.row(0), nullptr);
+    kernels->decide(counts.view(), threshold, true, ties, nwords, votes.row(0), nullptr);
     benchmark::ClobberMemory();
   }
-  setRates(state, kRowWords * kWordBits, static_cast<std::size_t>(nplanes + 1) * kRowBytes);
+  setRates(state, nwords * kWordBits, static_cast<std::size_t>(nplanes + 1) * row_bytes);
 }
 
 void benchRestoreTop(benchmark::State& state, const Kernels* kernels, int nplanes) {
@@ -222,8 +224,14 @@ void addCounters(const Kernels* kernels) {
     add("merge" + planes, kernels, benchMerge, kernels, nplanes);
     add("clamp" + planes, kernels, benchClamp, kernels, nplanes);
     add("decide" + planes, kernels, benchDecide, kernels, nplanes);
-    add("decide_random_ties" + planes, kernels, benchDecideRandomTies, kernels, nplanes);
     add("restore_top" + planes, kernels, benchRestoreTop, kernels, nplanes);
+  }
+  for (const int nplanes : {2, 3, 4, 8}) {
+    for (const std::size_t row_bytes : {kRowBytes, 16 * kRowBytes, 2048 * kRowBytes}) {
+      const std::string rest = "/planes:" + std::to_string(nplanes) + "/row_bytes:" + std::to_string(row_bytes);
+      add("decide_same_ties" + rest, kernels, benchDecideVotes, kernels, nplanes, sameTies(0), row_bytes);
+      add("decide_random_ties" + rest, kernels, benchDecideVotes, kernels, nplanes, randomTies(0, 0), row_bytes);
+    }
   }
 }
 

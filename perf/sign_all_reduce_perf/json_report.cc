@@ -40,10 +40,6 @@ std::string createFreshFile(const std::string& wanted) {
   return path;
 }
 
-constexpr std::string_view kRowsEnd = "\n  ]";
-
-std::string textOf(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
-
 const char* boolText(bool value) { return value ? "true" : "false"; }
 
 Json environment() {

@@ -79,9 +79,8 @@ void checkAvgRecvType(ElementType type, int nranks) {
 
 /// Bytes of a buffer. No object is larger than PTRDIFF_MAX, so a larger one is a mistake too.
 std::size_t checkBytes(const char* name, ElementType type, std::size_t count) {
-  const std::size_t bytes_per_word = elementBytes(type, kWordBits);
-  constexpr auto kMost = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
-  if (count / kWordBits + 1 > kMost / bytes_per_word) {
+  std::ptrdiff_t bytes_of_words = 0;
+  if (__builtin_mul_overflow(count / kWordBits + 1, elementBytes(type, kWordBits), &bytes_of_words)) {
     refuse("count is " + std::to_string(count) + ": " + name + " of " + elementTypeName(type) +
            " would be larger than memory can be");
   }

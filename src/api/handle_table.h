@@ -8,10 +8,10 @@
 #include <mutex>
 #include <new>
 #include <optional>
-#include <shared_mutex>
 #include <utility>
 #include <vector>
 
+#include "base/brief_lock.h"
 #include "base/fork.h"
 
 namespace signccl {
@@ -24,7 +24,7 @@ class HandleTable {
  public:
   /// Throws std::bad_alloc; the table is then as it was.
   Handle insert(Value value) {
-    const std::unique_lock lock(mutex_);
+    const std::lock_guard lock(lock_);
     if (free_.empty()) addSlot();
     const std::uint32_t index = free_.back();
     free_.pop_back();
@@ -35,7 +35,7 @@ class HandleTable {
 
   /// A copy of the value, nothing for a handle that is not or no longer in the table.
   std::optional<Value> find(Handle handle) const {
-    const std::shared_lock lock(mutex_);
+    const std::lock_guard lock(lock_);
     const Slot* slot = slotOf(handle);
     return slot == nullptr ? std::nullopt : slot->value;
   }
@@ -43,14 +43,14 @@ class HandleTable {
   /// Calls change(value&) if the handle is in the table.
   template <typename Change>
   void update(Handle handle, Change&& change) {
-    const std::unique_lock lock(mutex_);
+    const std::lock_guard lock(lock_);
     Slot* slot = const_cast<Slot*>(slotOf(handle));
     if (slot != nullptr) change(*slot->value);
   }
 
   /// Removes and gives back the value. Of several threads that take one handle, one gets it.
   std::optional<Value> take(Handle handle) noexcept {
-    const std::unique_lock lock(mutex_);
+    const std::lock_guard lock(lock_);
     Slot* slot = const_cast<Slot*>(slotOf(handle));
     if (slot == nullptr) return std::nullopt;
     std::optional<Value> value = std::exchange(slot->value, std::nullopt);
@@ -99,7 +99,7 @@ class HandleTable {
     return slot.value && slot.generation == static_cast<std::uint32_t>(bits >> kIndexBits) ? &slot : nullptr;
   }
 
-  mutable std::shared_mutex mutex_;
+  mutable BriefLock lock_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;  ///< has room for all slots
 };

@@ -74,7 +74,11 @@ T readVersioned(const T* given, const char* name) {
   T read = VersionedStruct<T>::kDefaults;
   std::size_t given_bytes = 0;
   std::memcpy(&given_bytes, given, sizeof given_bytes);
-  std::memcpy(&read, given, std::min(given_bytes, sizeof read));
+  if (given_bytes >= sizeof read) {  // of this version or a newer one, as nearly all are: a copy of known size is cheap
+    std::memcpy(&read, given, sizeof read);
+  } else {
+    std::memcpy(&read, given, given_bytes);
+  }
   read.size = sizeof read;
   return read;
 }

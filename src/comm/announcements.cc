@@ -50,7 +50,7 @@ std::vector<Rank> Announcements::missing(std::uint64_t exchange) const {
 void Announcements::grow() {
   std::vector<Entry> larger(2 * entries_.size());
   for (std::uint64_t exchange = first_; exchange < first_ + entries_.size(); ++exchange) {
-    larger[exchange % larger.size()] = std::move(entry(exchange));
+    larger[exchange & (larger.size() - 1)] = std::move(entry(exchange));
   }
   entries_ = std::move(larger);
 }

@@ -136,7 +136,7 @@ Operation& Communicator::submit(Submission submission) {
     warnIfCoresAreFew(core_share_, rank());
     progress_thread_ = std::thread([this] { progressLoop(); });
   }
-  Operation& operation = firstUnused();
+  Operation& operation = firstUnused(submission.holders);
   operation.batch.clear();
   operation.batch.exchange = next_exchange_;
   operation.batch.tie = rules.tie;
@@ -154,7 +154,6 @@ Operation& Communicator::submit(Submission submission) {
   operation.batch.digest = operation.signature.digest();
   operation.batch.ends = submission.ends.get();
   operation.in_background = submission.in_background;
-  operation.holders.store(submission.holders, std::memory_order_relaxed);
   operation.started = false;
   operation.announced = false;
   operation.deadline.reset();
@@ -165,7 +164,8 @@ Operation& Communicator::submit(Submission submission) {
   // Nothing below throws.
   if (!submission.ends) arrive(next_exchange_);
   operation.ends = std::move(submission.ends);
-  unused_ = operation.next_unused;
+  operation.holders.store(submission.holders, std::memory_order_relaxed);
+  if (&operation != &usual_) unused_ = operation.next_unused;
   ++next_exchange_;
   front_.store(queue_.front(), std::memory_order_release);
   if (submission.in_background) changed_.notify_all();
@@ -179,8 +179,10 @@ Operation& Communicator::submitCall(const ExchangeRules& rules, Segment& segment
   return operation;
 }
 
-/// The first of the operations that nobody holds, still in their list.
-Operation& Communicator::firstUnused() {
+/// An operation that nobody holds: usual_, or the first of the list, where it stays. One that nobody will hold is never
+/// usual_, which counts as free then.
+Operation& Communicator::firstUnused(int holders) {
+  if (holders > 0 && usual_.holders.load(std::memory_order_acquire) == 0) return usual_;
   if (unused_ == nullptr) unused_ = released_.exchange(nullptr, std::memory_order_acquire);
   if (unused_ == nullptr) unused_ = operations_.emplace_back(std::make_unique<Operation>()).get();
   return *unused_;

@@ -141,6 +141,14 @@ class Communicator {
   [[nodiscard]] CommCounters counters() const;
 
  private:
+  /// How exchanges of a size are carried out.
+  struct Planned {
+    CountRules rules;
+    std::size_t nwords = 0;
+    Algorithm algorithm = Algorithm::kDirect;
+    const Plan* plan = nullptr;
+  };
+
   /// Puts the caller in charge of the engine; empty if another thread is.
   std::unique_lock<std::mutex> tryDrive() { return {driver_, std::try_to_lock}; }
 
@@ -148,6 +156,7 @@ class Communicator {
   template <typename Done>
   void driveUntil(const Done& done);
   void begin(Operation& operation);
+  const Plan& planFor(const Batch& batch);
   void announce(Operation& operation);
   bool advance(Operation& operation);
   bool turnEngine();
@@ -157,9 +166,10 @@ class Communicator {
   void failAsRank(std::string_view what, std::string_view why = {}) noexcept;
   void failWith(const std::exception_ptr& error) noexcept;
   void failAll() noexcept;
-  Operation& firstUnused();
+  Operation& firstUnused(int holders);
   bool release(Operation& operation);
   void recycle(Operation& operation) noexcept;
+  void dropHold(Operation& operation) noexcept;
   template <typename Stop>
   void driveWhileOpen(const Operation& operation, const Stop& stop);
   void progressLoop();
@@ -178,6 +188,7 @@ class Communicator {
   const std::unique_ptr<Engine> engine_;
 
   std::mutex driver_;        ///< held by the thread that uses engine_, chooser_ and plans_
+  Planned planned_;          ///< what planFor() found last; driver only
   bool abandoned_ = false;   ///< the engine was given up; driver only
   unsigned idle_looks_ = 0;  ///< driver only
 
@@ -190,9 +201,10 @@ class Communicator {
   std::condition_variable changed_;
   std::vector<Operation*> queue_;            ///< oldest first; short
   std::atomic<Operation*> front_ = nullptr;  ///< of queue_, null if that is empty; to be read without the mutex
-  std::vector<std::unique_ptr<Operation>> operations_;
-  Operation* unused_ = nullptr;                 ///< a list
-  std::atomic<Operation*> released_ = nullptr;  ///< a list that unused_ takes over; written without the mutex
+  Operation usual_;  ///< serves an exchange whenever nobody holds it: blocking calls take their turns without the lists
+  std::vector<std::unique_ptr<Operation>> operations_;  ///< the others
+  Operation* unused_ = nullptr;                         ///< a list
+  std::atomic<Operation*> released_ = nullptr;          ///< a list that unused_ takes over; written without the mutex
   std::uint64_t next_exchange_ = 0;
   CommCounters counters_;
   bool finalized_ = false;

@@ -58,12 +58,18 @@ bool Communicator::isDoneWithin(const Operation& operation, std::chrono::millise
 bool Communicator::release(Operation& operation) {
   const bool has_failed = operation.has_failed;
   const bool vetoed = operation.vetoed;
-  // Nobody becomes a holder of an operation that is done, so a single one is the last.
-  const bool is_last = operation.holders.load(std::memory_order_acquire) == 1 ||
-                       operation.holders.fetch_sub(1, std::memory_order_acq_rel) == 1;
-  if (is_last) recycle(operation);
+  dropHold(operation);
   if (has_failed) throwFailure();
   return vetoed;
+}
+
+/// The last one that holds an operation makes it free for a later exchange.
+void Communicator::dropHold(Operation& operation) noexcept {
+  // Nobody becomes a holder of an operation that is done, so a single one is the last.
+  const bool is_single = operation.holders.load(std::memory_order_acquire) == 1;
+  if (is_single) operation.holders.store(0, std::memory_order_release);  // cheaper than the subtraction
+  const bool is_last = is_single || operation.holders.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  if (is_last && &operation != &usual_) recycle(operation);
 }
 
 void Communicator::recycle(Operation& operation) noexcept {
@@ -130,10 +136,19 @@ void Communicator::begin(Operation& operation) {
   group_->begin(batch.exchange, operation.signature, is_empty);
   operation.announced = is_empty;
   if (is_empty) return;
-  const Algorithm algorithm = chooser_.choose(batch.rules, batch.nwords);
-  engine_->start(plans_.plan(algorithm, batch.rules, batch.ends == nullptr ? EndsKind::kOwn : EndsKind::kExternal),
-                 batch);
-  last_algorithm_.store(static_cast<int>(algorithm), std::memory_order_relaxed);
+  engine_->start(planFor(batch), batch);
+  last_algorithm_.store(static_cast<int>(planned_.algorithm), std::memory_order_relaxed);
+}
+
+/// Most exchanges are like the one before, and looking their plan up would take as long as encoding a few elements.
+const Plan& Communicator::planFor(const Batch& batch) {
+  if (planned_.plan == nullptr || planned_.nwords != batch.nwords || planned_.rules != batch.rules ||
+      planned_.plan->has_external_ends != (batch.ends != nullptr)) {
+    const Algorithm algorithm = chooser_.choose(batch.rules, batch.nwords);
+    const EndsKind ends = batch.ends == nullptr ? EndsKind::kOwn : EndsKind::kExternal;
+    planned_ = {batch.rules, batch.nwords, algorithm, &plans_.plan(algorithm, batch.rules, ends)};
+  }
+  return *planned_.plan;
 }
 
 /// Most exchanges of a few elements end before anybody need know of them.
@@ -146,12 +161,13 @@ void Communicator::announce(Operation& operation) {
 bool Communicator::turnEngine() {
   int idle_turns = core_share_.hasOwnCore() ? kIdleTurnsPerLook : 1;
   bool moved = false;
-  for (int turn = 0; turn < kTurnsPerLook && idle_turns > 0 && !engine_->finished(); ++turn) {
-    if (engine_->progress()) {
-      moved = true;
-    } else {
+  for (int turn = 0; turn < kTurnsPerLook && idle_turns > 0; ++turn) {
+    if (!engine_->progress()) {
       --idle_turns;
+      continue;
     }
+    moved = true;
+    if (engine_->finished()) break;
   }
   return moved;
 }

@@ -29,8 +29,8 @@ class Engine {
   /// Error, PeerError or std::bad_alloc; abandon() must follow.
   virtual void start(const Plan& plan, const Batch& batch) = 0;
 
-  /// Moves on. True if anything moved. Where no exchange is under way it lets peers take what was sent to them. Throws
-  /// like start().
+  /// Moves on. True if anything moved, as it does where the exchange becomes finished. Where no exchange is under way
+  /// it lets peers take what was sent to them. Throws like start().
   virtual bool progress() = 0;
 
   /// True if no exchange is under way: the results are complete, and no peer needs this rank to keep polling.

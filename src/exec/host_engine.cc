@@ -32,7 +32,7 @@ void HostEngine::start(const Plan& plan, const Batch& batch) {
   context_.batch = &batch;
   context_.nslices = sliceCount(batch.nwords, options_.slice_bytes / sizeof(Word), batch.rules);
   context_.store = batch.userBytes() >= options_.streaming_bytes ? Store::kStreaming : Store::kCached;
-  context_.encodes_first = batch.mustEncodeFirst();
+  context_.encodes_first = context_.nslices > 1 && batch.mustEncodeFirst();  // a single slice is encoded first anyway
   SIGNCCL_ASSERT(plan.has_external_ends == (batch.ends != nullptr));
   if (batch.rules.op == SignOp::kAvg && batch.ends == nullptr) prepareMeans();
   const std::size_t overlapping = static_cast<std::size_t>(options_.nthreads) + kExtraLanes;
@@ -42,6 +42,7 @@ void HostEngine::start(const Plan& plan, const Batch& batch) {
   is_finished_ = false;
   if (batch.ends != nullptr) waits_for_signs_since_ = std::chrono::steady_clock::now();
   active_->start();
+  needs_flush_ = active_->finished();
 }
 
 void HostEngine::prepareMeans() {
@@ -75,7 +76,11 @@ void HostEngine::prepare(const Shape& shape) {
 
 bool HostEngine::progress() {
   bool moved = active_->progress();
-  if (!is_finished_ && active_->finished() && transport_->flush()) moved = is_finished_ = true;
+  if (moved) needs_flush_ = active_->finished() && !is_finished_;
+  if (needs_flush_ && transport_->flush()) {
+    needs_flush_ = false;
+    moved = is_finished_ = true;
+  }
   return moved;
 }
 
@@ -95,6 +100,7 @@ void HostEngine::wait(std::chrono::microseconds longest) {
 void HostEngine::abandon() noexcept {
   active_->abandon();
   is_finished_ = true;
+  needs_flush_ = false;
   try {
     if (auto memory = scratch_.share()) transport_->keepAlive(std::move(memory));
   } catch (const std::bad_alloc&) {

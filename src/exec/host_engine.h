@@ -75,6 +75,7 @@ class HostEngine final : public Engine {
   OneRoundEngine one_round_;
   InnerEngine* active_ = &lanes_;  ///< carries out exchanges of shape_
   Shape shape_;
+  bool needs_flush_ = false;  ///< active_ is finished, and what it sent may still need this rank
   bool is_finished_ = true;
   std::chrono::steady_clock::time_point waits_for_signs_since_;
 };

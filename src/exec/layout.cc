@@ -74,15 +74,4 @@ void Layout::build(const Plan& plan, std::size_t slice_words) {
   total_words_ = memory.end();
 }
 
-SlotRange Layout::locate(SlotKind kind, int first_chunk, WordRange words, std::size_t slice_words) const {
-  if (kind == SlotKind::kSigns) {
-    return signs_by_plane_ ? SlotRange{words.begin, slice_words, signs_are_external_}
-                           : SlotRange{votes_per_rank_ * words.begin, words.size};
-  }
-  const Region& region = kind == SlotKind::kCounts ? counts_ : results_;
-  if (region.is_external) return {votes_per_rank_ * slice_words + words.begin, slice_words, true};
-  if (region.by_plane) return {region.begin + words.begin, slice_words};
-  return {region.of_chunk[static_cast<std::size_t>(first_chunk)], words.size};
-}
-
 }  // namespace signccl

@@ -26,7 +26,16 @@ class Layout {
 
   /// Where signs, counts or results of a run are in a slice of `slice_words` words. `words` is the run's range in the
   /// slice.
-  [[nodiscard]] SlotRange locate(SlotKind kind, int first_chunk, WordRange words, std::size_t slice_words) const;
+  [[nodiscard]] SlotRange locate(SlotKind kind, int first_chunk, WordRange words, std::size_t slice_words) const {
+    if (kind == SlotKind::kSigns) {
+      return signs_by_plane_ ? SlotRange{words.begin, slice_words, signs_are_external_}
+                             : SlotRange{votes_per_rank_ * words.begin, words.size};
+    }
+    const Region& region = kind == SlotKind::kCounts ? counts_ : results_;
+    if (region.is_external) return {votes_per_rank_ * slice_words + words.begin, slice_words, true};
+    if (region.by_plane) return {region.begin + words.begin, slice_words};
+    return {region.of_chunk[static_cast<std::size_t>(first_chunk)], words.size};
+  }
 
   /// Where messages into an inbox may be put.
   [[nodiscard]] std::size_t inbox(int number) const { return inboxes_[static_cast<std::size_t>(number)]; }

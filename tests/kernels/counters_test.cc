@@ -195,6 +195,17 @@ TEST_P(DecideTest, EqualsTheReferenceForEveryThresholdOfFivePlanes) {
   }
 }
 
+TEST_P(DecideTest, EqualsTheReferenceForEveryThresholdOfUpToFourPlanes) {
+  constexpr size_t kWords = 4 * 32 + 8 + 3;  // several wide columns of every instruction set, a narrow one, and a part
+  for (int nplanes = 1; nplanes <= 4; ++nplanes) {
+    for (uint64_t threshold = 0; threshold <= uint64_t{1} << nplanes; ++threshold) {
+      for (const TieBits ties : {sameTies(0x5555555555555555), randomTies(4, 1000)}) {
+        ASSERT_NO_FATAL_FAILURE(expectEqualToReference({nplanes, threshold, true, ties}, kWords));
+      }
+    }
+  }
+}
+
 TEST_P(DecideTest, EqualsTheReferenceForEveryNumberOfWords) {
   for (const size_t nwords : wordGrid()) {
     ASSERT_NO_FATAL_FAILURE(expectEqualToReference({4, 9, true, sameTies(0xAAAAAAAAAAAAAAAA)}, nwords));

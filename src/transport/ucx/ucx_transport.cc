@@ -174,8 +174,10 @@ void UcxTransport::progress(std::vector<Request*>& completed) {
                 "rank " + std::to_string(rank_) + " had no memory left when a message came or went");
   }
   if (!arrivals_.empty()) matchArrivals();
-  completed.insert(completed.end(), completed_.begin(), completed_.end());
-  completed_.clear();
+  if (!completed_.empty()) {
+    completed.insert(completed.end(), completed_.begin(), completed_.end());
+    completed_.clear();
+  }
   if (broken_since_) throwIfBroken();
 }
 
