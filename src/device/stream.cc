@@ -57,7 +57,17 @@ struct Probe {
   Stream stream;
   SharedWord posted{memory, 0};
   SharedWord answered{memory, kWordBytes};
+  Probe* left_before = nullptr;
 };
+
+/// Probes whose streams never went on. To give up memory that a stream waits for could take for ever, so they stay.
+constinit std::atomic<Probe*> left_behind{nullptr};
+
+void leaveBehind(std::unique_ptr<Probe> probe) noexcept {
+  Probe* const left = probe.release();
+  left->left_before = left_behind.load(std::memory_order_relaxed);
+  while (!left_behind.compare_exchange_weak(left->left_before, left, std::memory_order_acq_rel)) continue;
+}
 
 /// Whether the stream posts, waits for the answer, and goes on.
 bool takesTurns(const Device& device, Probe& probe) {
@@ -112,10 +122,7 @@ bool supportsMemoryOperations(const std::shared_ptr<Device>& device) {
   auto probe = std::make_unique<Probe>(device);
   const ContextScope scope(*device);
   if (takesTurns(*device, *probe)) return true;
-  // To give up the memory that a stream waits for could take for ever.
-  if (device->driver().cuStreamQuery(probe->stream.handle()) == CudaResult::kNotReady) {
-    probe.release();  // NOLINT(bugprone-unused-return-value)
-  }
+  if (device->driver().cuStreamQuery(probe->stream.handle()) == CudaResult::kNotReady) leaveBehind(std::move(probe));
   return false;
 }
 

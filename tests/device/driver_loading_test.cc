@@ -67,10 +67,10 @@ TEST(DriverLoadingTest, DriverIsFoundOnceItIsLoaded) {
 TEST(DriverLoadingTest, DriverThatLacksAFunctionIsRefusedWithItsNameAndVersion) {
   expectAlone([] {
     load(SIGNCCL_TESTS_OLD_CUDA);
-    EXPECT_EQ(caught([] { (void)requiredCudaDriver("a stream"); }),
-              (Caught{signcclSystemError, std::string(SIGNCCL_TESTS_OLD_CUDA) +
-                                              " is the driver of CUDA 11.4 and has no cuGetErrorName; expected the "
-                                              "driver of CUDA 12.0 or newer"}));
+    const Caught error = caught([] { (void)requiredCudaDriver("a stream"); });
+    EXPECT_EQ(error.code, signcclSystemError);
+    EXPECT_EQ(error.message, SIGNCCL_TESTS_OLD_CUDA
+              " is the driver of CUDA 11.4 and has no cuGetErrorName; expected the driver of CUDA 12.0 or newer");
   });
 }
 

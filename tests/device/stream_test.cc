@@ -1,6 +1,8 @@
 #include "device/stream.h"
 
 #include <atomic>
+#include <memory>
+#include <unistd.h>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -96,12 +98,19 @@ class HeldQueue {
   std::atomic<bool> is_released_ = false;
 };
 
+/// In a process of its own, since the device stays in use.
 TEST_F(StreamTest, StreamThatDoesNotGoOnSupportsNoMemoryOperations) {
-  fake_cuda::reset({.queues = 1});
-  const auto device = Device::get(0);
-  const ContextScope scope(*device);
-  const HeldQueue held;
-  EXPECT_FALSE(supportsMemoryOperations(device));
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        fake_cuda::reset({.queues = 1});
+        const auto device = Device::get(0);
+        const ContextScope scope(*device);
+        const auto held = std::make_unique<HeldQueue>();
+        EXPECT_FALSE(supportsMemoryOperations(device));
+        _exit(testing::Test::HasFailure() ? 1 : 0);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
