@@ -1,3 +1,14 @@
+# What the sources of tests are compiled with: most of the time of a build goes into them, and they need little speed.
+# Linked after signccl_options, since the last flag about a sanitizer's check decides.
+add_library(signccl_test_options INTERFACE)
+target_compile_options(signccl_test_options INTERFACE -O1)
+if(SIGNCCL_SANITIZE MATCHES "undefined")
+  # GoogleTest's templates take a third longer with these. The code under test keeps them all, and ASan finds what a null
+  # pointer does.
+  target_compile_options(signccl_test_options INTERFACE
+    -fno-sanitize=null,vptr,alignment,object-size,nonnull-attribute,returns-nonnull-attribute)
+endif()
+
 # signccl_add_test(NAME <name> SOURCES <file>... [LIBRARIES <target>...] [TIMEOUT <seconds>])
 #
 # Adds a GoogleTest program and registers each of its tests with CTest under <name>.
@@ -7,15 +18,8 @@ function(signccl_add_test)
     set(arg_TIMEOUT 300)
   endif()
   add_executable(${arg_NAME} ${arg_SOURCES})
-  target_link_libraries(${arg_NAME} PRIVATE ${arg_LIBRARIES} GTest::gmock GTest::gtest_main signccl_options)
-  # Most of the time of a build goes into the tests, which need little speed.
-  target_compile_options(${arg_NAME} PRIVATE -O1)
-  if(SIGNCCL_SANITIZE MATCHES "undefined")
-    # GoogleTest's templates under all checks take three times as long. The code under test keeps them all, and ASan
-    # finds what a null pointer does.
-    target_compile_options(${arg_NAME} PRIVATE
-      -fno-sanitize=null,vptr,alignment,object-size,nonnull-attribute,returns-nonnull-attribute)
-  endif()
+  target_link_libraries(${arg_NAME} PRIVATE
+    ${arg_LIBRARIES} GTest::gmock GTest::gtest_main signccl_options signccl_test_options)
   # GoogleMock and the standard library are a third of what a test takes to compile: the first program precompiles them
   # for all. tools/check reads the sources without, so that each names what it includes.
   get_property(owner GLOBAL PROPERTY signccl_test_headers)

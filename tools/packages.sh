@@ -12,9 +12,6 @@ test_packages=(abigail-tools libgmock-dev libgtest-dev qemu-user)
 # Tests under preset neon: cross compiler, and the sources of GoogleTest to build for Arm.
 neon_packages=(g++-aarch64-linux-gnu googletest)
 
-# What tools/fuzz needs beside those to build and to test: a compiler with libFuzzer, and its sanitizers.
-fuzz_packages=(clang libclang-rt-14-dev)
-
 # What perf/baselines measures for comparison; without it, it is left out.
 baseline_packages=(openmpi-bin libopenmpi-dev)
 
@@ -24,8 +21,8 @@ hosts_packages=(iproute2 procps python3)
 # What tools/check needs beside its virtual environment.
 check_packages=(git python3-venv shellcheck)
 
-# A second compiler for the tests, and its report of the lines that ran.
-coverage_packages=(clang libclang-rt-14-dev llvm-14)
+# The second compiler: its sanitizers, libFuzzer and the report of the lines that ran. For presets asan and fuzz.
+clang_packages=(clang libclang-rt-14-dev llvm-14)
 
 # Installs those of the named packages that are missing; needs root or sudo only if there are any.
 install_missing_packages() {

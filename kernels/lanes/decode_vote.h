@@ -68,15 +68,18 @@ struct DecodeBitsBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const DecodeVoteArguments& arguments, WarpIndex warp) {
     if (hasFailed<G>(arguments.status)) return;
-    auto* to = static_cast<uint32_t*>(arguments.elements);
-    const size_t nhalves = 2 * wordsFor(arguments.count);
-    forEachTile(warp, 0, tilesFor(arguments.count), [&](size_t tile) {
+    auto* to = static_cast<Duo*>(arguments.elements);
+    const auto* positive = reinterpret_cast<const Duo*>(arguments.positive);
+    const size_t nwords = wordsFor(arguments.count);
+    forEachTile(warp, 0, (nwords + kLanes - 1) / kLanes, [&](size_t tile) {
       G::each([&](int lane) {
         const size_t word = tile * kLanes + static_cast<size_t>(lane);
-        if (word >= nhalves) return;
-        const size_t first = word * 32;
-        const uint32_t counted = first < arguments.count ? lowMask(arguments.count - first) : 0;
-        G::storeOnce(to + word, G::load(halves(arguments.positive) + word) & counted);
+        if (word >= nwords) return;
+        Duo signs = G::load(positive + word);
+        const size_t left = arguments.count - word * kWordBits;
+        signs.words[0] &= lowMask(left);
+        signs.words[1] &= left > 32 ? lowMask(left - 32) : 0;
+        G::storeOnce(to + word, signs);
       });
     });
   }

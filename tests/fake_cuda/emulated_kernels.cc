@@ -8,6 +8,7 @@
 #include "kernels/device/kernel_list.h"
 #include "kernels/kernels.h"
 #include "kernels/lanes/count.h"
+#include "kernels/lanes/count_decide.h"
 #include "kernels/lanes/counters.h"
 #include "kernels/lanes/decode_avg.h"
 #include "kernels/lanes/decode_vote.h"

@@ -1,4 +1,5 @@
-// Whether the tests are built with a sanitizer. They are then several times slower and see other allocations.
+// Whether the tests are built with a sanitizer, and with which. They are then several times slower and see other
+// allocations.
 #ifndef SIGNCCL_TESTS_SUPPORT_SANITIZERS_H_
 #define SIGNCCL_TESTS_SUPPORT_SANITIZERS_H_
 
@@ -13,9 +14,23 @@
 #define SIGNCCL_TESTS_SANITIZED 0
 #endif
 
+#if defined(__SANITIZE_THREAD__)
+#define SIGNCCL_TESTS_THREAD_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SIGNCCL_TESTS_THREAD_SANITIZED 1
+#endif
+#endif
+#ifndef SIGNCCL_TESTS_THREAD_SANITIZED
+#define SIGNCCL_TESTS_THREAD_SANITIZED 0
+#endif
+
 namespace signccl {
 
 inline constexpr bool kSanitized = SIGNCCL_TESTS_SANITIZED != 0;
+
+/// ThreadSanitizer, the slowest, sees races only: what runs in one thread needs a small part of its cases under it.
+inline constexpr bool kThreadSanitized = SIGNCCL_TESTS_THREAD_SANITIZED != 0;
 
 }  // namespace signccl
 

@@ -19,24 +19,34 @@ class Rule:
         have any width.
     fused: whether a product and a sum may be rounded as one.
     searches: whether inner loops may load less, as the search for the tensor of a tile does.
+    issue: the most that issuing may take of the time that the memory of an H200 takes; 0 if there is no such path.
     """
 
     loads: int = 0
     stores: int = 0
     fused: bool = True
     searches: bool = False
+    issue: float = ISSUE_LIMIT
 
 
 # The first pattern that fits a kernel's name without signccl_ counts; a new kernel meets the last one.
 RULES = (
+    # One lane that writes or awaits a word.
+    (r"(write|wait)_word", Rule(issue=0)),
     # Packed signs are words, which are aligned to 8 bytes only.
     (r".*_bits", Rule()),
     # Rows of 4 elements, so that types of 2 and 4 bytes fit together: 64 bits of one, 128 of the other.
     (r"lion_encode_.*float32.*float32", Rule(loads=128, fused=False, searches=True)),
+    # 6 bytes for an element, two roundings and a tensor to be found: more than the aim, and memory is still the limit.
+    (r"lion_encode_.*float16_b?float16", Rule(loads=64, fused=False, searches=True, issue=0.7)),
     (r"lion_encode_.*", Rule(loads=64, fused=False, searches=True)),
     (r"lion_decode_.*_float32", Rule(stores=128, fused=False, searches=True)),
+    # 4 bytes for an element, up to three roundings and, for an average, a lookup.
+    (r"lion_decode_.*", Rule(stores=64, fused=False, searches=True, issue=0.9)),
     (r"lion_.*", Rule(stores=64, fused=False, searches=True)),
     (r"encode_.*", Rule(loads=128)),
+    # A lookup for every element, of which 1 or 2 bytes are written.
+    (r"decode_avg_(8|16)bit_.*", Rule(stores=128, issue=1)),
     (r"decode_.*", Rule(stores=128)),
     # 16 planes of 128 bits would be too many registers.
     (r"count_16_planes", Rule(loads=64, stores=64)),
@@ -103,15 +113,15 @@ def width_faults(analysis: Analysis, rule: Rule) -> list[str]:
     return faults
 
 
-def issue_faults(analysis: Analysis) -> list[str]:
-    if analysis.aligned is None:
+def issue_faults(analysis: Analysis, rule: Rule) -> list[str]:
+    if analysis.aligned is None or rule.issue == 0:
         return []
     share = analysis.aligned.issue_share(H200)
-    if share <= ISSUE_LIMIT:
+    if share <= rule.issue:
         return []
     return [
         f"issues instructions for {share:.0%} of the time that the memory of an {H200.name} takes, expected at most "
-        f"{ISSUE_LIMIT:.0%}: {analysis.aligned.instructions} instructions for {analysis.aligned.bytes} bytes"
+        f"{rule.issue:.0%}: {analysis.aligned.instructions} instructions for {analysis.aligned.bytes} bytes"
     ]
 
 
@@ -122,5 +132,5 @@ def faults_of(analysis: Analysis) -> list[str]:
         *resource_faults(analysis),
         *fused_faults(analysis, rule),
         *width_faults(analysis, rule),
-        *issue_faults(analysis),
+        *issue_faults(analysis, rule),
     ]
