@@ -31,8 +31,8 @@ class StreamDevice : public std::enable_shared_from_this<StreamDevice> {
   [[nodiscard]] const std::shared_ptr<Device>& device() const { return device_; }
   [[nodiscard]] StreamWords words() const { return words_; }
 
-  /// Keeps `memory`, and itself, until the event, which becomes the device's, has come and nobody else holds the memory:
-  /// freeing what a stream uses would wait for the stream.
+  /// Keeps `memory`, and itself, until the event, which becomes the device's, has come and nobody else holds the
+  /// memory: freeing what a stream uses would wait for the stream.
   void keepUntil(CudaEvent event, std::vector<std::shared_ptr<const void>> memory);
 
   /// Frees what need not be kept any more. Not in a thread that must make no CUDA call.

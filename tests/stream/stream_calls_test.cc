@@ -1,5 +1,5 @@
-// How calls on streams behave: they return at once, keep the order of their streams, and work however ranks, streams and
-// queues of the hardware are dealt out.
+// How calls on streams behave: they return at once, keep the order of their streams, and work however ranks, streams
+// and queues of the hardware are dealt out.
 #include <array>
 #include <atomic>
 #include <chrono>
