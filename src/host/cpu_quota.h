@@ -3,7 +3,7 @@
 #define SIGNCCL_HOST_CPU_QUOTA_H_
 
 #include <cstdint>
-#include <filesystem>
+#include <string>
 
 namespace signccl {
 
@@ -15,8 +15,9 @@ struct CpuQuota {
 };
 
 /// The smallest quota of the group of this process and the groups around it, as far as they are mounted: cpu.max of
-/// version 2 of control groups, cpu.cfs_quota_us of version 1. `root` has proc and sys; tests have their own.
-CpuQuota cpuQuota(const std::filesystem::path& root = "/");
+/// version 2 of control groups, cpu.cfs_quota_us of version 1. `root` is before /proc and /sys; tests have
+/// their own.
+CpuQuota cpuQuota(const std::string& root = "");
 
 }  // namespace signccl
 

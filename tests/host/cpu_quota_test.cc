@@ -1,6 +1,7 @@
 #include "host/cpu_quota.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
