@@ -19,8 +19,11 @@ TEST(PlanCacheTest, PlansAreBuiltOnceForEachAlgorithmAndRules) {
   const Plan& with_zeros = plans.plan(Algorithm::kDirect, rulesOf(SignOp::kVote, 4, 2, true));
   const Plan& ring = plans.plan(Algorithm::kRing, rulesOf(SignOp::kVote, 4));
   EXPECT_EQ(&plans.plan(Algorithm::kDirect, rulesOf(SignOp::kVote, 4)), &vote);
-  const std::set<const Plan*> different = {&vote, &avg, &ternary, &with_zeros, &ring};
-  EXPECT_EQ(different.size(), 5U);
+  const Plan& external = plans.plan(Algorithm::kDirect, rulesOf(SignOp::kVote, 4), EndsKind::kExternal);
+  const std::set<const Plan*> different = {&vote, &avg, &ternary, &with_zeros, &ring, &external};
+  EXPECT_EQ(different.size(), 6U);
+  EXPECT_TRUE(external.has_external_ends);
+  EXPECT_FALSE(vote.has_external_ends);
   EXPECT_EQ(vote.rank, 1);
   EXPECT_EQ(avg.rules.op, SignOp::kAvg);
   EXPECT_EQ(ternary.rules.votes_per_rank, 2);
