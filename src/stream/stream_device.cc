@@ -63,11 +63,10 @@ void StreamDevice::freeUnused() {
   const ContextScope scope(*device_);
   {
     const std::lock_guard lock(mutex_);
-    const auto first =
-        std::ranges::partition(kept_, [&](const Kept& kept) {
-          const bool has_come = device_->driver().cuEventQuery(kept.event) != CudaResult::kNotReady;
-          return !has_come || std::ranges::any_of(kept.memory, [](const auto& one) { return one.use_count() > 1; });
-        }).begin();
+    const auto first = std::partition(kept_.begin(), kept_.end(), [&](const Kept& kept) {
+      const bool has_come = device_->driver().cuEventQuery(kept.event) != CudaResult::kNotReady;
+      return !has_come || std::ranges::any_of(kept.memory, [](const auto& one) { return one.use_count() > 1; });
+    });
     std::move(first, kept_.end(), std::back_inserter(unused));
     kept_.erase(first, kept_.end());
     if (kept_.empty()) self = std::move(self_);
