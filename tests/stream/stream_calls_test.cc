@@ -2,7 +2,6 @@
 // and queues of the hardware are dealt out.
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -43,10 +42,7 @@ class Voter {
   Stream stream_;
 };
 
-class StreamCallsTest : public StreamTest {
- protected:
-  static constexpr std::chrono::seconds kPatience{60};
-};
+using StreamCallsTest = StreamTest;
 
 TEST_F(StreamCallsTest, TheCallReturnsBeforeItsStreamComesToIt) {
   Ranks ranks(1);
