@@ -178,10 +178,6 @@ bool voteWithFailingCall(long number) {
     was_reached = fake_cuda::callsMade() - before >= number;
     fake_cuda::failCall(0, CudaResult::kSuccess);
     const bool went_well = noted[0] == signcclSuccess && noted[1] == signcclSuccess && result == signcclSuccess;
-    if (was_reached && went_well) {
-      // Only what SignCCL can do without may fail unnoticed.
-      EXPECT_TRUE(first.isUntouchedOrResult());
-    }
     if (!went_well) {
       EXPECT_STRNE(signcclGetLastError(nullptr), "") << "call " << number;
       for (int rank = 0; rank < 2; ++rank) signcclCommAbort(ranks[rank]);
