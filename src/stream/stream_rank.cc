@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "device/driver_error.h"
 #include "exec/pieces.h"
 #include "kernels/lanes/tiles.h"
@@ -55,11 +56,16 @@ StreamRank::StreamRank(Communicator& comm, std::shared_ptr<StreamDevice> device)
 }
 
 StreamRank::~StreamRank() {
-  outgrown_.push_back(std::move(memory_));
-  for (auto& table : tables_) outgrown_.push_back(std::move(table));
-  std::erase(outgrown_, nullptr);
-  device_->keepUntil(last_call_, std::move(outgrown_));
-  device_->freeUnused();
+  try {
+    outgrown_.push_back(std::move(memory_));
+    for (auto& table : tables_) outgrown_.push_back(std::move(table));
+    std::erase(outgrown_, nullptr);
+    device_->keepUntil(last_call_, std::move(outgrown_));
+    device_->freeUnused();
+  } catch (const std::exception& error) {
+    log(LogLevel::kWarn, Subsystem::kDestroy, comm_.rank(), "what the rank had on ", *device_->device(),
+        " may not be freed: ", error.what());
+  }
 }
 
 StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {

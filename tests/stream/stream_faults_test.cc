@@ -159,6 +159,19 @@ TEST_F(StreamFaultsTest, ADeadStreamFailsItsRankAndTheOthersAreTold) {
   });
 }
 
+TEST_F(StreamFaultsTest, ACommunicatorWhoseDeviceIsDeadFailsAndCanBeDestroyed) {
+  Ranks ranks(1);
+  const CurrentDevice current(0);
+  Vote vote;
+  ASSERT_EQ(vote.call(ranks[0]), signcclSuccess);
+  vote.stream().synchronize();
+  fake_cuda::failContext(0, CudaResult::kLaunchFailed);
+  EXPECT_EQ(vote.call(ranks[0]), signcclUnhandledCudaError);
+  expectFailed(ranks[0], signcclUnhandledCudaError, "CUDA_ERROR_LAUNCH_FAILED");
+  EXPECT_EQ(signcclCommDestroy(ranks[0]), signcclSuccess);
+  ranks[0] = nullptr;
+}
+
 /// Runs one vote of two ranks in which a call of CUDA fails. True if it was never reached.
 bool voteWithFailingCall(long number) {
   fake_cuda::reset();
