@@ -9,9 +9,11 @@ namespace signccl {
 
 /// In the order of kernel_list.h.
 enum class DeviceKernel : uint16_t {
+// NOLINTBEGIN(readability-identifier-naming): they are the names of the entry points
 #define SIGNCCL_ENUMERATE(name, Arguments, ...) name,
   SIGNCCL_DEVICE_KERNELS(SIGNCCL_ENUMERATE)
 #undef SIGNCCL_ENUMERATE
+  // NOLINTEND(readability-identifier-naming)
 };
 
 /// [DeviceKernel] names of the entry points.
