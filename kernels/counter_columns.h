@@ -83,8 +83,10 @@ struct AnyLimit {
 /// The same known to the compiler, which then writes the comparison without loops and branches.
 template <uint64_t kValue, int kPlanes>
 struct KnownLimit {
+  // Named as in AnyLimit. NOLINTBEGIN(readability-identifier-naming)
   static constexpr uint64_t value = kValue;
   static constexpr int nplanes = kPlanes;
+  // NOLINTEND(readability-identifier-naming)
 };
 
 /// Where votes go; nonnegative is nullptr if it is not wanted.

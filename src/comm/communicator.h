@@ -38,12 +38,12 @@ struct ExchangeRules {
 /// Calls to be queued as one exchange.
 struct Submission {
   ExchangeRules rules;
-  std::span<const Segment> segments;        ///< with the numbers of their calls
-  bool in_background = false;               ///< the progress thread carries it out
-  int holders = 1;                          ///< how often wait() will be asked for the outcome; 0: never
-  std::int64_t first_tensor = kNoStep;      ///< see ExchangeSignature::first_tensor
-  bool vetoes = false;                      ///< see Batch::vetoes
-  std::shared_ptr<ExternalEnds> ends = {};  ///< see Batch::ends; kept until the exchange is over
+  std::span<const Segment> segments;             ///< with the numbers of their calls
+  bool in_background = false;                    ///< the progress thread carries it out
+  int holders = 1;                               ///< how often wait() will be asked for the outcome; 0: never
+  std::int64_t first_tensor = kNoStep;           ///< see ExchangeSignature::first_tensor
+  bool vetoes = false;                           ///< see Batch::vetoes
+  std::shared_ptr<ExternalEnds> ends = nullptr;  ///< see Batch::ends; kept until the exchange is over
 };
 
 /// Counters of a communicator; see signcclCommStats_t.
