@@ -14,6 +14,8 @@
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -128,7 +130,8 @@ int measure(const GainOptions& options, launch::JobComm& job) {
   return 0;
 }
 
-int run(int argc, const char* const* argv) {
+/// `arguments`: those of the command line, the last one first, as CLI11 takes them.
+int run(std::vector<std::string> arguments) {
   CLI::App app("What a program gains that computes while a non-blocking vote is under way.", "overlap_gain");
   GainOptions options;
   app.add_option("-c,--count", options.count, "float32 elements of the vector")
@@ -139,7 +142,7 @@ int run(int argc, const char* const* argv) {
       ->capture_default_str();
   launch::addLaunchOptions(app, options.launch);
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
@@ -152,7 +155,9 @@ int run(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   try {
-    return signccl::perf::run(argc, argv);
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    std::ranges::reverse(arguments);
+    return signccl::perf::run(std::move(arguments));
   } catch (const std::exception& error) {
     std::cerr << "overlap_gain: " << error.what() << '\n';
     return 1;

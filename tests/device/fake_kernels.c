@@ -7,9 +7,12 @@ static const char image[] = "fatbin";
 
 #ifndef WITHOUT_FUNCTION
 int signcclCudaImage(int version, const void** data, size_t* bytes) {
-  const int has_image = version == VERSION_CODE && IMAGE_BYTES > 0;
-  *data = has_image ? image : NULL;
-  *bytes = has_image ? IMAGE_BYTES : 0;
+  *data = NULL;
+  *bytes = 0;
+  if (version == VERSION_CODE && IMAGE_BYTES > 0) {
+    *data = image;
+    *bytes = IMAGE_BYTES;
+  }
   return VERSION_CODE;
 }
 #endif
