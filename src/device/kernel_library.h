@@ -11,11 +11,12 @@
 
 #include "device/device.h"
 #include "device/kernel_image.h"
+#include "kernels/lanes/group.h"
 
 namespace signccl {
 
 /// Threads of a block of every kernel.
-inline constexpr unsigned kBlockThreads = 256;
+inline constexpr unsigned kBlockThreads = lanes::kBlockThreads;
 
 /// Most bytes of a kernel's arguments, on all devices and drivers.
 inline constexpr std::size_t kMostArgumentBytes = 4096;

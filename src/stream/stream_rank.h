@@ -46,8 +46,6 @@ class StreamRank {
   StreamRank(const StreamRank&) = delete;
   StreamRank& operator=(const StreamRank&) = delete;
 
-  [[nodiscard]] const StreamDevice& device() const { return *device_; }
-
   /// Queues the exchange and enqueues the front. The segments' sources and sinks are elements in memory that the device
   /// reaches. If it throws signcclUnhandledCudaError or signcclSystemError, the communicator has failed, so that the
   /// others do not wait for this rank; else the call had no effect.
