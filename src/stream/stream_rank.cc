@@ -5,8 +5,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "device/driver_error.h"
-#include "exec/pieces.h"
-#include "kernels/lanes/tiles.h"
 #include "schedule/slices.h"
 
 namespace signccl {
@@ -37,8 +35,6 @@ std::size_t wordsOf(const Batch& batch, const SlotSlice& last) {
   return last.offset + externalWords(batch.rules, last.words.size);
 }
 
-const Word* wordsAt(CudaDevicePointer address) { return reinterpret_cast<const Word*>(address); }
-
 }  // namespace
 
 void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept {
@@ -47,7 +43,7 @@ void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept {
 }
 
 StreamRank::StreamRank(Communicator& comm, std::shared_ptr<StreamDevice> device)
-    : comm_(comm), device_(std::move(device)) {
+    : comm_(comm), device_(std::move(device)), kernels_(device_) {
   device_->freeUnused();
   const ContextScope scope(*device_->device());
   const CudaDriver& driver = device_->device()->driver();
@@ -58,7 +54,7 @@ StreamRank::StreamRank(Communicator& comm, std::shared_ptr<StreamDevice> device)
 StreamRank::~StreamRank() {
   try {
     outgrown_.push_back(std::move(memory_));
-    for (auto& table : tables_) outgrown_.push_back(std::move(table));
+    for (auto& memory : kernels_.release()) outgrown_.push_back(std::move(memory));
     std::erase(outgrown_, nullptr);
     device_->keepUntil(last_call_, std::move(outgrown_));
     device_->freeUnused();
@@ -79,7 +75,7 @@ StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment
   const ContextScope scope(*device_->device());
   StreamCall call = prepare(rules, segments, stream);
   follow(call);
-  prepareTables(call);
+  kernels_.prepare(call.batch, call.stream);
   call.exchange =
       comm_.submit({.rules = rules, .segments = segments, .in_background = true, .holders = 0, .ends = call.ends})
           .batch.exchange;
@@ -156,42 +152,14 @@ void StreamRank::follow(const StreamCall& call) {
             *device_->device());
 }
 
-/// Tables that the call needs for the first time are copied to the device.
-void StreamRank::prepareTables(const StreamCall& call) {
-  if (call.batch.rules.op != SignOp::kAvg) return;
-  if (table_rules_ != call.batch.rules) {
-    for (auto& table : tables_) {
-      if (table) outgrown_.push_back(std::move(table));
-    }
-    table_rules_ = call.batch.rules;
-  }
-  for (const Segment& segment : call.batch.segments) {
-    auto& table = tables_.at(static_cast<std::size_t>(segment.sink.type));
-    if (table) continue;
-    auto fresh = std::make_shared<DeviceTable>(device_->device(), MeanTable(segment.sink.type, call.batch.rules));
-    fresh->upload(call.stream);
-    table = std::move(fresh);
-  }
-}
-
 void StreamRank::encodeSlice(const StreamCall& call, std::size_t number) {
   const SlotSlice& slice = call.ends->slices()[number];
   const SlotMemory& memory = *call.memory;
-  const bool is_ternary = call.batch.rules.votes_per_rank == 2;
   const CudaDevicePointer planes =
       call.has_copy ? memory.copyAddress(slice.offset) : memory.hostWordsAddress(slice.offset);
-  auto* const first = reinterpret_cast<Word*>(planes);
-  Word* const last = first + (is_ternary ? slice.words.size : 0);
-  forEachPiece(call.batch, slice.words.begin, slice.words.size, [&](const Piece& piece) {
-    const Source& source = piece.segment.source;
-    const auto* const elements =
-        static_cast<const std::byte*>(source.object) + elementBytes(source.type, piece.element);
-    const EncodeArguments arguments{elements, piece.count, is_ternary ? first + piece.word : nullptr,
-                                    last + piece.word};
-    device_->launch(encodeKernel(source.type, is_ternary), arguments, lanes::tilesFor(piece.count), call.stream);
-  });
-  const CudaDriver& driver = device_->device()->driver();
+  kernels_.encode(call.batch, slice.words, planes, call.stream);
   if (call.has_copy) {
+    const CudaDriver& driver = device_->device()->driver();
     const std::size_t bytes =
         static_cast<std::size_t>(call.batch.rules.votes_per_rank) * slice.words.size * sizeof(Word);
     checkCuda(driver, driver.cuMemcpyDtoHAsync(memory.hostWords(slice.offset), planes, bytes, call.stream),
@@ -206,35 +174,16 @@ void StreamRank::decodeSlice(const StreamCall& call, std::size_t number) {
   const CountRules& rules = call.batch.rules;
   const std::size_t stride = slice.words.size;
   const std::size_t offset = slice.offset + static_cast<std::size_t>(rules.votes_per_rank) * stride;
-  const int nplanes = externalResultPlanes(rules);
   device_->enqueueWait(call.stream, memory.answeredAddress(number), call.number);
   CudaDevicePointer results = memory.hostWordsAddress(offset);
   if (call.has_copy) {
     results = memory.copyAddress(offset);
-    const std::size_t bytes = static_cast<std::size_t>(nplanes) * stride * sizeof(Word);
+    const std::size_t bytes = static_cast<std::size_t>(externalResultPlanes(rules)) * stride * sizeof(Word);
     const CudaDriver& driver = device_->device()->driver();
     checkCuda(driver, driver.cuMemcpyHtoDAsync(results, memory.hostWords(offset), bytes, call.stream),
               "cuMemcpyHtoDAsync", "of ", bytes, " bytes of results on ", *device_->device());
   }
-  const std::uint32_t* const status = memory.statusAddress(number);
-  forEachPiece(call.batch, slice.words.begin, slice.words.size, [&](const Piece& piece) {
-    const Sink& sink = piece.segment.sink;
-    void* const elements = static_cast<std::byte*>(sink.object) + elementBytes(sink.type, piece.element);
-    const Word* const planes = wordsAt(results) + piece.word;
-    const std::size_t ntiles = lanes::tilesFor(piece.count);
-    if (rules.op == SignOp::kAvg) {
-      const DecodeAvgArguments arguments{{planes, stride, nplanes},
-                                         tables_.at(static_cast<std::size_t>(sink.type))->pointer(),
-                                         piece.count,
-                                         elements,
-                                         status};
-      device_->launch(decodeAvgKernel(sink.type, nplanes), arguments, ntiles, call.stream);
-    } else {
-      const DecodeVoteArguments arguments{planes, rules.ternary_result ? planes + stride : nullptr, piece.count,
-                                          elements, status};
-      device_->launch(decodeVoteKernel(sink.type, rules.ternary_result), arguments, ntiles, call.stream);
-    }
-  });
+  kernels_.decode(call.batch, slice.words, results, memory.statusAddress(number), call.stream);
 }
 
 }  // namespace signccl

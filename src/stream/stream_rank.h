@@ -7,7 +7,6 @@
 #ifndef SIGNCCL_STREAM_STREAM_RANK_H_
 #define SIGNCCL_STREAM_STREAM_RANK_H_
 
-#include <array>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -15,7 +14,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
-#include "stream/device_table.h"
+#include "stream/slice_kernels.h"
 #include "stream/slot_ends.h"
 #include "stream/stream_device.h"
 
@@ -61,7 +60,6 @@ class StreamRank {
   void refuseCapture(CudaStream stream) const;
   void reserve(StreamCall& call, std::size_t nslots, std::size_t nwords);
   void follow(const StreamCall& call);
-  void prepareTables(const StreamCall& call);
   void encodeSlice(const StreamCall& call, std::size_t slice);
   void decodeSlice(const StreamCall& call, std::size_t slice);
   template <typename Enqueue>
@@ -69,14 +67,13 @@ class StreamRank {
 
   Communicator& comm_;
   const std::shared_ptr<StreamDevice> device_;
+  SliceKernels kernels_;
   std::shared_ptr<SlotMemory> memory_;
   std::vector<std::shared_ptr<const void>> outgrown_;  ///< that were too small; streams may still use them
   std::uint32_t last_number_ = 0;                      ///< of calls in memory_
   CudaEvent last_call_ = nullptr;                      ///< recorded behind the back of the last call
   CudaStream last_stream_ = nullptr;
   bool has_called_ = false;
-  std::array<std::shared_ptr<const DeviceTable>, kNumElementTypes> tables_;  ///< of averages, by type
-  CountRules table_rules_;
 };
 
 }  // namespace signccl
