@@ -21,7 +21,8 @@ static void check(signcclResult_t result) {
 static int fromLauncher(const char* const names[4], int fallback) {
   int i;
   for (i = 0; i < 4; ++i) {
-    if (getenv(names[i]) != NULL) return atoi(getenv(names[i]));
+    const char* const text = getenv(names[i]);
+    if (text != NULL) return (int)strtol(text, NULL, 10);
   }
   return fallback;
 }
