@@ -25,6 +25,7 @@ constexpr LauncherVariable kVariables[] = {
     {"RANK, WORLD_SIZE", "torchrun", "this process and how many there are; they go before those of other launchers"},
     {"OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE", "mpirun of Open MPI", "the same"},
     {"PMI_RANK, PMI_SIZE", "mpiexec of MPICH and Intel MPI", "the same"},
+    {"PMI_FD", "the same, and srun --mpi=pmi2", "the launcher's socket, through which the processes can meet"},
     {"SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_NTASKS", "srun", "the same, where SLURM_STEP_ID is that of a step"},
     {"SLURM_STEP_ID", "srun", "whether srun started this process, or it is in a batch script"},
     {"PMIX_RANK, PMIX_NAMESPACE", "any with PMIx", "this process, and that the processes can meet through PMIx"},
