@@ -60,10 +60,10 @@ void Member::onRefused(asio::error_code error) {
   if (error == asio::error::no_descriptors) {
     return setFailure({signcclSystemError, rankName(rank()) + " cannot connect: " + tooManyOpenFiles()});
   }
-  setFailure({signcclRemoteError, "rank " + std::to_string(rank()) + " found nobody at " +
+  setFailure({signcclRemoteError, "rank " + std::to_string(rank()) + " found no process at " +
                                       toText(options_.point.endpoints()) +
-                                      ", where the ranks meet: the process that made commId is gone, all ranks had "
-                                      "joined already, or none had for as long as SIGNCCL_TIMEOUT there"});
+                                      ", where the ranks meet: the process that made commId has ended, all ranks had "
+                                      "joined already, or none had joined within SIGNCCL_TIMEOUT"});
 }
 
 void Member::greet(asio::ip::tcp::socket socket) {

@@ -84,7 +84,7 @@ class Config {
   void set(const char* key, const char* value) {
     const ucs_status_t status = ucx().ucp_config_modify(config_, key, value);
     if (status == UCS_OK) return;
-    log(LogLevel::kWarn, Subsystem::kNet, kNoRank, "UCX takes no setting ", key, "=", value, ": ",
+    log(LogLevel::kWarn, Subsystem::kNet, kNoRank, "UCX does not accept the setting ", key, "=", value, ": ",
         ucx().ucs_status_string(status));
   }
 
