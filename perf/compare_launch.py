@@ -211,7 +211,7 @@ def read(run, nranks, nprocesses):
 
 
 def add_places(parser, name):
-    """The modes shm and hosts with the options of both; `name` is that of the hosts. Returns both parsers."""
+    """The modes shm and hosts with the options of both; hosts have names that begin with `name`. Returns both."""
     modes = parser.add_subparsers(dest="mode", required=True, metavar="shm|hosts")
     shm = modes.add_parser("shm", help="ranks on this machine")
     shm.add_argument("-n", "--ranks", type=parse.positive, default=4, help="(default 4)")
@@ -220,7 +220,9 @@ def add_places(parser, name):
     hosts.add_argument("--per-host", type=parse.positive, default=1, help="ranks in each host (default 1)")
     hosts.add_argument("--rate", default="1gbit", help="of the links, or none (default 1gbit)")
     hosts.add_argument("--racks", help="R:RATE, as for tools/hosts up")
-    hosts.add_argument("--name", default=name, help=f"of the setup, which must not exist (default {name})")
+    # Two runs on one machine must not remove each other's hosts.
+    name = f"{name}{os.getpid()}"
+    hosts.add_argument("--name", default=name, help=f"of the setup, which must not exist (default here {name})")
     for mode in (shm, hosts):
         mode.add_argument("--build", type=Path, default=ROOT / "build/release",
                           help="build tree (default build/release)")

@@ -68,7 +68,7 @@ bury_hosts() {
     for ((rank = host * LOCAL_WORLD_SIZE; rank < (host + 1) * LOCAL_WORLD_SIZE; ++rank)); do
       [[ ${running[rank]:-} ]] || continue
       unset "running[$rank]"
-      echo "tools/hosts: rank $rank is gone with its host" >&9
+      echo "tools/hosts: rank $rank is gone with its host, which somebody else has removed" >&9
       fail 137
     done
   done

@@ -4,15 +4,17 @@
 //   mpirun -n 2 lion_mpi 200 run     goes on from there, with the bits of a job that has never stopped
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iostream>
 #include <mpi.h>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include <signccl/lion.h>
+#include <signccl/signccl.hpp>
 
 namespace {
 
@@ -26,29 +28,19 @@ struct State {
   float momenta[kSize];
 };
 
-[[noreturn]] void fail(const std::string& text) {
-  std::fprintf(stderr, "%s\n", text.c_str());
-  MPI_Abort(MPI_COMM_WORLD, 1);
-  std::abort();
-}
-
-void check(signcclResult_t result) {
-  if (result != signcclSuccess)
-    fail(signcclGetErrorString(result) + (": " + std::string(signcclGetLastError(nullptr))));
-}
-
 int gatherByMpi(const void* sendbuff, void* recvbuff, std::size_t bytes, void* /*context*/) {
   const int count = static_cast<int>(bytes);
   return MPI_Allgather(sendbuff, count, MPI_BYTE, recvbuff, count, MPI_BYTE, MPI_COMM_WORLD) == MPI_SUCCESS ? 0 : 1;
 }
 
 /// Replicas that begin with the same bits stay the same. For a large model, gather a checksum instead.
-void requireEqualReplicas(const State& state, int nranks, signcclComm_t comm) {
+void requireEqualReplicas(const State& state, const signccl::Communicator& comm) {
   const std::size_t bytes = offsetof(State, momenta);
-  std::vector<char> all(bytes * static_cast<std::size_t>(nranks));
-  check(signcclCommAllGather(&state, all.data(), bytes, comm));
+  std::vector<char> all(bytes * static_cast<std::size_t>(comm.nranks()));
+  signccl::check(signcclCommAllGather(&state, all.data(), bytes, comm.handle()));
   for (std::size_t at = 0; at < all.size(); at += bytes) {
-    if (std::memcmp(&all[at], &state, bytes) != 0) fail("rank " + std::to_string(at / bytes) + " starts elsewhere");
+    if (std::memcmp(&all[at], &state, bytes) == 0) continue;
+    throw std::runtime_error("rank " + std::to_string(at / bytes) + " starts from other parameters");
   }
 }
 
@@ -64,7 +56,7 @@ float computeGradients(const State& state, int rank, float* gradients) {
   return loss;
 }
 
-void train(State& state, std::uint64_t last_step, int rank, signcclComm_t comm) {
+void train(State& state, std::uint64_t last_step, const signccl::Communicator& comm) {
   void* parameters[] = {state.parameters};
   void* momenta[] = {state.momenta};
   signcclLionConfig_t config = SIGNCCL_LION_CONFIG_INITIALIZER;
@@ -72,10 +64,12 @@ void train(State& state, std::uint64_t last_step, int rank, signcclComm_t comm) 
   config.parameters = parameters;
   config.momenta = momenta;
   config.counts = &kSize;
-  signcclLion_t lion = nullptr;
-  check(signcclLionCreate(&lion, &config, comm));
+  const signccl::Lion lion(config, comm);
 
-  const double rate = 0.01, beta1 = 0.9, beta2 = 0.99, decay = 0;
+  const double rate = 0.01;
+  const double beta1 = 0.9;
+  const double beta2 = 0.99;
+  const double decay = 0;
   signcclLionStepConfig_t step = SIGNCCL_LION_STEP_INITIALIZER;
   step.learningRates = &rate;
   step.beta1s = &beta1;
@@ -83,49 +77,55 @@ void train(State& state, std::uint64_t last_step, int rank, signcclComm_t comm) 
   step.weightDecays = &decay;
   std::vector<float> gradient(kSize);
   for (; state.step < last_step; ++state.step) {
-    const float loss = computeGradients(state, rank, gradient.data());
+    const float loss = computeGradients(state, comm.rank(), gradient.data());
     const void* gradients[] = {gradient.data()};
-    check(signcclLionStep(lion, &step, gradients, nullptr));
+    lion.step(step, gradients);
     if (state.step % 50 != 0) continue;
     // Is the loss low on most ranks? The calls of a group are one exchange.
     float low[] = {0.6F - loss, 0.5F - loss};
-    check(signcclGroupStart());
-    for (float& x : low) check(signcclAllReduceVote(&x, &x, 1, signcclFloat32, signcclFloat32, nullptr, comm, nullptr));
-    check(signcclGroupEnd());
-    if (rank == 0) std::printf("step %d: %+.0f %+.0f\n", static_cast<int>(state.step), low[0], low[1]);
+    signccl::Group group;
+    for (float& value : low) comm.vote(&value, &value, 1);
+    group.end();
+    if (comm.rank() != 0) continue;
+    std::cout << "step " << state.step << ": " << std::showpos << low[0] << ' ' << low[1] << std::noshowpos << '\n';
   }
-  check(signcclLionDestroy(lion));
-  check(signcclCommGetCallNumber(comm, &state.call));
+  signccl::check(signcclCommGetCallNumber(comm.handle(), &state.call));
+}
+
+void run(std::uint64_t last_step, const std::string& prefix) {
+  int rank = 0;
+  int nranks = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &nranks);
+  const std::string path = prefix + "." + std::to_string(rank);
+  State state{};
+  std::ifstream saved(path, std::ios::binary);
+  if (saved && !saved.read(reinterpret_cast<char*>(&state), sizeof state)) {
+    throw std::runtime_error(path + " is not a whole checkpoint");
+  }
+
+  signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
+  config.allGather = gatherByMpi;  // the unique id is not read then
+  const signccl::Communicator comm(nranks, signcclUniqueId{}, rank, &config);
+  requireEqualReplicas(state, comm);
+  signccl::check(signcclCommSetCallNumber(comm.handle(), state.call));
+  train(state, last_step, comm);
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(&state), sizeof state).flush();
+  if (!file) throw std::runtime_error("cannot write " + path);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  int rank = 0, nranks = 0;
   MPI_Init(&argc, &argv);
-  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  MPI_Comm_size(MPI_COMM_WORLD, &nranks);
-  if (argc != 3) fail("usage: lion_mpi <last step> <prefix of the files to go on from and to save to>");
-
-  State state{};
-  const std::string path = argv[2] + ("." + std::to_string(rank));
-  if (std::FILE* const file = std::fopen(path.c_str(), "rb")) {
-    if (std::fread(&state, sizeof state, 1, file) != 1) fail(path + " is not a whole checkpoint");
-    std::fclose(file);
+  try {
+    if (argc != 3) throw std::runtime_error("usage: lion_mpi <last step> <prefix of files to go on from and save to>");
+    run(std::strtoull(argv[1], nullptr, 10), argv[2]);
+  } catch (const std::exception& error) {  // of the library, with ranks and values in its text
+    std::cerr << error.what() << '\n';
+    MPI_Abort(MPI_COMM_WORLD, 1);
   }
-  signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
-  config.allGather = gatherByMpi;  // the unique id is not needed then
-  signcclComm_t comm = nullptr;
-  check(signcclCommInitRankConfig(&comm, nranks, signcclUniqueId{}, rank, &config));
-  requireEqualReplicas(state, nranks, comm);
-  check(signcclCommSetCallNumber(comm, state.call));
-  train(state, std::strtoull(argv[1], nullptr, 10), rank, comm);
-
-  std::FILE* const file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr || std::fwrite(&state, sizeof state, 1, file) != 1 || std::fclose(file) != 0) {
-    fail("cannot write " + path);
-  }
-  check(signcclCommDestroy(comm));
   MPI_Finalize();
   return 0;
 }

@@ -96,7 +96,8 @@ typedef struct {
                               chooses by size. The same on every rank. Copied. */
   const char* commName;  /**< a name for logs and traces, or NULL. Copied. */
   signcclAllGatherFn allGather; /**< if not NULL, called once during the initialisation, in the calling thread and with
-                                     `allGatherContext`, to let the ranks find each other; commId is then ignored */
+                                     `allGatherContext`, to let the ranks find each other; commId is then not read
+                                     and may hold anything */
   void* allGatherContext;       /**< passed to allGather */
 } signcclConfig_t;
 
@@ -113,8 +114,8 @@ typedef struct {
 
 /**
  * Makes a new unique id and starts to listen for the ranks that will use it. One process calls it, gives the id to all
- * ranks and stays alive as long as the communicator does; usually it is that of rank 0. With SIGNCCL_COMM_ID set every
- * rank may call it instead, and nothing has to be passed around.
+ * ranks and stays alive as long as the communicator does; usually it is that of rank 0. With SIGNCCL_COMM_ID set, every
+ * rank calls it itself and gets the same id, and nothing has to be passed around.
  *
  * The process listens until all ranks have joined. If no rank has come after the time of SIGNCCL_TIMEOUT (10 minutes
  * by default), it stops: ranks that come later find nobody.
@@ -287,7 +288,7 @@ SIGNCCL_EXPORT signcclResult_t signcclCommGetStats(signcclComm_t comm, signcclCo
  * @param count     elements, the same on every rank; 0 is allowed, the buffers may then be NULL
  * @param sendtype  float32, float16, bfloat16, float64, int8 or bits
  * @param recvtype  the same; bits not with signcclTieZero
- * @param config    rules, or NULL for the defaults; read during the call only
+ * @param config    rules, or NULL for the defaults; read during this call only, in a group too
  * @param stream    NULL for buffers in host memory. With a stream, host buffers must be pinned (cudaMallocHost()); a
  *                  NULL stream with device buffers is the legacy default stream
  *
@@ -322,15 +323,17 @@ SIGNCCL_EXPORT signcclResult_t signcclAllReduceAvg(const void* sendbuff, void* r
 
 /**
  * Non-blocking signcclAllReduceVote(): returns once the work is queued. A thread of the communicator progresses
- * it; collectives of one communicator are carried out in the order of their calls. The buffers belong to the library
- * until the request is complete. For host memory; a call on a stream needs no request.
+ * it; collectives of one communicator, blocking and non-blocking ones, may be mixed and are carried out in the order of
+ * their calls. The buffers belong to the library until the request is complete. For host memory; a call on a stream
+ * needs no request.
  *
  * That thread needs a core beside the caller's. Where each rank has one core, as mpirun gives it, a call takes as long
  * as a blocking one, and the log has a warning (SIGNCCL_DEBUG=WARN): start ranks with `mpirun --bind-to none` or
  * `--map-by slot:PE=2`. Calls that are made at the same time belong in one group, which is one exchange.
  *
  * @param stream   NULL
- * @param request  receives the request, to be given to signcclRequestTest() or signcclRequestWait()
+ * @param request  receives the request, to be given to signcclRequestTest() or signcclRequestWait(). In a group it is
+ *                 set at once, and can be waited for after signcclGroupEnd()
  */
 SIGNCCL_EXPORT signcclResult_t signcclAllReduceVoteAsync(const void* sendbuff, void* recvbuff, size_t count,
                                                          signcclDataType_t sendtype, signcclDataType_t recvtype,
@@ -383,7 +386,7 @@ SIGNCCL_EXPORT signcclResult_t signcclRequestWaitFor(signcclRequest_t* request, 
  *     round of messages per buffer; their types and counts may differ;
  *   - one thread may call them for several ranks of this process, which otherwise would wait for each other.
  * Arguments are checked at once. Groups may be nested; only the outermost end does the work. A group holds
- * either collectives or initialisations.
+ * either collectives or initialisations. signcclGroupEnd() must follow in any case, also after a call that failed.
  */
 SIGNCCL_EXPORT signcclResult_t signcclGroupStart(void);
 

@@ -32,7 +32,7 @@ struct Failure {
   std::vector<Rank> gone = {};
 };
 
-/// Copies `from`. Where memory is short, the code and the scope are kept, the message is "out of memory", and nobody is
+/// Copies `from`. If memory runs out, the code and the scope are kept, the message is "out of memory", and nobody is
 /// named: a failure must be told all the same.
 void assignFailure(Failure& to, const Failure& from) noexcept;
 

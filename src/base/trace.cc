@@ -152,7 +152,7 @@ std::unique_ptr<TraceBuffer> TraceWriter::addRank(Rank rank, std::string_view co
 }
 
 void TraceWriter::flush() noexcept {
-  // Before the lock: in a forked child a thread of the parent may hold it for ever.
+  // Before the lock: in a forked child a thread of the parent may hold it forever.
   if (!isOfThisProcess()) return;
   const std::lock_guard lock(mutex_);
   for (TraceBuffer* buffer : buffers_) write(*buffer);

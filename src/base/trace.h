@@ -84,7 +84,7 @@ class TraceWriter {
   void closeArray();
 
   const int owner_;   ///< process id
-  std::mutex mutex_;  ///< guards what follows, but for the wanted name of the file
+  std::mutex mutex_;  ///< guards what follows, except for the wanted name of the file
   TraceFile file_;
   PrivateFile stream_;
   off_t end_ = 0;                      ///< of what is in the file, without the end of its array
@@ -104,7 +104,7 @@ class TraceBuffer {
   /// Writes what is buffered.
   ~TraceBuffer();
 
-  /// Where memory is short the event is lost.
+  /// If memory runs out, the event is lost.
   void add(const TraceEvent& event) noexcept;
 
  private:

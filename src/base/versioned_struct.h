@@ -83,8 +83,8 @@ T readVersioned(const T* given, const char* name) {
   return read;
 }
 
-/// Writes the fields of `ours` that the caller's struct has, but for its size. Fields of a newer header are left alone.
-/// Throws signcclInvalidArgument if its size is none.
+/// Writes the fields of `ours` that the caller's struct has, except for its size. Fields of a newer header are left
+/// alone. Throws signcclInvalidArgument if its size is that of no version.
 template <class T>
 void writeVersioned(const T& ours, T* given, const char* name) {
   static_assert(std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>);

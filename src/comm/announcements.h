@@ -22,7 +22,7 @@ class Announcements {
   /// announced or if a rank that it needs has left.
   std::optional<Failure> announce(Rank rank, std::uint64_t exchange, const ExchangeSignature& signature);
 
-  /// Notes that `rank` takes part no more. Gives a message if other ranks wait for it.
+  /// Notes that `rank` has left. Gives a message if other ranks wait for it.
   std::optional<Failure> leave(Rank rank);
 
   [[nodiscard]] bool hasLeft(Rank rank) const { return left_[static_cast<std::size_t>(rank)] != 0; }

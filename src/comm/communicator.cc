@@ -18,7 +18,7 @@ namespace {
 
 /// Longest sleep while the others leave.
 constexpr std::chrono::microseconds kLongestSleep{1000};
-/// How often a rank looks whether the others of its process have come.
+/// How often a rank checks whether the others of its process are there.
 constexpr std::chrono::microseconds kMeetingStep{20};
 /// How long the end of a rank waits for the end of the others.
 constexpr std::chrono::milliseconds kLongestLinger{1000};
@@ -94,7 +94,7 @@ Communicator::~Communicator() {
   log(LogLevel::kInfo, Subsystem::kDestroy, rank(), "communicator '", options_.name, "' destroyed");
 }
 
-/// Lets the others take what this rank has sent before its transport goes away, as long as that is likely to be short.
+/// Gives the others a short time to receive what this rank has sent before its transport is destroyed.
 void Communicator::linger() noexcept {
   const auto longest = std::chrono::steady_clock::now() + kLongestLinger;
   try {
@@ -180,8 +180,8 @@ Operation& Communicator::submitCall(const ExchangeRules& rules, Segment& segment
   return operation;
 }
 
-/// An operation that nobody holds: usual_, or the first of the list, where it stays. One that nobody will hold is never
-/// usual_, which counts as free then.
+/// An operation without a holder: usual_, or the first of the list, where it stays. An operation that will have no
+/// holder is never usual_, because usual_ is taken to be free when it has none.
 Operation& Communicator::firstUnused(int holders) {
   if (holders > 0 && usual_.holders.load(std::memory_order_acquire) == 0) return usual_;
   if (unused_ == nullptr) unused_ = released_.exchange(nullptr, std::memory_order_acquire);

@@ -1,7 +1,7 @@
 // One rank of a communicator: owns its place in the group, its engine, its plans and its queue of operations.
 //
-// Whoever holds driver_ moves the oldest operation on: a thread that waits for one, or the progress thread that the
-// first non-blocking call starts. Operations are carried out in the order of their calls.
+// The thread that holds driver_ advances the oldest operation: a thread that waits for one, or the progress thread that
+// the first non-blocking call starts. Operations are carried out in the order of their calls.
 #ifndef SIGNCCL_COMM_COMMUNICATOR_H_
 #define SIGNCCL_COMM_COMMUNICATOR_H_
 
@@ -81,12 +81,12 @@ class Communicator {
   [[nodiscard]] CountRules countRules(const ExchangeRules& rules) const;
 
   /// For an exchange with ends outside of the engine: other ranks of the process need no longer wait for this one in
-  /// awaitRanksOfProcess(). Exchanges without need no call of it.
+  /// awaitRanksOfProcess(). Not needed for other exchanges.
   void arrive(std::uint64_t exchange) noexcept {
     if (meeting_.meeting) meeting_.meeting->arrive(meeting_.place, exchange);
   }
 
-  /// Waits until the ranks of the group that are threads of this process have come to an exchange. Throws Error if the
+  /// Waits until the ranks of the group that are threads of this process have reached an exchange. Throws Error if the
   /// group fails, or signcclTimeout.
   void awaitRanksOfProcess(std::uint64_t exchange);
 
@@ -104,15 +104,15 @@ class Communicator {
   /// Waits as wait() does, but for `longest` at most, and drops no hold. True if the operation is done.
   bool isDoneWithin(const Operation& operation, std::chrono::milliseconds longest);
 
-  /// Moves the oldest operation on for a moment, unless another thread is at it. For a thread that drives several
-  /// ranks. True if anything moved.
+  /// Advances the oldest operation for a moment, unless another thread is doing so. For a thread that drives several
+  /// ranks. True if something was done.
   bool step();
 
-  /// Waits for all operations, then takes no more. Throws Error. From now on signs of this rank must come before the
-  /// deadline too.
+  /// Waits for all operations, and accepts none afterwards. Throws Error. From now on signs of this rank must come
+  /// before the deadline too.
   void finalize();
 
-  /// Tells the group that this rank takes part no more. To be called after finalize(), well or not.
+  /// Tells the group that this rank leaves. To be called after finalize(), whether that succeeded or not.
   void leave() noexcept { group_->leave(); }
 
   /// See signcclCommAbortWithReason(); an empty reason is none. Any thread.

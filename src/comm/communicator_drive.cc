@@ -1,4 +1,4 @@
-// What the thread does that holds Communicator::driver_: it moves the oldest operation on and waits.
+// What the thread that holds Communicator::driver_ does: it advances the oldest operation and waits.
 #include <algorithm>
 #include <new>
 #include <string>
@@ -54,7 +54,8 @@ bool Communicator::isDoneWithin(const Operation& operation, std::chrono::millise
   return operation.done.load(std::memory_order_acquire);
 }
 
-/// Takes no lock where the operation went well: a blocking call is short of time here. True if a rank vetoed it.
+/// Takes no lock if the operation succeeded, because a lock would cost a short blocking call too much. True if a rank
+/// vetoed it.
 bool Communicator::release(Operation& operation) {
   const bool has_failed = operation.has_failed;
   const bool vetoed = operation.vetoed;
@@ -116,7 +117,7 @@ bool Communicator::driveOnce() {
   return true;
 }
 
-/// Makes the group fail with what an exception says. The other ranks must hear whose memory is short.
+/// Makes the group fail with what an exception says. The other ranks must learn which rank ran out of memory.
 void Communicator::failWith(const std::exception_ptr& error) noexcept {
   Failure failure = failureOf(error);
   try {

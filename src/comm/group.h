@@ -78,15 +78,15 @@ class GroupHealth {
   /// The first failure. Any thread.
   [[nodiscard]] virtual Failure failure() const = 0;
 
-  /// Makes the group fail on this rank at once and on the others as soon as they hear of it; only the first failure
-  /// that a rank hears of counts. Any thread; does not block.
+  /// Makes the group fail on this rank at once and on the others as soon as they learn of it; only the first failure
+  /// that a rank learns of counts. Any thread; does not block.
   virtual void fail(const Failure& failure) noexcept = 0;
 
   /// Waits until the others are told what this process had to tell them, a second at most. A failure is reported to the
-  /// program only then: the program may end at once, and the others would hear of its end instead of the cause.
+  /// program only then: the program may end at once, and the others would learn of its end instead of the cause.
   virtual void awaitTold() noexcept = 0;
 
-  /// This rank takes part no more; if others wait for it, the group fails with signcclRemoteError.
+  /// This rank leaves; if others wait for it, the group fails with signcclRemoteError.
   virtual void leave() noexcept = 0;
 
   /// True if no rank is left that may still need the transport of this one, or nobody can say so.

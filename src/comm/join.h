@@ -36,13 +36,13 @@ struct JoinOptions {
   TransportMaker::Make make_transport = makeProcessTransport;
 };
 
-/// What hubs of communicators do. `unused_time`: how long one listens without any rank; unset: for ever.
+/// What hubs of communicators do. `unused_time`: how long one listens without any rank; unset: forever.
 HubOptions hubOptions(std::optional<std::chrono::milliseconds> unused_time);
 
 /// Opens such a hub at the addresses of this host that `network` allows. Throws Error.
 std::shared_ptr<Hub> openHub(const NetworkOptions& network, std::optional<std::chrono::milliseconds> unused_time = {});
 
-/// A hub that listens no more at the end of this, unless it is kept.
+/// A hub that stops listening when this object is destroyed, unless it is kept.
 class HubOffer {
  public:
   explicit HubOffer(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) {}

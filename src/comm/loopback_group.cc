@@ -141,12 +141,12 @@ void LoopbackRecord::leave(Rank rank) noexcept {
     for (const auto& [number, split] : splits_) failIfLeftLocked(Gathering::kSplit, split.came());
     for (const auto& [number, gathering] : all_gathers_) failIfLeftLocked(Gathering::kAllGather, gathering.came);
   } catch (const std::exception&) {
-    // Whether others wait for this rank is not known for lack of memory: they must not wait for ever.
+    // Memory ran out before it was known whether others wait for this rank: they must not wait forever.
     failLocked({signcclRemoteError, "out of memory"});
   }
 }
 
-/// A split or an all-gather needs every rank, so it cannot end if one left that has not come to it.
+/// A split or an all-gather needs every rank, so it cannot end if a rank left before it called.
 void LoopbackRecord::failIfLeftLocked(Gathering purpose, const std::vector<Rank>& came) {
   if (came.empty()) return;  // the first rank ran out of memory
   for (const Rank rank : missing(came)) {

@@ -1,4 +1,4 @@
-// An exchange in the queue of its communicator, from the call until nobody asks for its outcome any more.
+// An exchange in the queue of its communicator, from the call until its outcome has been read.
 #ifndef SIGNCCL_COMM_OPERATION_H_
 #define SIGNCCL_COMM_OPERATION_H_
 

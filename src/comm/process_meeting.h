@@ -1,4 +1,4 @@
-// Where the ranks of one process say which exchange they have come to, for those that must not go on alone.
+// Where the ranks of one process say which exchange they have reached, for ranks that must wait for the others.
 #ifndef SIGNCCL_COMM_PROCESS_MEETING_H_
 #define SIGNCCL_COMM_PROCESS_MEETING_H_
 
@@ -20,12 +20,12 @@ class ProcessMeeting {
   /// That of the ranks of this process in the group with this name, which are `nranks`.
   static std::shared_ptr<ProcessMeeting> of(const Secret& group, std::size_t nranks);
 
-  /// The rank at `place` has come to an exchange. Numbers of a rank grow.
+  /// The rank at `place` has reached an exchange. The numbers of a rank only grow.
   void arrive(std::size_t place, std::uint64_t exchange) noexcept {
     next_[place].exchange.store(exchange + 1, std::memory_order_release);
   }
 
-  /// True once all ranks have come to an exchange.
+  /// True once all ranks have reached an exchange.
   [[nodiscard]] bool haveAllArrived(std::uint64_t exchange) const noexcept;
 
  private:

@@ -47,11 +47,11 @@ struct ExchangeSignature {
 
   friend bool operator==(const ExchangeSignature&, const ExchangeSignature&) = default;
 
-  /// A number that differs where signatures differ, but for one case in 2^64. The same on all machines.
+  /// A number that differs if signatures differ, except in one case of 2^64. The same on all machines.
   [[nodiscard]] std::uint64_t digest() const;
 };
 
-/// A sentence about how two signatures, which differ, differ, e.g. "count is 5 on rank 0 and 6 on rank 2".
+/// Describes the difference of two signatures, which must not be equal, e.g. "count is 5 on rank 0 and 6 on rank 2".
 std::string describeDifference(const ExchangeSignature& a, Rank rank_a, const ExchangeSignature& b, Rank rank_b);
 
 /// As bytes, which are equal exactly if the signatures are; docs/wire_format.md. They are put in `memory`, so that

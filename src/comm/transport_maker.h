@@ -31,7 +31,7 @@ class TransportMaker {
   /// The transport, once the member is ready.
   std::unique_ptr<ProcessTransport> take();
 
-  /// Starts no more, and waits until a transport that is being made is there.
+  /// Starts nothing from now on, and waits until a transport that is being made is complete.
   void stop() noexcept;
 
  private:

@@ -1,4 +1,4 @@
-// Exchanges that ranks have announced to their hub: whether all ranks take an exchange to be the same.
+// Exchanges that ranks have announced to their hub, which compares whether all ranks have called the same.
 #ifndef SIGNCCL_CONTROL_ANNOUNCED_EXCHANGES_H_
 #define SIGNCCL_CONTROL_ANNOUNCED_EXCHANGES_H_
 
@@ -22,7 +22,7 @@ class AnnouncedExchanges {
     std::string signature;  ///< and as what
   };
 
-  /// Notes what a rank takes an exchange to be; a second announcement of it changes nothing. An exchange that all of
+  /// Notes what a rank has called as an exchange; a second announcement of it changes nothing. An exchange that all of
   /// the `nranks` ranks have announced is forgotten, and so is the oldest where there are too many: only exchanges that
   /// hang or have no data are announced at all.
   Result add(Rank rank, const AnnounceMessage& message, std::size_t nranks);

@@ -104,7 +104,7 @@ void Connection::onWritten(asio::error_code error) {
       close();
     }
   } catch (const std::exception& fault) {
-    fail(fault.what());  // out of memory: what is queued would wait for ever
+    fail(fault.what());  // out of memory: what is queued would wait forever
   }
 }
 

@@ -31,8 +31,8 @@ class Connector : public std::enable_shared_from_this<Connector> {
   Connector(asio::io_context& context, ConnectorOptions options);
 
   /// Starts to try. Calls `connected` with an open socket, or `refused` if nobody listens although somebody should, or
-  /// if this process has no descriptor left; neither after stop(). Other errors are tried again for ever: the deadline
-  /// is the caller's.
+  /// if this process has no descriptor left; neither after stop(). After other errors it tries again without
+  /// end: the deadline is the caller's.
   void start(Connected connected, Refused refused);
   void stop();
 

@@ -23,8 +23,8 @@ class ExchangeWatch {
   /// Number of exchanges begun. May lag by one: the newest is counted once it is noted.
   [[nodiscard]] std::uint64_t begun(std::uint64_t ended) const;
 
-  /// To be called at each tick. Gives the exchange that is under way if the hub is to be told now, since it lasts: only
-  /// so can the hub tell whether the ranks disagree.
+  /// To be called at each tick. Gives the exchange that is under way if it has lasted so long that the hub should be
+  /// told, which then compares what the ranks have called.
   std::optional<AnnounceMessage> tick(std::uint64_t ended);
 
   /// Notes that a rank, which is in range, has left. Gives the failure of the exchange that is under way, if it needs
@@ -43,8 +43,8 @@ class ExchangeWatch {
   const Rank rank_;
   std::vector<std::optional<std::uint64_t>> left_;  ///< [rank] exchanges that it took part in, if it has left
   std::uint64_t begun_ = 0;                         ///< exchanges up to the last that was noted
-  int ticks_under_way_ = 0;                         ///< of the last exchange noted; begin() is no place to read a clock
-  std::string signature_;                           ///< of the last exchange noted
+  int ticks_under_way_ = 0;  ///< of the last exchange noted; reading a clock in begin() would cost too much
+  std::string signature_;    ///< of the last exchange noted
   bool announced_ = true;
 };
 

@@ -114,7 +114,7 @@ void Hub::close() noexcept {
   close_asked_.store(true);
   try {
     asio::post(context_, [self = shared_from_this()] { self->reception_->stopListening(); });
-  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): where memory is short, the next tick() does it
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): without memory, the next tick() does it
   }
 }
 
@@ -337,7 +337,7 @@ void Hub::closeIfUnwanted() {
   const bool is_unused = nranks_ == 0 && options_.unused_time && now - opened_at_ > *options_.unused_time;
   if (!reception_->isListening() || !(close_asked_.load() || is_over || is_unused)) return;
   if (is_unused) {
-    log(LogLevel::kInfo, Subsystem::kBootstrap, kNoRank, "listens no more at ", toText(point_.endpoints()),
+    log(LogLevel::kInfo, Subsystem::kBootstrap, kNoRank, "no longer listens at ", toText(point_.endpoints()),
         ": no rank has come");
   }
   reception_->stopListening();

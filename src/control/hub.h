@@ -27,11 +27,12 @@ namespace signccl {
 // NOLINTBEGIN(readability-redundant-member-init)
 struct HubOptions {
   StrangerLimits strangers = {};
-  /// How long the hub listens without any rank; unset: for ever.
+  /// How long the hub listens without any rank; unset: forever.
   std::optional<std::chrono::milliseconds> unused_time = {};
   /// Where ranks find a hub that listens at every address of its host; empty: at the one where it listens.
   std::vector<asio::ip::address> addresses = {};
-  /// Says how two signatures of one exchange, which differ, differ. The bytes come from ranks, so it must take any.
+  /// Describes the difference of two signatures of one exchange. The bytes come from ranks, so any bytes must be
+  /// accepted.
   std::function<std::string(const std::string& a, Rank rank_a, const std::string& b, Rank rank_b)> describe = {};
 };
 // NOLINTEND(readability-redundant-member-init)
@@ -51,7 +52,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   /// may end without others missing its last words. In the control thread.
   static bool haveToldAll(asio::io_context& context, const MeetingPoint& point);
 
-  /// Listens no more, for a hub that turned out not to be needed. Any thread.
+  /// Stops listening, for a hub that turned out not to be needed. Any thread.
   void close() noexcept;
 
   /// A hub that does not listen.
@@ -107,7 +108,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   const std::chrono::steady_clock::time_point opened_at_ = std::chrono::steady_clock::now();
   std::atomic<bool> close_asked_ = false;
 
-  int nranks_ = 0;  ///< 0 until the first rank has come
+  int nranks_ = 0;  ///< 0 until the first rank has joined
   int njoined_ = 0;
   int nleft_ = 0;
   std::vector<RankState> ranks_;

@@ -60,10 +60,10 @@ void Member::onRefused(asio::error_code error) {
   if (error == asio::error::no_descriptors) {
     return setFailure({signcclSystemError, rankName(rank()) + " cannot connect: " + tooManyOpenFiles()});
   }
-  setFailure({signcclRemoteError, "rank " + std::to_string(rank()) + " found nobody at " +
+  setFailure({signcclRemoteError, "rank " + std::to_string(rank()) + " found no process at " +
                                       toText(options_.point.endpoints()) +
-                                      ", where the ranks meet: the process that made commId is gone, all ranks had "
-                                      "joined already, or none had for as long as SIGNCCL_TIMEOUT there"});
+                                      ", where the ranks meet: the process that made commId has ended, all ranks had "
+                                      "joined already, or none had joined within SIGNCCL_TIMEOUT"});
 }
 
 void Member::greet(asio::ip::tcp::socket socket) {
@@ -76,7 +76,7 @@ void Member::greet(asio::ip::tcp::socket socket) {
         try {
           self->onClose(reason);
         } catch (const std::exception&) {
-          self->setFailure({signcclRemoteError, "out of memory"});  // rather than wait for ever
+          self->setFailure({signcclRemoteError, "out of memory"});  // rather than wait forever
         }
       });
   HelloMessage hello;
@@ -131,7 +131,8 @@ asio::ip::address Member::reachedAt() const {
 void Member::onFailure(std::string_view payload) {
   hub_has_failed_ = true;
   Failure failure = decodeFailure(payload);
-  // A rank that takes the group to be of another size hears the failure of the real one, whose ranks it may not have.
+  // A rank that was given another number of ranks gets the failure of the real group, whose ranks may be out of its
+  // range.
   if (!areRanks(failure.gone, nranks())) failure.gone.clear();
   setFailure(failure);
 }
@@ -269,8 +270,8 @@ void Member::passFailure(Member& other) const noexcept {
 }
 
 void Member::fail(const Failure& failure) noexcept {
-  // Sent first: whoever learns of the failure here may close the connection at once, and the others would hear of a
-  // death instead of the cause.
+  // Sent first: a thread that learns of the failure here may close the connection at once, and the others would learn
+  // of a death instead of the cause.
   bool is_sent = false;
   try {
     send(MessageType::kFailure, encode(failure));

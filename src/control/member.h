@@ -26,15 +26,15 @@ struct MemberOptions {
   MeetingPoint point;
   std::vector<asio::ip::tcp::endpoint> addresses;  ///< of the hub, tried in turn; empty: that of the point
   bool may_be_early = false;  ///< the hub may not listen yet, so a refused connection is no reason to give up
-  std::string why_dropped;    ///< for the end of the message if the connection is closed before all ranks have come
+  std::string why_dropped;    ///< for the end of the message if the connection is closed before all ranks have joined
   Rank rank = 0;
   int nranks = 0;
   RankInfo info;
   SharedSettings settings;
   /// Completes `info` when the rank has reached the hub, from the address of its end. In the control thread; or null.
   std::function<void(RankInfo& info, const asio::ip::address& local)> on_connected;
-  /// Called in the control thread once all ranks have come, unless they are all in one process: somebody must call
-  /// tellAddress() or fail(). Must not block, since the thread serves all groups of the process.
+  /// Called in the control thread once all ranks have joined, unless they are all in one process: tellAddress() or
+  /// fail() must follow, in any thread. Must not block, since the thread serves all groups of the process.
   std::function<void(Member&)> on_address_wanted;
 };
 
@@ -97,21 +97,21 @@ class Member : public std::enable_shared_from_this<Member> {
   /// ranks of the other group have other numbers, so it is told of none that is gone.
   void passFailuresTo(const std::shared_ptr<Member>& other) noexcept;
 
-  /// Tells the others that this rank takes part no more.
+  /// Tells the others that this rank leaves.
   void leave() noexcept;
   /// True if nobody is left who could need this rank, or nobody can say so.
   [[nodiscard]] bool allLeft() const { return record_.allLeft() || controlThreadHasEnded(); }
 
   /// Waits until the others are told what this rank has said so far, and what the hub had to say if it is in this
   /// process; for a second at most. A failure must not be reported before: the program may end at once, and the others
-  /// would hear of its end instead of the cause. Not in the control thread.
+  /// would learn of its end instead of the cause. Not in the control thread.
   void awaitTold() noexcept;
 
   /// Closes the connection once everything is sent. The last call.
   void close() noexcept;
 
  private:
-  /// What is to be told when there was no memory to tell it at once; tick() does.
+  /// What could not be told at once because memory ran out; tick() tells it.
   struct Overdue {
     std::atomic<bool> failure = false;
     std::atomic<bool> leave = false;

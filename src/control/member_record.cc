@@ -54,7 +54,7 @@ std::optional<Failure> MemberRecord::setLeft(const LeftMessage& left, std::uint6
   if (!areRanks({left.rank}, nranks_)) WireReader::fail("a rank is out of range");
   const std::lock_guard lock(mutex_);
   some_left_.store(true, std::memory_order_release);
-  changed_.notify_all();  // a gathering may not end any more
+  changed_.notify_all();  // a gathering may no longer end
   return exchanges_.leave(left, ended);
 }
 

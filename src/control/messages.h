@@ -24,12 +24,12 @@ using Secret = std::array<std::uint8_t, 16>;
 
 enum class MessageType : std::uint8_t {
   kHello = 1,     ///< rank: who I am
-  kRoster,        ///< hub: all ranks have come, this is who they are
+  kRoster,        ///< hub: all ranks have joined, this is who they are
   kFailure,       ///< either way: the group cannot go on
   kHeartbeat,     ///< either way: I am there; from a rank with the number of exchanges it has begun
-  kAnnounce,      ///< rank: what I take an exchange to be
+  kAnnounce,      ///< rank: what I have called as an exchange
   kAllAnnounced,  ///< hub: all ranks have announced that exchange and agree
-  kLeave,         ///< rank: I take part no more
+  kLeave,         ///< rank: I have destroyed my communicator
   kLeft,          ///< hub: a rank has left
   kAllLeft,       ///< hub: all ranks have left
   kGather,        ///< rank: my part of a gathering
@@ -96,7 +96,7 @@ struct RosterMessage {
 
 struct AnnounceMessage {
   std::uint64_t exchange = 0;
-  std::string signature;  ///< what the rank takes it to be: bytes that are only compared here
+  std::string signature;  ///< what the rank has called: bytes that are only compared here
 };
 
 struct LeftMessage {

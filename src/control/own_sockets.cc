@@ -34,7 +34,7 @@ std::map<int, Identity>& sockets() {
   return *all;
 }
 
-/// In the child, which has no other threads. Only what a signal handler may do, but for reading the map, which no
+/// In the child, which has no other threads. Only what a signal handler may do, except for reading the map, which no
 /// thread can have been changing.
 void closeInChild() noexcept {
   for (const auto& [socket, identity] : sockets()) {

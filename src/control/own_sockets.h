@@ -6,7 +6,7 @@
 namespace signccl {
 
 /// Has every child close this socket: at exec(), and at fork() even without it, as in workers that load data. The child
-/// closes nothing that has taken the number of a socket that was closed before. Where memory is short, only exec()
+/// closes nothing that has taken the number of a socket that was closed before. If memory runs out, only exec()
 /// closes it. Any thread.
 void hideFromChildren(int socket) noexcept;
 

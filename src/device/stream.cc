@@ -60,7 +60,7 @@ struct Probe {
   Probe* left_before = nullptr;
 };
 
-/// Probes whose streams never went on. To give up memory that a stream waits for could take for ever, so they stay.
+/// Probes whose streams never went on. Freeing memory that a stream waits for could block forever, so they are kept.
 constinit std::atomic<Probe*> left_behind{nullptr};
 
 void leaveBehind(std::unique_ptr<Probe> probe) noexcept {

@@ -35,7 +35,7 @@ struct Batch {
   /// Who encodes and decodes, if not the sources and sinks of the segments: those then only say what the ends are. Not
   /// owned.
   ExternalEnds* ends = nullptr;
-  std::uint64_t digest = 0;  ///< of what this rank takes the exchange to be; goes into the tags
+  std::uint64_t digest = 0;  ///< of what this rank has called as this exchange; goes into the tags
   CountRules rules;
   TieRule tie = TieRule::kRandom;
   std::size_t nwords = 0;

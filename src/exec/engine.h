@@ -39,7 +39,7 @@ class Engine {
   /// True if a rank vetoed the last exchange, which is finished: no sink of any rank has taken a result.
   [[nodiscard]] virtual bool vetoed() const = 0;
 
-  /// Gives the exchange up after a failure. When it returns, nothing touches user memory any more, and memory that
+  /// Gives the exchange up after a failure. When it returns, user memory is no longer touched, and memory that
   /// peers may still read stays allocated. Afterwards only wake() and counters() may be called.
   virtual void abandon() noexcept = 0;
 

@@ -42,7 +42,7 @@ class ExternalEnds {
   /// True if this rank vetoes, see Batch::vetoes. Asked once hasSigns().
   [[nodiscard]] virtual bool vetoes(std::size_t slice) noexcept = 0;
 
-  /// The slice is through: its results are in its memory, unless a rank vetoed, and no message uses it any more.
+  /// The slice is complete: its results are in its memory, unless a rank vetoed, and no message uses it any longer.
   virtual void end(std::size_t slice, SliceOutcome outcome) noexcept = 0;
 
   /// The exchange has failed: slices that have not ended never will. Also called if the exchange never began. The last

@@ -84,7 +84,7 @@ bool HostEngine::progress() {
   return moved;
 }
 
-/// Nobody wakes the thread when signs have come. It looks often at first, since they may be there in microseconds, and
+/// Nothing wakes the thread when signs arrive. It looks often at first, since they may be there in microseconds, and
 /// then after a small part of the time that it has waited already, since it may be hours.
 void HostEngine::wait(std::chrono::microseconds longest) {
   constexpr std::chrono::microseconds kShortest{20};

@@ -53,7 +53,7 @@ bool LaneEngine::progress() {
   return moved;
 }
 
-/// Starts the slices whose signs have come since. True if there are any.
+/// Starts the slices whose signs are there by now. True if there are any.
 bool LaneEngine::takeSigns() {
   ExternalEnds& ends = *context_->batch->ends;
   return std::erase_if(without_signs_, [&](Lane* lane) {

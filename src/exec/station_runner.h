@@ -32,7 +32,7 @@ class StationRunner {
   /// if nothing is done. Rethrows what a station threw.
   virtual bool poll(std::vector<StationWork>& done) = 0;
 
-  /// Returns when no station runs any more; those that have not begun never do.
+  /// Returns when no station is running; those that have not begun never do.
   virtual void drain() noexcept = 0;
 };
 

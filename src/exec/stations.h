@@ -33,7 +33,7 @@ struct Slice {
 /// A note: its sender, or a rank whose votes the sender has, vetoes the exchange.
 inline constexpr std::uint32_t kVetoNote = 1;
 
-/// What this rank's messages of an exchange have for a note before any has come.
+/// The note of this rank's messages of an exchange before it has received any.
 inline std::uint32_t ownNote(const Batch& batch) { return batch.vetoes ? kVetoNote : 0; }
 
 /// What the stations of one exchange work with; the same for all slices.
@@ -82,7 +82,7 @@ std::span<Word> messageWords(const StationContext& context, const Slice& slice, 
 /// Puts the message of a staged send together, before it is sent.
 void gatherMessage(const StationContext& context, const Slice& slice, const PlanStep& step);
 
-/// Takes the message of a staged receive apart, after it has come.
+/// Copies the parts of a staged message, which has arrived, to where they belong.
 void scatterMessage(const StationContext& context, const Slice& slice, const PlanStep& step);
 
 }  // namespace signccl

@@ -12,7 +12,7 @@
 namespace signccl {
 namespace {
 
-// Strings, not std::filesystem::path, whose libstdc++ crashes where memory is short.
+// Strings, not std::filesystem::path, which crashes in libstdc++ when memory runs out.
 
 /// A hierarchy of groups, and where this process is in it.
 struct Membership {

@@ -206,7 +206,7 @@ class Estimator {
   }
 
   /// Crowded cores hide the latency: there is always somebody with something to do. Messages and counts of a slice go
-  /// on while the link works for others, but for those of the first.
+  /// on while the link works for others, except for those of the first.
   [[nodiscard]] double total() const {
     const double first_us = std::max(time_.latency_us + time_.path_us, time_.work_us);
     const double others_us = (nslices_ - 1) * std::max(time_.path_us, time_.work_us);
@@ -266,7 +266,7 @@ class Estimator {
   double nslices_;
   CostModel model_;
   Time time_;
-  CostEstimate total_;  ///< but for the time
+  CostEstimate total_;  ///< without the time
 };
 
 CostEstimate worse(const CostEstimate& a, const CostEstimate& b) {

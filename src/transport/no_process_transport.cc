@@ -7,7 +7,7 @@ namespace signccl {
 std::unique_ptr<ProcessTransport> makeProcessTransport(const ProcessTransportOptions& /*options*/, Rank /*rank*/,
                                                        int /*nranks*/) {
   throw Error(signcclInvalidUsage,
-              "the ranks are in several processes, which takes UCX, and SignCCL was built without its headers (Debian: "
+              "ranks in several processes need UCX, and SignCCL was built without its headers (Debian: "
               "libucx-dev)");
 }
 

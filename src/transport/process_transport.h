@@ -14,7 +14,7 @@ namespace signccl {
 
 class ProcessTransport : public Transport {
  public:
-  /// What peers need to reach this rank: opaque bytes, some hundred.
+  /// What peers need to reach this rank: opaque, typically a few hundred bytes.
   [[nodiscard]] virtual const std::string& address() const = 0;
 
   /// Tells the addresses of all ranks, [rank]; before the first send.

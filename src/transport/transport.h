@@ -31,7 +31,7 @@ struct Tag {
   std::uint64_t exchange = 0;  ///< number of the exchange in its communicator
   std::uint32_t slice = 0;
   std::uint32_t ordinal = 0;  ///< n-th message of the schedule from this sender to this receiver
-  std::uint64_t digest = 0;   ///< of what the sender takes the exchange to be; ranks that disagree do not match
+  std::uint64_t digest = 0;   ///< of what the sender has called; messages of ranks that disagree do not match
 
   friend bool operator==(const Tag&, const Tag&) = default;
 };
@@ -82,14 +82,14 @@ class Transport {
   /// Gives back the memory of a completed receive with Landing::kBorrow.
   virtual void release(Request& request) = 0;
 
-  /// Moves on and appends the requests that are now complete. Throws Error if a message does not fit its receive, and
-  /// PeerError if a connection broke that something is outstanding on; then only keepAlive(), wake() and counters() may
-  /// still be called. send() and recv() may throw the same.
+  /// Advances what is outstanding and appends the requests that are now complete. Throws Error if a message does not
+  /// fit its receive, and PeerError if a connection broke that something is outstanding on; then only keepAlive(),
+  /// wake() and counters() may still be called. send() and recv() may throw the same.
   virtual void progress(std::vector<Request*>& completed) = 0;
 
-  /// True once everything that was sent leaves without any further call: a send is complete when its memory may be used
-  /// again, but the message may then still lie in buffers that only progress() empties. To be called, like progress(),
-  /// until it says so, before the caller goes away to do something else.
+  /// True once all sent data will reach the network without further calls. A send is complete when its memory may be
+  /// used again, but the message may then still be in buffers that only progress() empties. To be called, like
+  /// progress(), until it returns true, before the caller does something else.
   virtual bool flush() = 0;
 
   /// Blocks until progress() may have something to do, wake() is called, or `longest` has passed.
@@ -98,7 +98,7 @@ class Transport {
   /// Ends a wait() under way, or the next one. From any thread.
   virtual void wake() = 0;
 
-  /// Holds `memory` until no peer can read it any more: for the send buffers of a communicator that failed.
+  /// Holds `memory` until no peer can read it: for the send buffers of a communicator that failed.
   virtual void keepAlive(std::shared_ptr<const void> memory) = 0;
 
   [[nodiscard]] virtual TransportCounters counters() const = 0;

@@ -58,6 +58,19 @@ TEST_P(ProcessForkTest, ChildThatExitsLikeADataLoaderLeavesTheJobGoing) {
   expectJobGoesOn(GetParam(), [](signcclComm_t) -> bool { std::exit(0); });
 }
 
+TEST(UniqueIdTest, MadeBeforeAForkServesParentAndChild) {
+  if (kThreadSanitized) GTEST_SKIP() << "ThreadSanitizer has no threads in children of processes with threads";
+  const Processes processes(1, [](int, const signcclUniqueId& id) {
+    const pid_t child = fork();
+    const auto said = inGroup(child == 0 ? 1 : 0, 2, id, nullptr, kLong, [](signcclComm_t comm) { return vote(comm); });
+    if (child == 0) _exit(said.code);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status == 0 ? said : Processes::Said{signcclInternalError, "the child has failed"};
+  });
+  processes.expectSuccess();
+}
+
 INSTANTIATE_TEST_SUITE_P(Over, ProcessForkTest, ::testing::Values("posix,self,tcp", "tcp,self"),
                          [](const auto& instance) {
                            return std::string(instance.param).starts_with("posix") ? "SharedMemory" : "Tcp";

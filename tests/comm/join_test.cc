@@ -131,7 +131,7 @@ TEST(JoinTest, NobodyAtTheMeetingPointIsAnError) {
   hub->close();
   const Caught refused = joinFully(options(point, 2, 0));
   EXPECT_EQ(refused.code, signcclRemoteError);
-  EXPECT_THAT(refused.message, testing::HasSubstr("found nobody at"));
+  EXPECT_THAT(refused.message, testing::HasSubstr("found no process at"));
 }
 
 TEST(JoinTest, OtherGroupsAreJoinedWhileATransportIsMade) {

@@ -358,7 +358,7 @@ bool isListenedAt(const MeetingPoint& point) {
 TEST_F(HubTest, HubToWhichNoRankComesListensNoMoreAfterItsTime) {
   const MeetingPoint point = openHub({.unused_time = std::chrono::milliseconds(1)});
   EXPECT_TRUE(eventually([&] { return !isListenedAt(point); }));
-  EXPECT_TRUE(isLogged("listens no more at " + toText(point.address) + ": no rank has come"));
+  EXPECT_TRUE(isLogged("no longer listens at " + toText(point.address) + ": no rank has come"));
 }
 
 TEST_F(HubTest, HubToWhichARankHasComeListensOnAfterItsTime) {

@@ -229,7 +229,7 @@ TEST_F(MemberTest, NobodyAtTheMeetingPointIsAnErrorWithItsAddress) {
   const JobRank member(MeetingPoint{nobody, kExampleSecret}, 0, 2);
   const Caught error = failureOf(member);
   EXPECT_EQ(error.code, signcclRemoteError);
-  EXPECT_THAT(error.message, HasSubstr("rank 0 found nobody at " + toText(nobody)));
+  EXPECT_THAT(error.message, HasSubstr("rank 0 found no process at " + toText(nobody)));
 }
 
 TEST_F(MemberTest, RankThatMayBeEarlyWaitsForItsHub) {

@@ -17,25 +17,27 @@ constexpr const char* kBeginning = R"(# Settings
 
 This page is made from the tables in `src/base/settings.cc` and `launch/launcher.cc`; a test compares them.
 
-A setting is an environment variable, or a line `NAME=value` of a config file. It comes from the first of these places that has it:
+A setting is an environment variable, or a line `NAME=value` of a config file. It comes from the first of these places
+that has it:
 
 1. the environment;
 2. the file that SIGNCCL_CONF_FILE names or, without that variable, `~/.signccl.conf`;
 3. `/etc/signccl.conf`;
 4. the field of `signcclConfig_t`, for SIGNCCL_NTHREADS, SIGNCCL_TIMEOUT and SIGNCCL_ALGO.
 
-An empty value means "not set" and hides the places after it. In a file, blank lines and lines that begin with `#` are comments. Settings are
-read when a communicator is made, and by `signcclGetUniqueId()`. A value that is not allowed is signcclInvalidUsage, and the text names the
-value, where it stands, and what was expected. An unknown name in a file is an error as well; in the environment it is a warning
-(SIGNCCL_DEBUG=WARN). SIGNCCL_DEBUG=INFO prints every setting and where it comes from.
+An empty value means "not set" and hides the places after it. In a file, blank lines and lines that begin with `#` are
+comments. Settings are read when a communicator is made, and by `signcclGetUniqueId()`. A value that is not allowed is
+signcclInvalidUsage, and the text names the value, where it stands, and what was expected. An unknown name in a file
+is an error as well; in the environment it is a warning (SIGNCCL_DEBUG=WARN). SIGNCCL_DEBUG=INFO prints every setting
+and where it comes from.
 
 ## Settings of the library
 
 )";
 
 constexpr const char* kOthers = R"(
-SIGNCCL_ALGO, SIGNCCL_SLICE_BYTES, SIGNCCL_NCHANNELS, SIGNCCL_RANKS_PER_NODE and the contents of SIGNCCL_TUNING_FILE must be the same on all
-ranks; ranks that differ get signcclInvalidUsage when they join.
+SIGNCCL_ALGO, SIGNCCL_SLICE_BYTES, SIGNCCL_NCHANNELS, SIGNCCL_RANKS_PER_NODE and the contents of SIGNCCL_TUNING_FILE
+must be the same on all ranks; ranks that differ get signcclInvalidUsage when they join.
 
 ## Variables of the Python package and the benchmarks
 
@@ -44,18 +46,18 @@ ranks; ranks that differ get signcclInvalidUsage when they join.
 constexpr const char* kLaunchers = R"(
 ## Variables of launchers
 
-The Python package (`Communicator.from_env()`), the benchmarks and `examples/digits` read them to find out how many processes there are and
-where they meet (`docs/bootstrap.md`). The C API reads those that name the job, only to keep jobs apart that meet at one SIGNCCL_COMM_ID.
-Blanks around a value are left out.
+The Python package (`Communicator.from_env()`), the benchmarks and `examples/digits` read them to find out how many
+processes there are and where they meet (`docs/bootstrap.md`). The C API reads those that name the job, only to keep
+jobs apart that meet at one SIGNCCL_COMM_ID. Blanks around a value are left out.
 
 )";
 
 constexpr const char* kUcx = R"(
 ## Variables of UCX
 
-Processes exchange data over UCX, which has variables of its own (`UCX_TLS`, `UCX_NET_DEVICES`, ...). The library sets some options of UCX
-where you have not set them, and UCX_NET_DEVICES to the interface that SIGNCCL_SOCKET_IFNAME or the meeting of the ranks gave. An
-error of UCX names the variables of UCX that are set.
+Processes exchange data over UCX, which has variables of its own (`UCX_TLS`, `UCX_NET_DEVICES`, ...). The library sets
+some options of UCX where you have not set them, and UCX_NET_DEVICES to the interface that SIGNCCL_SOCKET_IFNAME or
+the meeting of the ranks gave. An error of UCX names the variables of UCX that are set.
 )";
 
 /// A cell of a table: a bar would end it.

@@ -33,4 +33,4 @@ done
 "${run[@]}" "$program" 75 "$work/other" >/dev/null
 cp "$work/whole.1" "$work/other.1"
 if "${run[@]}" "$program" 200 "$work/other" >"$work/log" 2>&1; then fail "replicas that differ were not refused"; fi
-grep -q 'starts elsewhere' "$work/log" || fail "no word about replicas that differ: $(cat "$work/log")"
+grep -q 'starts from other parameters' "$work/log" || fail "no word about replicas that differ: $(cat "$work/log")"

@@ -66,7 +66,7 @@ def _pmix_size() -> int:
         with _pmix.Session() as session:
             return session.size()
     except _pmix.PmixError as error:
-        raise SystemCallError(f"PMIX_RANK is set, but the number of processes is not to be had: {error}") from error
+        raise SystemCallError(f"PMIX_RANK is set, but the number of processes cannot be found out: {error}") from error
 
 
 def _by_pmix(rank: int) -> bytes:

@@ -50,7 +50,7 @@ def share() -> None:
 
 def is_missed(error: str) -> bool:
     """Whether the library's text says that there is no UCX; the result code says less."""
-    return "takes UCX, and there is none" in error and not is_loaded()
+    return "need UCX, which was not found" in error and not is_loaded()
 
 
 def is_loaded() -> bool:

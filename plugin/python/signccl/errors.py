@@ -37,7 +37,7 @@ class InternalError(SignCCLError):
 
 
 class InvalidArgumentError(SignCCLError, ValueError):
-    """An argument is wrong. No buffer has changed. A communicator of several ranks cannot be used any more."""
+    """An argument is wrong. No buffer has changed. A communicator of several ranks is unusable then."""
 
     result = Result.INVALID_ARGUMENT
 
@@ -52,13 +52,13 @@ class InvalidUsageError(SignCCLError):
 
 
 class RemoteError(SignCCLError, ConnectionError):
-    """Another rank failed, was aborted or left. The text names it; the communicator cannot be used any more."""
+    """Another rank failed, was aborted or left. The text names it; the communicator is unusable."""
 
     result = Result.REMOTE_ERROR
 
 
 class OperationTimeoutError(SignCCLError, TimeoutError):
-    """A deadline passed. The text names the ranks that did not come; the communicator cannot be used any more."""
+    """A deadline passed. The text names the ranks that did not come; the communicator is unusable."""
 
     result = Result.TIMEOUT
 

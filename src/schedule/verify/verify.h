@@ -19,7 +19,7 @@ struct Verdict {
 ///   - every decided chunk holds every rank's vote exactly once, and every rank ends with every result
 ///   - the two ends of a message agree on chunks and number of votes, so on its width, whatever the CountRules;
 ///     messages between two ranks pair up in program order; none is left over
-///   - nothing waits for ever, even where each rank runs its steps strictly in order, sends and receives are posted
+///   - nothing waits forever, even where each rank runs its steps strictly in order, sends and receives are posted
 ///     without blocking, a send completes only when its receive is posted, and a slot waits for its writers and
 ///     readers; an executor that starts steps earlier than that has fewer waits, so it does not deadlock either
 ///   - slots are written and read as their kinds allow; no inbox is overwritten or left with votes that nobody counted

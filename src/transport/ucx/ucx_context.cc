@@ -84,7 +84,7 @@ class Config {
   void set(const char* key, const char* value) {
     const ucs_status_t status = ucx().ucp_config_modify(config_, key, value);
     if (status == UCS_OK) return;
-    log(LogLevel::kWarn, Subsystem::kNet, kNoRank, "UCX takes no setting ", key, "=", value, ": ",
+    log(LogLevel::kWarn, Subsystem::kNet, kNoRank, "UCX does not accept the setting ", key, "=", value, ": ",
         ucx().ucs_status_string(status));
   }
 
@@ -113,7 +113,7 @@ void noteUsesOfParent() noexcept {
 [[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, noteUsesOfParent);
 
 /// UCX serves connections in a thread that a child does not have, and has the child share its epoll set with the
-/// parent: over tcp the child would wait for ever, and the parent's thread would turn without a pause over the child's
+/// parent: over tcp the child would wait forever, and the parent's thread would turn without a pause over the child's
 /// events.
 void refuseInChild() {
   const pid_t parent = forked_from.load(std::memory_order_relaxed);

@@ -30,7 +30,7 @@ class UcxContext {
   [[nodiscard]] const UcxFunctions& ucx() const { return library_.functions; }
 
   /// Notes that UCX is in use: while it is loaded, and from before a context is made until after it is gone. A child
-  /// that is forked meanwhile may find locks of UCX taken for ever. Throws signcclInvalidUsage in such a child.
+  /// that is forked meanwhile may find locks of UCX taken forever. Throws signcclInvalidUsage in such a child.
   struct Use {
     Use();
     ~Use();

@@ -89,7 +89,7 @@ void* loadSystems() {
   if (void* const library = dlopen(kLibrary, kLoad)) return library;
   throw Error(
       signcclSystemError,
-      "the ranks are in several processes, which takes UCX, and there is none (" + linkerError() +
+      "ranks in several processes need UCX, which was not found (" + linkerError() +
           "): install it (Debian: libucx0), or set SIGNCCL_UCX_LIBRARY to the path of a libucp.so.0, such as that "
           "of PyPI's libucx-cu12 or libucx-cu13");
 }
