@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "device_instance.h"
 #include "kernels/emulated.h"
 #include "kernels/kernels.h"
 #include "test_buffer.h"
@@ -29,6 +30,11 @@ class KernelsTest : public ::testing::TestWithParam<const Kernels*> {
  protected:
   const Kernels& kernels() const { return *GetParam(); }
   static const Kernels& reference() { return referenceKernels(); }
+#if defined(SIGNCCL_HAS_DEVICE_INSTANCE)
+  void SetUp() override {
+    if (GetParam() == deviceInstance() && !whyNoDevice().empty()) GTEST_SKIP() << whyNoDevice();
+  }
+#endif
   std::mt19937_64& random() { return random_; }
 
  private:
@@ -40,10 +46,13 @@ inline std::vector<const Kernels*> supportedInstances() {
   return {list.instances, list.instances + list.count};
 }
 
-/// Those, and the kernels of a GPU as the host runs them.
+/// Those, the kernels of a GPU as the host runs them, and, if that is asked for, as a device does.
 inline std::vector<const Kernels*> testedInstances() {
   std::vector<const Kernels*> instances = supportedInstances();
   instances.push_back(&emulatedKernels());
+#if defined(SIGNCCL_HAS_DEVICE_INSTANCE)
+  if (deviceInstance() != nullptr) instances.push_back(deviceInstance());
+#endif
   return instances;
 }
 
