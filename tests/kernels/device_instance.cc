@@ -1,6 +1,9 @@
-#include "device_instance.h"
-
+// The kernels of a GPU on a GPU, as one more instance of Kernels, named "device": buffers are copied to the device and
+// back. If the variable SIGNCCL_TEST_DEVICE is set, every test of kernels runs on it, too, be the driver a fake one.
+// Where CUDA fails the instance throws the library's Error, and std::logic_error if a kernel has written beyond its
+// outputs.
 #include <cstdlib>
+#include <string>
 #include <vector>
 
 #include "device_launch.h"
@@ -8,6 +11,7 @@
 #include "kernels/device/lion_arguments.h"
 #include "kernels/device/lion_tables.h"
 #include "kernels/lanes/tiles.h"
+#include "kernels_test_support.h"
 
 namespace signccl {
 namespace {
@@ -243,16 +247,16 @@ Kernels makeKernels() {
   return kernels;
 }
 
-}  // namespace
-
-const Kernels* deviceInstance() {
-  static const Kernels kernels = makeKernels();
-  return std::getenv("SIGNCCL_TEST_DEVICE") == nullptr ? nullptr : &kernels;
-}
-
 const std::string& whyNoDevice() {
   static const std::string why = beginDevice();
   return why;
 }
 
+[[maybe_unused]] const bool kIsAdded = [] {
+  static const Kernels kernels = makeKernels();
+  if (std::getenv("SIGNCCL_TEST_DEVICE") != nullptr) addedInstance() = {&kernels, whyNoDevice};
+  return true;
+}();
+
+}  // namespace
 }  // namespace signccl

@@ -24,7 +24,8 @@ TEST_P(DeviceLaunchTest, SeesWhatIsWrittenBeyondAnOutput) {
 }
 
 std::vector<const Kernels*> deviceAlone() {
-  return deviceInstance() == nullptr ? std::vector<const Kernels*>{} : std::vector{deviceInstance()};
+  const Kernels* const device = addedInstance().kernels;
+  return device == nullptr ? std::vector<const Kernels*>{} : std::vector{device};
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceLaunchTest);

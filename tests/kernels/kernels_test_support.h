@@ -11,7 +11,6 @@
 
 #include <gtest/gtest.h>
 
-#include "device_instance.h"
 #include "kernels/emulated.h"
 #include "kernels/kernels.h"
 #include "test_buffer.h"
@@ -25,16 +24,23 @@ inline constexpr bool kCoarseGrid = true;
 inline constexpr bool kCoarseGrid = false;
 #endif
 
+/// An instance that a program adds to those that it tests, as device_instance.cc does.
+struct AddedInstance {
+  const Kernels* kernels = nullptr;          ///< null: none
+  const std::string& (*whyNot)() = nullptr;  ///< why it cannot run here; empty: it can
+};
+AddedInstance& addedInstance();
+
 /// A fixture whose tests run once per tested instance.
 class KernelsTest : public ::testing::TestWithParam<const Kernels*> {
  protected:
   const Kernels& kernels() const { return *GetParam(); }
   static const Kernels& reference() { return referenceKernels(); }
-#if defined(SIGNCCL_HAS_DEVICE_INSTANCE)
   void SetUp() override {
-    if (GetParam() == deviceInstance() && !whyNoDevice().empty()) GTEST_SKIP() << whyNoDevice();
+    if (GetParam() == addedInstance().kernels && !addedInstance().whyNot().empty()) {
+      GTEST_SKIP() << addedInstance().whyNot();
+    }
   }
-#endif
   std::mt19937_64& random() { return random_; }
 
  private:
@@ -50,9 +56,7 @@ inline std::vector<const Kernels*> supportedInstances() {
 inline std::vector<const Kernels*> testedInstances() {
   std::vector<const Kernels*> instances = supportedInstances();
   instances.push_back(&emulatedKernels());
-#if defined(SIGNCCL_HAS_DEVICE_INSTANCE)
-  if (deviceInstance() != nullptr) instances.push_back(deviceInstance());
-#endif
+  if (addedInstance().kernels != nullptr) instances.push_back(addedInstance().kernels);
   return instances;
 }
 
