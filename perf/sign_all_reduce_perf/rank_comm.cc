@@ -1,5 +1,7 @@
 #include "sign_all_reduce_perf/rank_comm.h"
 
+#include <thread>
+
 namespace signccl::perf {
 namespace {
 
@@ -81,11 +83,16 @@ void RankComm::wait() {
   if (gpu_ != nullptr) waitForStream();
 }
 
-/// A stream goes on when its call has failed, too.
+/// A stream goes on when its call has failed, too. It may do so shortly before the communicator knows that the call is
+/// complete.
 void RankComm::waitForStream() {
   gpu_->synchronize();
   signcclResult_t state = signcclSuccess;
   checkResult(signcclCommGetAsyncError(comm_, &state), "signcclCommGetAsyncError", comm_);
+  while (state == signcclInProgress) {
+    std::this_thread::yield();
+    checkResult(signcclCommGetAsyncError(comm_, &state), "signcclCommGetAsyncError", comm_);
+  }
   checkResult(state, "a call on the stream", comm_);
 }
 

@@ -129,6 +129,7 @@ def lose_a_peer(context: Context, runner: Runner, what: signal.Signals) -> float
     try:
         assert process.stdout is not None
         for line in process.stdout:  # until they have voted a few times
+            runner.note(line.rstrip())
             if re.match(r"\s+1048576\s", line):
                 break
         children = children_of(process.pid)
