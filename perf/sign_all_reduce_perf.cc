@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "launch/job.h"
+#include "sign_all_reduce_perf/gpus.h"
 #include "sign_all_reduce_perf/host.h"
 #include "sign_all_reduce_perf/json_report.h"
 #include "sign_all_reduce_perf/options.h"
@@ -90,17 +91,22 @@ int finish(std::optional<Reporter>& reporter, const RunResult& result) {
   return okay ? 0 : kExitFailed;
 }
 
+const Host& hostOf(const std::vector<Host>& hosts, const launch::JobComm& job) {
+  return hosts[static_cast<std::size_t>(job.process())];
+}
+
 /// Runs all cases in this process. Returns its exit code.
 int measure(const Options& options, const std::vector<Host>& hosts, launch::JobComm& job) {
   const std::vector<Sweep> sweeps = planSweeps(options);
   std::optional<Reporter> reporter;
   if (job.isFirst())
     reporter.emplace(options, countCases(sweeps) * static_cast<std::size_t>(options.run_cycles), hosts);
-  return finish(reporter, runRanks(options, sweeps, reporter ? reporter->observer() : RunObserver{}, job));
+  return finish(reporter,
+                runRanks(options, sweeps, reporter ? reporter->observer() : RunObserver{}, hostOf(hosts, job), job));
 }
 
 /// Asks the library which algorithms it takes by itself.
-RunResult askModel(Options options, launch::JobComm& job, TuningRecord& record) {
+RunResult askModel(Options options, const Host& host, launch::JobComm& job, TuningRecord& record) {
   options.iters = 1;
   options.warmup_iters = 0;
   options.check_iters = 0;
@@ -108,19 +114,19 @@ RunResult askModel(Options options, launch::JobComm& job, TuningRecord& record) 
   observer.started = [](const RunInfo&) {};
   observer.row = [&record](const Row& row) { record.addChoiceOfModel(row); };
   observer.phase = [](const std::string&) {};
-  return runRanks(options, planSweeps(options), observer, job);
+  return runRanks(options, planSweeps(options), observer, host, job);
 }
 
 /// Measures all cases with every algorithm, round after round, until something fails.
-RunResult measureAlgorithms(const Options& options, int rounds, std::optional<Reporter>& reporter, launch::JobComm& job,
-                            TuningRecord& record) {
+RunResult measureAlgorithms(const Options& options, int rounds, const Host& host, std::optional<Reporter>& reporter,
+                            launch::JobComm& job, TuningRecord& record) {
   RunResult total;
   for (int round = 0; round < rounds; ++round) {
     for (const std::string& algorithm : record.algorithms()) {
       Options one = options;
       one.algorithm = algorithm;
       const RunResult result =
-          runRanks(one, planSweeps(one), reporter ? reporter->observer(&record) : RunObserver{}, job);
+          runRanks(one, planSweeps(one), reporter ? reporter->observer(&record) : RunObserver{}, host, job);
       total.errors = result.errors;
       total.scratch_bytes = std::max(total.scratch_bytes, result.scratch_bytes);
       if (!total.errors.empty()) return total;
@@ -142,8 +148,8 @@ int tune(const Options& options, const std::vector<Host>& hosts, launch::JobComm
     const std::size_t runs = record.algorithms().size() * static_cast<std::size_t>(rounds);
     reporter.emplace(options, countCases(planSweeps(options)) * runs, hosts);
   }
-  RunResult result = askModel(one_round, job, record);
-  if (result.errors.empty()) result = measureAlgorithms(one_round, rounds, reporter, job, record);
+  RunResult result = askModel(one_round, hostOf(hosts, job), job, record);
+  if (result.errors.empty()) result = measureAlgorithms(one_round, rounds, hostOf(hosts, job), reporter, job, record);
   if (const int exit_code = finish(reporter, result); exit_code != 0) return exit_code;
   if (!job.isFirst()) return 0;
   writeTuningFile(record, options.tuning_file);
@@ -155,9 +161,10 @@ int tune(const Options& options, const std::vector<Host>& hosts, launch::JobComm
 /// Lowers options.max_bytes on all processes to what fits into the memory of each.
 void agreeOnSizes(Options& options, const std::vector<Host>& hosts, launch::JobComm& job) {
   const std::size_t wanted_bytes = options.max_bytes;
-  const std::string& machine = hosts[static_cast<std::size_t>(job.process())].machine;
+  const std::string& machine = hostOf(hosts, job).machine;
   const auto nprocesses = std::ranges::count(hosts, machine, &Host::machine);
   fitIntoMemory(options, static_cast<int>(nprocesses) * options.nthreads, availableMemory());
+  fitIntoGpus(options, hosts, hostOf(hosts, job));
   options.max_bytes = std::ranges::min(job.allGather(options.max_bytes));
   if (job.isFirst() && options.max_bytes < wanted_bytes) {
     std::cout << "# Reducing maxBytes to " << options.max_bytes << " due to memory limitation\n";
@@ -175,7 +182,8 @@ int run(int argc, const char* const* argv) {
     for (const char* name : {"SIGNCCL_ALGO", "SIGNCCL_TUNING_FILE"}) setenv(name, "", 1);
   }
   return launch::runJob(parsed.job, "sign_all_reduce_perf", [&](launch::JobComm& job) {
-    const std::vector<Host> hosts = gatherHosts(job);
+    std::vector<Host> hosts = gatherHosts(job);
+    assignGpus(parsed.options, hosts, job);
     agreeOnSizes(parsed.options, hosts, job);
     return parsed.options.tuning_file.empty() ? measure(parsed.options, hosts, job) : tune(parsed.options, hosts, job);
   });

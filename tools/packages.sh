@@ -22,6 +22,10 @@ launcher_packages=(mpich munge openmpi-bin slurm-client slurmctld slurmd)
 # What tools/hosts makes hosts with, and its test; without them the test is skipped.
 hosts_packages=(iproute2 procps python3)
 
+# What tools/gpu carries to a machine without a network.
+gpu_packages=(libasio-dev libbenchmark-dev libbenchmark1debian libcli11-dev libfmt-dev libfmt9 libgmock-dev libgtest-dev
+  libnuma1 libspdlog-dev libspdlog1.10 libucx-dev libucx0 nlohmann-json3-dev)
+
 # What tools/check needs beside its virtual environment.
 check_packages=(git python3-venv shellcheck)
 

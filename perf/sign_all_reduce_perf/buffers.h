@@ -6,10 +6,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
-#include <new>
 
+#include "sign_all_reduce_perf/element_memory.h"
 #include "sign_all_reduce_perf/plan.h"
 
 namespace signccl::perf {
@@ -45,7 +44,13 @@ class SlotCycle {
 
 class Buffers {
  public:
+  /// In host memory.
   explicit Buffers(const BufferSizes& sizes)
+      : Buffers(sizes, [](std::size_t bytes) { return std::make_unique<HostMemory>(bytes); }) {}
+
+  /// `allocate(bytes)` gives the memory of each of the two buffers.
+  template <typename Allocate>
+  Buffers(const BufferSizes& sizes, const Allocate& allocate)
       : sizes_(sizes), send_(allocate(sizes.send_bytes)), recv_(allocate(sizes.recv_bytes)) {}
 
   /// Number of slots of `c`: at least those that the sizes were made for.
@@ -57,43 +62,43 @@ class Buffers {
   /// The slots of `c`, from the first.
   [[nodiscard]] SlotCycle cycle(const Case& c, InPlace placement) const {
     const bool is_in_place = placement == InPlace::kYes;
-    return {{input(c, placement, 0), output(c, 0)},
+    return {{is_in_place ? recv_->address() : send_->address(), recv_->address()},
             is_in_place ? recvSlotBytes(c) : sendSlotBytes(c),
             recvSlotBytes(c),
             slots(c)};
   }
 
-  /// Where call number `call` of `c` reads; for in-place calls where it writes as well.
+  /// Where the host writes what call number `call` of `c` reads; of in-place calls output() as well.
   [[nodiscard]] std::byte* input(const Case& c, InPlace placement, std::size_t call) const {
     if (placement == InPlace::kYes) return output(c, call);
-    return send_.get() + call % slots(c) * sendSlotBytes(c);
+    return send_->host() + call % slots(c) * sendSlotBytes(c);
   }
 
-  /// Where call number `call` of `c` writes.
+  /// Where the host reads what call number `call` of `c` has written.
   [[nodiscard]] std::byte* output(const Case& c, std::size_t call) const {
-    return recv_.get() + call % slots(c) * recvSlotBytes(c);
+    return recv_->host() + call % slots(c) * recvSlotBytes(c);
+  }
+
+  /// Lets call number `call` of `c` see what the host has written to its input and output.
+  void publish(const Case& c, InPlace placement, std::size_t call) const {
+    if (placement == InPlace::kNo) send_->publish(call % slots(c) * sendSlotBytes(c), sendSlotBytes(c));
+    recv_->publish(call % slots(c) * recvSlotBytes(c), recvSlotBytes(c));
+  }
+
+  /// Lets the host see what call number `call` of `c`, which is complete, has written.
+  void fetch(const Case& c, std::size_t call) const {
+    recv_->fetch(call % slots(c) * recvSlotBytes(c), recvSlotBytes(c));
   }
 
  private:
-  static constexpr std::align_val_t kAlignment{64};
-  struct Free {
-    void operator()(std::byte* memory) const { ::operator delete(memory, kAlignment); }
-  };
-  using Memory = std::unique_ptr<std::byte[], Free>;
-
-  static Memory allocate(std::size_t bytes) {
-    Memory memory(static_cast<std::byte*>(::operator new(bytes, kAlignment)));
-    std::memset(memory.get(), 0, bytes);  // the rank that uses the memory touches it first
-    return memory;
-  }
   static std::size_t sendSlotBytes(const Case& c) { return slotBytes(c.sendtype, c.count); }
   static std::size_t recvSlotBytes(const Case& c) {
     return std::max(slotBytes(c.sendtype, c.count), slotBytes(c.recvtype, c.count));
   }
 
   BufferSizes sizes_;
-  Memory send_;
-  Memory recv_;
+  std::unique_ptr<ElementMemory> send_;
+  std::unique_ptr<ElementMemory> recv_;
 };
 
 }  // namespace signccl::perf

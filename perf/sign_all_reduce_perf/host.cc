@@ -20,7 +20,7 @@ struct HostBytes {
 Host thisHost() {
   std::array<char, 256> name{};
   gethostname(name.data(), name.size() - 1);
-  Host host{name.data(), static_cast<int>(getpid()), {}};
+  Host host{name.data(), static_cast<int>(getpid()), {}, {}};
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), host.machine);
   return host;
 }
@@ -31,7 +31,7 @@ std::vector<Host> gatherHosts(launch::JobComm& job) {
   mine.name.copy(bytes.name.data(), bytes.name.size() - 1);
   mine.machine.copy(bytes.machine.data(), bytes.machine.size() - 1);
   std::vector<Host> hosts;
-  for (const HostBytes& one : job.allGather(bytes)) hosts.push_back({one.name.data(), one.pid, one.machine.data()});
+  for (const HostBytes& one : job.allGather(bytes)) hosts.push_back({one.name.data(), one.pid, one.machine.data(), {}});
   return hosts;
 }
 

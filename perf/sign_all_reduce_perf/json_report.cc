@@ -3,6 +3,7 @@
 // environment holds secrets.
 #include "sign_all_reduce_perf/json_report.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <stdexcept>
 #include <string_view>
 #include <unistd.h>
+#include <utility>
 
 #include "sign_all_reduce_perf/element_types.h"
 
@@ -59,13 +61,14 @@ Json devices(const Options& options, const RunInfo& info, const std::vector<Host
   Json list = Json::array();
   for (int rank = 0; rank < options.nranks; ++rank) {
     const Host& host = hosts[static_cast<std::size_t>(rank / options.nthreads)];
-    list.push_back({{"rank", rank},
-                    {"group", 0},
-                    {"pid", host.pid},
-                    {"hostname", host.name},
-                    {"device", nullptr},
-                    {"device_hex", nullptr},
-                    {"device_info", "cpu " + info.kernels}});
+    Json device = {{"rank", rank}, {"group", 0}, {"pid", host.pid}, {"hostname", host.name}};
+    if (host.gpus.empty()) {
+      device.update({{"device", nullptr}, {"device_hex", nullptr}, {"device_info", "cpu " + info.kernels}});
+    } else {
+      const Gpu& gpu = host.gpus[static_cast<std::size_t>(rank % options.nthreads)];
+      device.update({{"device", gpu.ordinal}, {"device_hex", gpu.pci_address}, {"device_info", gpu.name}});
+    }
+    list.push_back(std::move(device));
   }
   return list;
 }
@@ -76,11 +79,9 @@ std::string algorithmText(const Options& options) {
 }
 
 Json configuration(const Options& options, const RunInfo& info, const std::vector<Host>& hosts) {
-  Json config = {{"nprocesses", options.nprocesses},
-                 {"nthreads", options.nthreads},
-                 {"ngpus", 1},
-                 {"minimum_bytes", options.min_bytes},
-                 {"maximum_bytes", options.max_bytes}};
+  Json config = {{"nprocesses", options.nprocesses},    {"nthreads", options.nthreads / std::max(options.ngpus, 1)},
+                 {"ngpus", std::max(options.ngpus, 1)}, {"buffers", options.ngpus > 0 ? "device" : "host"},
+                 {"minimum_bytes", options.min_bytes},  {"maximum_bytes", options.max_bytes}};
   if (options.step_factor > 1) {
     config["step_factor"] = options.step_factor;
   } else {

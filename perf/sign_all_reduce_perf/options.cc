@@ -1,5 +1,6 @@
 #include "sign_all_reduce_perf/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -25,20 +26,19 @@ struct ForeignOption {
 
 const std::vector<ForeignOption>& foreignOptions() {
   static const std::vector<ForeignOption> options = {
-      {"-g,--ngpus", {"1"}, "there are no GPUs here; give the ranks of a process with -t, processes with -p"},
       {"--parallel_init", {"1"}, "each rank always joins in its own thread"},
       {"-r,--root", {"0", "-1"}, "the collectives have no root"},
       {"-z,--blocking", {"0"}, "calls block by themselves; --async measures the other form"},
-      {"-y,--stream_null", {"0"}, "there are no streams on the CPU"},
-      {"-G,--cudagraph", {"0"}, "there are no CUDA graphs on the CPU"},
-      {"-C,--report_cputime", {"0"}, "the time of a call is CPU time already"},
-      {"-R,--local_register", {"0"}, "host buffers need no registration"},
+      {"-y,--stream_null", {"0"}, "ranks with a GPU use a stream of their own"},
+      {"-G,--cudagraph", {"0"}, "graphs are not measured"},
+      {"-C,--report_cputime", {"0"}, "the time is that until results are there"},
+      {"-R,--local_register", {"0"}, "buffers need no registration"},
       {"-D,--device_implementation", {"0"}, "there is no device API"},
       {"-V,--device_cta_count", {"16"}, "there is no device API"},
       {"-I,--per_iter_timing", {"0"}, "single iterations are not timed"},
       {"-K,--per_iter_skip", {"0"}, "single iterations are not timed"},
-      {"-u,--unalign", {"0"}, "buffers are aligned to 64 bytes"},
-      {"-x,--cta_policy", {}, "there are no CTAs on the CPU"},
+      {"-u,--unalign", {"0"}, "buffers are aligned to 64 bytes, those of GPUs to 256"},
+      {"-x,--cta_policy", {}, "the kernels take no choice of CTAs"},
   };
   return options;
 }
@@ -135,12 +135,18 @@ CLI::Option* addInt(CLI::App& app, const std::string& names, int& target, const 
 /// What the command line says about ranks.
 struct RankOptions {
   std::optional<int> nthreads;
+  std::optional<int> ngpus;
   launch::LaunchOptions launch;
 };
 
 void addRankOptions(CLI::App& app, RankOptions& options) {
   app.add_option("-t,--nthreads", options.nthreads,
-                 "ranks of each process, each a thread (default 2, with several processes 1)")
+                 "ranks of each process, each a thread (default 2; 1 with several processes, and with -g)")
+      ->check(CLI::Range(1, 1024));
+  app.add_option(
+         "-g,--ngpus", options.ngpus,
+         "buffers are in the memory of GPUs: a process has -t times as many ranks, each with a GPU and a thread of "
+         "its own (default: buffers are in host memory)")
       ->check(CLI::Range(1, 1024));
   launch::addLaunchOptions(app, options.launch);
 }
@@ -204,6 +210,8 @@ void addOwnOptions(CLI::App& app, const Choices& choices, Options& options) {
          "threads that run kernels for a rank (default: the library's)");
   app.add_flag_function(
       "--async", [&options](std::int64_t) { options.form = CallForm::kAsync; }, "time the non-blocking calls");
+  app.add_flag("--oversubscribe", options.oversubscribe,
+               "let ranks share GPUs: rank number r of a machine has GPU r modulo their number; goes with -g");
   addInt(app, "--corrupt", options.corrupt_rank, CLI::Range(0, 1023), "damage a result of this rank")->group("");
   addInt(app, "--disagree", options.disagree_rank, CLI::Range(0, 1023), "give this rank another count")->group("");
 }
@@ -234,6 +242,10 @@ void requireThatOptionsFit(const Options& options) {
   for (const int rank : {options.corrupt_rank, options.disagree_rank}) {
     if (rank >= options.nranks) throw OptionError("there is no rank " + std::to_string(rank));
   }
+  if (options.ngpus > 0 && options.form == CallForm::kAsync) {
+    throw OptionError("--async does not go with -g: calls on a stream return at once by themselves");
+  }
+  if (options.oversubscribe && options.ngpus == 0) throw OptionError("--oversubscribe goes with -g");
   if (!options.tuning_file.empty()) requireThatTuningFits(options);
   if (!options.recvtype) return;
   for (const SignOp op : options.ops) {
@@ -248,8 +260,10 @@ void requireThatOptionsFit(const Options& options) {
 launch::Job resolveRanks(const RankOptions& asked, Options& options) {
   try {
     launch::Job job = launch::planJob(asked.launch);
-    // Nobody who asks for processes, be it one, expects two ranks in each.
-    options.nthreads = asked.nthreads.value_or(job.place.origin.empty() ? 2 : 1);
+    // Nobody who asks for processes or GPUs, be it one, expects two ranks in each.
+    const bool is_one = !job.place.origin.empty() || asked.ngpus.has_value();
+    options.ngpus = asked.ngpus.value_or(0);
+    options.nthreads = asked.nthreads.value_or(is_one ? 1 : 2) * std::max(options.ngpus, 1);
     options.nprocesses = job.place.nprocesses;
     options.nranks = options.nprocesses * options.nthreads;
     return job;
@@ -321,7 +335,7 @@ ParsedOptions parseOptions(int argc, const char* const* argv) {
   const Choices choices;
   CLI::App app(
       "Measures sign-allreduce-vote and sign-allreduce-avg, with the options, columns and JSON of nccl-tests.\n"
-      "Ranks are threads (-t) of this process, of processes that it starts (-p), or of those of mpirun, srun, "
+      "Ranks are threads (-t, -g) of this process, of processes that it starts (-p), or of those of mpirun, srun, "
       "torchrun.\n"
       "SIGNCCL_KERNELS selects the kernels; SIGNCCL_TESTS_MIN_BW makes the run fail if the average bus bandwidth "
       "(GB/s)\n"

@@ -23,7 +23,9 @@ enum class Average : std::uint8_t { kRank0 = 0, kMean = 1, kMin = 2, kMax = 3 };
 enum class CallForm : std::uint8_t { kBlocking, kAsync };
 
 struct Options {
-  int nthreads = 2;  ///< ranks of each process
+  int nthreads = 2;            ///< ranks of each process, each of which is a thread
+  int ngpus = 0;               ///< of those, ranks for each -t, which all have a GPU; 0: buffers are in host memory
+  bool oversubscribe = false;  ///< several ranks may have one GPU
   int nprocesses = 1;
   int nranks = 2;  ///< of all processes; rank r is thread r % nthreads of process r / nthreads
   std::size_t min_bytes = std::size_t{32} << 20;

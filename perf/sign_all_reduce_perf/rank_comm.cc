@@ -1,5 +1,7 @@
 #include "sign_all_reduce_perf/rank_comm.h"
 
+#include <thread>
+
 namespace signccl::perf {
 namespace {
 
@@ -18,7 +20,8 @@ void checkResult(signcclResult_t result, const char* call, signcclComm_t comm) {
                    (details.empty() ? "" : ": " + details));
 }
 
-RankComm::RankComm(const Options& options, const signcclUniqueId& id, int rank) : form_(options.form) {
+RankComm::RankComm(const Options& options, const signcclUniqueId& id, int rank, const RankGpu* gpu)
+    : form_(options.form), gpu_(gpu) {
   rules_.zeroRule = options.zero_rule;
   rules_.tieRule = options.tie_rule;
   signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
@@ -60,7 +63,8 @@ signcclResult_t RankComm::issueOne(const Case& c, const CallBuffers& call) {
   const bool is_vote = c.op == SignOp::kVote;
   if (form_ == CallForm::kBlocking) {
     const auto all_reduce = is_vote ? signcclAllReduceVote : signcclAllReduceAvg;
-    return all_reduce(call.send, call.recv, c.count, c.sendtype, c.recvtype, &rules_, comm_, nullptr);
+    return all_reduce(call.send, call.recv, c.count, c.sendtype, c.recvtype, &rules_, comm_,
+                      gpu_ == nullptr ? nullptr : gpu_->stream());
   }
   const auto all_reduce = is_vote ? signcclAllReduceVoteAsync : signcclAllReduceAvgAsync;
   // In a group the request is written by signcclGroupEnd(); a deque does not move it until then.
@@ -76,6 +80,20 @@ void RankComm::waitForOldest() {
 
 void RankComm::wait() {
   while (!requests_.empty()) waitForOldest();
+  if (gpu_ != nullptr) waitForStream();
+}
+
+/// A stream goes on when its call has failed, too. It may do so shortly before the communicator knows that the call is
+/// complete.
+void RankComm::waitForStream() {
+  gpu_->synchronize();
+  signcclResult_t state = signcclSuccess;
+  checkResult(signcclCommGetAsyncError(comm_, &state), "signcclCommGetAsyncError", comm_);
+  while (state == signcclInProgress) {
+    std::this_thread::yield();
+    checkResult(signcclCommGetAsyncError(comm_, &state), "signcclCommGetAsyncError", comm_);
+  }
+  checkResult(state, "a call on the stream", comm_);
 }
 
 void RankComm::meet() {

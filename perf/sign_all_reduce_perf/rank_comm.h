@@ -13,6 +13,7 @@
 #include "sign_all_reduce_perf/buffers.h"
 #include "sign_all_reduce_perf/options.h"
 #include "sign_all_reduce_perf/plan.h"
+#include "sign_all_reduce_perf/rank_gpu.h"
 #include "signccl/signccl.h"
 
 namespace signccl::perf {
@@ -28,8 +29,9 @@ void checkResult(signcclResult_t result, const char* call, signcclComm_t comm);
 
 class RankComm {
  public:
-  /// Joins as `rank`; returns when all ranks have joined.
-  RankComm(const Options& options, const signcclUniqueId& id, int rank);
+  /// Joins as `rank`; returns when all ranks have joined. `gpu`: of whose stream calls are, and which outlives this; null:
+  /// calls are the host's.
+  RankComm(const Options& options, const signcclUniqueId& id, int rank, const RankGpu* gpu = nullptr);
   ~RankComm();
   RankComm(const RankComm&) = delete;
   RankComm& operator=(const RankComm&) = delete;
@@ -38,10 +40,10 @@ class RankComm {
   /// ones are waited for until at most `max_in_flight` are under way with these.
   void issue(const Case& c, std::span<const CallBuffers> calls, std::size_t max_in_flight);
 
-  /// Waits for all queued calls.
+  /// Waits for all queued calls, and those on the stream.
   void wait();
 
-  /// A collective of a few elements: ranks leave it within microseconds of each other, be they processes or threads.
+  /// A collective of a few elements in host memory: ranks leave it within microseconds of each other, be they processes or threads.
   void meet();
 
   /// Ends the life of the communicator in an orderly way.
@@ -58,9 +60,11 @@ class RankComm {
  private:
   signcclResult_t issueOne(const Case& c, const CallBuffers& call);
   void waitForOldest();
+  void waitForStream();
 
   signcclSignConfig_t rules_ = SIGNCCL_SIGN_CONFIG_INITIALIZER;
   CallForm form_;
+  const RankGpu* gpu_;
   signcclComm_t comm_ = nullptr;
   std::deque<signcclRequest_t> requests_;
   std::uint64_t sequence_ = 0;

@@ -15,6 +15,7 @@
 #include "sign_all_reduce_perf/element_types.h"
 #include "sign_all_reduce_perf/host.h"
 #include "sign_all_reduce_perf/rank_comm.h"
+#include "sign_all_reduce_perf/rank_gpu.h"
 #include "sign_all_reduce_perf/rank_group.h"
 #include "sign_all_reduce_perf/reference.h"
 
@@ -40,6 +41,7 @@ struct Session {
   const Options& options;
   const std::vector<Sweep>& sweeps;
   const RunObserver& observer;
+  const Host& host;  ///< of this process
   launch::JobComm& job;
   signcclUniqueId id;
   BufferSizes buffer_sizes;
@@ -91,8 +93,9 @@ class RankRunner {
         options_(session.options),
         local_(local),
         rank_(session.job.process() * session.options.nthreads + local),
-        comm_(session.options, session.id, rank_),
-        buffers_(*(share().buffers = std::make_unique<Buffers>(session.buffer_sizes))),
+        gpu_(makeGpu(session, local)),
+        comm_(session.options, session.id, rank_, gpu_.get()),
+        buffers_(makeBuffers()),
         calls_(static_cast<std::size_t>(session.options.agg_iters)) {}
 
   void run() {
@@ -108,6 +111,19 @@ class RankRunner {
   RankComm& comm() { return comm_; }
 
  private:
+  static std::unique_ptr<RankGpu> makeGpu(const Session& session, int local) {
+    const std::vector<Gpu>& gpus = session.host.gpus;
+    return gpus.empty() ? nullptr : std::make_unique<RankGpu>(gpus[static_cast<std::size_t>(local)].ordinal);
+  }
+
+  const Buffers& makeBuffers() {
+    const auto allocate = [this](std::size_t bytes) -> std::unique_ptr<ElementMemory> {
+      if (gpu_ != nullptr) return gpu_->allocate(bytes);
+      return std::make_unique<HostMemory>(bytes);
+    };
+    return *(share().buffers = std::make_unique<Buffers>(session_.buffer_sizes, allocate));
+  }
+
   Share& share() { return session_.shares[static_cast<std::size_t>(local_)]; }
 
   void reportStart() {
@@ -148,6 +164,7 @@ class RankRunner {
       for (std::size_t slot = 0; slot < buffers_.slots(largest); ++slot) {
         fillInput(largest.sendtype, rank_, static_cast<std::uint32_t>(slot), largest.count,
                   buffers_.input(largest, placement, slot));
+        buffers_.publish(largest, placement, slot);
       }
     }
   }
@@ -221,6 +238,7 @@ class RankRunner {
       SlotCycle slots = buffers_.cycle(c, placement);
       issue(issuedCase(c), slots);
       comm_.wait();
+      for (std::size_t call = 0; call < calls_.size(); ++call) buffers_.fetch(c, call);
       if (rank_ == options_.corrupt_rank && c.count > 0) *buffers_.output(c, 0) ^= std::byte{1};
       session_.group.barrier();
       share().figures.nwrong += countWrong(c, seed, sequence);
@@ -233,6 +251,7 @@ class RankRunner {
       // No result has this byte all over, so an element that is not written counts as wrong.
       std::memset(buffers_.output(c, i), 0x5a, bufferBytes(c.recvtype, c.count));
       fillInput(c.sendtype, rank_, seed + static_cast<std::uint32_t>(i), c.count, buffers_.input(c, placement, i));
+      buffers_.publish(c, placement, i);
     }
   }
 
@@ -269,6 +288,7 @@ class RankRunner {
   const Options& options_;
   const int local_;
   const int rank_;
+  std::unique_ptr<RankGpu> gpu_;  // null: buffers are in host memory
   RankComm comm_;
   const Buffers& buffers_;
   std::vector<CallBuffers> calls_;
@@ -312,11 +332,12 @@ void runThreads(Session& session, std::vector<std::string>& errors) {
 }  // namespace
 
 RunResult runRanks(const Options& options, const std::vector<Sweep>& sweeps, const RunObserver& observer,
-                   launch::JobComm& job) {
+                   const Host& host, launch::JobComm& job) {
   RunResult result;
   Session session{options,
                   sweeps,
                   observer,
+                  host,
                   job,
                   {},
                   bufferSizes(sweeps, callsInFlight(options)),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "launch/job_comm.h"
+#include "sign_all_reduce_perf/host.h"
 #include "sign_all_reduce_perf/options.h"
 #include "sign_all_reduce_perf/plan.h"
 
@@ -54,10 +55,10 @@ struct RunResult {
   std::uint64_t scratch_bytes = 0;  ///< most that a rank holds for exchanges at the end
 };
 
-/// Runs all sweeps, options.run_cycles times. Every process of `job` calls it. Never throws for a rank that
+/// Runs all sweeps, options.run_cycles times. Every process of `job` calls it with its own `host`. Never throws for a rank that
 /// failed: the others are stopped, and the errors of all are returned in their processes.
 RunResult runRanks(const Options& options, const std::vector<Sweep>& sweeps, const RunObserver& observer,
-                   launch::JobComm& job);
+                   const Host& host, launch::JobComm& job);
 
 }  // namespace signccl::perf
 

@@ -1,5 +1,6 @@
 #include "sign_all_reduce_perf/table.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdarg>
 #include <cstdio>
@@ -36,13 +37,25 @@ std::string recvTypeText(const Options& options) {
   return options.recvtype ? typeName(*options.recvtype) : "that of the input where it can hold the result";
 }
 
+const char* formName(const Options& options) {
+  if (options.ngpus > 0) return "on a stream";
+  return options.form == CallForm::kAsync ? "non-blocking" : "blocking";
+}
+
 std::string formatRules(const Options& options) {
   return format("# algorithm: %s zero: %s tie: %s kernel threads per rank: %s calls: %s\n",
                 options.algorithm.empty() ? "auto" : options.algorithm.c_str(), zeroRuleName(options.zero_rule),
                 tieRuleName(options.tie_rule),
                 options.kernel_threads == 0 ? "default" : std::to_string(options.kernel_threads).c_str(),
-                options.form == CallForm::kAsync ? "non-blocking" : "blocking") +
+                formName(options)) +
          "# type of the result: " + recvTypeText(options) + "\n";
+}
+
+/// Of a rank of the process, as nccl-tests has it.
+std::string deviceText(const Host& host, int local, const RunInfo& info) {
+  if (host.gpus.empty()) return "cpu [" + info.kernels + "]";
+  const Gpu& gpu = host.gpus[static_cast<std::size_t>(local)];
+  return format("%2d [%s] %s", gpu.ordinal, gpu.pci_address.c_str(), gpu.name.c_str());
 }
 
 std::string formatColumnNames(const Options& options) {
@@ -79,16 +92,18 @@ std::string formatHeader(const Options& options, const RunInfo& info, const std:
                      " signccl-library=" + versionText(info.library_version) + " kernels=" + info.kernels + "\n" +
                      "# Collective test starting: sign_all_reduce_perf\n";
   const bool by_factor = options.step_factor > 1;
+  const int ngpus = std::max(options.ngpus, 1);
   text += format(
-      "# nThread %d nGpus 1 minBytes %zu maxBytes %zu step: %zu(%s) warmup iters: %d iters: %d agg iters: %d "
+      "# nThread %d nGpus %d minBytes %zu maxBytes %zu step: %zu(%s) warmup iters: %d iters: %d agg iters: %d "
       "validation: %d graph: 0\n",
-      options.nthreads, options.min_bytes, options.max_bytes, by_factor ? options.step_factor : options.step_bytes,
-      by_factor ? "factor" : "bytes", options.warmup_iters, options.iters, options.agg_iters, options.check_iters);
+      options.nthreads / ngpus, ngpus, options.min_bytes, options.max_bytes,
+      by_factor ? options.step_factor : options.step_bytes, by_factor ? "factor" : "bytes", options.warmup_iters,
+      options.iters, options.agg_iters, options.check_iters);
   text += formatRules(options) + "#\n# Using devices\n";
   for (int rank = 0; rank < options.nranks; ++rank) {
     const Host& host = hosts[static_cast<std::size_t>(rank / options.nthreads)];
-    text += format("#  Rank %2d Group  0 Pid %6d on %10s device cpu [%s]\n", rank, host.pid, host.name.c_str(),
-                   info.kernels.c_str());
+    text += format("#  Rank %2d Group  0 Pid %6d on %10s device %s\n", rank, host.pid, host.name.c_str(),
+                   deviceText(host, rank % options.nthreads, info).c_str());
   }
   return text + "#\n" + formatColumnNames(options);
 }

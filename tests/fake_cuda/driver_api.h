@@ -31,6 +31,7 @@ CudaResult cuMemsetD8Async(CudaDevicePointer memory, unsigned char value, std::s
 CudaResult cuStreamBeginCapture_v2(CudaStream stream, CudaCaptureMode mode);
 CudaResult cuStreamEndCapture(CudaStream stream, CudaGraph* graph);
 CudaResult cuEventSynchronize(CudaEvent event);
+CudaResult cuEventElapsedTime(float* milliseconds, CudaEvent start, CudaEvent end);
 CudaResult cuLaunchHostFunc(CudaStream stream, CudaHostFunction function, void* argument);
 CudaResult cuGraphInstantiateWithFlags(CudaGraphExec* exec, CudaGraph graph, unsigned long long flags);
 CudaResult cuGraphLaunch(CudaGraphExec exec, CudaStream stream);

@@ -1,3 +1,6 @@
+#include <chrono>
+#include <thread>
+
 #include "fake_cuda/user.h"
 
 namespace signccl {
@@ -43,6 +46,28 @@ TEST_F(FakeEventTest, StreamWaitsForTheRecordThatWasTheLastWhenItWasTold) {
   EXPECT_TRUE(succeeds(cuStreamSynchronize(second)));
   EXPECT_EQ(cuEventQuery(event), CudaResult::kNotReady) << "it was recorded again";
   go_again.set(1);
+}
+
+TEST_F(FakeEventTest, TimeBetweenEventsIsThatOfTheStream) {
+  const CudaStream stream = makeStream();
+  CudaEvent start = nullptr;
+  CudaEvent end = nullptr;
+  float milliseconds = -1;
+  Word go;
+  ASSERT_TRUE(succeeds(cuEventCreate(&start, 0)));
+  ASSERT_TRUE(succeeds(cuEventCreate(&end, 0)));
+  EXPECT_EQ(cuEventElapsedTime(&milliseconds, start, end), CudaResult::kInvalidHandle) << "they were never recorded";
+  ASSERT_TRUE(succeeds(cuEventRecord(start, stream)));
+  ASSERT_TRUE(succeeds(enqueueOperations(stream, {waitFor(go.address(), 1)})));
+  ASSERT_TRUE(succeeds(cuEventRecord(end, stream)));
+  EXPECT_EQ(cuEventElapsedTime(&milliseconds, start, end), CudaResult::kNotReady);
+  EXPECT_TRUE(succeeds(cuEventSynchronize(start)));
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  go.set(1);
+  EXPECT_TRUE(succeeds(cuEventSynchronize(end)));
+  EXPECT_TRUE(succeeds(cuEventElapsedTime(&milliseconds, start, end)));
+  EXPECT_GE(milliseconds, 2.0F);
+  EXPECT_EQ(cuEventElapsedTime(&milliseconds, makeEvent(), end), CudaResult::kInvalidHandle) << "it keeps no time";
 }
 
 TEST_F(FakeEventTest, DestroyedEventIsUnknown) {

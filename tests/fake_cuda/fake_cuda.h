@@ -20,7 +20,8 @@ namespace fake_cuda {
 using signccl::CudaResult;
 using signccl::CudaStream;
 
-/// The machine that is posed.
+/// The machine that is posed. Until reset() is called it is this one, with as many devices as the variable
+/// SIGNCCL_FAKE_CUDA_DEVICES says.
 struct Config {
   int devices = 1;         ///< 0 to 4
   int queues = 8;          ///< hardware queues of a device; its i-th stream uses queue i % queues

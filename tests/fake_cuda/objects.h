@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
@@ -90,10 +91,12 @@ struct CUstream_st {
 
 struct CUevent_st {
   CUctx_st* context = nullptr;
-  std::shared_ptr<fake_cuda::Completion> recorded;  ///< null before the first record
-  fake_cuda::Capture* capture = nullptr;            ///< in which it was recorded last, if in one
-  CUstream_st* stream = nullptr;                    ///< on which it was captured
-  std::vector<std::size_t> tail;                    ///< nodes that it stands for then
+  bool has_time = false;
+  std::shared_ptr<fake_cuda::Completion> recorded;       ///< null before the first record
+  std::shared_ptr<std::atomic<std::int64_t>> passed_ns;  ///< when the stream came to the last record
+  fake_cuda::Capture* capture = nullptr;                 ///< in which it was recorded last, if in one
+  CUstream_st* stream = nullptr;                         ///< on which it was captured
+  std::vector<std::size_t> tail;                         ///< nodes that it stands for then
 };
 
 struct CUgraphExec_st {

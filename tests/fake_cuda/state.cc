@@ -1,6 +1,8 @@
 #include "fake_cuda/state.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <unistd.h>
 
 namespace fake_cuda {
@@ -47,11 +49,19 @@ void endQueues(State& state) {
   state.callbacks.reset();
 }
 
+/// What programs that know nothing of the fake find.
+Config configOfEnvironment() {
+  Config config;
+  if (const char* devices = std::getenv("SIGNCCL_FAKE_CUDA_DEVICES"))
+    config.devices = std::clamp(std::atoi(devices), 0, 4);
+  return config;
+}
+
 /// The fake is there from when it is loaded until the main program ends, as a driver is.
 struct Lifetime {
   Lifetime() {
     Memory::mapWindow();
-    current.store(stateOf({}, 0).release(), std::memory_order_release);
+    current.store(stateOf(configOfEnvironment(), 0).release(), std::memory_order_release);
   }
   ~Lifetime() {
     const int process = currentState()->process.load(std::memory_order_acquire);

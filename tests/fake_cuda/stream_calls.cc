@@ -1,4 +1,6 @@
 // Streams and events.
+#include <chrono>
+
 #include "fake_cuda/driver_api.h"
 #include "fake_cuda/streams.h"
 
@@ -9,6 +11,15 @@ using fake_cuda::Call;
 using fake_cuda::expect;
 using fake_cuda::Needs;
 using fake_cuda::objectOf;
+
+namespace {
+
+std::int64_t nowNs() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
 
 CudaResult cuStreamCreateWithPriority(CudaStream* stream, unsigned int flags, int /*priority*/) {
   return call("cuStreamCreateWithPriority", Needs::kContext, [&](Call& c) {
@@ -47,10 +58,11 @@ CudaResult cuStreamGetCtx(CudaStream stream, CudaContext* context) {
   return call("cuStreamGetCtx", Needs::kContext, [&](Call& c) { *context = streamOf(c, stream)->context; });
 }
 
-CudaResult cuEventCreate(CudaEvent* event, unsigned int /*flags*/) {
+CudaResult cuEventCreate(CudaEvent* event, unsigned int flags) {
   return call("cuEventCreate", Needs::kContext, [&](Call& c) {
     const auto made = std::make_shared<CUevent_st>();
     made->context = c.context;
+    made->has_time = (flags & kCudaEventDisableTiming) == 0;
     c.state.events[made.get()] = made;
     *event = made.get();
   });
@@ -70,7 +82,9 @@ CudaResult cuEventRecord(CudaEvent event, CudaStream stream) {
     expect(found->context == recorded.context, CudaResult::kInvalidHandle);
     recorded.capture = found->capture;
     if (found->capture == nullptr) {
-      recorded.recorded = enqueue(c, found, [](const auto& /*is_cancelled*/) {});
+      const auto passed = std::make_shared<std::atomic<std::int64_t>>(0);
+      recorded.passed_ns = passed;
+      recorded.recorded = enqueue(c, found, [passed](const auto& /*is_cancelled*/) { passed->store(nowNs()); });
       return;
     }
     expect(!found->capture->is_invalidated, CudaResult::kStreamCaptureInvalidated);
@@ -96,6 +110,18 @@ CudaResult cuEventSynchronize(CudaEvent event) {
     if (recorded != nullptr) recorded->wait("cuEventSynchronize");
     c.lock.lock();
     expect(found->context->result.get() == CudaResult::kSuccess, found->context->result.get());
+  });
+}
+
+CudaResult cuEventElapsedTime(float* milliseconds, CudaEvent start, CudaEvent end) {
+  return call("cuEventElapsedTime", Needs::kNoCapture, [&](Call& c) {
+    const CUevent_st& first = *objectOf(c.state.events, start);
+    const CUevent_st& last = *objectOf(c.state.events, end);
+    for (const CUevent_st* event : {&first, &last}) {
+      expect(event->has_time && event->recorded != nullptr, CudaResult::kInvalidHandle);
+      expect(event->recorded->isDone(), CudaResult::kNotReady);
+    }
+    *milliseconds = static_cast<float>(last.passed_ns->load() - first.passed_ns->load()) / 1e6F;
   });
 }
 

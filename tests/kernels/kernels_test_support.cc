@@ -27,6 +27,11 @@ std::vector<uint64_t> floatSpecials(int bits, int exponent_bits) {
 
 }  // namespace
 
+AddedInstance& addedInstance() {
+  static AddedInstance added;
+  return added;
+}
+
 std::vector<uint64_t> specialPatterns(ElementType type) {
   switch (type) {
     case ElementType::kFloat64:

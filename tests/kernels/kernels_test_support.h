@@ -24,11 +24,23 @@ inline constexpr bool kCoarseGrid = true;
 inline constexpr bool kCoarseGrid = false;
 #endif
 
+/// An instance that a program adds to those that it tests, as device_instance.cc does.
+struct AddedInstance {
+  const Kernels* kernels = nullptr;          ///< null: none
+  const std::string& (*whyNot)() = nullptr;  ///< why it cannot run here; empty: it can
+};
+AddedInstance& addedInstance();
+
 /// A fixture whose tests run once per tested instance.
 class KernelsTest : public ::testing::TestWithParam<const Kernels*> {
  protected:
   const Kernels& kernels() const { return *GetParam(); }
   static const Kernels& reference() { return referenceKernels(); }
+  void SetUp() override {
+    if (GetParam() == addedInstance().kernels && !addedInstance().whyNot().empty()) {
+      GTEST_SKIP() << addedInstance().whyNot();
+    }
+  }
   std::mt19937_64& random() { return random_; }
 
  private:
@@ -40,10 +52,11 @@ inline std::vector<const Kernels*> supportedInstances() {
   return {list.instances, list.instances + list.count};
 }
 
-/// Those, and the kernels of a GPU as the host runs them.
+/// Those, the kernels of a GPU as the host runs them, and, if that is asked for, as a device does.
 inline std::vector<const Kernels*> testedInstances() {
   std::vector<const Kernels*> instances = supportedInstances();
   instances.push_back(&emulatedKernels());
+  if (addedInstance().kernels != nullptr) instances.push_back(addedInstance().kernels);
   return instances;
 }
 

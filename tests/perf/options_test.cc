@@ -90,6 +90,18 @@ TEST(OptionsTest, RanksAreProcessesTimesThreads) {
   EXPECT_EQ(numbered.job.place.process, 1);
 }
 
+TEST(OptionsTest, RanksWithGpusAreProcessesTimesThreadsTimesGpus) {
+  const Options eight = parse({"-g", "8"});
+  EXPECT_EQ(eight.ngpus, 8);
+  EXPECT_EQ(eight.nranks, 8);
+  EXPECT_EQ(parse({"-t", "4", "-g", "1"}).nranks, 4);
+  const Options all = parse({"-p", "2", "-t", "3", "-g", "2", "--oversubscribe"});
+  EXPECT_EQ(all.nthreads, 6);
+  EXPECT_EQ(all.nranks, 12);
+  EXPECT_TRUE(all.oversubscribe);
+  EXPECT_EQ(parse({}).ngpus, 0);
+}
+
 TEST(OptionsTest, TheLastOfRepeatedOptionsCounts) { EXPECT_EQ(parse({"-n", "5", "-n", "6"}).iters, 6); }
 
 TEST(OptionsTest, HelpIsATextAndNotAnError) {
@@ -107,9 +119,7 @@ TEST(OptionsTest, SizesHaveBinarySuffixes) {
 }
 
 TEST(OptionsTest, NeutralValuesOfForeignOptionsAreAccepted) {
-  EXPECT_EQ(
-      refusal({"-g", "1", "-z", "0", "-G", "0", "-r", "0", "-y", "0", "-C", "0", "-R", "0", "--parallel_init", "1"}),
-      "");
+  EXPECT_EQ(refusal({"-z", "0", "-G", "0", "-r", "0", "-y", "0", "-C", "0", "-R", "0", "--parallel_init", "1"}), "");
   EXPECT_EQ(refusal({"-r", "-1"}), "");
 }
 
@@ -156,7 +166,9 @@ TEST(OptionsTest, RefusalsNameTheValueAndWhatIsAllowed) {
       {{"--zero", "none"}, {"--zero", "none", "binary|ternary"}},
       {{"--tie", "sometimes"}, {"--tie", "sometimes", "random"}},
       {{"--kernel-threads", "0"}, {"--kernel-threads", "0", "1"}},
-      {{"-g", "2"}, {"--ngpus", "'2'", "-t"}},
+      {{"-g", "0"}, {"--ngpus", "0", "1"}},
+      {{"-g", "2", "--async"}, {"--async", "-g"}},
+      {{"--oversubscribe"}, {"--oversubscribe", "-g"}},
       {{"-z", "1"}, {"--blocking", "'1'", "--async"}},
       {{"-G", "5"}, {"--cudagraph", "'5'"}},
       {{"-r", "3"}, {"--root", "'3'"}},

@@ -1,0 +1,74 @@
+#include "cuda/driver.h"
+
+#include <dlfcn.h>
+#include <string>
+
+#include "base/error.h"
+#include "device/driver_error.h"
+
+namespace signccl::perf {
+namespace {
+
+/// What benchmarks need beside the functions that the library uses.
+struct Functions {
+  CudaResult (*mem_get_info)(std::size_t* free_bytes, std::size_t* all_bytes) = nullptr;
+  CudaResult (*event_elapsed_time)(float* milliseconds, CudaEvent start, CudaEvent end) = nullptr;
+};
+
+template <typename Function>
+void find(void* library, const char* symbol, Function& function) {
+  function = reinterpret_cast<Function>(dlsym(library, symbol));
+  if (function == nullptr) throw NoCuda(std::string("the CUDA driver lacks ") + symbol);
+}
+
+void check(CudaResult result, const char* call) {
+  if (result != CudaResult::kSuccess) {
+    throw NoCuda(std::string(call) + " failed: " + cudaResultText(requiredCudaDriver("a benchmark"), result));
+  }
+}
+
+Functions loadFunctions() {
+  void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
+  if (library == nullptr) throw NoCuda(std::string("there is no CUDA driver: ") + dlerror());
+  Functions functions;
+  find(library, "cuMemGetInfo_v2", functions.mem_get_info);
+  find(library, "cuEventElapsedTime", functions.event_elapsed_time);
+  try {
+    check(requiredCudaDriver("a benchmark").cuInit(0), "cuInit");
+  } catch (const Error& error) {
+    throw NoCuda(error.what());
+  }
+  return functions;
+}
+
+const Functions& functions() {
+  static const Functions loaded = loadFunctions();
+  return loaded;
+}
+
+}  // namespace
+
+void loadCuda() { functions(); }
+
+int countGpus() {
+  loadCuda();
+  int count = 0;
+  check(requiredCudaDriver("a benchmark").cuDeviceGetCount(&count), "cuDeviceGetCount");
+  return count;
+}
+
+std::size_t freeBytes(const Device& device) {
+  const ContextScope scope(device);
+  std::size_t free_bytes = 0;
+  std::size_t all_bytes = 0;
+  check(functions().mem_get_info(&free_bytes, &all_bytes), "cuMemGetInfo");
+  return free_bytes;
+}
+
+float elapsedMs(CudaEvent start, CudaEvent end) {
+  float milliseconds = 0;
+  check(functions().event_elapsed_time(&milliseconds, start, end), "cuEventElapsedTime");
+  return milliseconds;
+}
+
+}  // namespace signccl::perf

@@ -1,0 +1,67 @@
+"""Configures and builds what runs on the GPU: with packages of this machine, or with carried ones alone."""
+
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+TARGETS = ["signccl", "sign_all_reduce_perf", "kernel_bench", "stream_latency", "kernels_test"]
+
+
+class BuildError(Exception):
+    """The build has failed; the text has the end of its log."""
+
+
+@dataclass
+class Built:
+    folder: Path
+    seconds: float
+
+    def program(self, name: str) -> Path:
+        folder = "tests/kernels" if name == "kernels_test" else "perf"
+        return self.folder / folder / name
+
+
+def only_path(packages: Path, pattern: str) -> Path:
+    """The one path of the carried packages that matches."""
+    found = sorted(packages.glob(pattern))
+    if not found:
+        raise BuildError(f"{packages} has no {pattern}: make it by `tools/gpu pack {packages}`")
+    return found[0]
+
+
+def library_folder(packages: Path) -> Path:
+    return only_path(packages, "usr/lib/*/libucp.so.0").parent
+
+
+def options_for(packages: Path) -> list[str]:
+    """Carried packages are named one by one, so that no other version of this machine is taken."""
+    libraries = library_folder(packages)
+    folders = {
+        "GTest_DIR": libraries / "cmake/GTest",
+        "benchmark_DIR": libraries / "cmake/benchmark",
+        "fmt_DIR": libraries / "cmake/fmt",
+        "spdlog_DIR": libraries / "cmake/spdlog",
+        "CLI11_DIR": packages / "usr/share/cmake/CLI11",
+        "nlohmann_json_DIR": packages / "usr/share/cmake/nlohmann_json",
+        "SIGNCCL_ASIO_INCLUDE_DIR": packages / "usr/include",
+        "SIGNCCL_UCX_INCLUDE_DIR": packages / "usr/include",
+    }
+    return [f"-D{name}={folder}" for name, folder in folders.items()]
+
+
+def build(root: Path, folder: Path, packages: Path | None, fake: bool, log: Path) -> Built:
+    """Builds into `folder`. Without a GPU (`fake`) the kernels need no nvcc."""
+    began = time.monotonic()
+    configure = ["cmake", "-S", root, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"]
+    configure += ["-DSIGNCCL_EXAMPLES=OFF", "-DSIGNCCL_PMIX=OFF", f"-DSIGNCCL_CUDA={'OFF' if fake else 'ON'}"]
+    if packages is not None:
+        configure += options_for(packages)
+    targets = [*TARGETS, "signccl_emulated_cuda" if fake else "signccl_cuda"]
+    with log.open("w") as output:
+        for command in (configure, ["cmake", "--build", folder, "--target", *targets]):
+            status = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+            if status != 0:
+                end = "\n".join(log.read_text().splitlines()[-40:])
+                raise BuildError(f"{end}\nfailed: {' '.join(map(str, command))} (whole log: {log})")
+    return Built(folder, time.monotonic() - began)
