@@ -123,6 +123,15 @@ class Stream:
         check(driver().cuStreamSynchronize(ctypes.c_void_p(self.handle)))
 
 
+def wait_for(first: int, second: int) -> None:
+    """Makes stream `second` wait for what stream `first` has been given so far."""
+    event = ctypes.c_void_p()
+    check(driver().cuEventCreate(ctypes.byref(event), 2))
+    check(driver().cuEventRecord(event, ctypes.c_void_p(first)))
+    check(driver().cuStreamWaitEvent(ctypes.c_void_p(second), event, 0))
+    check(driver().cuEventDestroy_v2(event))
+
+
 class HeldUp:
     """Keeps a stream busy until it is let go: what is enqueued behind it has not begun until then."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cuda_support import DeviceMemory, Stream
+from cuda_support import DeviceMemory, Stream, wait_for
 from signccl.torch import _device
 
 _KINDS = {torch.bfloat16: torch.int16}
@@ -79,6 +79,18 @@ def put_in_place() -> None:
         made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype).zero_()
         return on_device(made) if is_on_device(tensor) else made
 
+    def flag_like(tensor: torch.Tensor) -> torch.Tensor:
+        made = torch.zeros(1, dtype=torch.int32)
+        return on_device(made) if is_on_device(tensor) else made
+
+    def is_set(flag: torch.Tensor) -> bool:
+        _threads.stream.synchronize()
+        return bool(from_device(flag).item())
+
+    def order(tensor: torch.Tensor, first: int, second: int) -> None:
+        if first != second:
+            wait_for(first, second)
+
     _memories.clear()
-    for stand_in in (is_on_device, stream_of, empty_like, zeros_like):
+    for stand_in in (is_on_device, stream_of, empty_like, zeros_like, flag_like, is_set, order):
         setattr(_device, stand_in.__name__, stand_in)

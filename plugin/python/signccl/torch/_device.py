@@ -42,6 +42,16 @@ def empty_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.empty_like(tensor, dtype=dtype, memory_format=torch.contiguous_format)
 
 
+def flag_like(tensor: torch.Tensor) -> torch.Tensor:
+    """An int32 in the same place, 0."""
+    return torch.zeros(1, dtype=torch.int32, device=tensor.device)
+
+
+def is_set(flag: torch.Tensor) -> bool:
+    """Whether a flag is not 0 when the current stream has come so far, which is waited for."""
+    return bool(flag.item())
+
+
 def zeros_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Zeros of the same shape, order in memory, and place."""
     return torch.zeros_like(tensor, dtype=dtype, memory_format=torch.preserve_format)
