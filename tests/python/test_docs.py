@@ -14,7 +14,7 @@ from support import ROOT, environment
 
 PAGES = [ROOT / "docs" / "python.md", ROOT / "plugin" / "python" / "README.md", ROOT / "docs" / "jax.md"]
 #: Fragments: signatures, and uses of other packages with names that stand for the user's.
-FRAGMENTS = ("out=None", "mpi4py", "dist.TCPStore", "after=()")
+FRAGMENTS = ("out=None", "mpi4py", "dist.TCPStore", "after=()", "cupy")
 
 
 def programs() -> list[tuple[Path, str]]:

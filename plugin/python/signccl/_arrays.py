@@ -1,4 +1,5 @@
-"""What arrays the collectives take: NumPy arrays, and objects whose memory NumPy can use without a copy."""
+"""What arrays the collectives take: NumPy arrays, objects whose memory NumPy can use without a copy, and arrays in the
+memory of CUDA devices."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._c_types import DataType
+from ._device_arrays import DeviceArray, device_array
 
 Array = npt.NDArray[Any]
 
@@ -37,8 +39,12 @@ def words(count: int) -> int:
     return -(-count // BITS_PER_WORD)
 
 
-def as_array(name: str, value: Any) -> Array:
+def as_array(name: str, value: Any) -> Array | DeviceArray:
     """The memory of `value` as an array, without a copy. Raises TypeError, or ValueError if it is not C-contiguous."""
+    if not isinstance(value, np.ndarray):
+        on_device = device_array(name, value)
+        if on_device is not None:
+            return on_device
     array = _view(name, value)
     if not array.flags.c_contiguous:
         raise ValueError(
@@ -46,6 +52,16 @@ def as_array(name: str, value: Any) -> Array:
             "have their elements in the same order (numpy.ascontiguousarray() makes a copy)"
         )
     return array
+
+
+def address(array: Array | DeviceArray) -> int:
+    """Where the elements begin."""
+    return array.address if isinstance(array, DeviceArray) else array.ctypes.data
+
+
+def is_writeable(array: Array | DeviceArray) -> bool:
+    """Whether the owner allows to write into it."""
+    return array.writeable if isinstance(array, DeviceArray) else array.flags.writeable
 
 
 def _view(name: str, value: Any) -> Array:
@@ -61,7 +77,7 @@ def _view(name: str, value: Any) -> Array:
     except (TypeError, ValueError):
         raise TypeError(
             f"{name} is a {type(value).__name__}, expected a NumPy array, or an object with __array_interface__ or a "
-            "buffer"
+            "buffer, or with __cuda_array_interface__"
         ) from None
 
 
@@ -76,7 +92,7 @@ def data_type(name: str, dtype: np.dtype[Any]) -> DataType:
     return found
 
 
-def send_type(array: Array, count: int | None) -> DataType:
+def send_type(array: Array | DeviceArray, count: int | None) -> DataType:
     """The type of what a rank gives. Packed signs go with a `count`, and nothing else does. Raises TypeError."""
     found = data_type("array", array.dtype)
     if found not in _SEND:
@@ -103,7 +119,7 @@ def as_dtype(value: Any) -> np.dtype[Any]:
     return dtype
 
 
-def require_words(name: str, array: Array, count: int) -> None:
+def require_words(name: str, array: Array | DeviceArray, count: int) -> None:
     """Raises ValueError unless a packed array has the words for `count` signs."""
     expected = (words(count),)
     if array.shape != expected:

@@ -71,6 +71,11 @@ class LionStepConfig(ctypes.Structure):
         ("weightDecays", _doubles),
         ("skip", ctypes.c_int),
         ("background", ctypes.c_int),
+        ("stream", ctypes.c_void_p),
+        ("foundInf", ctypes.c_void_p),
+        ("deviceLearningRates", ctypes.c_void_p),
+        ("deviceWeightDecays", ctypes.c_void_p),
+        ("deviceSkipped", ctypes.c_void_p),
     ]
 
     def __init__(self) -> None:

@@ -8,6 +8,7 @@ import ctypes
 import itertools
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any, Callable, Protocol, TypeVar
@@ -18,6 +19,8 @@ from ._waiting import call, finish, wait
 from .errors import InvalidUsageError, SignCCLError, reason_of
 
 _SECONDS_TO_END = 5.0
+_SECONDS_TO_DRAIN = 1.0
+_POLL_SECONDS = 0.001
 
 #: Those of this process that are not closed, in the order in which they were made: ranks that end together then leave
 #: them in the same order, and do not wait for each other.
@@ -52,6 +55,7 @@ class Handle:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._number = next(_numbers)
+        self._has_streams = False  #: whether calls on CUDA streams may be under way
         _live[self._number] = self
 
     @property
@@ -160,6 +164,22 @@ class Handle:
                     self._interrupt(request, handle, keep)
                 raise
 
+    def _enqueue(self, function: Callable[..., int], *arguments: Any, stream: int) -> None:
+        """Calls a collective of the C API on a CUDA stream, `function(*arguments, comm, stream)`. Returns once it is
+        enqueued: its buffers are the caller's to keep.
+
+        In the calling thread, since a handle may mean a stream of that thread. It waits for other ranks of this process
+        alone, as they do for it, until the deadline.
+        """
+        with self._lock:
+            handle = self._open()
+            try:
+                check(function(*arguments, handle, stream), handle)
+            except BaseException as error:
+                self._abort_for(error)
+                raise
+            self._has_streams = True
+
     def _interrupt(self, request: ctypes.c_void_p, handle: int, keep: object) -> None:
         """Ends a collective that goes on in the library."""
         orphan = (request, keep)
@@ -167,6 +187,16 @@ class Handle:
         lib.signcclCommAbort(handle)
         if finish(request, handle):
             _orphans.remove(orphan)
+
+    def _is_left_amid(self, handle: int) -> bool:
+        """Whether this process ends amid a step. A stream that has its results may be ahead of the communicator by what
+        the other ranks still take from this one, which gets a second."""
+        deadline = time.monotonic() + _SECONDS_TO_DRAIN
+        while _is_busy(handle):
+            if not self._has_streams or time.monotonic() > deadline:
+                return True
+            time.sleep(_POLL_SECONDS)
+        return False
 
 
 def _abort(handle: int, reason: str | None) -> None:
@@ -199,7 +229,7 @@ def _close_all() -> None:
             if not handle._lock.acquire(timeout=_SECONDS_TO_END):
                 continue
         try:
-            if handle._handle is not None and _is_busy(handle._handle):
+            if handle._handle is not None and handle._is_left_amid(handle._handle):
                 handle.abort("its process ended amid a step")
             handle.close()
         except SignCCLError:

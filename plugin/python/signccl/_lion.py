@@ -53,10 +53,19 @@ class LionGroup(NamedTuple):
     weight_decay: float
 
 
+class OnDevice(NamedTuple):
+    """Where a step of tensors in device memory is carried out, by addresses of that memory."""
+
+    stream: int  #: handle of a CUDA stream
+    found_inf: int = 0  #: of a float32: unless it is 0 when the stream comes to it, this rank skips the step
+    skipped: int = 0  #: of an int32, which gets 1 on the stream if a rank skipped the step, else 0
+
+
 class Lion:
     """The Lion steps of one rank. One thread at a time, the one that uses the communicator.
 
-    `keep` holds the memory behind the addresses until the object is closed.
+    `keep` holds the memory behind the addresses until the object is closed. Steps of tensors in device memory are
+    enqueued on a stream: no method waits for it.
     """
 
     def __init__(
@@ -81,13 +90,26 @@ class Lion:
             check(lib.signcclLionCreate(ctypes.byref(self._handle), ctypes.byref(config), handle), handle)
         del arrays  # the library has copied them
 
-    def begin(self, groups: Sequence[LionGroup], *, skip: bool = False, background: bool = False) -> None:
-        """Begins a step. Buckets follow, the same ones in the same order on all ranks, and :meth:`finish`."""
+    def begin(
+        self,
+        groups: Sequence[LionGroup],
+        *,
+        skip: bool = False,
+        background: bool = False,
+        device: OnDevice | None = None,
+    ) -> None:
+        """Begins a step. Buckets follow, the same ones in the same order on all ranks, and :meth:`finish`.
+
+        `device` is given for tensors in device memory, and only for those.
+        """
         self._hyperparameters[:] = np.transpose(groups)
         self._step.skip = skip
         self._step.background = background
+        self._step.stream, self._step.foundInf, self._step.deviceSkipped = device or (None, None, None)
         with self.comm._lock:
             self._check(lib.signcclLionBegin(self._open(), ctypes.byref(self._step)))
+            if device is not None:
+                self.comm._has_streams = True
 
     def submit(self, first: int, gradients: npt.NDArray[np.uintp], keep: object = None) -> None:
         """Adds tensors from number `first` on as one bucket. `gradients`: addresses, 0 for none; what they belong to
@@ -108,7 +130,7 @@ class Lion:
                 raise
 
     def finish(self) -> bool:
-        """Waits until the step is over. True if a rank skipped it.
+        """Waits until the step is over. True if a rank skipped it. On a device: enqueues the rest, and returns False.
 
         KeyboardInterrupt, or whatever a signal handler raises, aborts the communicator and ends the step.
         """
@@ -129,13 +151,19 @@ class Lion:
         finally:
             if done.value:
                 self._gradients = None
-        return bool(skipped.value)
+        return skipped.value > 0  # -1: nobody knows yet
 
     def step(
-        self, groups: Sequence[LionGroup], gradients: npt.NDArray[np.uintp], keep: object = None, *, skip: bool = False
+        self,
+        groups: Sequence[LionGroup],
+        gradients: npt.NDArray[np.uintp],
+        keep: object = None,
+        *,
+        skip: bool = False,
+        device: OnDevice | None = None,
     ) -> bool:
-        """A whole step of all tensors in one exchange. True if a rank skipped it."""
-        self.begin(groups, skip=skip)
+        """A whole step of all tensors in one exchange. Returns what :meth:`finish` does."""
+        self.begin(groups, skip=skip, device=device)
         self.submit_or_fail(0, gradients, keep)
         return self.finish()
 

@@ -124,7 +124,7 @@ def gather_momenta(optimizer: DistributedLion, to: int) -> dict[torch.Tensor, to
             momentum = optimizer.state.get(parameter, {}).get("momentum")
             if momentum is None:
                 continue
-            rows = _gather(optimizer, local(momentum).contiguous(), to)
+            rows = _gather(optimizer, local(momentum).contiguous().cpu(), to)
             if rows is not None:
                 gathered[parameter] = rows
     return gathered if optimizer.comm.rank == to else None
@@ -156,7 +156,7 @@ def rows_mesh(optimizer: DistributedLion, mesh: Any) -> Any:
     is_sharded = any(local(parameter) is not parameter for parameter in parameters)
     nranks = optimizer.comm.nranks
     if mesh is None and not is_sharded:
-        mesh = init_device_mesh("cpu", (nranks,))
+        mesh = init_device_mesh(parameters[0].device.type if parameters else "cpu", (nranks,))
     given = None if mesh is None else tuple(mesh.mesh.shape)
     expected = (
         f"two dimensions, {nranks} replicas and their shards" if is_sharded else f"one dimension of {nranks} ranks"

@@ -76,7 +76,7 @@ def _broadcast(comm: Communicator, group: Any, tensors: list[torch.Tensor]) -> N
         return
     for tensor in tensors:
         part = local(tensor).detach()
-        packed = part.contiguous()
+        packed = part.contiguous().cpu()  # itself on the CPU
         if group is not None:
             _broadcast_by(group, packed)
         else:

@@ -25,7 +25,10 @@ class GradScaler(torch.amp.GradScaler):
             found = cast("dict[Any, torch.Tensor]", self._found_inf_per_device(optimizer))
             if not found:  # no gradients here: update() of the base class would refuse
                 found[torch.device(self._device)] = torch.zeros(())
-            if optimizer.step_was_skipped:
-                for found_inf in found.values():
+            skipped = optimizer._session.step_was_skipped
+            for found_inf in found.values():
+                if isinstance(skipped, torch.Tensor):  # on a device, where nobody waits for it
+                    torch.maximum(found_inf, skipped.to(found_inf).view(()), out=found_inf)
+                elif skipped:
                     found_inf.fill_(1.0)
         return result

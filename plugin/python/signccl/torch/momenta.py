@@ -39,7 +39,7 @@ def average_momenta(optimizer: DistributedLion) -> None:
     if optimizer._group_for_cpu is not None:
         optimizer.comm.barrier()  # with its deadline, and its name of a rank that does not come
     for bucket in _buckets(momenta):
-        flat = torch.cat([momentum.reshape(-1) for momentum in bucket])
+        flat = torch.cat([momentum.reshape(-1) for momentum in bucket]).cpu()  # itself on the CPU
         means = _mean_through_hub(optimizer, flat) if optimizer._group_for_cpu is None else _mean(optimizer, flat)
         for momentum, part in zip(bucket, torch.split(means, [momentum.numel() for momentum in bucket])):
             momentum.copy_(part.view(momentum.shape))

@@ -28,6 +28,7 @@ from .._c import lib
 from .._c_types import DataType, SignConfig, TieRule, ZeroRule
 from ..communicator import Communicator
 from ..errors import SignCCLError
+from . import _device
 from ._op_keys import key_of, resolve
 
 _torch_library: Any = torch.library  # untyped in part
@@ -46,6 +47,8 @@ _RESULTS = {"vote": _SEND, "avg": tuple(_TYPES)}
 _ZEROS = {rule.name.lower(): rule for rule in ZeroRule}
 _TIES = {rule.name.lower(): rule for rule in TieRule}
 _FUNCTIONS = {"vote": lib.signcclAllReduceVoteAsync, "avg": lib.signcclAllReduceAvgAsync}
+_ON_STREAMS = {"vote": lib.signcclAllReduceVote, "avg": lib.signcclAllReduceAvg}
+_DEVICES = ("cpu", "cuda", "meta")
 
 
 def all_reduce_vote(
@@ -61,16 +64,19 @@ def all_reduce_vote(
     """Majority vote of signs: every rank gets, element by element, the sign that most ranks have.
 
     All ranks call it with tensors of the same shape and dtype and with the same rules. The result is the same on
-    every rank, bit for bit. Returns when it is there. ``tensor`` is not changed.
+    every rank, bit for bit. Returns when it is there; for a tensor on a CUDA device at once, and the result is there
+    when the current stream has come so far. ``tensor`` is not changed.
 
     Args:
-        tensor: elements of float32, float16, bfloat16, float64 or int8 on the CPU, of any shape and strides. Elements
-            meet by their index, whatever their order in memory is. A DTensor is given as ``tensor.to_local()``.
+        tensor: elements of float32, float16, bfloat16, float64 or int8 on the CPU or on a CUDA device, of any shape and
+            strides. Elements meet by their index, whatever their order in memory is. Ranks may have theirs in different
+            places. A DTensor is given as ``tensor.to_local()``.
         comm: this rank's :class:`signccl.Communicator`, or
         process_group: the ranks that vote, a group of torch.distributed of any backend; its first use joins them,
             with :func:`signccl.torch.communicator`. Neither: the default group or, where torch.distributed is not
             initialised, the processes of the launcher.
-        out: where the result goes, of the shape of ``tensor``; it may be ``tensor``. None: a new contiguous tensor.
+        out: where the result goes, of the shape of ``tensor`` and on its device; it may be ``tensor``. None: a new
+            contiguous tensor.
         zero: sign of 0, -0 and NaN: "binary": +1. "ternary": 0, an abstention, for twice the bits sent first.
         tie: result of a balanced vote: "random": +1 or -1 by a bit of the call number and the index, the same on all
             ranks. "positive", "negative". "zero": 0.
@@ -81,7 +87,8 @@ def all_reduce_vote(
     Raises TypeError or ValueError for wrong arguments and RuntimeError if a gradient would be needed; no tensor has
     changed then. If there are other ranks, they raise RemoteError with the same text instead of waiting for this one,
     and the communicator cannot be used any more. Raises :class:`signccl.SignCCLError` as
-    :func:`signccl.all_reduce_vote` does: ranks disagree, a rank failed or did not come.
+    :func:`signccl.all_reduce_vote` does: ranks disagree, a rank failed or did not come. On a device such an error may
+    come after the call: ``comm.error`` has it, as does the next call, and the result is undefined.
     """
     key = key_of(comm, process_group)
     return _call_out_of_place("vote", tensor, key, (zero, tie), out, dtype)
@@ -189,10 +196,8 @@ def _rules(zero: str, tie: str) -> SignConfig:
 def _check_tensor(name: str, tensor: torch.Tensor, dtypes: tuple[torch.dtype, ...]) -> None:
     if tensor.layout is not torch.strided:
         raise TypeError(f"{name} has layout {tensor.layout}, expected torch.strided")
-    if tensor.device.type not in ("cpu", "meta"):
-        raise TypeError(
-            f"{name} is on device {tensor.device}: this build of SignCCL serves host memory only; expected cpu"
-        )
+    if tensor.device.type not in _DEVICES:
+        raise TypeError(f"{name} is on device {tensor.device}, expected cpu or cuda")
     _check_dtype(name, tensor.dtype, dtypes)
 
 
@@ -203,6 +208,8 @@ def _check_dtype(name: str, dtype: torch.dtype, dtypes: tuple[torch.dtype, ...])
 
 def _check_out(tensor: torch.Tensor, out: torch.Tensor, operation: str) -> None:
     _check_tensor("out", out, _RESULTS[operation])
+    if out.device != tensor.device:
+        raise ValueError(f"out is on device {out.device}, expected {tensor.device}, that of tensor")
     if out.shape != tensor.shape:
         raise ValueError(f"out has shape {tuple(out.shape)}, expected {tuple(tensor.shape)}, that of tensor")
 
@@ -224,23 +231,26 @@ def _is_direct(tensor: torch.Tensor, out: torch.Tensor) -> bool:
 
 
 def _fill(operation: str, tensor: torch.Tensor, out: torch.Tensor, key: str, zero: str, tie: str) -> None:
-    """Runs a collective on checked tensors of the CPU."""
+    """Runs a collective on checked tensors: on those of a CUDA device by enqueueing it on the current stream."""
     rules = _rules(zero, tie)
     if torch._debug_has_internal_overlap(out) == 1:
         raise ValueError(f"out has shape {tuple(out.shape)} and strides {out.stride()}: elements share memory")
     comm = resolve(key)
     send = tensor.contiguous()
-    receive = out if _is_direct(tensor, out) else torch.empty(out.shape, dtype=out.dtype)
-    comm._run(
-        _FUNCTIONS[operation],
+    receive = out if _is_direct(tensor, out) else _device.empty_like(out, out.dtype)
+    arguments = (
         send.data_ptr(),
         receive.data_ptr(),
         send.numel(),
         int(_TYPES[send.dtype]),
         int(_TYPES[receive.dtype]),
         rules,
-        keep=(send, receive),
     )
+    stream = _device.stream_of(send)
+    if stream is None:
+        comm._run(_FUNCTIONS[operation], *arguments, keep=(send, receive))
+    else:
+        comm._enqueue(_ON_STREAMS[operation], *arguments, stream=stream)
     if receive is not out:
         out.copy_(receive)
 
@@ -250,7 +260,7 @@ def _new(operation: str, tensor: torch.Tensor, zero: str, tie: str, dtype: torch
     _rules(zero, tie)
     _check_tensor("tensor", tensor, _SEND)
     kind = _result_dtype(tensor, operation, dtype)
-    return torch.empty_like(tensor, dtype=kind, memory_format=torch.contiguous_format)
+    return _device.empty_like(tensor, kind)
 
 
 def _check(operation: str, tensor: torch.Tensor, out: torch.Tensor, zero: str, tie: str) -> None:
@@ -262,13 +272,15 @@ def _check(operation: str, tensor: torch.Tensor, out: torch.Tensor, zero: str, t
 # --------------------------------------------------------------------------------------------------------- the ops
 
 _library: Any = _torch_library.Library("signccl", "DEF")
+#: torch.compile(mode="reduce-overhead") leaves the ops out of its CUDA graphs: who votes is found when they run.
+_TAGS = tuple(getattr(torch.Tag, name) for name in ("cudagraph_unsafe",) if hasattr(torch.Tag, name))
 _ops: Any = torch.ops.signccl
 
 
 def _define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], mutated: str | None) -> None:
     """Defines an op. `mutated`: the argument that it changes."""
     name = schema.partition("(")[0]
-    _library.define(schema)
+    _library.define(schema, tags=_TAGS)
     _library.impl(name, kernel, "CompositeExplicitAutograd")
     _torch_library.register_fake(f"signccl::{name}", fake, lib=_library)
     base, _, overload = name.partition(".")

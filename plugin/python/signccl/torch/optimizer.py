@@ -18,13 +18,13 @@ from .._c_types import TieRule, ZeroRule
 from .._compare import compare_texts, comparing
 from .._lion import LionRules
 from ..communicator import Communicator
-from . import checkpoint
+from . import _device, checkpoint
 from .compare import texts_of
 from .groups import communicator, group_for_cpu
 from .momenta import average_momenta
 from .overlap import Overlap
 from .plan import Plan, hyperparameters, key_of
-from .tensors import check_parameter, data_type, local, names_of
+from .tensors import check_parameter, data_type, local, names_of, unscale_
 
 # Optimizers number their steps apart, so that a resumed job goes on to the bit whatever else it votes on.
 _CALLS_PER_OPTIMIZER = 1 << 48
@@ -42,7 +42,7 @@ class _Session:
     def __init__(self) -> None:
         self.consolidated: dict[torch.Tensor, torch.Tensor] | None = None
         self.rows_mesh: Any = None
-        self.step_was_skipped = False
+        self.step_was_skipped: bool | torch.Tensor = False  #: a tensor on a device has it when its stream has come
 
 
 class DistributedLion(torch.optim.Optimizer):
@@ -59,7 +59,8 @@ class DistributedLion(torch.optim.Optimizer):
 
     Args:
         params: parameters, parameter groups, or named parameters, as for any optimizer. float32, bfloat16 and float16
-            on the CPU; DTensors are updated by their local parts.
+            on the CPU, or all on one CUDA device, where steps are enqueued on the current stream; DTensors are updated
+            by their local parts.
         lr: learning rate; that of Lion is 3 to 10 times smaller than AdamW's.
         betas: b1 and b2.
         weight_decay: decoupled; that of Lion is 3 to 10 times larger than AdamW's.
@@ -169,20 +170,22 @@ class DistributedLion(torch.optim.Optimizer):
             self._overlap.step(is_scaled=self._is_scaled())
             return loss
         with self.comm._taking_part():
-            skip = self._scale_gradients()
             plan = self._current_plan()
+            skip, found_inf = self._scale_gradients(plan)
             gradients, kept = plan.gradients(0, len(plan.entries))
             if plan.lion is not None:
-                self._begin(plan, skip=skip)
+                self._begin(plan, skip=skip, found_inf=found_inf)
                 plan.note_changes(0, len(plan.entries))
-                plan.lion.submit_or_fail(0, gradients, kept)
+                plan.submit(0, gradients, kept)
             self._finish(plan)
         return loss
 
     @property
     def step_was_skipped(self) -> bool:
-        """Whether the last step changed no parameter, since a rank's gradients were infinite under a GradScaler."""
-        return self._session.step_was_skipped
+        """Whether the last step changed no parameter, since a rank's gradients were infinite under a GradScaler. On a
+        device it waits for the step."""
+        known = self._session.step_was_skipped
+        return known if isinstance(known, bool) else _device.is_set(known)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """As that of any optimizer."""
@@ -196,19 +199,21 @@ class DistributedLion(torch.optim.Optimizer):
             raise ValueError("accumulate() is for overlap=True; without overlap gradients accumulate as usual")
         return self._overlap.accumulate()
 
-    def _begin(self, plan: Plan, *, skip: bool = False, background: bool = False) -> None:
+    def _begin(
+        self, plan: Plan, *, skip: bool = False, background: bool = False, found_inf: torch.Tensor | None = None
+    ) -> None:
         """Begins a step under this optimizer's own number."""
-        assert plan.lion is not None
         number = self.comm.call_number
         self.comm.call_number = self._call_number
         try:
-            plan.lion.begin(hyperparameters(self.param_groups), skip=skip, background=background)
+            plan.begin(hyperparameters(self.param_groups), skip=skip, background=background, found_inf=found_inf)
         finally:
             self.comm.call_number = number
 
     def _finish(self, plan: Plan) -> None:
         """Ends a step and counts it."""
-        self._session.step_was_skipped = plan.finish()
+        was_skipped = plan.finish()
+        self._session.step_was_skipped = was_skipped if plan.skipped is None else plan.skipped
         number = self._call_number + 1
         for group in self.param_groups:
             group["signccl_call_number"] = number
@@ -238,17 +243,21 @@ class DistributedLion(torch.optim.Optimizer):
         """Whether a GradScaler makes this step."""
         return getattr(self, "found_inf", None) is not None or getattr(self, "grad_scale", None) is not None
 
-    def _scale_gradients(self) -> bool:
-        """What GradScaler has this optimizer do: unscale its gradients. True if this rank must skip the step."""
+    def _scale_gradients(self, plan: Plan) -> tuple[bool, torch.Tensor | None]:
+        """What GradScaler has this optimizer do: unscale its gradients. Whether this rank must skip the step; on a
+        device the tensor that says so there, so that nobody waits for it."""
         found_inf = getattr(self, "found_inf", None)
         scale = getattr(self, "grad_scale", None)
+        gradients = [local(p.grad) for group in self.param_groups for p in group["params"] if p.grad is not None]
+        if plan.is_on_device and isinstance(found_inf, torch.Tensor) and _device.is_on_device(found_inf):
+            if scale is not None and gradients:
+                unscale_(gradients, found_inf, scale)
+            return False, found_inf
         if found_inf is not None and float(found_inf) != 0:
-            return True
-        if scale is not None:
-            gradients = [local(p.grad) for group in self.param_groups for p in group["params"] if p.grad is not None]
-            if gradients:
-                torch._foreach_mul_(gradients, 1.0 / float(scale))
-        return False
+            return True, None
+        if scale is not None and gradients:
+            torch._foreach_mul_(gradients, 1.0 / float(scale))
+        return False, None
 
     # ------------------------------------------------------------------------------------------------ the momenta
 
@@ -280,9 +289,7 @@ class DistributedLion(torch.optim.Optimizer):
                     self.state[parameter]["momentum"] = self._new_momentum(parameter)
 
     def _new_momentum(self, parameter: torch.Tensor) -> torch.Tensor:
-        return torch.zeros_like(
-            local(parameter).detach(), dtype=self._momentum_dtype, memory_format=torch.preserve_format
-        )
+        return _device.zeros_like(local(parameter).detach(), self._momentum_dtype)
 
     # ------------------------------------------------------------------------------------------------ checkpoints
 

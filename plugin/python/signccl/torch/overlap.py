@@ -140,7 +140,7 @@ class Overlap:
             self._optimizer._begin(plan, background=background)
         self._next += 1
         plan.note_changes(first, last)  # from here on, while the backward pass may still run
-        plan.lion.submit_or_fail(first, gradients, kept)
+        plan.submit(first, gradients, kept)
 
     def step(self, *, is_scaled: bool) -> None:
         """Sends the rest of the buckets and ends the step."""

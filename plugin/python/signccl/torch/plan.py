@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch.autograd.graph import increment_version
 
-from .._lion import Lion, LionGroup, LionRules, LionTensor
+from .._lion import Lion, LionGroup, LionRules, LionTensor, OnDevice
 from ..communicator import Communicator
 from ..errors import SignCCLError
+from . import _device
 from .tensors import check_disjoint, check_parameter, data_type, gradient_like, local, names_of
 
 
@@ -80,9 +81,56 @@ class Plan:
             + [(local(state[entry.parameter]["momentum"]), f"the momentum of {entry.name}") for entry in self.entries]
         )
         self.number_of = {id(entry.parameter): number for number, entry in enumerate(self.entries)}
+        self._check_places(state)
+        #: On a device: what the last step said of being skipped, when the stream had come so far.
+        self.skipped = None if self._on_device is None else _device.flag_like(self._on_device)
+        self._stream: int | None = None  #: of the step that has begun
         keep = (list(self.entries), [state[entry.parameter]["momentum"] for entry in self.entries])
         # Without a tensor there is nothing to exchange; all ranks have the same ones.
         self.lion = Lion(comm, tensors, self.ngroups, rules, keep) if tensors else None
+
+    def _check_places(self, state: dict[torch.Tensor, dict[str, torch.Tensor]]) -> None:
+        """Raises ValueError unless all tensors are in host memory or all on one device; notes which."""
+        self._on_device: torch.Tensor | None = None
+        first = self.entries[0] if self.entries else None
+        for entry in self.entries:
+            assert first is not None
+            momentum = local(state[entry.parameter]["momentum"])
+            for tensor, name in ((entry.part, entry.name), (momentum, f"the momentum of {entry.name}")):
+                if tensor.device != first.part.device:
+                    raise ValueError(
+                        f"{name} is on device {tensor.device} and {first.name} on {first.part.device}, expected all "
+                        "parameters of an optimizer and their momenta on one device: make an optimizer for each"
+                    )
+        if first is not None and _device.is_on_device(first.part):
+            self._on_device = first.part
+
+    @property
+    def is_on_device(self) -> bool:
+        """Whether the tensors are on a CUDA device, so that steps are enqueued on its current stream."""
+        return self._on_device is not None
+
+    def begin(self, groups: list[LionGroup], *, skip: bool, background: bool, found_inf: torch.Tensor | None) -> None:
+        """Begins a step. `found_inf`, on the tensors' device: this rank skips the step unless it is 0."""
+        assert self.lion is not None
+        device = None
+        if self._on_device is not None:
+            assert self.skipped is not None
+            self._stream = _device.stream_of(self._on_device)
+            assert self._stream is not None
+            inf = 0 if found_inf is None else found_inf.data_ptr()
+            device = OnDevice(self._stream, inf, self.skipped.data_ptr())
+        self.lion.begin(groups, skip=skip, background=background, device=device)
+
+    def submit(self, first: int, gradients: npt.NDArray[np.uintp], kept: list[torch.Tensor]) -> None:
+        """Exchanges a bucket, after what the current stream has been given: it computes the gradients. An error of the
+        exchange is left to :meth:`finish`."""
+        assert self.lion is not None
+        if self._on_device is not None:
+            current = _device.stream_of(self._on_device)
+            assert self._stream is not None and current is not None
+            _device.order(self._on_device, current, self._stream)
+        self.lion.submit_or_fail(first, gradients, kept)
 
     def gradients(self, first: int, last: int) -> tuple[npt.NDArray[np.uintp], list[torch.Tensor]]:
         """Addresses of the gradients of tensors [first, last), 0 where there is none, and what they belong to."""
@@ -98,7 +146,7 @@ class Plan:
                 or gradient.layout is not torch.strided
                 or gradient.stride() != entry.stride
                 or gradient.shape != entry.shape
-                or not gradient.is_cpu
+                or gradient.device != entry.part.device
                 or gradient.is_neg()
             ):
                 gradient = gradient_like(entry.part, gradient, entry.gradient_dtype, entry.name)
@@ -112,11 +160,17 @@ class Plan:
         increment_version([local(entry.parameter) for entry in self.entries[first:last]])
 
     def finish(self) -> bool:
-        """Ends the step. True if a rank skipped it. An error that has the number of a tensor gets its name too."""
+        """Ends the step. True if a rank skipped it; on a device `skipped` says so later. The current stream comes after
+        the step. An error that has the number of a tensor gets its name too."""
         if self.lion is None:
             return False
         try:
-            return self.lion.finish()
+            was_skipped = self.lion.finish()
+            if self._on_device is not None:
+                current = _device.stream_of(self._on_device)
+                assert self._stream is not None and current is not None
+                _device.order(self._on_device, self._stream, current)
+            return was_skipped
         except SignCCLError as error:
             found = re.search(r"\btensor (\d+)\b", str(error))
             if found is None or int(found[1]) >= len(self.entries):

@@ -33,10 +33,8 @@ def check_parameter(parameter: torch.Tensor, name: str) -> None:
     """Raises TypeError or ValueError, with the parameter's name, unless its memory can be updated in place."""
     if parameter.layout != torch.strided:
         raise TypeError(f"{name} has layout {parameter.layout}, expected torch.strided")
-    if parameter.device.type != "cpu":
-        raise TypeError(
-            f"{name} is on device {parameter.device}: this build of SignCCL serves host memory only; expected cpu"
-        )
+    if parameter.device.type not in ("cpu", "cuda"):
+        raise TypeError(f"{name} is on device {parameter.device}, expected cpu or cuda")
     data_type(parameter.dtype, name)
     if parameter.is_neg():
         raise ValueError(
@@ -84,15 +82,25 @@ def gradient_like(parameter: torch.Tensor, gradient: torch.Tensor, dtype: torch.
             f"the gradient of {name} has layout {gradient.layout}, expected torch.strided: SignCCL takes no sparse "
             "gradients (nn.Embedding(sparse=False))"
         )
-    if gradient.device.type != "cpu":
-        raise TypeError(f"the gradient of {name} is on device {gradient.device}, expected cpu")
+    if gradient.device != parameter.device:
+        raise TypeError(f"the gradient of {name} is on device {gradient.device}, expected {parameter.device}")
     if gradient.shape != parameter.shape:
         raise ValueError(f"the gradient of {name} has shape {tuple(gradient.shape)}, expected {tuple(parameter.shape)}")
     data_type(gradient.dtype, f"the gradient of {name}")
     if gradient.dtype == dtype and gradient.stride() == parameter.stride() and not gradient.is_neg():
         return gradient
-    copy = torch.empty_strided(parameter.shape, parameter.stride(), dtype=dtype)
+    copy = torch.empty_strided(parameter.shape, parameter.stride(), dtype=dtype, device=parameter.device)
     return copy.copy_(gradient.detach())
+
+
+def unscale_(gradients: list[torch.Tensor], found_inf: torch.Tensor, scale: torch.Tensor) -> None:
+    """Divides gradients by a scale that is on their device. `found_inf` becomes 1 if one of them is not finite."""
+    inverse = scale.double().reciprocal().float()
+    by_dtype: dict[torch.dtype, list[torch.Tensor]] = {}
+    for gradient in gradients:
+        by_dtype.setdefault(gradient.dtype, []).append(gradient)
+    for alike in by_dtype.values():
+        torch._amp_foreach_non_finite_check_and_unscale_(alike, found_inf, inverse)
 
 
 def describe(tensor: torch.Tensor) -> str:

@@ -1,0 +1,57 @@
+"""Tensors on CUDA devices: where they are, on which stream calls on them go, and memory like theirs.
+
+All that signccl.torch knows of CUDA is here, so that tests can put a device in its place.
+
+Calls go to PyTorch's current stream of the tensor's device, where the operators around them are too. That is why no
+tensor needs Tensor.record_stream(), also those that are freed when the call returns: what the caching allocator gives
+out again goes to the stream on which it was allocated, and comes after the call there. The library uses no other
+stream, and what travels is in pinned memory of its own. A tensor that was made on another stream needs what it needs
+with every operator: that stream waited for, and record_stream() before it is freed.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from .._device_arrays import LEGACY_STREAM
+
+
+def is_on_device(tensor: torch.Tensor) -> bool:
+    """Whether the tensor is in the memory of a CUDA device."""
+    return tensor.is_cuda
+
+
+def stream_of(tensor: torch.Tensor) -> int | None:
+    """The handle of the current stream of a tensor's device; None for tensors in host memory."""
+    if not is_on_device(tensor):
+        return None
+    handle = int(torch.cuda.current_stream(tensor.device).cuda_stream)
+    return handle or LEGACY_STREAM
+
+
+def order(tensor: torch.Tensor, first: int, second: int) -> None:
+    """Makes stream `second` of the tensor's device wait for what stream `first` has been given so far."""
+    if first != second:
+        streams = (torch.cuda.ExternalStream(handle, device=tensor.device) for handle in (first, second))
+        before, after = streams
+        after.wait_stream(before)
+
+
+def empty_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A contiguous tensor of the same shape and place."""
+    return torch.empty_like(tensor, dtype=dtype, memory_format=torch.contiguous_format)
+
+
+def flag_like(tensor: torch.Tensor) -> torch.Tensor:
+    """An int32 in the same place, 0."""
+    return torch.zeros(1, dtype=torch.int32, device=tensor.device)
+
+
+def is_set(flag: torch.Tensor) -> bool:
+    """Whether a flag is not 0 when the current stream has come so far, which is waited for."""
+    return bool(flag.item())
+
+
+def zeros_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Zeros of the same shape, order in memory, and place."""
+    return torch.zeros_like(tensor, dtype=dtype, memory_format=torch.preserve_format)

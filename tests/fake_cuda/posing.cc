@@ -1,0 +1,14 @@
+// What tests that are not in C++ call to choose the machine that the fake poses as.
+#include "fake_cuda/fake_cuda.h"
+
+extern "C" {
+
+/// fake_cuda::reset() with so many devices, queues of each, and a seed of random delays.
+SIGNCCL_FAKE_CUDA_EXPORT void fakeCudaPoseAs(int devices, int queues, unsigned long long seed) {
+  fake_cuda::Config config;
+  config.devices = devices;
+  config.queues = queues;
+  config.seed = seed;
+  fake_cuda::reset(config);
+}
+}
