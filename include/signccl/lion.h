@@ -19,6 +19,22 @@
  *      signcclCommSetCallNumber() makes a resumed job go on to the bit.
  *   4. A step cannot be part of a group (signcclGroupStart()).
  *   5. One thread at a time may use a Lion object and its communicator.
+ *
+ * Parameters and momenta in host memory are what the functions below speak of. They may also be in the memory of one
+ * device, all of them; then the object is *on a device*, gradients are in that memory too, and a step is carried out on
+ * a CUDA stream. Ranks on devices and ranks in host memory make steps together. What differs:
+ *   6. Functions enqueue and return: "receives" and "is updated" mean the stream. Buffers belong to the library until
+ *      the stream has come to the end of the step. Nobody else's stream may touch them before.
+ *   7. signcclLionSubmit() enqueues the kernels that encode, signcclLionFinish() the wait for the results and the
+ *      kernels that decode. Where several ranks are threads of one process, the latter waits until all of them have
+ *      submitted the bucket; a thread that drives several ranks begins and submits for all of them before it finishes
+ *      for any.
+ *   8. Whether a step was skipped is not known when a function returns: `skipped` receives -1, and
+ *      signcclLionStepConfig_t::deviceSkipped tells the stream.
+ *   9. A failure comes later than the call: signcclCommGetAsyncError() tells it, as does the next call. All momenta of
+ *      buckets that were submitted have taken their gradients then, and parameters may have changed in part;
+ *      signcclLionGetChanged() names all tensors of those buckets. Signs are not kept, and signcclLionRetry() is
+ *      refused.
  */
 #ifndef SIGNCCL_LION_H_
 #define SIGNCCL_LION_H_
@@ -52,13 +68,13 @@ typedef enum {
  * Element types: signcclFloat32, signcclFloat16 or signcclBfloat16, for each tensor and each of its buffers apart.
  */
 typedef struct {
-  size_t size;             /**< sizeof(signcclLionConfig_t), set by the initializer */
-  unsigned magic;          /**< set by the initializer */
-  unsigned version;        /**< set by the initializer */
-  size_t tensorCount;      /**< tensors, at least 1 */
-  void* const* parameters; /**< [tensorCount] host memory, [counts[i]] elements each */
-  void* const* momenta;    /**< [tensorCount] host memory, [counts[i]] elements each; zeros at the beginning of a job */
-  const size_t* counts;    /**< [tensorCount] elements; 0 is allowed, the tensor's addresses may then be NULL */
+  size_t size;               /**< sizeof(signcclLionConfig_t), set by the initializer */
+  unsigned magic;            /**< set by the initializer */
+  unsigned version;          /**< set by the initializer */
+  size_t tensorCount;        /**< tensors, at least 1 */
+  void* const* parameters;   /**< [tensorCount] [counts[i]] elements each */
+  void* const* momenta;      /**< [tensorCount] [counts[i]] elements each; zeros at the beginning of a job */
+  const size_t* counts;      /**< [tensorCount] elements; 0 is allowed, the tensor's addresses may then be NULL */
   const int* parameterTypes; /**< [tensorCount] signcclDataType_t, or NULL: all float32 */
   const int* momentumTypes;  /**< the same */
   const int* gradientTypes;  /**< the same */
@@ -94,26 +110,50 @@ typedef struct {
 
 /**
  * What one step is made with. Initialise it with SIGNCCL_LION_STEP_INITIALIZER, then set fields. The arrays have
- * groupCount values each and are copied.
+ * groupCount values each; those in host memory are copied.
+ *
+ * The fields from `stream` on are for objects on a device, see above. They are NULL for others.
  */
 typedef struct {
   size_t size;                 /**< sizeof(signcclLionStepConfig_t), set by the initializer */
   unsigned magic;              /**< set by the initializer */
   unsigned version;            /**< set by the initializer */
-  const double* learningRates; /**< finite, >= 0 */
+  const double* learningRates; /**< finite, >= 0; not read, and may be NULL, with deviceLearningRates */
   const double* beta1s;        /**< 0 to 1; (1 - beta) is formed in double, and both are rounded to float32 */
   const double* beta2s;        /**< 0 to 1 */
-  const double* weightDecays;  /**< finite, >= 0 */
+  const double* weightDecays;  /**< finite, >= 0; not read, and may be NULL, with deviceWeightDecays */
   int skip;       /**< 1: no rank's parameters change in this step, e.g. since a gradient of this rank is infinite; this
                        rank's momenta do not change either, those of other ranks take their gradients. Default 0 */
   int background; /**< 1: a thread of the communicator carries the step out while the caller does something else; 0: it
                        progresses in signcclLionFinish() only. That thread needs a core beside the caller's, see
-                       signcclAllReduceVoteAsync(). Default 0 */
+                       signcclAllReduceVoteAsync(). Default 0. Steps on a device always have that thread */
+  signcclStream_t stream; /**< on which the step is carried out, of the object's device; default NULL, the legacy
+                               default stream */
+  const float* foundInf;  /**< device memory, 1 value, which the stream reads when it comes to the first bucket: unless
+                               it is 0.0, this rank sets `skip`. As PyTorch's GradScaler has it. Default NULL: none */
+  const float* deviceLearningRates; /**< device memory, [groupCount], which the stream reads when it comes to the first
+                                         bucket. All ranks must use it, or none: the values are not compared, and they
+                                         must be the same on all ranks. Default NULL: learningRates */
+  const float* deviceWeightDecays;  /**< the same for the weight decay. Default NULL: weightDecays */
+  int* deviceSkipped; /**< device memory, 1 value, which receives on the stream what `skipped` is for steps in host
+                           memory, when the step is over; nothing that is of use after a failure. Default NULL */
 } signcclLionStepConfig_t;
 
-#define SIGNCCL_LION_STEP_INITIALIZER                                                                      \
-  {sizeof(signcclLionStepConfig_t), SIGNCCL_CONFIG_MAGIC,    SIGNCCL_VERSION_CODE, NULL, NULL, NULL, NULL, \
-   SIGNCCL_CONFIG_UNDEF_INT,        SIGNCCL_CONFIG_UNDEF_INT}
+#define SIGNCCL_LION_STEP_INITIALIZER \
+  {sizeof(signcclLionStepConfig_t),   \
+   SIGNCCL_CONFIG_MAGIC,              \
+   SIGNCCL_VERSION_CODE,              \
+   NULL,                              \
+   NULL,                              \
+   NULL,                              \
+   NULL,                              \
+   SIGNCCL_CONFIG_UNDEF_INT,          \
+   SIGNCCL_CONFIG_UNDEF_INT,          \
+   NULL,                              \
+   NULL,                              \
+   NULL,                              \
+   NULL,                              \
+   NULL}
 
 /**
  * Makes a Lion object. Talks to no other rank. The communicator must stay until signcclLionDestroy().
@@ -137,8 +177,9 @@ SIGNCCL_EXPORT signcclResult_t signcclLionDestroy(signcclLion_t lion);
  * A whole step of all tensors in one exchange: signcclLionBegin(), signcclLionSubmit() of all tensors, and
  * signcclLionFinish() without a limit. Returns when the parameters are updated.
  *
- * @param gradients  [tensorCount] host memory, [counts[i]] elements each; NULL counts as zeros
- * @param skipped    receives 1 if a rank has set `skip`, and no parameter of any rank has changed, else 0; may be NULL
+ * @param gradients  [tensorCount] [counts[i]] elements each; NULL counts as zeros
+ * @param skipped    receives 1 if a rank has set `skip`, and no parameter of any rank has changed, else 0; -1 on a
+ *                   device, where that is not known yet; may be NULL
  */
 SIGNCCL_EXPORT signcclResult_t signcclLionStep(signcclLion_t lion, const signcclLionStepConfig_t* step,
                                                const void* const* gradients, int* skipped);
@@ -172,7 +213,7 @@ SIGNCCL_EXPORT signcclResult_t signcclLionSubmit(signcclLion_t lion, size_t firs
  * rank; their signs are kept until the next signcclLionBegin(). Which parameters may have changed says
  * signcclLionGetChanged(). signcclLionRetry() exchanges the kept signs again.
  *
- * @param timeoutMs  the longest wait, >= 0, or -1: until the step is over
+ * @param timeoutMs  the longest wait, >= 0, or -1: until the step is over. On a device nothing is waited for
  * @param done       receives 1 if the step is over, well or with an error, else 0
  * @param skipped    as in signcclLionStep()
  * @return signcclSuccess, also if the step goes on; else the error of the first bucket that failed, as that of
