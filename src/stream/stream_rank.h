@@ -32,6 +32,7 @@ struct StreamCall {
   std::shared_ptr<SlotEnds> ends;
   bool has_copy = false;     ///< kernels use the copy of the memory, and the stream copies
   std::uint32_t number = 0;  ///< of its slots
+  std::size_t place = 0;     ///< which memory of the rank it uses
   std::uint64_t exchange = 0;
 };
 
@@ -57,9 +58,23 @@ class StreamRank {
  private:
   StreamCall front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
   StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
+  /// Memory for calls one after the other. Calls of which several are between front and back at a time have a memory
+  /// each.
+  struct Memory {
+    std::shared_ptr<SlotMemory> slots;
+    std::vector<std::shared_ptr<const void>> outgrown;  ///< that were too small; streams may still use them
+    std::uint32_t last_number = 0;                      ///< of calls in `slots`
+    CudaEvent last_call = nullptr;                      ///< recorded behind the back of the last call
+    CudaStream last_stream = nullptr;
+    bool has_called = false;
+    bool is_open = false;  ///< the back of the last call is not enqueued yet
+  };
+
   void refuseCapture(CudaStream stream) const;
+  std::size_t freePlace();
   void reserve(StreamCall& call, std::size_t nslots, std::size_t nwords);
   void follow(const StreamCall& call);
+  void record(const Memory& memory) const;
   void encodeSlice(const StreamCall& call, std::size_t slice);
   void decodeSlice(const StreamCall& call, std::size_t slice);
   template <typename Enqueue>
@@ -68,12 +83,7 @@ class StreamRank {
   Communicator& comm_;
   const std::shared_ptr<StreamDevice> device_;
   SliceKernels kernels_;
-  std::shared_ptr<SlotMemory> memory_;
-  std::vector<std::shared_ptr<const void>> outgrown_;  ///< that were too small; streams may still use them
-  std::uint32_t last_number_ = 0;                      ///< of calls in memory_
-  CudaEvent last_call_ = nullptr;                      ///< recorded behind the back of the last call
-  CudaStream last_stream_ = nullptr;
-  bool has_called_ = false;
+  std::vector<Memory> memory_;
 };
 
 }  // namespace signccl
