@@ -69,21 +69,29 @@ StreamRank::~StreamRank() {
   }
 }
 
-StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
+StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                                    const StreamStep* step) {
   StreamCall call;
-  orFail([&] { call = front(rules, segments, stream); });
+  orFail([&] { call = front(rules, segments, stream, step); });
   comm_.arrive(call.exchange);
   return call;
 }
 
-StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
+StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                             const StreamStep* step) {
   const ContextScope scope(*device_->device());
-  StreamCall call = prepare(rules, segments, stream);
+  StreamCall call = prepare(rules, segments, stream, step);
   follow(call);
-  kernels_.prepare(call.batch, call.stream);
-  call.exchange =
-      comm_.submit({.rules = rules, .segments = segments, .in_background = true, .holders = 0, .ends = call.ends})
-          .batch.exchange;
+  call.kernels->prepare(call.batch, call.stream);
+  call.exchange = comm_
+                      .submit({.rules = rules,
+                               .segments = segments,
+                               .in_background = true,
+                               .holders = 0,
+                               .first_tensor = step == nullptr ? kNoStep : step->first_tensor,
+                               .vetoes = step != nullptr && step->vetoes,
+                               .ends = call.ends})
+                      .batch.exchange;
   for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) encodeSlice(call, slice);
   Memory& memory = memory_[call.place];
   memory.last_stream = stream;
@@ -113,10 +121,12 @@ void StreamRank::orFail(const Enqueue& enqueue) {
   }
 }
 
-StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
+StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                               const StreamStep* step) {
   refuseCapture(stream);
   StreamCall call;
   call.stream = stream;
+  call.kernels = step == nullptr ? &kernels_ : &step->kernels;
   call.batch.rules = comm_.countRules(rules);
   for (const Segment& segment : segments) call.batch.add(segment);
   const std::size_t nslices =
@@ -128,7 +138,8 @@ StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segme
   call.place = freePlace();
   reserve(call, nslices, wordsOf(call.batch, slices.back()));
   call.number = ++memory_[call.place].last_number;
-  call.ends = std::make_shared<SlotEnds>(call.memory, std::move(slices), call.number);
+  call.ends =
+      std::make_shared<SlotEnds>(call.memory, std::move(slices), call.number, step == nullptr ? nullptr : step->veto);
   return call;
 }
 
@@ -188,7 +199,7 @@ void StreamRank::encodeSlice(const StreamCall& call, std::size_t number) {
   const SlotMemory& memory = *call.memory;
   const CudaDevicePointer planes =
       call.has_copy ? memory.copyAddress(slice.offset) : memory.hostWordsAddress(slice.offset);
-  kernels_.encode(call.batch, slice.words, planes, call.stream);
+  call.kernels->encode(call.batch, slice.words, planes, call.stream);
   if (call.has_copy) {
     const CudaDriver& driver = device_->device()->driver();
     const std::size_t bytes =
@@ -214,7 +225,7 @@ void StreamRank::decodeSlice(const StreamCall& call, std::size_t number) {
     checkCuda(driver, driver.cuMemcpyHtoDAsync(results, memory.hostWords(offset), bytes, call.stream),
               "cuMemcpyHtoDAsync", "of ", bytes, " bytes of results on ", *device_->device());
   }
-  kernels_.decode(call.batch, slice.words, results, memory.statusAddress(number), call.stream);
+  call.kernels->decode(call.batch, slice.words, results, memory.statusAddress(number), call.stream);
 }
 
 }  // namespace signccl

@@ -7,6 +7,7 @@
 #ifndef SIGNCCL_STREAM_STREAM_RANK_H_
 #define SIGNCCL_STREAM_STREAM_RANK_H_
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -24,9 +25,18 @@ namespace signccl {
 /// have called.
 void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept;
 
+/// What an exchange is that belongs to a step of an optimizer.
+struct StreamStep {
+  EndKernels& kernels;                                     ///< must stay until the back is enqueued
+  std::int64_t first_tensor = 0;                           ///< see Submission::first_tensor
+  bool vetoes = false;                                     ///< see Submission::vetoes
+  std::shared_ptr<const std::atomic<std::uint32_t>> veto;  ///< not 0 once the signs are there: vetoes too; or null
+};
+
 /// One exchange between its front and its back.
 struct StreamCall {
   CudaStream stream = nullptr;
+  EndKernels* kernels = nullptr;
   Batch batch;
   std::shared_ptr<const SlotMemory> memory;
   std::shared_ptr<SlotEnds> ends;
@@ -46,18 +56,23 @@ class StreamRank {
   StreamRank(const StreamRank&) = delete;
   StreamRank& operator=(const StreamRank&) = delete;
 
-  /// Queues the exchange and enqueues the front. The segments' sources and sinks are elements in memory that the device
-  /// reaches. If it throws signcclUnhandledCudaError or signcclSystemError, the communicator has failed, so that the
+  /// Queues the exchange and enqueues the front. The segments' sources and sinks are those that the kernels of `step`
+  /// work on; without a step, elements in memory that the device reaches. If it throws signcclUnhandledCudaError or signcclSystemError, the communicator has failed, so that the
   /// others do not wait for this rank; else the call had no effect.
-  StreamCall enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
+  StreamCall enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                          const StreamStep* step = nullptr);
 
   /// Waits until the other ranks of this process have enqueued their fronts, then enqueues the back. If it throws, the
   /// communicator has failed.
   void enqueueBack(StreamCall& call);
 
+  [[nodiscard]] const std::shared_ptr<StreamDevice>& device() const { return device_; }
+
  private:
-  StreamCall front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
-  StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
+  StreamCall front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                   const StreamStep* step);
+  StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                     const StreamStep* step);
   /// Memory for calls one after the other. Calls of which several are between front and back at a time have a memory
   /// each.
   struct Memory {
