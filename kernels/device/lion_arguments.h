@@ -105,9 +105,10 @@ struct LionBeginArguments {
   const float* learning_rates;  ///< [ngroups] in device memory, or nullptr: those of `values`
   const float* weight_decays;   ///< the same
   LionStepState* state;         ///< is written
-  uint32_t* host_skips;         ///< in memory that the host reads, or nullptr: receives state->skips, too
-  const uint32_t* found_inf;    ///< in device memory, or nullptr: zero. The rank skips the step unless it is zero
+  uint32_t* host_skips;         ///< in memory that the host reads: receives state->skips, too
+  const uint32_t* found_inf;    ///< a float32 in device memory, or nullptr: the rank skips the step unless it is zero
   uint64_t rounding_key;
+  uint32_t skips;  ///< not 0: the rank skips the step anyhow
   uint32_t ngroups;
   LionHyperparameters values[kLionGroupsAtOnce];
 };
@@ -119,9 +120,8 @@ struct LionGradientsArguments {
   LionGradients values[kLionGradientsAtOnce];
 };
 
-/// All drivers take so many bytes of arguments.
-constexpr size_t kMostArgumentBytes = 4096;
-static_assert(sizeof(LionBeginArguments) <= kMostArgumentBytes && sizeof(LionGradientsArguments) <= kMostArgumentBytes);
+// All drivers take 4 KiB of arguments.
+static_assert(sizeof(LionBeginArguments) <= 4096 && sizeof(LionGradientsArguments) <= 4096);
 
 }  // namespace signccl
 

@@ -35,11 +35,11 @@ struct LionBeginBody {
     });
     G::each([&](int lane) {
       if (warp.number != 0 || lane != 0) return;
-      const uint32_t skips = arguments.found_inf == nullptr ? 0 : G::load(arguments.found_inf);
+      const uint32_t found = arguments.found_inf == nullptr ? 0 : G::load(arguments.found_inf);
+      const uint32_t skips = arguments.skips | found << 1;  // minus zero is zero
       G::store(&arguments.state->rounding_key, arguments.rounding_key);
-      // Minus zero is zero.
-      G::store(&arguments.state->skips, skips << 1);
-      if (arguments.host_skips != nullptr) G::store(arguments.host_skips, skips << 1);
+      G::store(&arguments.state->skips, skips);
+      G::store(arguments.host_skips, skips);
     });
   }
 };

@@ -89,7 +89,6 @@ StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment
                                .in_background = true,
                                .holders = 0,
                                .first_tensor = step == nullptr ? kNoStep : step->first_tensor,
-                               .vetoes = step != nullptr && step->vetoes,
                                .ends = call.ends})
                       .batch.exchange;
   for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) encodeSlice(call, slice);

@@ -27,10 +27,10 @@ void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept;
 
 /// What an exchange is that belongs to a step of an optimizer.
 struct StreamStep {
-  EndKernels& kernels;                                     ///< must stay until the back is enqueued
-  std::int64_t first_tensor = 0;                           ///< see Submission::first_tensor
-  bool vetoes = false;                                     ///< see Submission::vetoes
-  std::shared_ptr<const std::atomic<std::uint32_t>> veto;  ///< not 0 once the signs are there: vetoes too; or null
+  EndKernels& kernels;            ///< must stay until the back is enqueued
+  std::int64_t first_tensor = 0;  ///< see Submission::first_tensor
+  /// This rank vetoes, see Batch::vetoes, if the word is not 0 once the signs are there.
+  std::shared_ptr<const std::atomic<std::uint32_t>> veto;
 };
 
 /// One exchange between its front and its back.
