@@ -58,6 +58,8 @@ signcclResult_t guardLion(signcclLion_t handle, const Body& body) noexcept {
       if (GroupScope::current().isOpen()) throw Error(signcclInvalidUsage, "a group cannot hold a Lion step");
       body(*found);
     } catch (...) {
+      // After an error of CUDA on this rank the others would wait for its step.
+      if (found->on_device) failForCuda(*found->comm->comm, std::current_exception());
       found->comm->noteError(failureOf(std::current_exception()));
       throw;
     }

@@ -142,9 +142,8 @@ TEST_F(StreamArgumentsTest, AllGatherAndLionObjectsInHostMemoryRefuseDeviceMemor
   config.counts = counts;
   signcclLion_t lion = nullptr;
   EXPECT_EQ(signcclLionCreate(&lion, &config, ranks[0]), signcclInvalidArgument);
-  EXPECT_THAT(signcclGetLastError(nullptr),
-              AllOf(HasSubstr("momenta[0]"), HasSubstr("is device memory of device 0"), HasSubstr("parameters[0]"),
-                    HasSubstr("pageable host memory")));
+  EXPECT_THAT(signcclGetLastError(nullptr), AllOf(HasSubstr("momenta[0]"), HasSubstr("is device memory of device 0"),
+                                                  HasSubstr("parameters[0]"), HasSubstr("pageable host memory")));
 
   places[0] = momenta.data();
   ASSERT_EQ(signcclLionCreate(&lion, &config, ranks[0]), signcclSuccess);

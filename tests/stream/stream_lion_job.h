@@ -60,6 +60,7 @@ class DeviceLionRank {
 
   [[nodiscard]] signcclLion_t lion() const { return lion_; }
   [[nodiscard]] const Stream& stream() const { return stream_; }
+  [[nodiscard]] std::size_t ntensors() const { return parameters_.size(); }
 
   void destroy() {
     if (lion_ != nullptr) {
