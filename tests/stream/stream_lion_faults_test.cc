@@ -148,7 +148,7 @@ bool stepWithFailingCall(long number, const LionReference& before, const LionRef
   const ReferenceLionRules rules{SignOp::kAvg};
   Ranks ranks(2);
   const DeviceValues<float> found({0});
-  const DeviceValues<int> skipped({0});
+  const DeviceValues<int> skipped({0, 0});
   std::vector<std::unique_ptr<DeviceLionRank>> lions;
   for (int rank = 0; rank < 2; ++rank) {
     lions.push_back(std::make_unique<DeviceLionRank>(before, rank, rules, ranks[rank]));
@@ -157,11 +157,13 @@ bool stepWithFailingCall(long number, const LionReference& before, const LionRef
   const LionHyperparameters hyperparameters(kGroups);
   signcclLionStepConfig_t config = hyperparameters.config();
   config.foundInf = found.data();
-  config.deviceSkipped = skipped.data();
   fake_cuda::failCall(number, CudaResult::kOutOfMemory);
   const long calls_before = fake_cuda::callsMade();
   bool went_well = true;
-  for (const auto& lion : lions) went_well = submitAll(*lion, config) == signcclSuccess && went_well;
+  for (std::size_t rank = 0; rank < 2; ++rank) {
+    config.deviceSkipped = skipped.data() + rank;
+    went_well = submitAll(*lions[rank], config) == signcclSuccess && went_well;
+  }
   for (const auto& lion : lions) {
     int done = 0;
     // A step that could not begin cannot end.

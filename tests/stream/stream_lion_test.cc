@@ -151,7 +151,7 @@ TEST_F(StreamLionTest, SlicesAndCopiesChangeNothing) {
   }
   // So many signs that the stream copies them.
   const std::vector<LionShape> large = {
-      {3}, {400'001}, {700'003, FloatType::kBFloat16, FloatType::kFloat32, FloatType::kBFloat16}, {65}};
+      {3}, {150'001}, {130'003, FloatType::kBFloat16, FloatType::kFloat32, FloatType::kBFloat16}, {65}};
   expectExact(large, {true, true}, {SignOp::kVote, true, TieRule::kZero}, 1, 5);
 }
 
