@@ -20,21 +20,21 @@
  *   4. A step cannot be part of a group (signcclGroupStart()).
  *   5. One thread at a time may use a Lion object and its communicator.
  *
- * Parameters and momenta in host memory are what the functions below speak of. They may also be in the memory of one
- * device, all of them; then the object is *on a device*, gradients are in that memory too, and a step is carried out on
- * a CUDA stream. Ranks on devices and ranks in host memory make steps together. What differs:
- *   6. Functions enqueue and return: "receives" and "is updated" mean the stream. Buffers belong to the library until
- *      the stream has come to the end of the step. Nobody else's stream may touch them before.
- *   7. signcclLionSubmit() enqueues the kernels that encode, signcclLionFinish() the wait for the results and the
- *      kernels that decode. Where several ranks are threads of one process, the latter waits until all of them have
- *      submitted the bucket; a thread that drives several ranks begins and submits for all of them before it finishes
- *      for any.
- *   8. Whether a step was skipped is not known when a function returns: `skipped` receives -1, and
- *      signcclLionStepConfig_t::deviceSkipped tells the stream.
- *   9. A failure comes later than the call: signcclCommGetAsyncError() tells it, as does the next call. All momenta of
- *      buckets that were submitted have taken their gradients then, and parameters may have changed in part;
- *      signcclLionGetChanged() names all tensors of those buckets. Signs are not kept, and signcclLionRetry() is
- *      refused.
+ * That is how it works for parameters and momenta in host memory. If all of them are in the memory of one CUDA device,
+ * the object is *on a device*: gradients are in that memory too, and a step is carried out on a CUDA stream. Ranks on
+ * devices and ranks in host memory can make steps together. On a device,
+ *   6. functions enqueue kernels on the stream and return. Where this page says that something is updated or received,
+ *      it has happened when the stream has come to the end of the step; until then the library uses the buffers.
+ *   7. signcclLionSubmit() enqueues the kernels that encode, and signcclLionFinish() the wait for the results and the
+ *      kernels that decode. Where several ranks are threads of one process, signcclLionFinish() waits until all of them
+ *      have submitted the buckets. A thread that drives several ranks submits the buckets of all of them before it
+ *      finishes the step of any.
+ *   8. a function cannot say whether the step was skipped, since it returns before that is known: `skipped` receives
+ *      -1. signcclLionStepConfig_t::deviceSkipped receives it on the stream.
+ *   9. a failure can come after the functions have returned. signcclCommGetAsyncError() reports it, and so does the
+ *      next call. All momenta of the buckets that were submitted have then taken their gradients, and some parameters
+ *      may have changed; signcclLionGetChanged() names all tensors of those buckets. Signs are not kept, so
+ *      signcclLionRetry() is refused with signcclInvalidUsage.
  */
 #ifndef SIGNCCL_LION_H_
 #define SIGNCCL_LION_H_
@@ -159,10 +159,12 @@ typedef struct {
  * Makes a Lion object. Talks to no other rank. The communicator must stay until signcclLionDestroy().
  *
  * Beside parameters and momenta it needs one bit per parameter, or two with signcclZeroTernary, for the signs of a
- * step.
+ * step. On a device it needs tables of the tensors instead; making them may wait until the device is idle.
  *
  * @param lion  receives the handle; left alone on failure
  * @return signcclInvalidArgument  a null pointer, a number out of range, an unknown type or rule, buffers that overlap
+ *                                 or are in different memories
+ *         signcclUnhandledCudaError, signcclInvalidUsage  on a device: as the first vote on it
  */
 SIGNCCL_EXPORT signcclResult_t signcclLionCreate(signcclLion_t* lion, const signcclLionConfig_t* config,
                                                  signcclComm_t comm);

@@ -18,7 +18,8 @@ struct CheckedLion {
   int device = kHostBuffers;  ///< ordinal of the device in whose memory parameters and momenta are
 };
 
-/// Throws signcclInvalidArgument, with the value that is wrong and what was expected, and what deviceOfBuffers() throws.
+/// Throws signcclInvalidArgument, with the value that is wrong and what was expected, and what deviceOfBuffers()
+/// throws.
 CheckedLion checkLionConfig(const signcclLionConfig_t* config);
 
 /// A Lion object, for what is checked later.
@@ -41,8 +42,8 @@ struct CheckedLionStep {
 /// that is wrong and what was expected, and what deviceOfBuffers() and checkStream() throw.
 void checkLionStep(const signcclLionStepConfig_t* step, const LionPlace& place, CheckedLionStep& checked);
 
-/// Throws signcclInvalidArgument unless gradients [ngradients] of tensors from `first` on, null or not, can be used with
-/// the tensors of the object.
+/// Throws signcclInvalidArgument unless gradients [ngradients] of tensors from `first` on, some of which may be null,
+/// are in memory that the object can use.
 void checkLionGradients(const void* const* gradients, std::size_t first, std::size_t ngradients,
                         const LionPlace& place);
 

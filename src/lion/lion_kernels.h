@@ -23,7 +23,8 @@ struct DeviceInputs {
   const float* found_inf = nullptr;       ///< unless it is zero, the rank skips the step
 };
 
-/// The sources and sinks of batches are those of step_ends.h, in the order of the tensors. Used by one thread at a time.
+/// The sources and sinks of batches are those of step_ends.h, in the order of the tensors. Used by one thread at a
+/// time.
 class LionKernels final : public EndKernels {
  public:
   /// Throws what DeviceTensors throws.

@@ -57,8 +57,9 @@ class StreamRank {
   StreamRank& operator=(const StreamRank&) = delete;
 
   /// Queues the exchange and enqueues the front. The segments' sources and sinks are those that the kernels of `step`
-  /// work on; without a step, elements in memory that the device reaches. If it throws signcclUnhandledCudaError or signcclSystemError, the communicator has failed, so that the
-  /// others do not wait for this rank; else the call had no effect.
+  /// work on; without a step, elements in memory that the device reaches. If it throws signcclUnhandledCudaError or
+  /// signcclSystemError, the communicator has failed, so that the others do not wait for this rank; else the call had
+  /// no effect.
   StreamCall enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
                           const StreamStep* step = nullptr);
 
