@@ -148,14 +148,14 @@ void checkDeviceFields(const signcclLionStepConfig_t& step, const LionPlace& pla
                                {"step->deviceWeightDecays", step.deviceWeightDecays, group_bytes, sizeof(float)},
                                {"step->deviceSkipped", step.deviceSkipped, sizeof(int), sizeof(int)}};
   if (place.device == kHostBuffers) {
-    const auto refuseField = [](const char* field) {
+    const auto refuse_field = [](const char* field) {
       refuse(std::string(field) +
              " is not NULL and the parameters are in host memory; expected NULL, or a Lion object " +
              "whose parameters and momenta are in device memory");
     };
-    if (step.stream != nullptr) refuseField("step->stream");
+    if (step.stream != nullptr) refuse_field("step->stream");
     for (const UserBuffer& field : fields) {
-      if (field.pointer != nullptr) refuseField(field.name);
+      if (field.pointer != nullptr) refuse_field(field.name);
     }
     return;
   }

@@ -97,13 +97,13 @@ void LionKernels::enqueueBegin(CudaStream stream) {
 
 /// Of the tensors of the next batch. Nothing where they lie where those of the last step did.
 void LionKernels::enqueueGradients(const TensorTable& table, Gradients& gradients, CudaStream stream) const {
-  const auto placeOf = [&](std::size_t tensor) {
+  const auto place_of = [&](std::size_t tensor) {
     return static_cast<std::size_t>(std::ranges::lower_bound(table.tensors, tensor) - table.tensors.begin());
   };
   const bool is_first = gradients.written.empty();
   if (is_first) gradients.written.resize(gradients.wanted.size());
-  const std::size_t end = is_first ? gradients.wanted.size() : placeOf(end_tensor_);
-  for (std::size_t first = is_first ? 0 : placeOf(first_tensor_); first < end; first += kLionGradientsAtOnce) {
+  const std::size_t end = is_first ? gradients.wanted.size() : place_of(end_tensor_);
+  for (std::size_t first = is_first ? 0 : place_of(first_tensor_); first < end; first += kLionGradientsAtOnce) {
     const std::size_t count = std::min(kLionGradientsAtOnce, end - first);
     const auto wanted = std::span(gradients.wanted).subspan(first, count);
     const auto written = std::span(gradients.written).subspan(first, count);

@@ -182,7 +182,7 @@ TEST_F(StreamLionArgumentsTest, ObjectsInHostMemoryRefuseWhatIsForDevices) {
   const DeviceValues<float> value({0});
   const DeviceValues<int> skipped({0});
   const Stream stream;
-  const auto expectFieldRefused = [&](const char* field, const auto& set) {
+  const auto expect_refused = [&](const char* field, const auto& set) {
     signcclLionStepConfig_t step = stepConfig();
     set(step);
     const void* all[] = {nullptr, gradients.data()};
@@ -190,11 +190,11 @@ TEST_F(StreamLionArgumentsTest, ObjectsInHostMemoryRefuseWhatIsForDevices) {
     EXPECT_THAT(signcclGetLastError(nullptr),
                 AllOf(HasSubstr(std::string(field) + " is not NULL"), HasSubstr("the parameters are in host memory")));
   };
-  expectFieldRefused("step->stream", [&](auto& step) { step.stream = stream.get(); });
-  expectFieldRefused("step->foundInf", [&](auto& step) { step.foundInf = value.data(); });
-  expectFieldRefused("step->deviceLearningRates", [&](auto& step) { step.deviceLearningRates = value.data(); });
-  expectFieldRefused("step->deviceWeightDecays", [&](auto& step) { step.deviceWeightDecays = value.data(); });
-  expectFieldRefused("step->deviceSkipped", [&](auto& step) { step.deviceSkipped = skipped.data(); });
+  expect_refused("step->stream", [&](auto& step) { step.stream = stream.get(); });
+  expect_refused("step->foundInf", [&](auto& step) { step.foundInf = value.data(); });
+  expect_refused("step->deviceLearningRates", [&](auto& step) { step.deviceLearningRates = value.data(); });
+  expect_refused("step->deviceWeightDecays", [&](auto& step) { step.deviceWeightDecays = value.data(); });
+  expect_refused("step->deviceSkipped", [&](auto& step) { step.deviceSkipped = skipped.data(); });
   const signcclLionStepConfig_t step = stepConfig();
   const void* all[] = {nullptr, gradients_->data()};
   EXPECT_EQ(signcclLionStep(lion, &step, all, nullptr), signcclInvalidArgument);

@@ -409,6 +409,9 @@ TEST_F(StreamLionTest, AnObjectMayBeDestroyedBeforeItsStreamHasComeToTheStep) {
     lion.destroy();
     reference.step({{0.1, 0.9, 0.99, 0.1}}, 0);
     EXPECT_TRUE(lion.agreesWith(reference, 0));
+    // What it had to leave to its stream goes with the next one.
+    Ranks others(1);
+    const DeviceLionRank next(reference, 0, {}, others[0]);
   }
 }
 
