@@ -1,9 +1,10 @@
-// One rank of the job of lion_job.h whose tensors are in device memory.
+// Ranks of the job of lion_job.h whose tensors are in device memory.
 #ifndef SIGNCCL_TESTS_STREAM_STREAM_LION_JOB_H_
 #define SIGNCCL_TESTS_STREAM_STREAM_LION_JOB_H_
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "../api/lion_job.h"
@@ -105,6 +106,57 @@ class DeviceLionRank {
   signcclLion_t lion_ = nullptr;
   std::vector<std::unique_ptr<DeviceBuffer>> parameters_, momenta_, gradients_, other_gradients_;
   std::vector<const void*> addresses_;
+};
+
+/// A rank whose tensors are on the device or in host memory.
+class AnyLionRank {
+ public:
+  AnyLionRank(const LionReference& reference, int rank, const ReferenceLionRules& rules, signcclComm_t comm,
+              bool is_on_device)
+      : rank_(rank) {
+    if (is_on_device) {
+      on_device_.emplace(reference, rank, rules, comm);
+    } else {
+      on_host_ = reference.makeRank(rank, comm);
+    }
+  }
+
+  /// Begins a step; submits it in buckets of `bucket` tensors, and ends it.
+  void step(const LionReference& reference, signcclLionStepConfig_t config, std::size_t bucket) {
+    begin(reference, config);
+    for (std::size_t first = 0; first < reference.shapes().size(); first += bucket) {
+      const std::size_t n = std::min(bucket, reference.shapes().size() - first);
+      ASSERT_EQ(signcclLionSubmit(lion(), first, n, gradients() + first), signcclSuccess)
+          << signcclGetLastError(nullptr);
+    }
+    finish();
+  }
+  void begin(const LionReference& reference, signcclLionStepConfig_t config) {
+    if (on_device_) config.stream = on_device_->stream().get();
+    on_device_ ? on_device_->setGradients(reference.gradientsOf(rank_))
+               : on_host_->setGradients(reference.gradientsOf(rank_));
+    ASSERT_EQ(signcclLionBegin(lion(), &config), signcclSuccess) << signcclGetLastError(nullptr);
+  }
+  void finish(int was_skipped = 0) {
+    int done = 0;
+    int skipped = 99;
+    ASSERT_EQ(signcclLionFinish(lion(), -1, &done, &skipped), signcclSuccess) << signcclGetLastError(nullptr);
+    EXPECT_EQ(done, 1);
+    EXPECT_EQ(skipped, on_device_ ? -1 : was_skipped);
+  }
+  [[nodiscard]] signcclLion_t lion() const { return on_device_ ? on_device_->lion() : on_host_->lion(); }
+  [[nodiscard]] const void* const* gradients() const {
+    return on_device_ ? on_device_->gradients() : on_host_->gradients();
+  }
+  [[nodiscard]] bool agreesWith(const LionReference& reference) const {
+    return on_device_ ? on_device_->agreesWith(reference, rank_) : reference.agreesWith(rank_, *on_host_);
+  }
+  [[nodiscard]] const DeviceLionRank& onDevice() const { return *on_device_; }
+
+ private:
+  int rank_;
+  std::optional<DeviceLionRank> on_device_;
+  std::unique_ptr<LionRank> on_host_;
 };
 
 /// Values of a type in device memory.
