@@ -35,6 +35,7 @@
  *      next call. All momenta of the buckets that were submitted have then taken their gradients, and some parameters
  *      may have changed; signcclLionGetChanged() names all tensors of those buckets. Signs are not kept, so
  *      signcclLionRetry() is refused with signcclInvalidUsage.
+ *  10. a stream that is being captured into a CUDA graph is refused with signcclInvalidUsage.
  */
 #ifndef SIGNCCL_LION_H_
 #define SIGNCCL_LION_H_

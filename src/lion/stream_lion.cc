@@ -43,6 +43,7 @@ StreamLion::~StreamLion() {
 void StreamLion::begin(const StreamLionStep& step) {
   if (is_under_way_) throw Error(signcclInvalidUsage, "a Lion step is under way: it ends with signcclLionFinish()");
   SIGNCCL_ASSERT(step.groups.size() == options_.ngroups);
+  refuseCapture(step.stream);
   tensors_.setHyperparameters(step.groups);
   for (StepTensor& tensor : tensors_.all()) tensor.is_submitted = false;
   step_ = step;
@@ -57,12 +58,26 @@ void StreamLion::checkUnderWay() const {
   if (!is_under_way_) throw Error(signcclInvalidUsage, "no Lion step is under way: signcclLionBegin() begins one");
 }
 
+/// A graph would make the step with the same number again and again.
+void StreamLion::refuseCapture(CudaStream stream) const {
+  const Device& device = *streams_.device()->device();
+  const ContextScope scope(device);
+  CudaCaptureStatus status = CudaCaptureStatus::kNone;
+  checkCuda(device.driver(), device.driver().cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing", "on ",
+            device);
+  if (status == CudaCaptureStatus::kNone) return;
+  throw Error(signcclInvalidUsage,
+              "the stream is being captured into a CUDA graph, which Lion steps do not support: make them outside of "
+              "the capture");
+}
+
 void StreamLion::submit(std::size_t first, std::span<const void* const> gradients) {
   checkUnderWay();
   tensors_.checkNotSubmitted(first, gradients.size());
   if (gradients.empty()) return;
   if (error_) std::rethrow_exception(error_);
   try {
+    refuseCapture(step_.stream);
     tensors_.segmentsOf(first, gradients.size(), call_, segments_);
     kernels_.setGradients(first, gradients);
     calls_.reserve(calls_.size() + 1);

@@ -40,8 +40,8 @@ class StreamLion {
 
   [[nodiscard]] const LionOptions& options() const { return options_; }
 
-  /// Begins a step: takes a call number. Throws signcclInvalidUsage if a step is under way, and std::bad_alloc; no step
-  /// has begun then.
+  /// Begins a step: takes a call number. Throws signcclInvalidUsage if a step is under way or the stream is being
+  /// captured, signcclUnhandledCudaError, and std::bad_alloc; no step has begun then.
   void begin(const StreamLionStep& step);
 
   /// Enqueues the front of tensors [first, first + gradients.size()) as one bucket. Throws signcclInvalidUsage, without
@@ -62,6 +62,7 @@ class StreamLion {
 
  private:
   void checkUnderWay() const;
+  void refuseCapture(CudaStream stream) const;
   void enqueueBacks();
   void tellSkipped();
   void note(const std::exception_ptr& error) noexcept;
