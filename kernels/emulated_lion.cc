@@ -21,7 +21,8 @@ constexpr size_t kBlocks = 2;
   [[gnu::noinline]] void name(const Arguments& arguments, size_t nblocks) { \
     lanes::runOnHost<lanes::DirectMemory, __VA_ARGS__>(arguments, nblocks); \
   }
-SIGNCCL_LION_KERNELS(SIGNCCL_RUN_KERNEL)
+SIGNCCL_LION_ENCODE_KERNELS(SIGNCCL_RUN_KERNEL)
+SIGNCCL_LION_DECODE_KERNELS(SIGNCCL_RUN_KERNEL)
 
 template <typename Arguments>
 using Kernel = void (*)(const Arguments& arguments, size_t nblocks);

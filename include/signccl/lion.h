@@ -19,6 +19,23 @@
  *      signcclCommSetCallNumber() makes a resumed job go on to the bit.
  *   4. A step cannot be part of a group (signcclGroupStart()).
  *   5. One thread at a time may use a Lion object and its communicator.
+ *
+ * That is how it works for parameters and momenta in host memory. If all of them are in the memory of one CUDA device,
+ * the object is *on a device*: gradients are in that memory too, and a step is carried out on a CUDA stream. Ranks on
+ * devices and ranks in host memory can make steps together. On a device,
+ *   6. functions enqueue kernels on the stream and return. Where this page says that something is updated or received,
+ *      it has happened when the stream has come to the end of the step; until then the library uses the buffers.
+ *   7. signcclLionSubmit() enqueues the kernels that encode, and signcclLionFinish() the wait for the results and the
+ *      kernels that decode. Where several ranks are threads of one process, signcclLionFinish() waits until all of them
+ *      have submitted the buckets. A thread that drives several ranks submits the buckets of all of them before it
+ *      finishes the step of any.
+ *   8. a function cannot say whether the step was skipped, since it returns before that is known: `skipped` receives
+ *      -1. signcclLionStepConfig_t::deviceSkipped receives it on the stream.
+ *   9. a failure can come after the functions have returned. signcclCommGetAsyncError() reports it, and so does the
+ *      next call. All momenta of the buckets that were submitted have then taken their gradients, and some parameters
+ *      may have changed; signcclLionGetChanged() names all tensors of those buckets. Signs are not kept, so
+ *      signcclLionRetry() is refused with signcclInvalidUsage.
+ *  10. a stream that is being captured into a CUDA graph is refused with signcclInvalidUsage.
  */
 #ifndef SIGNCCL_LION_H_
 #define SIGNCCL_LION_H_
@@ -52,13 +69,13 @@ typedef enum {
  * Element types: signcclFloat32, signcclFloat16 or signcclBfloat16, for each tensor and each of its buffers apart.
  */
 typedef struct {
-  size_t size;             /**< sizeof(signcclLionConfig_t), set by the initializer */
-  unsigned magic;          /**< set by the initializer */
-  unsigned version;        /**< set by the initializer */
-  size_t tensorCount;      /**< tensors, at least 1 */
-  void* const* parameters; /**< [tensorCount] host memory, [counts[i]] elements each */
-  void* const* momenta;    /**< [tensorCount] host memory, [counts[i]] elements each; zeros at the beginning of a job */
-  const size_t* counts;    /**< [tensorCount] elements; 0 is allowed, the tensor's addresses may then be NULL */
+  size_t size;               /**< sizeof(signcclLionConfig_t), set by the initializer */
+  unsigned magic;            /**< set by the initializer */
+  unsigned version;          /**< set by the initializer */
+  size_t tensorCount;        /**< tensors, at least 1 */
+  void* const* parameters;   /**< [tensorCount] [counts[i]] elements each */
+  void* const* momenta;      /**< [tensorCount] [counts[i]] elements each; zeros at the beginning of a job */
+  const size_t* counts;      /**< [tensorCount] elements; 0 is allowed, the tensor's addresses may then be NULL */
   const int* parameterTypes; /**< [tensorCount] signcclDataType_t, or NULL: all float32 */
   const int* momentumTypes;  /**< the same */
   const int* gradientTypes;  /**< the same */
@@ -94,35 +111,61 @@ typedef struct {
 
 /**
  * What one step is made with. Initialise it with SIGNCCL_LION_STEP_INITIALIZER, then set fields. The arrays have
- * groupCount values each and are copied.
+ * groupCount values each; those in host memory are copied.
+ *
+ * The fields from `stream` on are for objects on a device, see above. They are NULL for others.
  */
 typedef struct {
   size_t size;                 /**< sizeof(signcclLionStepConfig_t), set by the initializer */
   unsigned magic;              /**< set by the initializer */
   unsigned version;            /**< set by the initializer */
-  const double* learningRates; /**< finite, >= 0 */
+  const double* learningRates; /**< finite, >= 0; not read, and may be NULL, with deviceLearningRates */
   const double* beta1s;        /**< 0 to 1; (1 - beta) is formed in double, and both are rounded to float32 */
   const double* beta2s;        /**< 0 to 1 */
-  const double* weightDecays;  /**< finite, >= 0 */
+  const double* weightDecays;  /**< finite, >= 0; not read, and may be NULL, with deviceWeightDecays */
   int skip;       /**< 1: no rank's parameters change in this step, e.g. since a gradient of this rank is infinite; this
                        rank's momenta do not change either, those of other ranks take their gradients. Default 0 */
   int background; /**< 1: a thread of the communicator carries the step out while the caller does something else; 0: it
                        progresses in signcclLionFinish() only. That thread needs a core beside the caller's, see
-                       signcclAllReduceVoteAsync(). Default 0 */
+                       signcclAllReduceVoteAsync(). Default 0. Steps on a device always have that thread */
+  signcclStream_t stream; /**< on which the step is carried out, of the object's device; default NULL, the legacy
+                               default stream */
+  const float* foundInf;  /**< device memory, 1 value, which the stream reads when it comes to the first bucket: unless
+                               it is 0.0, this rank sets `skip`. As PyTorch's GradScaler has it. Default NULL: none */
+  const float* deviceLearningRates; /**< device memory, [groupCount], which the stream reads when it comes to the first
+                                         bucket. All ranks must use it, or none: the values are not compared, and they
+                                         must be the same on all ranks. Default NULL: learningRates */
+  const float* deviceWeightDecays;  /**< the same for the weight decay. Default NULL: weightDecays */
+  int* deviceSkipped; /**< device memory, 1 value, which receives on the stream what `skipped` is for steps in host
+                           memory, when the step is over; nothing that is of use after a failure. Default NULL */
 } signcclLionStepConfig_t;
 
-#define SIGNCCL_LION_STEP_INITIALIZER                                                                      \
-  {sizeof(signcclLionStepConfig_t), SIGNCCL_CONFIG_MAGIC,    SIGNCCL_VERSION_CODE, NULL, NULL, NULL, NULL, \
-   SIGNCCL_CONFIG_UNDEF_INT,        SIGNCCL_CONFIG_UNDEF_INT}
+#define SIGNCCL_LION_STEP_INITIALIZER \
+  {sizeof(signcclLionStepConfig_t),   \
+   SIGNCCL_CONFIG_MAGIC,              \
+   SIGNCCL_VERSION_CODE,              \
+   NULL,                              \
+   NULL,                              \
+   NULL,                              \
+   NULL,                              \
+   SIGNCCL_CONFIG_UNDEF_INT,          \
+   SIGNCCL_CONFIG_UNDEF_INT,          \
+   NULL,                              \
+   NULL,                              \
+   NULL,                              \
+   NULL,                              \
+   NULL}
 
 /**
  * Makes a Lion object. Talks to no other rank. The communicator must stay until signcclLionDestroy().
  *
  * Beside parameters and momenta it needs one bit per parameter, or two with signcclZeroTernary, for the signs of a
- * step.
+ * step. On a device it needs tables of the tensors instead; making them may wait until the device is idle.
  *
  * @param lion  receives the handle; left alone on failure
  * @return signcclInvalidArgument  a null pointer, a number out of range, an unknown type or rule, buffers that overlap
+ *                                 or are in different memories
+ *         signcclUnhandledCudaError, signcclInvalidUsage  on a device: as the first vote on it
  */
 SIGNCCL_EXPORT signcclResult_t signcclLionCreate(signcclLion_t* lion, const signcclLionConfig_t* config,
                                                  signcclComm_t comm);
@@ -137,8 +180,9 @@ SIGNCCL_EXPORT signcclResult_t signcclLionDestroy(signcclLion_t lion);
  * A whole step of all tensors in one exchange: signcclLionBegin(), signcclLionSubmit() of all tensors, and
  * signcclLionFinish() without a limit. Returns when the parameters are updated.
  *
- * @param gradients  [tensorCount] host memory, [counts[i]] elements each; NULL counts as zeros
- * @param skipped    receives 1 if a rank has set `skip`, and no parameter of any rank has changed, else 0; may be NULL
+ * @param gradients  [tensorCount] [counts[i]] elements each; NULL counts as zeros
+ * @param skipped    receives 1 if a rank has set `skip`, and no parameter of any rank has changed, else 0; -1 on a
+ *                   device, where that is not known yet; may be NULL
  */
 SIGNCCL_EXPORT signcclResult_t signcclLionStep(signcclLion_t lion, const signcclLionStepConfig_t* step,
                                                const void* const* gradients, int* skipped);
@@ -172,7 +216,7 @@ SIGNCCL_EXPORT signcclResult_t signcclLionSubmit(signcclLion_t lion, size_t firs
  * rank; their signs are kept until the next signcclLionBegin(). Which parameters may have changed says
  * signcclLionGetChanged(). signcclLionRetry() exchanges the kept signs again.
  *
- * @param timeoutMs  the longest wait, >= 0, or -1: until the step is over
+ * @param timeoutMs  the longest wait, >= 0, or -1: until the step is over. On a device nothing is waited for
  * @param done       receives 1 if the step is over, well or with an error, else 0
  * @param skipped    as in signcclLionStep()
  * @return signcclSuccess, also if the step goes on; else the error of the first bucket that failed, as that of

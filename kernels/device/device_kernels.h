@@ -32,6 +32,17 @@ DeviceKernel decodeVoteKernel(ElementType type, bool has_zeros);
 /// Takes DecodeAvgArguments. `type`: one that decodeAvg takes.
 DeviceKernel decodeAvgKernel(ElementType type, int nplanes);
 
+// For tables of tensors with these types. Types of parameters that are rounded by chance: kBFloat16.
+
+/// Takes LionEncodeArguments.
+DeviceKernel lionEncodeKernel(FloatType gradient, FloatType momentum, bool is_ternary);
+
+/// Takes LionVoteArguments.
+DeviceKernel lionVoteKernel(FloatType parameter, bool is_stochastic, bool has_zeros);
+
+/// Takes LionAvgArguments.
+DeviceKernel lionAvgKernel(FloatType parameter, bool is_stochastic, int nplanes);
+
 }  // namespace signccl
 
 #endif  // SIGNCCL_KERNELS_DEVICE_DEVICE_KERNELS_H_

@@ -87,6 +87,42 @@ struct LionAvgArguments {
   const float* means;  ///< [2^nplanes]
 };
 
+/// What a step reads from device memory beside the numbers of its tensors and the hyperparameters.
+struct alignas(8) LionStepState {
+  uint64_t rounding_key;  ///< LionRounding::key
+  uint32_t skips;         ///< not 0: this rank skips the step
+};
+
+/// As many groups are given to a kernel at once.
+constexpr size_t kLionGroupsAtOnce = 100;
+/// As many addresses.
+constexpr size_t kLionGradientsAtOnce = 500;
+
+/// Sets up a step: what the host knows travels in the arguments, so that no memory of the host need stay as it is until
+/// the stream comes to the kernel, and what only the stream knows is read from device memory.
+struct LionBeginArguments {
+  LionHyperparameters* groups;  ///< [ngroups] are written
+  const float* learning_rates;  ///< [ngroups] in device memory, or nullptr: those of `values`
+  const float* weight_decays;   ///< the same
+  LionStepState* state;         ///< is written
+  uint32_t* host_skips;         ///< in memory that the host reads: receives state->skips, too
+  const uint32_t* found_inf;    ///< a float32 in device memory, or nullptr: the rank skips the step unless it is zero
+  uint64_t rounding_key;
+  uint32_t skips;  ///< not 0: the rank skips the step anyhow
+  uint32_t ngroups;
+  LionHyperparameters values[kLionGroupsAtOnce];
+};
+
+/// Writes addresses of gradients.
+struct LionGradientsArguments {
+  LionGradients* to;
+  uint64_t count;
+  LionGradients values[kLionGradientsAtOnce];
+};
+
+// All drivers take 4 KiB of arguments.
+static_assert(sizeof(LionBeginArguments) <= 4096 && sizeof(LionGradientsArguments) <= 4096);
+
 }  // namespace signccl
 
 #endif  // SIGNCCL_KERNELS_DEVICE_LION_ARGUMENTS_H_

@@ -1,5 +1,5 @@
-// The kernels of a Lion step, for kernel_list.h: encoding for every type of gradients and of momenta, decoding for
-// every type of parameters.
+// The kernels of a Lion step, for kernel_list.h: what sets it up, encoding for every type of gradients and of momenta,
+// decoding for every type of parameters.
 #ifndef SIGNCCL_KERNELS_DEVICE_LION_KERNEL_LIST_H_
 #define SIGNCCL_KERNELS_DEVICE_LION_KERNEL_LIST_H_
 
@@ -36,6 +36,11 @@
   SIGNCCL_LION_DECODE_KERNELS_OF(X, avg8, LionAvgArguments, lanes::AvgDirections<8>)            \
   SIGNCCL_LION_DECODE_KERNELS_OF(X, avg16, LionAvgArguments, lanes::AvgDirections<16>)
 
-#define SIGNCCL_LION_KERNELS(X) SIGNCCL_LION_ENCODE_KERNELS(X) SIGNCCL_LION_DECODE_KERNELS(X)
+#define SIGNCCL_LION_BEGIN_KERNELS(X)                     \
+  X(lion_begin, LionBeginArguments, lanes::LionBeginBody) \
+  X(lion_gradients, LionGradientsArguments, lanes::LionGradientsBody)
+
+#define SIGNCCL_LION_KERNELS(X) \
+  SIGNCCL_LION_BEGIN_KERNELS(X) SIGNCCL_LION_ENCODE_KERNELS(X) SIGNCCL_LION_DECODE_KERNELS(X)
 
 #endif  // SIGNCCL_KERNELS_DEVICE_LION_KERNEL_LIST_H_

@@ -40,8 +40,9 @@ void gather(const void* sendbuff, void* recvbuff, std::size_t bytes, Communicato
   checkBytes(bytes, comm.nranks());
   require(bytes == 0 || sendbuff != nullptr, "sendbuff is NULL");
   require(bytes == 0 || recvbuff != nullptr, "recvbuff is NULL");
-  requireOnHost(sendbuff, bytes, [] { return std::string("sendbuff"); });
-  requireOnHost(recvbuff, bytes, [] { return std::string("recvbuff"); });
+  constexpr const char* kWhy = "signcclCommAllGather() takes no device memory";
+  requireOnHost(sendbuff, bytes, kWhy, [] { return std::string("sendbuff"); });
+  requireOnHost(recvbuff, bytes, kWhy, [] { return std::string("recvbuff"); });
   if (bytes > 0) checkOverlap(sendbuff, recvbuff, bytes, comm);
   std::string mine;
   if (bytes > 0) mine.assign(static_cast<const char*>(sendbuff), bytes);

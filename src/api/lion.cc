@@ -10,9 +10,9 @@
 #include "api/guard.h"
 #include "api/handles.h"
 #include "api/lion_arguments.h"
-#include "api/stream_place.h"
 #include "base/error.h"
 #include "base/failure.h"
+#include "lion/stream_lion.h"
 
 namespace signccl {
 namespace {
@@ -20,10 +20,22 @@ namespace {
 /// A Lion object with its communicator, which lives as long as it.
 struct LionHandle {
   CommPointer comm;
-  Lion lion;
-  LionStepArguments arguments;  ///< of the last step
+  const int device;                     ///< in whose memory its tensors are, or kHostBuffers
+  std::optional<Lion> on_host;          ///< this one
+  std::optional<StreamLion> on_device;  ///< or this one
+  CheckedLionStep arguments;            ///< of the last step
 
-  LionHandle(CommPointer with, LionOptions options) : comm(std::move(with)), lion(std::move(options)) {}
+  LionHandle(CommPointer with, CheckedLion made) : comm(std::move(with)), device(made.device) {
+    if (device == kHostBuffers) {
+      on_host.emplace(std::move(made.options));
+    } else {
+      on_device.emplace(std::move(made.options), *comm->comm, comm->streamsOf(device));
+    }
+  }
+
+  [[nodiscard]] const LionOptions& options() const { return on_host ? on_host->options() : on_device->options(); }
+  [[nodiscard]] LionPlace place() const { return {options(), device}; }
+  [[nodiscard]] std::size_t ntensors() const { return options().tensors.size(); }
 };
 using LionPointer = std::shared_ptr<LionHandle>;
 
@@ -46,6 +58,8 @@ signcclResult_t guardLion(signcclLion_t handle, const Body& body) noexcept {
       if (GroupScope::current().isOpen()) throw Error(signcclInvalidUsage, "a group cannot hold a Lion step");
       body(*found);
     } catch (...) {
+      // After an error of CUDA on this rank the others would wait for its step.
+      if (found->on_device) failForCuda(*found->comm->comm, std::current_exception());
       found->comm->noteError(failureOf(std::current_exception()));
       throw;
     }
@@ -53,39 +67,61 @@ signcclResult_t guardLion(signcclLion_t handle, const Body& body) noexcept {
 }
 
 void begin(LionHandle& handle, const signcclLionStepConfig_t* step) {
-  LionStepArguments& checked = handle.arguments;
-  checkLionStep(step, handle.lion.ngroups(), checked);
-  handle.lion.begin(*handle.comm->comm, checked.groups, checked.skips, checked.in_background);
+  CheckedLionStep& checked = handle.arguments;
+  checkLionStep(step, handle.place(), checked);
+  if (handle.on_host) {
+    handle.on_host->begin(*handle.comm->comm, checked.groups, checked.skips, checked.in_background);
+  } else {
+    handle.on_device->begin({checked.groups, checked.skips, checked.stream, checked.inputs, checked.skipped_on_device});
+  }
+}
+
+void submit(LionHandle& handle, std::size_t first, std::span<const void* const> gradients) {
+  if (handle.on_host) {
+    handle.on_host->submit(first, gradients);
+  } else {
+    handle.on_device->submit(first, gradients);
+  }
 }
 
 std::span<const void* const> checkBucket(const LionHandle& handle, std::size_t first, std::size_t n,
                                          const void* const* gradients) {
-  const std::size_t ntensors = handle.lion.ntensors();
+  const std::size_t ntensors = handle.ntensors();
   if (first > ntensors || n > ntensors - first) {
     throw Error(signcclInvalidArgument, "first is " + std::to_string(first) + " and n is " + std::to_string(n) +
                                             ", expected tensors among " + std::to_string(ntensors));
   }
   require(gradients != nullptr || n == 0, "gradients is NULL");
-  for (std::size_t i = 0; i < n && loadedCudaDriver() != nullptr; ++i) {
-    if (gradients[i] == nullptr) continue;
-    requireOnHost(gradients[i], 1, [&] { return "gradients[" + std::to_string(i) + "]"; });
-  }
+  checkLionGradients(gradients, first, n, handle.place());
   return {gradients, n};
 }
 
-void tell(int* skipped, bool was_skipped) {
-  if (skipped != nullptr) *skipped = was_skipped ? 1 : 0;
+/// What `skipped` receives on a device, where the stream learns it later.
+constexpr int kNotKnown = -1;
+
+void tell(int* skipped, int was_skipped) {
+  if (skipped != nullptr) *skipped = was_skipped;
+}
+
+/// Ends the step: 1 if a rank skipped it, 0, or kNotKnown. Nothing if it goes on after `longest`.
+std::optional<int> finish(LionHandle& handle, std::optional<std::chrono::milliseconds> longest) {
+  if (handle.on_device) {
+    handle.on_device->finish();
+    return kNotKnown;
+  }
+  const std::optional<bool> was_skipped = handle.on_host->finish(longest);
+  return was_skipped ? std::optional(*was_skipped ? 1 : 0) : std::nullopt;
 }
 
 void step(LionHandle& handle, const signcclLionStepConfig_t* step, const void* const* gradients, int* skipped) {
-  const auto all = checkBucket(handle, 0, handle.lion.ntensors(), gradients);
+  const auto all = checkBucket(handle, 0, handle.ntensors(), gradients);
   begin(handle, step);
   try {
-    handle.lion.submit(0, all);
+    submit(handle, 0, all);
   } catch (const Error&) {           // NOLINT(bugprone-empty-catch): the end of the step tells it
   } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): as above
   }
-  tell(skipped, *handle.lion.finish(std::nullopt));
+  tell(skipped, *finish(handle, std::nullopt));
 }
 
 void finish(LionHandle& handle, int timeout_ms, int* done, int* skipped) {
@@ -97,7 +133,7 @@ void finish(LionHandle& handle, int timeout_ms, int* done, int* skipped) {
       timeout_ms < 0 ? std::nullopt : std::optional<std::chrono::milliseconds>(std::chrono::milliseconds(timeout_ms));
   *done = 0;
   try {
-    const std::optional<bool> was_skipped = handle.lion.finish(longest);
+    const std::optional<int> was_skipped = finish(handle, longest);
     if (!was_skipped) return;
     tell(skipped, *was_skipped);
   } catch (...) {
@@ -110,7 +146,9 @@ void finish(LionHandle& handle, int timeout_ms, int* done, int* skipped) {
 void destroy(signcclLion_t handle) {
   // A child after fork() only drops its copy of the handle: what is behind it belongs to the parent.
   if (handle != nullptr && lionHandles().isOfParent(handle)) return;
-  findLion(handle)->lion.cancel();
+  const LionPointer found = findLion(handle);
+  if (found->on_host) found->on_host->cancel();
+  if (found->on_device) found->on_device->cancel();
   lionHandles().take(handle);
 }
 
@@ -141,8 +179,7 @@ signcclResult_t signcclLionBegin(signcclLion_t lion, const signcclLionStepConfig
 }
 
 signcclResult_t signcclLionSubmit(signcclLion_t lion, size_t first, size_t n, const void* const* gradients) {
-  return guardLion(lion,
-                   [&](LionHandle& handle) { handle.lion.submit(first, checkBucket(handle, first, n, gradients)); });
+  return guardLion(lion, [&](LionHandle& handle) { submit(handle, first, checkBucket(handle, first, n, gradients)); });
 }
 
 signcclResult_t signcclLionFinish(signcclLion_t lion, int timeoutMs, int* done, int* skipped) {
@@ -152,7 +189,10 @@ signcclResult_t signcclLionFinish(signcclLion_t lion, int timeoutMs, int* done, 
 signcclResult_t signcclLionGetChanged(signcclLion_t lion, unsigned char* changed) {
   return guardLion(lion, [&](const LionHandle& handle) {
     require(changed != nullptr, "changed is NULL");
-    for (std::size_t i = 0; i < handle.lion.ntensors(); ++i) changed[i] = handle.lion.mayHaveChanged(i) ? 1 : 0;
+    for (std::size_t i = 0; i < handle.ntensors(); ++i) {
+      const bool has = handle.on_host ? handle.on_host->mayHaveChanged(i) : handle.on_device->mayHaveChanged(i);
+      changed[i] = has ? 1 : 0;
+    }
   });
 }
 
@@ -163,8 +203,14 @@ signcclResult_t signcclLionRetry(signcclLion_t lion, signcclComm_t comm, int are
       throw Error(signcclInvalidArgument,
                   "areParametersRestored is " + std::to_string(areParametersRestored) + ", expected 0 or 1");
     }
-    handle.lion.checkRetry(areParametersRestored == 1);  // a retry that is refused leaves the communicator as it is
+    if (handle.on_device) {
+      throw Error(signcclInvalidUsage,
+                  "the Lion object is on device " + std::to_string(handle.device) +
+                      ", where the signs of a step are not kept, so that it cannot be made again: give parameters and "
+                      "momenta the values of before the step, and make a Lion object with the new communicator");
+    }
+    handle.on_host->checkRetry(areParametersRestored == 1);  // a retry that is refused leaves the communicator as it is
     handle.comm = std::move(found);
-    tell(skipped, handle.lion.retry(*handle.comm->comm));
+    tell(skipped, handle.on_host->retry(*handle.comm->comm) ? 1 : 0);
   });
 }

@@ -67,10 +67,6 @@ LionTensor checkTensor(const signcclLionConfig_t& config, std::size_t tensor, st
   checked.parameter_type = checkType("parameterTypes", config.parameterTypes, tensor);
   checked.momentum_type = checkType("momentumTypes", config.momentumTypes, tensor);
   checked.gradient_type = checkType("gradientTypes", config.gradientTypes, tensor);
-  requireOnHost(checked.parameters, checked.count * floatBytes(checked.parameter_type),
-                [&] { return ofTensor("parameters", tensor); });
-  requireOnHost(checked.momenta, checked.count * floatBytes(checked.momentum_type),
-                [&] { return ofTensor("momenta", tensor); });
   if (config.groups == nullptr) return checked;
   const int group = config.groups[tensor];
   if (group < 0 || static_cast<std::size_t>(group) >= ngroups) {
@@ -110,8 +106,33 @@ void checkDisjoint(const std::vector<LionTensor>& tensors) {
   }
 }
 
-/// The value of an array of hyperparameters for one group.
-double checkHyperparameter(const char* array, const double* values, std::size_t group, double most) {
+UserBuffer bufferOf(const char* array, const void* memory, FloatType type, const LionTensor& tensor,
+                    std::size_t number) {
+  return {array, memory, tensor.count * floatBytes(type), floatBytes(type), static_cast<std::ptrdiff_t>(number)};
+}
+
+/// Parameters and momenta.
+std::vector<UserBuffer> buffersOf(const std::vector<LionTensor>& tensors) {
+  std::vector<UserBuffer> buffers;
+  buffers.reserve(2 * tensors.size());
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    buffers.push_back(bufferOf("parameters", tensors[i].parameters, tensors[i].parameter_type, tensors[i], i));
+    buffers.push_back(bufferOf("momenta", tensors[i].momenta, tensors[i].momentum_type, tensors[i], i));
+  }
+  return buffers;
+}
+
+/// Parameters of an object on a device, for texts that name what other buffers do not fit.
+UserBuffer anyParameters(const std::vector<LionTensor>& tensors) {
+  const auto found = std::ranges::find_if(tensors, [](const LionTensor& tensor) { return tensor.count > 0; });
+  return bufferOf("parameters", found->parameters, found->parameter_type, *found,
+                  static_cast<std::size_t>(found - tensors.begin()));
+}
+
+/// The value of an array of hyperparameters for one group. `is_on_device`: the device reads it.
+double checkHyperparameter(const char* array, const double* values, std::size_t group, double most,
+                           bool is_on_device = false) {
+  if (is_on_device) return kInDeviceMemory;
   if (values == nullptr) refuse(std::string(array) + " is NULL");
   const double value = values[group];
   if (value >= 0 && value <= most) return value;
@@ -119,9 +140,36 @@ double checkHyperparameter(const char* array, const double* values, std::size_t 
          (most == 1 ? "1" : "the largest float32"));
 }
 
+/// The fields of steps on a device.
+void checkDeviceFields(const signcclLionStepConfig_t& step, const LionPlace& place) {
+  const std::size_t group_bytes = place.options.ngroups * sizeof(float);
+  const UserBuffer fields[] = {{"step->foundInf", step.foundInf, sizeof(float), sizeof(float)},
+                               {"step->deviceLearningRates", step.deviceLearningRates, group_bytes, sizeof(float)},
+                               {"step->deviceWeightDecays", step.deviceWeightDecays, group_bytes, sizeof(float)},
+                               {"step->deviceSkipped", step.deviceSkipped, sizeof(int), sizeof(int)}};
+  if (place.device == kHostBuffers) {
+    const auto refuse_field = [](const char* field) {
+      refuse(std::string(field) +
+             " is not NULL and the parameters are in host memory; expected NULL, or a Lion object " +
+             "whose parameters and momenta are in device memory");
+    };
+    if (step.stream != nullptr) refuse_field("step->stream");
+    for (const UserBuffer& field : fields) {
+      if (field.pointer != nullptr) refuse_field(field.name);
+    }
+    return;
+  }
+  checkStream(*Device::get(place.device), step.stream);
+  for (const UserBuffer& field : fields) {
+    if (field.pointer == nullptr) continue;
+    const UserBuffer both[] = {anyParameters(place.options.tensors), field};
+    deviceOfBuffers(both);
+  }
+}
+
 }  // namespace
 
-LionOptions checkLionConfig(const signcclLionConfig_t* given) {
+CheckedLion checkLionConfig(const signcclLionConfig_t* given) {
   require(given != nullptr, "config is NULL");
   const signcclLionConfig_t config = readVersioned(given, "config");
   if (config.tensorCount == 0) refuse("config->tensorCount is 0, expected at least 1");
@@ -139,7 +187,8 @@ LionOptions checkLionConfig(const signcclLionConfig_t* given) {
     refuse("config->rounding is " + std::to_string(rounding) + ", expected 0 (to nearest) or 1 (stochastic)");
   }
   if (valueOr(config.reserved, 0) != 0) refuse("config->reserved is set: leave it as the initializer does");
-  LionOptions options;
+  CheckedLion checked;
+  LionOptions& options = checked.options;
   options.ngroups = static_cast<std::size_t>(ngroups);
   options.rules =
       checkRules(aggregation == signcclLionVote ? SignOp::kVote : SignOp::kAvg, config.zeroRule, config.tieRule);
@@ -150,22 +199,51 @@ LionOptions checkLionConfig(const signcclLionConfig_t* given) {
     options.tensors.push_back(checkTensor(config, i, options.ngroups));
   }
   checkDisjoint(options.tensors);
-  return options;
+  if (loadedCudaDriver() != nullptr) checked.device = deviceOfBuffers(buffersOf(options.tensors));
+  return checked;
 }
 
-void checkLionStep(const signcclLionStepConfig_t* given, std::size_t ngroups, LionStepArguments& checked) {
+void checkLionStep(const signcclLionStepConfig_t* given, const LionPlace& place, CheckedLionStep& checked) {
   require(given != nullptr, "step is NULL");
   const signcclLionStepConfig_t step = readVersioned(given, "step");
   constexpr double kMost = std::numeric_limits<float>::max();
   checked.groups.clear();
-  for (std::size_t i = 0; i < ngroups; ++i) {
-    checked.groups.push_back({checkHyperparameter("step->learningRates", step.learningRates, i, kMost),
-                              checkHyperparameter("step->beta1s", step.beta1s, i, 1),
-                              checkHyperparameter("step->beta2s", step.beta2s, i, 1),
-                              checkHyperparameter("step->weightDecays", step.weightDecays, i, kMost)});
+  const bool has_device_rates = step.deviceLearningRates != nullptr;
+  const bool has_device_decays = step.deviceWeightDecays != nullptr;
+  for (std::size_t i = 0; i < place.options.ngroups; ++i) {
+    checked.groups.push_back(
+        {checkHyperparameter("step->learningRates", step.learningRates, i, kMost, has_device_rates),
+         checkHyperparameter("step->beta1s", step.beta1s, i, 1), checkHyperparameter("step->beta2s", step.beta2s, i, 1),
+         checkHyperparameter("step->weightDecays", step.weightDecays, i, kMost, has_device_decays)});
   }
   checked.skips = checkSwitch("step->skip", step.skip);
   checked.in_background = checkSwitch("step->background", step.background);
+  checkDeviceFields(step, place);
+  checked.stream = step.stream;
+  checked.inputs = {step.deviceLearningRates, step.deviceWeightDecays, step.foundInf};
+  checked.skipped_on_device = step.deviceSkipped;
+}
+
+void checkLionGradients(const void* const* gradients, std::size_t first, std::size_t ngradients,
+                        const LionPlace& place) {
+  if (loadedCudaDriver() == nullptr) return;
+  if (place.device == kHostBuffers) {
+    for (std::size_t i = 0; i < ngradients; ++i) {
+      if (gradients[i] == nullptr) continue;
+      requireOnHost(gradients[i], 1, "that is where the parameters are", [&] { return ofTensor("gradients", i); });
+    }
+    return;
+  }
+  const std::vector<LionTensor>& tensors = place.options.tensors;
+  std::vector<UserBuffer> buffers{anyParameters(tensors)};
+  buffers.reserve(ngradients + 1);
+  for (std::size_t i = 0; i < ngradients; ++i) {
+    const LionTensor& tensor = tensors[first + i];
+    if (gradients[i] != nullptr) {
+      buffers.push_back(bufferOf("gradients", gradients[i], tensor.gradient_type, tensor, i));
+    }
+  }
+  deviceOfBuffers(buffers);
 }
 
 }  // namespace signccl

@@ -18,10 +18,9 @@ void requirePinned(const UserBuffer& buffer) {
 
 }  // namespace
 
-void refuseDevice(const std::string& buffer, int device) {
+void refuseDevice(const std::string& buffer, int device, const char* why) {
   throw Error(signcclInvalidArgument,
-              buffer + " is device memory of device " + std::to_string(device) +
-                  ", expected host memory: of the functions of SignCCL only votes and averages take device memory");
+              buffer + " is device memory of device " + std::to_string(device) + ", expected host memory: " + why);
 }
 
 StreamPlace streamPlaceOf(std::span<const UserBuffer> buffers, signcclStream_t stream) {

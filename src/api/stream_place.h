@@ -25,8 +25,8 @@ struct StreamPlace {
 /// buffer can be of a device.
 inline bool isSurelyOnHost(signcclStream_t stream) { return stream == nullptr && !mayHaveDeviceMemory(); }
 
-/// Throws signcclInvalidArgument: the buffer is on that device.
-[[noreturn]] void refuseDevice(const std::string& buffer, int device);
+/// Throws signcclInvalidArgument: the buffer is on that device. `why` says what the call takes.
+[[noreturn]] void refuseDevice(const std::string& buffer, int device, const char* why);
 
 /// Where a call with these buffers and this stream is carried out: on a stream if a buffer is in device memory, or if
 /// there is a stream and all are in pinned memory. Throws signcclInvalidArgument for buffers that cannot be used
@@ -34,12 +34,14 @@ inline bool isSurelyOnHost(signcclStream_t stream) { return stream == nullptr &&
 StreamPlace streamPlaceOf(std::span<const UserBuffer> buffers, signcclStream_t stream);
 
 /// Throws signcclInvalidArgument for a buffer in device memory, which a call does not take. `nameOf()` gives its name,
-/// which is needed for the text alone.
+/// which is needed for the text alone, as is `why`.
 template <typename NameOf>
-void requireOnHost(const void* buffer, std::size_t bytes, const NameOf& nameOf) {
+void requireOnHost(const void* buffer, std::size_t bytes, const char* why, const NameOf& nameOf) {
   if (bytes == 0 || !mayHaveDeviceMemory()) return;
   const PointerFacts facts = describePointer(buffer, bytes);
-  if (facts.kind == PointerKind::kDevice || facts.kind == PointerKind::kUnmapped) refuseDevice(nameOf(), facts.device);
+  if (facts.kind == PointerKind::kDevice || facts.kind == PointerKind::kUnmapped) {
+    refuseDevice(nameOf(), facts.device, why);
+  }
 }
 
 }  // namespace signccl

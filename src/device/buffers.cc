@@ -23,7 +23,9 @@ struct Named {
   const UserBuffer& buffer;
 
   friend std::ostream& operator<<(std::ostream& stream, const Named& named) {
-    return stream << named.buffer.name << " " << named.buffer.pointer << " of " << named.buffer.bytes << " bytes";
+    stream << named.buffer.name;
+    if (named.buffer.index >= 0) stream << "[" << named.buffer.index << "]";
+    return stream << " " << named.buffer.pointer << " of " << named.buffer.bytes << " bytes";
   }
 };
 

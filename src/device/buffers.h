@@ -11,10 +11,11 @@ namespace signccl {
 
 /// A buffer as the user gave it.
 struct UserBuffer {
-  const char* name;     ///< for texts: "sendbuff"
-  const void* pointer;  ///< may be null if `bytes` is 0
-  std::size_t bytes;
-  std::size_t element_bytes;  ///< to which device memory must be aligned
+  const char* name = "";          ///< for texts: "sendbuff"
+  const void* pointer = nullptr;  ///< may be null if `bytes` is 0
+  std::size_t bytes = 0;
+  std::size_t element_bytes = 1;  ///< to which device memory must be aligned
+  std::ptrdiff_t index = -1;      ///< if `name` is that of an array of buffers: which one this is
 };
 
 /// Ordinal of the device in whose memory buffers are, if they are in host memory.

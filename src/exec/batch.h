@@ -32,8 +32,8 @@ struct Batch {
   /// This rank forbids the sinks of all ranks to take the result. Votes are exchanged all the same, so that nobody
   /// waits; see Engine::vetoed().
   bool vetoes = false;
-  /// Who encodes and decodes, if not the sources and sinks of the segments: those then only say what the ends are. Not
-  /// owned.
+  /// Who encodes and decodes, if not the sources and sinks of the segments: those then only say what the ends are, and
+  /// need not outlive the call that queues the exchange. Not owned.
   ExternalEnds* ends = nullptr;
   std::uint64_t digest = 0;  ///< of what this rank has called as this exchange; goes into the tags
   CountRules rules;

@@ -31,7 +31,8 @@ void HostEngine::start(const Plan& plan, const Batch& batch) {
   context_.plan = &plan;
   context_.batch = &batch;
   context_.nslices = sliceCount(batch.nwords, options_.slice_bytes / sizeof(Word), batch.rules);
-  context_.store = batch.userBytes() >= options_.streaming_bytes ? Store::kStreaming : Store::kCached;
+  const bool streams = batch.ends == nullptr && batch.userBytes() >= options_.streaming_bytes;
+  context_.store = streams ? Store::kStreaming : Store::kCached;
   context_.encodes_first = context_.nslices > 1 && batch.mustEncodeFirst();  // a single slice is encoded first anyway
   SIGNCCL_ASSERT(plan.has_external_ends == (batch.ends != nullptr));
   if (batch.rules.op == SignOp::kAvg && batch.ends == nullptr) prepareMeans();

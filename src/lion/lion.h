@@ -12,12 +12,11 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "comm/communicator.h"
 #include "lion/kept_signs.h"
-#include "lion/step_ends.h"
+#include "lion/step_tensors.h"
 #include "lion/tensors.h"
 
 namespace signccl {
@@ -60,7 +59,7 @@ class Lion {
   [[nodiscard]] bool isUnderWay() const { return state_ == State::kUnderWay; }
   /// True if the last step may have changed the parameters of a tensor.
   [[nodiscard]] bool mayHaveChanged(std::size_t tensor) const {
-    return steps_[tensor].may_have_changed.load(std::memory_order_relaxed);
+    return tensors_.all()[tensor].may_have_changed.load(std::memory_order_relaxed);
   }
 
  private:
@@ -72,28 +71,15 @@ class Lion {
     Operation* operation = nullptr;  ///< null once it was waited for
   };
 
-  /// Names of the ends of tensors of one group with the same types, for messages.
-  struct Names {
-    std::size_t group;
-    FloatType gradient_type, momentum_type, parameter_type;
-    std::string source, sink;
-  };
-
-  void setHyperparameters(std::span<const LionGroup> groups);
-  void nameEnds(std::span<const LionGroup> groups);
-  Names& namesOf(const LionTensor& tensor);
-  void checkBucket(std::size_t first, std::size_t ntensors) const;
+  void checkUnderWay() const;
   void queue(Bucket& bucket);
   void noteFailure(const std::exception_ptr& error);
   void encodeRest();
   [[noreturn]] void endFailed();
 
   const LionOptions options_;
-  std::vector<StepTensor> steps_;  ///< [tensors]; never resized
-  std::size_t nwords_ = 0;         ///< signs of all tensors
-  std::optional<KeptSigns> kept_;
-  std::vector<LionGroup> groups_;  ///< of the last step
-  std::vector<Names> names_;
+  StepTensors tensors_;
+  KeptSigns kept_;
 
   State state_ = State::kIdle;
   Communicator* comm_ = nullptr;

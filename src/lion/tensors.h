@@ -22,6 +22,9 @@ struct LionTensor {
   std::size_t group = 0;  ///< number of its hyperparameters
 };
 
+/// A learning rate or a weight decay that the host does not know: the device reads it from its memory.
+inline constexpr double kInDeviceMemory = -1;
+
 /// Hyperparameters of the tensors of one group in one step, as the user gave them.
 struct LionGroup {
   double learning_rate = 0;

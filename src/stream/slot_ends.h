@@ -2,6 +2,7 @@
 #ifndef SIGNCCL_STREAM_SLOT_ENDS_H_
 #define SIGNCCL_STREAM_SLOT_ENDS_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -21,15 +22,23 @@ struct SlotSlice {
 /// Makes no CUDA call, so it can be used in any thread and while a stream waits.
 class SlotEnds final : public ExternalEnds {
  public:
-  /// For call `number`, whose slices are in slots 0, 1 and so on.
-  SlotEnds(std::shared_ptr<const SlotMemory> memory, std::vector<SlotSlice> slices, std::uint32_t number)
-      : memory_(std::move(memory)), slices_(std::move(slices)), number_(number), has_ended_(slices_.size()) {}
+  /// For call `number`, whose slices are in slots 0, 1 and so on. `veto`: null, or a word that is not 0, once the signs
+  /// are there, if this rank vetoes.
+  SlotEnds(std::shared_ptr<const SlotMemory> memory, std::vector<SlotSlice> slices, std::uint32_t number,
+           std::shared_ptr<const std::atomic<std::uint32_t>> veto)
+      : memory_(std::move(memory)),
+        slices_(std::move(slices)),
+        number_(number),
+        veto_(std::move(veto)),
+        has_ended_(slices_.size()) {}
 
   [[nodiscard]] const std::vector<SlotSlice>& slices() const { return slices_; }
 
   [[nodiscard]] Word* memoryOf(std::size_t slice) noexcept override;
   [[nodiscard]] bool hasSigns(std::size_t slice) noexcept override;
-  [[nodiscard]] bool vetoes(std::size_t) noexcept override { return false; }
+  [[nodiscard]] bool vetoes(std::size_t) noexcept override {
+    return veto_ != nullptr && veto_->load(std::memory_order_relaxed) != 0;
+  }
   void end(std::size_t slice, SliceOutcome outcome) noexcept override;
   void fail() noexcept override;
 
@@ -40,6 +49,7 @@ class SlotEnds final : public ExternalEnds {
       memory_;  ///< shared: the stream may come to it later than the communicator goes
   const std::vector<SlotSlice> slices_;
   const std::uint32_t number_;
+  const std::shared_ptr<const std::atomic<std::uint32_t>> veto_;
   std::vector<bool> has_ended_;
 };
 

@@ -51,9 +51,9 @@ StreamDevice::StreamDevice(std::shared_ptr<Device> device, const DeviceOptions& 
       ": streams wait by ", words_ == StreamWords::kKernels ? "kernels" : "memory operations");
 }
 
-void StreamDevice::keepUntil(CudaEvent event, std::vector<std::shared_ptr<const void>> memory) {
+void StreamDevice::keepUntil(std::vector<CudaEvent> events, std::vector<std::shared_ptr<const void>> memory) {
   const std::lock_guard lock(mutex_);
-  kept_.push_back({event, std::move(memory)});
+  kept_.push_back({std::move(events), std::move(memory)});
   self_ = shared_from_this();
 }
 
@@ -64,14 +64,17 @@ void StreamDevice::freeUnused() {
   {
     const std::lock_guard lock(mutex_);
     const auto first = std::partition(kept_.begin(), kept_.end(), [&](const Kept& kept) {
-      const bool has_come = device_->driver().cuEventQuery(kept.event) != CudaResult::kNotReady;
-      return !has_come || std::ranges::any_of(kept.memory, [](const auto& one) { return one.use_count() > 1; });
+      const bool have_come = std::ranges::all_of(
+          kept.events, [&](CudaEvent event) { return device_->driver().cuEventQuery(event) != CudaResult::kNotReady; });
+      return !have_come || std::ranges::any_of(kept.memory, [](const auto& one) { return one.use_count() > 1; });
     });
     std::move(first, kept_.end(), std::back_inserter(unused));
     kept_.erase(first, kept_.end());
     if (kept_.empty()) self = std::move(self_);
   }
-  for (const Kept& kept : unused) device_->driver().cuEventDestroy(kept.event);
+  for (const Kept& kept : unused) {
+    for (const CudaEvent event : kept.events) device_->driver().cuEventDestroy(event);
+  }
 }
 
 void StreamDevice::launchBytes(DeviceKernel kernel, const void* arguments, std::size_t bytes, std::size_t ntiles,

@@ -31,9 +31,9 @@ class StreamDevice : public std::enable_shared_from_this<StreamDevice> {
   [[nodiscard]] const std::shared_ptr<Device>& device() const { return device_; }
   [[nodiscard]] StreamWords words() const { return words_; }
 
-  /// Keeps `memory`, and itself, until the event, which becomes the device's, has come and nobody else holds the
+  /// Keeps `memory`, and itself, until the events, which become the device's, have come and nobody else holds the
   /// memory: freeing what a stream uses would wait for the stream.
-  void keepUntil(CudaEvent event, std::vector<std::shared_ptr<const void>> memory);
+  void keepUntil(std::vector<CudaEvent> events, std::vector<std::shared_ptr<const void>> memory);
 
   /// Frees what need not be kept any more. Not in a thread that must make no CUDA call.
   void freeUnused();
@@ -54,7 +54,7 @@ class StreamDevice : public std::enable_shared_from_this<StreamDevice> {
   void launchBytes(DeviceKernel kernel, const void* arguments, std::size_t bytes, std::size_t ntiles,
                    CudaStream stream) const;
   struct Kept {
-    CudaEvent event;
+    std::vector<CudaEvent> events;
     std::vector<std::shared_ptr<const void>> memory;
   };
 

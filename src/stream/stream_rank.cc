@@ -1,5 +1,7 @@
 #include "stream/stream_rank.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -46,17 +48,20 @@ StreamRank::StreamRank(Communicator& comm, std::shared_ptr<StreamDevice> device)
     : comm_(comm), device_(std::move(device)), kernels_(device_) {
   device_->freeUnused();
   const ContextScope scope(*device_->device());
-  const CudaDriver& driver = device_->device()->driver();
-  checkCuda(driver, driver.cuEventCreate(&last_call_, kCudaEventDisableTiming), "cuEventCreate", "on ",
-            *device_->device());
+  freePlace();
 }
 
 StreamRank::~StreamRank() {
   try {
-    outgrown_.push_back(std::move(memory_));
-    for (auto& memory : kernels_.release()) outgrown_.push_back(std::move(memory));
-    std::erase(outgrown_, nullptr);
-    device_->keepUntil(last_call_, std::move(outgrown_));
+    std::vector<CudaEvent> events;
+    std::vector<std::shared_ptr<const void>> used = kernels_.release();
+    for (Memory& memory : memory_) {
+      events.push_back(memory.last_call);
+      used.push_back(std::move(memory.slots));
+      std::ranges::move(memory.outgrown, std::back_inserter(used));
+    }
+    std::erase(used, nullptr);
+    device_->keepUntil(std::move(events), std::move(used));
     device_->freeUnused();
   } catch (const std::exception& error) {
     log(LogLevel::kWarn, Subsystem::kDestroy, comm_.rank(), "what the rank had on ", *device_->device(),
@@ -64,22 +69,32 @@ StreamRank::~StreamRank() {
   }
 }
 
-StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
+StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                                    const StreamStep* step) {
   StreamCall call;
-  orFail([&] { call = front(rules, segments, stream); });
+  orFail([&] { call = front(rules, segments, stream, step); });
   comm_.arrive(call.exchange);
   return call;
 }
 
-StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
+StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                             const StreamStep* step) {
   const ContextScope scope(*device_->device());
-  StreamCall call = prepare(rules, segments, stream);
+  StreamCall call = prepare(rules, segments, stream, step);
   follow(call);
-  kernels_.prepare(call.batch, call.stream);
-  call.exchange =
-      comm_.submit({.rules = rules, .segments = segments, .in_background = true, .holders = 0, .ends = call.ends})
-          .batch.exchange;
+  call.kernels->prepare(call.batch, call.stream);
+  call.exchange = comm_
+                      .submit({.rules = rules,
+                               .segments = segments,
+                               .in_background = true,
+                               .holders = 0,
+                               .first_tensor = step == nullptr ? kNoStep : step->first_tensor,
+                               .ends = call.ends})
+                      .batch.exchange;
   for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) encodeSlice(call, slice);
+  Memory& memory = memory_[call.place];
+  memory.last_stream = stream;
+  memory.has_called = memory.is_open = true;
   return call;
 }
 
@@ -88,10 +103,9 @@ void StreamRank::enqueueBack(StreamCall& call) {
     comm_.awaitRanksOfProcess(call.exchange);
     const ContextScope scope(*device_->device());
     for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) decodeSlice(call, slice);
-    const CudaDriver& driver = device_->device()->driver();
-    checkCuda(driver, driver.cuEventRecord(last_call_, call.stream), "cuEventRecord", "on ", *device_->device());
-    last_stream_ = call.stream;
-    has_called_ = true;
+    Memory& memory = memory_[call.place];
+    record(memory);
+    memory.is_open = false;
   });
 }
 
@@ -106,10 +120,12 @@ void StreamRank::orFail(const Enqueue& enqueue) {
   }
 }
 
-StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
+StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                               const StreamStep* step) {
   refuseCapture(stream);
   StreamCall call;
   call.stream = stream;
+  call.kernels = step == nullptr ? &kernels_ : &step->kernels;
   call.batch.rules = comm_.countRules(rules);
   for (const Segment& segment : segments) call.batch.add(segment);
   const std::size_t nslices =
@@ -118,9 +134,11 @@ StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segme
   const std::size_t sign_bytes =
       static_cast<std::size_t>(call.batch.rules.votes_per_rank) * call.batch.nwords * sizeof(Word);
   call.has_copy = sign_bytes >= kLeastCopiedBytes && !device_->device()->facts().shares_host_memory;
+  call.place = freePlace();
   reserve(call, nslices, wordsOf(call.batch, slices.back()));
-  call.number = ++last_number_;
-  call.ends = std::make_shared<SlotEnds>(call.memory, std::move(slices), call.number);
+  call.number = ++memory_[call.place].last_number;
+  call.ends =
+      std::make_shared<SlotEnds>(call.memory, std::move(slices), call.number, step == nullptr ? nullptr : step->veto);
   return call;
 }
 
@@ -134,21 +152,44 @@ void StreamRank::refuseCapture(CudaStream stream) const {
               "the capture");
 }
 
-void StreamRank::reserve(StreamCall& call, std::size_t nslots, std::size_t nwords) {
-  if (!memory_ || !memory_->holds(nslots, nwords, call.has_copy) || last_number_ == kMostCalls) {
-    auto fresh = std::make_shared<SlotMemory>(device_->device(), nslots, nwords, call.has_copy);
-    if (memory_) outgrown_.push_back(memory_);
-    memory_ = std::move(fresh);
-    last_number_ = 0;
-  }
-  call.memory = memory_;
+/// The first memory that no open call uses.
+std::size_t StreamRank::freePlace() {
+  const auto found = std::ranges::find_if_not(memory_, &Memory::is_open);
+  if (found != memory_.end()) return static_cast<std::size_t>(found - memory_.begin());
+  Memory memory;
+  const CudaDriver& driver = device_->device()->driver();
+  memory_.reserve(memory_.size() + 1);
+  checkCuda(driver, driver.cuEventCreate(&memory.last_call, kCudaEventDisableTiming), "cuEventCreate", "on ",
+            *device_->device());
+  memory_.push_back(std::move(memory));
+  return memory_.size() - 1;
 }
 
-/// Calls on different streams use the same slots one after the other.
+void StreamRank::reserve(StreamCall& call, std::size_t nslots, std::size_t nwords) {
+  Memory& memory = memory_[call.place];
+  if (!memory.slots || !memory.slots->holds(nslots, nwords, call.has_copy) || memory.last_number == kMostCalls) {
+    auto fresh = std::make_shared<SlotMemory>(device_->device(), nslots, nwords, call.has_copy);
+    if (memory.slots) memory.outgrown.push_back(memory.slots);
+    memory.slots = std::move(fresh);
+    memory.last_number = 0;
+  }
+  call.memory = memory.slots;
+}
+
+/// Calls on different streams use the same slots, and what kernels read beside them, one after the other.
 void StreamRank::follow(const StreamCall& call) {
-  if (!has_called_ || call.stream == last_stream_) return;
   const CudaDriver& driver = device_->device()->driver();
-  checkCuda(driver, driver.cuStreamWaitEvent(call.stream, last_call_, 0), "cuStreamWaitEvent", "on ",
+  for (const Memory& memory : memory_) {
+    if (!memory.has_called || memory.last_stream == call.stream) continue;
+    if (memory.is_open) record(memory);
+    checkCuda(driver, driver.cuStreamWaitEvent(call.stream, memory.last_call, 0), "cuStreamWaitEvent", "on ",
+              *device_->device());
+  }
+}
+
+void StreamRank::record(const Memory& memory) const {
+  const CudaDriver& driver = device_->device()->driver();
+  checkCuda(driver, driver.cuEventRecord(memory.last_call, memory.last_stream), "cuEventRecord", "on ",
             *device_->device());
 }
 
@@ -157,7 +198,7 @@ void StreamRank::encodeSlice(const StreamCall& call, std::size_t number) {
   const SlotMemory& memory = *call.memory;
   const CudaDevicePointer planes =
       call.has_copy ? memory.copyAddress(slice.offset) : memory.hostWordsAddress(slice.offset);
-  kernels_.encode(call.batch, slice.words, planes, call.stream);
+  call.kernels->encode(call.batch, slice.words, planes, call.stream);
   if (call.has_copy) {
     const CudaDriver& driver = device_->device()->driver();
     const std::size_t bytes =
@@ -183,7 +224,7 @@ void StreamRank::decodeSlice(const StreamCall& call, std::size_t number) {
     checkCuda(driver, driver.cuMemcpyHtoDAsync(results, memory.hostWords(offset), bytes, call.stream),
               "cuMemcpyHtoDAsync", "of ", bytes, " bytes of results on ", *device_->device());
   }
-  kernels_.decode(call.batch, slice.words, results, memory.statusAddress(number), call.stream);
+  call.kernels->decode(call.batch, slice.words, results, memory.statusAddress(number), call.stream);
 }
 
 }  // namespace signccl

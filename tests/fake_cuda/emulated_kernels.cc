@@ -13,6 +13,7 @@
 #include "kernels/lanes/decode_avg.h"
 #include "kernels/lanes/decode_vote.h"
 #include "kernels/lanes/encode.h"
+#include "kernels/lanes/lion_begin.h"
 #include "kernels/lanes/lion_decode.h"
 #include "kernels/lanes/lion_encode.h"
 #include "kernels/lanes/run_on_host.h"

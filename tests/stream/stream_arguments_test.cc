@@ -123,7 +123,7 @@ TEST_F(StreamArgumentsTest, CallsWithARequestAreForHostMemory) {
   EXPECT_EQ(request, nullptr);
 }
 
-TEST_F(StreamArgumentsTest, LionAndAllGatherRefuseDeviceMemory) {
+TEST_F(StreamArgumentsTest, AllGatherAndLionObjectsInHostMemoryRefuseDeviceMemory) {
   const CurrentDevice current(0);
   const DeviceBuffer buffer(kBytes);
   Ranks ranks(1);
@@ -142,7 +142,8 @@ TEST_F(StreamArgumentsTest, LionAndAllGatherRefuseDeviceMemory) {
   config.counts = counts;
   signcclLion_t lion = nullptr;
   EXPECT_EQ(signcclLionCreate(&lion, &config, ranks[0]), signcclInvalidArgument);
-  EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("momenta[0] is device memory of device 0"));
+  EXPECT_THAT(signcclGetLastError(nullptr), AllOf(HasSubstr("momenta[0]"), HasSubstr("is device memory of device 0"),
+                                                  HasSubstr("parameters[0]"), HasSubstr("pageable host memory")));
 
   places[0] = momenta.data();
   ASSERT_EQ(signcclLionCreate(&lion, &config, ranks[0]), signcclSuccess);

@@ -182,6 +182,41 @@ TEST_F(StreamCallsTest, SeveralBuffersTravelInOneExchange) {
   });
 }
 
+TEST_F(StreamCallsTest, ExchangesOfOneGroupDoNotWriteToEachOthersMemory) {
+  const Environment environment{{"SIGNCCL_TIMEOUT", "5"}};
+  fake_cuda::Config config;
+  config.seed = 4;
+  begin(config);
+  constexpr std::array kCases = {Case{}, Case{SignOp::kAvg},
+                                 Case{SignOp::kVote, signcclFloat32, signcclFloat32, signcclZeroTernary}};
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    const CurrentDevice current(0);
+    const Stream streams[2];
+    std::vector<std::unique_ptr<DeviceBuffer>> buffers;
+    for (std::size_t i = 0; i < 2 * kCases.size(); ++i) {
+      buffers.push_back(std::make_unique<DeviceBuffer>(kCount * sizeof(float)));
+    }
+    for (int group = 0; group < 10; ++group) {
+      for (std::size_t i = 0; i < buffers.size(); ++i) {
+        buffers[i]->put(bytesOf(std::vector<float>(kCount, i % 2 == 0 ? 1.0F : -1.0F)));
+      }
+      ASSERT_EQ(signcclGroupStart(), signcclSuccess);
+      for (std::size_t i = 0; i < buffers.size(); ++i) {
+        void* const data = buffers[i]->data();
+        ASSERT_EQ(callOn(kCases[i % kCases.size()], data, data, kCount, comm, streams[i / kCases.size()].get()),
+                  signcclSuccess);
+      }
+      ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
+      for (const Stream& stream : streams) stream.synchronize();
+      for (std::size_t i = 0; i < buffers.size(); ++i) {
+        EXPECT_EQ(buffers[i]->get(), bytesOf(std::vector<float>(kCount, i % 2 == 0 ? 1.0F : -1.0F)))
+            << "group " << group << ", call " << i << ", rank " << rank;
+      }
+    }
+  });
+}
+
 TEST_F(StreamCallsTest, StreamsWaitByKernelsWhereTheDriverHasNoMemoryOperations) {
   for (const bool is_forced : {false, true}) {
     fake_cuda::Config config;

@@ -12,6 +12,8 @@ from ._c_types import CONFIG_MAGIC, CONFIG_UNDEF_INT, VERSION_CODE
 _addresses = ctypes.c_void_p  # of an array of pointers: a buffer of NumPy's uintp
 _doubles = ctypes.c_void_p
 _ints = ctypes.c_void_p
+_device_floats = ctypes.c_void_p  # an address in the memory of a device
+_device_ints = ctypes.c_void_p
 
 
 class LionAggregation(IntEnum):
