@@ -1,5 +1,7 @@
 // The collectives, requests and groups of the C API.
 #include <chrono>
+#include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,11 +32,13 @@ CheckedCollective check(const CollectiveArguments& arguments, Communicator& comm
 
 /// Enqueues a call on its stream. One that throws before it is queued takes no number.
 void enqueue(CommHandle& comm, CheckedCollective& checked) {
-  StreamRank& streams = comm.streamsOf(checked.place.device);
+  StreamEngine& engine = comm.engineOf(checked.place.device);
   checked.segment.call = comm.comm->nextCallNumber();
-  StreamCall call = streams.enqueueFront(checked.rules, {&checked.segment, 1}, checked.place.stream);
+  const std::unique_ptr<EngineCall> call =
+      engine.enqueueFront(checked.rules, {&checked.segment, 1}, checked.place.stream);
   comm.comm->takeCallNumber();
-  streams.enqueueBack(call);
+  EngineCall* const calls[] = {call.get()};
+  if (const std::exception_ptr error = enqueueBacks(calls).front()) std::rethrow_exception(error);
 }
 
 void runBlocking(const CollectiveArguments& arguments, signcclComm_t handle) {

@@ -18,6 +18,12 @@ StreamRank& CommHandle::streamsOf(int device) {
   }
 }
 
+StreamEngine& CommHandle::engineOf(int device) {
+  std::unique_ptr<StreamEngine>& engine = engines_[device];
+  if (!engine) engine = std::make_unique<SlotEngine>(streamsOf(device));
+  return *engine;
+}
+
 void CommHandle::noteError(const Failure& failure) noexcept {
   const bool has_failed = comm->failed();
   const std::lock_guard lock(error_mutex_);
