@@ -14,6 +14,7 @@
 #include "api/handle_table.h"
 #include "base/error.h"
 #include "comm/communicator.h"
+#include "nccl/nccl_rank.h"
 #include "signccl/signccl.h"
 #include "stream/slot_engine.h"
 #include "stream/stream_rank.h"
@@ -37,13 +38,15 @@ class CommHandle {
   StreamRank& streamsOf(int device);
 
   /// What carries out votes and averages on streams of a device, as the communicator's options want it. Throws what
-  /// streamsOf() throws. One thread at a time.
+  /// streamsOf() throws, and signcclInvalidArgument if NCCL serves the rank on another device. One thread at a time.
   StreamEngine& engineOf(int device);
 
   const std::unique_ptr<Communicator> comm;
   std::atomic<int> noted_calls = 0;  ///< collectives that open groups hold
 
  private:
+  std::unique_ptr<StreamEngine> makeEngine(int device);
+
   std::map<int, StreamRank> streams_;                     ///< by device; used by one thread at a time
   std::map<int, std::unique_ptr<StreamEngine>> engines_;  ///< by device; used by one thread at a time
   mutable std::mutex error_mutex_;
