@@ -21,6 +21,19 @@ constexpr std::array<Variables, 3> kLaunchers = {{{"torchrun", "RANK", "WORLD_SI
                                                   {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
                                                   {"PMI", "PMI_RANK", "PMI_SIZE"}}};
 
+constexpr LauncherVariable kVariables[] = {
+    {"RANK, WORLD_SIZE", "torchrun", "this process and how many there are; they go before those of other launchers"},
+    {"OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE", "mpirun of Open MPI", "the same"},
+    {"PMI_RANK, PMI_SIZE", "mpiexec of MPICH and Intel MPI", "the same"},
+    {"SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_NTASKS", "srun", "the same, where SLURM_STEP_ID is that of a step"},
+    {"SLURM_STEP_ID", "srun", "whether srun started this process, or it is in a batch script"},
+    {"PMIX_RANK, PMIX_NAMESPACE", "any with PMIx", "this process, and that the processes can meet through PMIx"},
+    {"MASTER_ADDR, MASTER_PORT", "torchrun, or you", "where the processes meet if SIGNCCL_COMM_ID is not set"},
+    {"TORCHELASTIC_USE_AGENT_STORE", "torchrun", "True: its agent listens at MASTER_PORT, so the next port is used"},
+    {"TORCHELASTIC_RUN_ID", "torchrun", "name of the job, which keeps jobs at one address apart"},
+    {"SLURM_JOB_ID, SLURM_HET_SIZE", "srun", "the same; not in heterogeneous jobs"},
+};
+
 // Numbers of steps from here on stand for batch scripts, interactive shells and the like, which run once, not per task.
 constexpr long long kFirstSpecialStep = 0xfffffff0;
 
@@ -78,6 +91,8 @@ std::optional<Place> placeFromPmix(const Environment& environment) {
 }
 
 }  // namespace
+
+std::span<const LauncherVariable> launcherVariables() { return kVariables; }
 
 std::optional<std::string> environmentVariable(const std::string& name) {
   const char* value = std::getenv(name.c_str());

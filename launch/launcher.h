@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace signccl::launch {
@@ -16,6 +17,16 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 /// The environment of this process. Blanks around a value, and the carriage return of a file from Windows, are left
 /// out, as the library does.
 std::optional<std::string> environmentVariable(const std::string& name);
+
+/// Variables that launchers set and this folder, the library or the Python package reads.
+struct LauncherVariable {
+  const char* names;  ///< one, or several with ", " between them
+  const char* launcher;
+  const char* meaning;
+};
+
+/// All of them; docs/settings.md is made from this table.
+std::span<const LauncherVariable> launcherVariables();
 
 /// A process's place in its job.
 struct Place {

@@ -6,13 +6,14 @@
 #include <cstdlib>
 
 #include "launch/error.h"
+#include "launch/pmi_store.h"
 #include "launch/pmix_store.h"
 
 namespace signccl::launch {
 namespace {
 
 constexpr int kLastPort = 65535;
-constexpr std::chrono::minutes kPmixTimeout{1};
+constexpr std::chrono::minutes kStoreTimeout{1};
 
 /// torchrun's agent listens at MASTER_PORT itself unless it leaves that to the first process.
 bool agentHoldsThePort(const Environment& environment) {
@@ -74,21 +75,37 @@ std::unique_ptr<JobComm> meetAt(const std::string& point, const Place& place, co
   }
 }
 
-/// Process 0 publishes the id.
-std::unique_ptr<JobComm> meetThroughPmix(const Place& place) {
+std::string toHex(const signcclUniqueId& id) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const char byte : id.internal) {
+    const auto value = static_cast<unsigned char>(byte);
+    text.append({kDigits[value >> 4U], kDigits[value & 0xfU]});
+  }
+  return text;
+}
+
+signcclUniqueId fromHex(const std::string& text) {
   signcclUniqueId id{};
-  std::string published;
-  if (place.process == 0) {
-    id = makeUniqueId();
-    published.assign(id.internal, sizeof id.internal);
+  bool is_good = text.size() == 2 * sizeof id.internal;
+  for (std::size_t i = 0; is_good && i < sizeof id.internal; ++i) {
+    unsigned char value = 0;
+    const char* const digits = text.data() + 2 * i;
+    is_good = std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
+    id.internal[i] = static_cast<char>(value);
   }
-  published = pmixShare(place.process, published, kPmixTimeout);
-  if (published.size() != sizeof id.internal) {
-    throw LaunchError("process 0 published " + std::to_string(published.size()) + " bytes through PMIx, expected " +
-                      std::to_string(sizeof id.internal) + ", a unique id");
-  }
-  std::copy(published.begin(), published.end(), id.internal);
-  return std::make_unique<JobComm>(place, id);
+  if (is_good) return id;
+  throw LaunchError("process 0 published '" + text + "' through the launcher, expected a unique id of " +
+                    std::to_string(2 * sizeof id.internal) + " hexadecimal digits");
+}
+
+/// Process 0 publishes the id. `share(value)` gives its value to all.
+template <typename Share>
+std::unique_ptr<JobComm> meetThroughStore(const Place& place, const Share& share) {
+  signcclUniqueId id{};
+  if (place.process == 0) id = makeUniqueId();
+  const std::string published = share(place.process == 0 ? toHex(id) : std::string());
+  return std::make_unique<JobComm>(place, fromHex(published));
 }
 
 }  // namespace
@@ -108,7 +125,13 @@ std::optional<std::string> meetingPoint(const Environment& environment) {
 std::unique_ptr<JobComm> meet(const Place& place, const Environment& environment) {
   if (const auto point = meetingPoint(environment)) return meetAt(*point, place, environment);
   const bool is_under_pmix = environment("PMIX_NAMESPACE").has_value() && place.origin != "--rank";
-  if (is_under_pmix && hasPmix()) return meetThroughPmix(place);
+  if (is_under_pmix && hasPmix()) {
+    return meetThroughStore(place, [&](const std::string& id) { return pmixShare(place.process, id, kStoreTimeout); });
+  }
+  if (const auto descriptor = environment("PMI_FD"); descriptor && place.origin == "PMI") {
+    return meetThroughStore(
+        place, [&](const std::string& id) { return pmiShare(*descriptor, place.process, id, kStoreTimeout); });
+  }
   throw LaunchError(
       "process " + std::to_string(place.process) + " of " + std::to_string(place.nprocesses) + " (from " +
       place.origin +

@@ -15,10 +15,10 @@ namespace signccl::launch {
 /// Throws LaunchError.
 std::optional<std::string> meetingPoint(const Environment& environment);
 
-/// Joins the communicator of the job's processes: they meet at meetingPoint(), else through PMIx. Throws LaunchError,
-/// which says what to set if there is none of these. Sets SIGNCCL_COMM_ID while it runs and unsets it then, so that the
-/// communicators that the program makes later meet by their own unique ids; to be called while the process has one
-/// thread.
+/// Joins the communicator of the job's processes: they meet at meetingPoint(), else through PMIx or PMI. Throws
+/// LaunchError, which says what to set if there is none of these. Sets SIGNCCL_COMM_ID while it runs and unsets it
+/// then, so that the communicators that the program makes later meet by their own unique ids; to be called while the
+/// process has one thread.
 std::unique_ptr<JobComm> meet(const Place& place, const Environment& environment);
 
 }  // namespace signccl::launch

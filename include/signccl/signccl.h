@@ -356,6 +356,17 @@ SIGNCCL_EXPORT signcclResult_t signcclRequestTest(signcclRequest_t* request, int
 SIGNCCL_EXPORT signcclResult_t signcclRequestWait(signcclRequest_t* request);
 
 /**
+ * signcclRequestWait() for several requests, of any communicators. Waits for all of them, even if one of them fails.
+ * Entries that are NULL are skipped, as MPI_Waitall() skips MPI_REQUEST_NULL.
+ *
+ * @param n         number of entries; 0 is allowed
+ * @param requests  [n] entries become NULL as their collectives complete, well or with an error; what is no valid
+ *                  request, or belongs to a group that has not ended, stays
+ * @return signcclSuccess, else the first error in the order of the entries
+ */
+SIGNCCL_EXPORT signcclResult_t signcclRequestWaitAll(size_t n, signcclRequest_t* requests);
+
+/**
  * signcclRequestWait() for a limited time, for callers that have something to look after meanwhile, such as signals.
  *
  * @param timeoutMs  the longest wait, >= 0

@@ -26,11 +26,12 @@ extern "C" {
 typedef enum {
   signcclSuccess = 0,
   signcclUnhandledCudaError = 1, /**< a CUDA call failed */
-  signcclSystemError = 2,        /**< a system call failed: memory, a thread, a file */
+  signcclSystemError = 2,        /**< a system call failed: memory, a thread, a file; if a collective was under way, its
+                                      communicator is unusable */
   signcclInternalError = 3,      /**< a bug in SignCCL; please report it */
   signcclInvalidArgument = 4,    /**< an argument is wrong; the call had no effect, everything stays usable */
-  signcclInvalidUsage = 5,       /**< the calls do not fit together: ranks that disagree, a wrong order of calls,
-                                      a bad setting; a communicator that returned it is unusable */
+  signcclInvalidUsage = 5,       /**< the calls do not fit together. If ranks disagree, their communicator is unusable;
+                                      a wrong order of calls or a bad setting of one rank changes nothing */
   signcclRemoteError = 6,        /**< another rank failed, aborted or left; the communicator is unusable */
   signcclInProgress = 7,         /**< not an error: the operation goes on */
   signcclTimeout = 8,            /**< a deadline passed; the communicator is unusable */

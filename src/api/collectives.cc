@@ -1,5 +1,6 @@
 // The collectives, requests and groups of the C API.
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -160,6 +161,22 @@ signcclResult_t signcclRequestTest(signcclRequest_t* request, int* done) {
 
 signcclResult_t signcclRequestWait(signcclRequest_t* request) {
   return guard(nullptr, [&] { finishNoting(findRequest(request), request); });
+}
+
+signcclResult_t signcclRequestWaitAll(size_t n, signcclRequest_t* requests) {
+  return guard(nullptr, [&] {
+    require(n == 0 || requests != nullptr, "requests is NULL");
+    std::exception_ptr first_error;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (requests[i] == nullptr) continue;
+      try {
+        finishNoting(findRequest(&requests[i]), &requests[i]);
+      } catch (...) {
+        if (!first_error) first_error = std::current_exception();
+      }
+    }
+    if (first_error) std::rethrow_exception(first_error);
+  });
 }
 
 signcclResult_t signcclRequestWaitFor(signcclRequest_t* request, int timeoutMs, int* done) {

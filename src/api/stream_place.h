@@ -23,7 +23,7 @@ struct StreamPlace {
 
 /// True if a call can only be one of host memory: no stream is given, and the process has no CUDA driver, so that no
 /// buffer can be of a device.
-inline bool isSurelyOnHost(signcclStream_t stream) { return stream == nullptr && loadedCudaDriver() == nullptr; }
+inline bool isSurelyOnHost(signcclStream_t stream) { return stream == nullptr && !mayHaveDeviceMemory(); }
 
 /// Throws signcclInvalidArgument: the buffer is on that device.
 [[noreturn]] void refuseDevice(const std::string& buffer, int device);
@@ -37,7 +37,7 @@ StreamPlace streamPlaceOf(std::span<const UserBuffer> buffers, signcclStream_t s
 /// which is needed for the text alone.
 template <typename NameOf>
 void requireOnHost(const void* buffer, std::size_t bytes, const NameOf& nameOf) {
-  if (bytes == 0 || loadedCudaDriver() == nullptr) return;
+  if (bytes == 0 || !mayHaveDeviceMemory()) return;
   const PointerFacts facts = describePointer(buffer, bytes);
   if (facts.kind == PointerKind::kDevice || facts.kind == PointerKind::kUnmapped) refuseDevice(nameOf(), facts.device);
 }

@@ -39,7 +39,8 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
      "subsystems that log at INFO and TRACE; unset: INIT,BOOTSTRAP,ENV"},
     {"SIGNCCL_DEBUG_TIMESTAMP_FORMAT", "a strftime format", "local time before each line; unset: none"},
     {"SIGNCCL_HOSTID", "any text",
-     "ranks with the same text share a node; unset: the host's name and the boot id of its kernel"},
+     "a name for the node: ranks with the same name count as one node; unset: the host's name and the boot id of its "
+     "kernel"},
     {"SIGNCCL_KERNELS", "scalar, avx2, avx512, neon", "forces a kernel instruction set; unset: the best of the CPU"},
     {"SIGNCCL_LINK_MBIT", "1 to 100000000, in Mbit/s",
      "speed of this host's link to the others, for the cost model; unset: what the network interface says, or "
@@ -51,16 +52,16 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
     {"SIGNCCL_NTHREADS", "1 to 1024",
      "threads that run kernels for a rank, the caller's included; unset: the cores of the machine, or the CPU quota of "
      "the container, shared among its ranks"},
-    {"SIGNCCL_RANKS_PER_NODE", "1 to 32767", "splits the ranks into nodes of this many, as if on several machines"},
+    {"SIGNCCL_RANKS_PER_NODE", "1 to 32767", "for tests: pretends that so many ranks make a node"},
     {"SIGNCCL_SLICE_BYTES", "64 to 2^30",
-     "most bytes of signs in a slice, the unit of overlap; unset: 32768 per rank, from 131072 to 1048576"},
+     "a vector is cut into slices of at most this many bytes of signs, so that sending and computing overlap; unset: "
+     "32768 per rank, at least 131072 and at most 1048576"},
     {"SIGNCCL_SOCKET_IFNAME", "comma list of prefixes of names; = before it: whole names; ^ before it: all but these",
      "network interfaces to use; unset: the one through which the ranks reach each other when they meet"},
     {"SIGNCCL_TIMEOUT", "1 to 2147483, in seconds", "longest time of one operation; unset: 600"},
     {"SIGNCCL_TRACE", "a path; %h is the host, %p the process id",
      "file of a timeline in Chrome's trace event format, which Perfetto opens; processes that share the name get a "
-     "file "
-     "each, with the rank in its name; unset: none"},
+     "file each, with the rank in its name; unset: none"},
     {"SIGNCCL_TRANSPORT", "host, nccl; the same on every rank",
      "how votes of buffers on GPUs travel: through pinned host memory, or from GPU to GPU by NCCL; unset: host"},
     {"SIGNCCL_TUNING_FILE", "a path",
@@ -69,9 +70,19 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
      "UCX to load if the process has none yet; unset: the one that the dynamic linker finds"},
 });
 
-bool isKnown(std::string_view name) {
-  return std::ranges::any_of(kSettings, [&](const SettingInfo& info) { return name == info.name; });
+constexpr std::array kVariablesOfOtherParts = std::to_array<SettingInfo>({
+    {"SIGNCCL_JAX_LIBRARY", "a path of libsignccl_jax.so", "Python: the handlers for JAX; unset: those of the package"},
+    {"SIGNCCL_LIBRARY", "a path of libsignccl.so",
+     "Python: the library to load; unset: that of the package, else the system's"},
+    {"SIGNCCL_TESTS_MIN_BW", "a number of GB/s, 0 or more",
+     "sign_all_reduce_perf: it fails if the average of busbw is below this; unset: not checked"},
+});
+
+bool isIn(std::span<const SettingInfo> table, std::string_view name) {
+  return std::ranges::any_of(table, [&](const SettingInfo& info) { return name == info.name; });
 }
+
+bool isKnown(std::string_view name) { return isIn(kSettings, name); }
 
 std::string knownNames() {
   std::string names;
@@ -133,6 +144,8 @@ void requirePrivate(const std::string& file, const std::string& place) {
 }  // namespace
 
 std::span<const SettingInfo> knownSettings() { return kSettings; }
+
+std::span<const SettingInfo> variablesOfOtherParts() { return kVariablesOfOtherParts; }
 
 std::string Settings::Entry::shownValue() const {
   return name == "SIGNCCL_COMM_SECRET" && !value.empty() ? "(hidden)" : value;
@@ -205,7 +218,7 @@ void Settings::readEnvironment() {
     if (!name.starts_with("SIGNCCL_") || name.size() == assignment.size()) continue;
     if (isKnown(name)) {
       add({std::string(name), std::string(trimmed(assignment.substr(name.size() + 1))), "the environment"});
-    } else {
+    } else if (!isIn(kVariablesOfOtherParts, name)) {
       unknown_variables_.emplace_back(name);
     }
   }

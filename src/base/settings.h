@@ -11,7 +11,7 @@
 
 namespace signccl {
 
-/// A setting that exists. docs and error messages are made from this table.
+/// A setting that exists. Error messages and docs/settings.md are made from this table.
 struct SettingInfo {
   const char* name;
   const char* values;  ///< what it may be
@@ -20,6 +20,9 @@ struct SettingInfo {
 
 /// All settings, sorted by name.
 std::span<const SettingInfo> knownSettings();
+
+/// Variables named SIGNCCL_* that other parts of the project read and the library does not, sorted by name.
+std::span<const SettingInfo> variablesOfOtherParts();
 
 /// The settings as they stood when they were loaded: a value, read once for each communicator and passed to those who
 /// need it. Any thread may read it.
@@ -63,7 +66,7 @@ class Settings {
   /// What is set, environment first.
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
 
-  /// Environment variables named SIGNCCL_* that are no setting: misspelled, perhaps.
+  /// Environment variables named SIGNCCL_* that nobody reads: misspelled, perhaps.
   [[nodiscard]] const std::vector<std::string>& unknownVariables() const { return unknown_variables_; }
 
  private:

@@ -60,6 +60,7 @@ std::string_view beginning(std::string_view text, std::size_t nbytes) {
 Communicator::Communicator(std::unique_ptr<Group> group, const CommOptions& options)
     : options_(options),
       group_(std::move(group)),
+      nranks_(group_->topology().nranks()),
       trace_(traceOf(*group_, options)),
       chooser_(group_->rank(), group_->topology(), costModel(*group_, options), options.algorithm, options.tuning),
       plans_(group_->rank(), group_->topology()),

@@ -65,7 +65,7 @@ class Communicator {
   Communicator& operator=(const Communicator&) = delete;
 
   [[nodiscard]] Rank rank() const { return group_->rank(); }
-  [[nodiscard]] int nranks() const { return group_->topology().nranks(); }
+  [[nodiscard]] int nranks() const { return nranks_; }
   [[nodiscard]] const CommOptions& options() const { return options_; }
   [[nodiscard]] Deadline deadline() const { return std::chrono::steady_clock::now() + options_.timeout; }
 
@@ -186,6 +186,7 @@ class Communicator {
 
   const CommOptions options_;
   std::unique_ptr<Group> group_;
+  const int nranks_;
   std::unique_ptr<TraceBuffer> trace_;
   AlgorithmChooser chooser_;
   PlanCache plans_;

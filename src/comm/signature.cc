@@ -107,7 +107,9 @@ std::string describeDifference(const ExchangeSignature& a, Rank rank_a, const Ex
                               : a.calls.size() == 1 ? ""
                                                     : " of call " + std::to_string(i) + " of the group";
     if (call_a.count != call_b.count) {
-      return differ("count" + where, std::to_string(call_a.count), std::to_string(call_b.count));
+      // Calls alone that got out of step usually differ in their counts first.
+      const char* const hint = is_step || a.calls.size() > 1 ? "" : " (a rank may have left out or repeated a call)";
+      return differ("count" + where, std::to_string(call_a.count), std::to_string(call_b.count)) + hint;
     }
     if (call_a.number != call_b.number) {
       return differ("call number" + where, std::to_string(call_a.number), std::to_string(call_b.number));

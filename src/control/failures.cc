@@ -30,7 +30,7 @@ const char* event(Gathering purpose) {
     case Gathering::kAllGather:
       return "the signcclCommAllGather()";
   }
-  return "what";
+  return "the call";
 }
 
 }  // namespace
@@ -60,7 +60,7 @@ Failure differentSettings(const std::string& difference) { return {signcclInvali
 Failure neverJoined(Rank waiting, const std::vector<Rank>& missing, int nranks) {
   return {signcclTimeout,
           rankName(waiting) + " timed out waiting for rank " + rankList(missing) + " of " + std::to_string(nranks) +
-              " to join",
+              " to join (not started, or with another unique id or SIGNCCL_COMM_ID?)",
           Scope::kGroup, missing};
 }
 
@@ -82,6 +82,15 @@ Failure otherGatherSize(Rank rank_a, std::size_t bytes_a, Rank rank_b, std::size
           "the ranks disagree in signcclCommAllGather(): bytes is " +
               onRanks(std::to_string(bytes_a), rank_a, std::to_string(bytes_b), rank_b),
           Scope::kExchange};
+}
+
+Failure outOfRange(Rank rank, int nranks) {
+  const bool is_size = nranks < 1 || nranks > kMaxRanks;
+  return {signcclInvalidUsage, is_size ? "a communicator of " + std::to_string(nranks) +
+                                             " ranks is out of range, expected 1 to " + std::to_string(kMaxRanks)
+                                       : rankName(rank) + " is out of range for a communicator of " +
+                                             std::to_string(nranks) + " ranks, expected 0 to " +
+                                             std::to_string(nranks - 1)};
 }
 
 Failure otherSize(Rank rank, int nranks, int earlier_nranks) {

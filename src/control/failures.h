@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/failure.h"
+#include "base/types.h"
 #include "control/messages.h"
 
 namespace signccl {
@@ -15,7 +16,7 @@ Failure leftBeforeExchange(Rank gone, std::uint64_t exchange, Rank waiting);
 /// `gone` destroyed its communicator before a gathering that `waiting` takes part in.
 Failure leftBeforeGathering(Rank gone, Gathering purpose, Rank waiting);
 
-/// Two ranks take an exchange to be different things; `difference` says which.
+/// Two ranks have called different collectives as the same exchange; `difference` says what differs.
 Failure disagreement(std::uint64_t exchange, const std::string& difference);
 
 /// Ranks of one group have different settings; `difference` says which.
@@ -30,6 +31,9 @@ Failure splitMeetsAllGather(Rank splitting, Rank gathering);
 
 /// Two ranks give parts of different sizes to signcclCommAllGather().
 Failure otherGatherSize(Rank rank_a, std::size_t bytes_a, Rank rank_b, std::size_t bytes_b);
+
+/// `rank` says that it is in a group of `nranks`, but one of the two numbers is out of range.
+Failure outOfRange(Rank rank, int nranks);
 
 /// `rank` joins a group of `nranks`, which the earlier ranks take to be of another size.
 Failure otherSize(Rank rank, int nranks, int earlier_nranks);

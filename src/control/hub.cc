@@ -162,9 +162,7 @@ void Hub::onHello(const ConnectionPointer& connection, HelloMessage hello) {
     return refuse(connection, failure, false);
   }
   if (hello.nranks < 1 || hello.nranks > kMaxRanks || hello.rank < 0 || hello.rank >= hello.nranks) {
-    return refuse(connection,
-                  {signcclInvalidUsage, rankName(hello.rank) + " of " + std::to_string(hello.nranks) + " cannot be"},
-                  true);
+    return refuse(connection, outOfRange(hello.rank, hello.nranks), true);
   }
   if (nranks_ == 0) {
     nranks_ = hello.nranks;

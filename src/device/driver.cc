@@ -1,7 +1,9 @@
 #include "device/driver.h"
 
 #include <atomic>
+#include <ctime>
 #include <dlfcn.h>
+#include <limits>
 #include <link.h>
 #include <memory>
 
@@ -17,6 +19,16 @@ std::atomic<const CudaDriver*> found{nullptr};
 
 /// How often libraries had been loaded when none of them was the driver.
 std::atomic<unsigned long long> fruitless_adds{0};
+
+/// Ticks of the kernel's clock, in ns, which takes no lock and a few ns to read.
+std::int64_t currentTick() noexcept {
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+/// When mayHaveDeviceMemory() last looked and found none.
+std::atomic<std::int64_t> fruitless_tick{std::numeric_limits<std::int64_t>::min()};
 
 int noteAdds(dl_phdr_info* info, std::size_t /*size*/, void* adds) noexcept {
   *static_cast<unsigned long long*>(adds) = info->dlpi_adds;
@@ -68,6 +80,15 @@ const CudaDriver* loadedCudaDriver() {
   if (void* const library = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD)) return keep(library);
   fruitless_adds.store(adds, std::memory_order_relaxed);
   return nullptr;
+}
+
+bool mayHaveDeviceMemory() {
+  if (found.load(std::memory_order_relaxed) != nullptr) return true;
+  const std::int64_t tick = currentTick();
+  if (tick == fruitless_tick.load(std::memory_order_relaxed)) return false;
+  if (loadedCudaDriver() != nullptr) return true;
+  fruitless_tick.store(tick, std::memory_order_relaxed);
+  return false;
 }
 
 const CudaDriver& requiredCudaDriver(const char* what) {

@@ -26,6 +26,11 @@ struct CudaDriver : CudaFunctions {
 /// Any thread. Throws std::bad_alloc.
 const CudaDriver* loadedCudaDriver();
 
+/// False if the process surely has no device memory: it has no driver, or had none at the last tick of the kernel's
+/// clock, some ms ago at most. To load a driver, make a context and get memory from it takes longer than a tick. For
+/// calls that are so short that the time of loadedCudaDriver() is a part of theirs. Any thread. Throws std::bad_alloc.
+bool mayHaveDeviceMemory();
+
 /// The driver of this process, with all functions. Throws signcclInvalidArgument if there is none, naming `what` as the
 /// thing that needs one, and signcclSystemError if it is too old.
 const CudaDriver& requiredCudaDriver(const char* what);

@@ -128,6 +128,12 @@ TEST_F(SettingsTest, UnknownVariablesAreNoted) {
   EXPECT_EQ(load().unknownVariables(), std::vector<std::string>{"SIGNCCL_ALGORITHM"});
 }
 
+TEST_F(SettingsTest, VariablesOfOtherPartsAreNotUnknown) {
+  ASSERT_FALSE(variablesOfOtherParts().empty());
+  for (const SettingInfo& one : variablesOfOtherParts()) set(one.name, "x");
+  EXPECT_THAT(load().unknownVariables(), testing::IsEmpty());
+}
+
 TEST_F(SettingsTest, IntegersAreDecimalOrHexadecimal) {
   const std::vector<std::pair<std::string, std::int64_t>> cases{{"7", 7},     {"-7", -7},    {"010", 10},
                                                                 {"0x10", 16}, {"0XfF", 255}, {" 7 ", 7}};

@@ -30,7 +30,9 @@ TEST(AnnouncementsTest, DifferentSignaturesAreADisagreementOfTwoRanks) {
   const auto failure = board.announce(0, 0, voteOf(6));
   ASSERT_TRUE(failure);
   EXPECT_EQ(failure->code, signcclInvalidUsage);
-  EXPECT_EQ(failure->message, "the ranks disagree in exchange number 0: count is 5 on rank 1 and 6 on rank 0");
+  EXPECT_EQ(failure->message,
+            "the ranks disagree in exchange number 0: count is 5 on rank 1 and 6 on rank 0 (a rank may have left out "
+            "or repeated a call)");
 }
 
 TEST(AnnouncementsTest, RankFarAheadOfTheOthersIsComparedWithThemLater) {
@@ -42,7 +44,8 @@ TEST(AnnouncementsTest, RankFarAheadOfTheOthersIsComparedWithThemLater) {
     ASSERT_TRUE(board.complete(exchange));
   }
   EXPECT_EQ(announce(board, 1, 77, 1),
-            "the ranks disagree in exchange number 77: count is 77 on rank 0 and 1 on rank 1");
+            "the ranks disagree in exchange number 77: count is 77 on rank 0 and 1 on rank 1 (a rank may have left out "
+            "or repeated a call)");
 }
 
 TEST(AnnouncementsTest, ManyExchangesInTurnsAreAllComplete) {

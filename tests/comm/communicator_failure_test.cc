@@ -29,9 +29,11 @@ TEST(DisagreementTest, RanksWithDifferentCountsAllGetBothRanksAndBothValues) {
         errorsOf(4, [&](Rank rank) { zeroAgainstTheRest(rank, rank < 2 ? 500 : 600).run(ranks[rank]); });
     for (const Caught& error : errors) {
       EXPECT_EQ(error.code, signcclInvalidUsage);
-      EXPECT_THAT(error.message, ::testing::MatchesRegex("the ranks disagree in exchange number 0: count is "
-                                                         "(500 on rank [01] and 600 on rank [23]|"
-                                                         "600 on rank [23] and 500 on rank [01])"));
+      EXPECT_THAT(error.message,
+                  ::testing::MatchesRegex(
+                      "the ranks disagree in exchange number 0: count is "
+                      "(500 on rank [01] and 600 on rank [23]|"
+                      "600 on rank [23] and 500 on rank [01]) .a rank may have left out or repeated a call."));
       EXPECT_EQ(error, errors[0]);
     }
   }
@@ -40,8 +42,11 @@ TEST(DisagreementTest, RanksWithDifferentCountsAllGetBothRanksAndBothValues) {
 TEST(DisagreementTest, EmptyCallDoesNotPassForAnother) {
   CommRanks ranks(2);
   expectOnAll(errorsOf(2, [&](Rank rank) { zeroAgainstTheRest(rank, rank == 0 ? 0 : 600).run(ranks[rank]); }),
-              signcclInvalidUsage, "the ranks disagree in exchange number 0: count is 0 on rank 0 and 600 on rank 1",
-              "the ranks disagree in exchange number 0: count is 600 on rank 1 and 0 on rank 0");
+              signcclInvalidUsage,
+              "the ranks disagree in exchange number 0: count is 0 on rank 0 and 600 on rank 1 (a rank may have left "
+              "out or repeated a call)",
+              "the ranks disagree in exchange number 0: count is 600 on rank 1 and 0 on rank 0 (a rank may have left "
+              "out or repeated a call)");
 }
 
 TEST(DisagreementTest, RanksWithDifferentRulesAllLearnIt) {

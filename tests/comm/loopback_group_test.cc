@@ -76,7 +76,8 @@ TEST(AnnounceTest, DisagreementFailsTheGroup) {
   EXPECT_FALSE(groups[1]->allAnnounced(0));
   EXPECT_EQ(groups[1]->notAnnounced(0), std::vector<Rank>{0});
   const Caught expected{signcclInvalidUsage,
-                        "the ranks disagree in exchange number 0: count is 5 on rank 1 and 6 on rank 0"};
+                        "the ranks disagree in exchange number 0: count is 5 on rank 1 and 6 on rank 0 (a rank may "
+                        "have left out or repeated a call)"};
   EXPECT_EQ(caught([&] { groups[0]->begin(0, {.calls = {{6}}}, false); }), expected);
   EXPECT_EQ(groups[1]->failure().message, expected.message);
 }

@@ -40,7 +40,7 @@ TEST(SignatureTest, EveryDifferenceIsNamedWithBothRanksAndBothValues) {
   EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.carrier = Carrier::kNccl; })),
             "what carries the votes is a transport of the host on rank 0 and NCCL on rank 3");
   EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.calls[0].count = 11; })),
-            "count is 10 on rank 0 and 11 on rank 3");
+            "count is 10 on rank 0 and 11 on rank 3 (a rank may have left out or repeated a call)");
   EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.calls[0].source = elements(ElementType::kBFloat16); })),
             "sendtype is float32 on rank 0 and bfloat16 on rank 3");
   EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.calls[0].sink = elements(ElementType::kInt8); })),

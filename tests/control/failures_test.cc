@@ -6,12 +6,23 @@ namespace signccl {
 namespace {
 
 TEST(FailuresTest, MissingRanksAreListed) {
-  EXPECT_EQ(neverJoined(1, {0}, 4).message, "rank 1 timed out waiting for rank 0 of 4 to join");
-  EXPECT_EQ(neverJoined(1, {0, 2, 3}, 4).message, "rank 1 timed out waiting for rank 0, 2 and 3 of 4 to join");
+  EXPECT_EQ(
+      neverJoined(1, {0}, 4).message,
+      "rank 1 timed out waiting for rank 0 of 4 to join (not started, or with another unique id or SIGNCCL_COMM_ID?)");
+  EXPECT_EQ(neverJoined(1, {0, 2, 3}, 4).message,
+            "rank 1 timed out waiting for rank 0, 2 and 3 of 4 to join (not started, or with another unique id or "
+            "SIGNCCL_COMM_ID?)");
   EXPECT_EQ(neverGathered(1, Gathering::kSplit, {0}).message,
             "rank 1 timed out waiting for rank 0 to split the communicator");
   EXPECT_EQ(neverJoined(1, {0}, 4).code, signcclTimeout);
   EXPECT_EQ(neverGathered(1, Gathering::kSplit, {0}).code, signcclTimeout);
+}
+
+TEST(FailuresTest, WhatIsOutOfRangeIsNamedWithItsRange) {
+  EXPECT_EQ(outOfRange(7, 4).message, "rank 7 is out of range for a communicator of 4 ranks, expected 0 to 3");
+  EXPECT_EQ(outOfRange(-1, 1).message, "rank -1 is out of range for a communicator of 1 ranks, expected 0 to 0");
+  EXPECT_EQ(outOfRange(0, 40000).message, "a communicator of 40000 ranks is out of range, expected 1 to 32767");
+  EXPECT_EQ(outOfRange(0, 4).code, signcclInvalidUsage);
 }
 
 TEST(FailuresTest, AllGathersNameTheCallAndTheRanks) {

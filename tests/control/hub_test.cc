@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "control/control_thread.h"
+#include "control/failures.h"
 #include "control/hub_test_support.h"
 #include "control/job.h"
 #include "support/sanitizers.h"
@@ -71,7 +72,7 @@ TEST_F(HubTest, RanksOutOfRangeAreRefusedAndTheJobGoesOn) {
       {0, kLowest}, {0, kHighest}, {-1, -1},     {0, kMaxRanks + 1}, {kHighest, kHighest}};
   for (const auto& [rank, nranks] : wrong) {
     const RawPeer refused = greet(point, exampleHello(rank, nranks));
-    EXPECT_EQ(failureTo(refused), "rank " + std::to_string(rank) + " of " + std::to_string(nranks) + " cannot be");
+    EXPECT_EQ(failureTo(refused), outOfRange(rank, nranks).message);
     EXPECT_TRUE(refused.isDropped());
   }
   expectReady(joinAll(point, 2), 2);

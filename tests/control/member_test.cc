@@ -277,7 +277,9 @@ TEST_F(MemberTest, DeadlineNamesTheMissingRanksOnEveryRank) {
   const JobRank first(point, 1, 4);
   const JobRank second(point, 2, 4);
   EXPECT_TRUE(eventually([&] { return read("log").find("2 of 4 are there") != std::string::npos; }));
-  const Caught expected{signcclTimeout, "rank 1 timed out waiting for rank 0 and 3 of 4 to join"};
+  const Caught expected{signcclTimeout,
+                        "rank 1 timed out waiting for rank 0 and 3 of 4 to join (not started, or with another unique "
+                        "id or SIGNCCL_COMM_ID?)"};
   EXPECT_EQ(failureOf(first, 10ms), expected);
   EXPECT_EQ(failureOf(second), expected);
 }

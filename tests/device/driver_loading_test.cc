@@ -1,8 +1,11 @@
 // When a driver is found that is loaded later, or is too old. This program has none; a process that gets one is a death
 // test that ends well.
+#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <dlfcn.h>
 #include <functional>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -61,6 +64,18 @@ TEST(DriverLoadingTest, DriverIsFoundOnceItIsLoaded) {
     ASSERT_NE(loadedCudaDriver(), nullptr);
     EXPECT_EQ(loadedCudaDriver()->file, SIGNCCL_TESTS_FAKE_CUDA);
     EXPECT_EQ(loadedCudaDriver()->missing, nullptr);
+  });
+}
+
+TEST(DriverLoadingTest, MemoryOfADeviceIsThoughtPossibleOnceADriverIsLoadedAndTheClockHasTicked) {
+  expectAlone([] {
+    EXPECT_FALSE(mayHaveDeviceMemory());
+    EXPECT_FALSE(mayHaveDeviceMemory()) << "within the same tick, mostly";
+    load(SIGNCCL_TESTS_FAKE_CUDA);
+    timespec tick = {};
+    ASSERT_EQ(clock_getres(CLOCK_MONOTONIC_COARSE, &tick), 0);
+    std::this_thread::sleep_for(std::chrono::seconds(tick.tv_sec) + std::chrono::nanoseconds(2 * tick.tv_nsec));
+    EXPECT_TRUE(mayHaveDeviceMemory());
   });
 }
 

@@ -2,12 +2,15 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <set>
+#include <string>
 #include <unistd.h>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "launch/meet.h"
 #include "refusal.h"
 #include "variables.h"
 
@@ -51,6 +54,26 @@ TEST(PlaceFromLauncherTest, EveryLauncherIsUnderstood) {
     EXPECT_EQ(place->process, one.process) << one.origin;
     EXPECT_EQ(place->nprocesses, one.nprocesses) << one.origin;
   }
+}
+
+TEST(LauncherVariablesTest, HaveEveryNameThatIsAskedFor) {
+  std::string listed = ", ";
+  for (const LauncherVariable& one : launcherVariables()) listed += one.names + std::string(", ");
+  std::set<std::string> asked;
+  const auto ask = [&](const Variables& variables) {
+    const Environment recording = [&](const std::string& name) {
+      asked.insert(name);
+      return variables(name);
+    };
+    placeFromLauncher(recording);
+    meetingPoint(recording);
+  };
+  ask({});
+  ask({{"SLURM_STEP_ID", "0"}, {"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "1"}});
+  ask({{"MASTER_ADDR", "a"}, {"MASTER_PORT", "5"}, {"PMIX_NAMESPACE", "job"}});
+  EXPECT_TRUE(asked.erase("SIGNCCL_COMM_ID")) << "it is a setting";
+  EXPECT_GT(asked.size(), 10U);
+  for (const std::string& name : asked) EXPECT_THAT(listed, HasSubstr(", " + name + ", "));
 }
 
 TEST(PlaceFromLauncherTest, WithoutVariablesThereIsNoPlace) { EXPECT_FALSE(placeFromLauncher(Variables{})); }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from signccl import Communicator, OperationTimeoutError, SystemCallError, _environment
+from signccl import Communicator, OperationTimeoutError, SystemCallError, _environment, _pmi
 from signccl._launcher import Place, job_name, meeting_point, place
 from support import PROGRAMS, Job, Program, environment, free_port
 
@@ -239,6 +240,48 @@ def test_pmix_without_a_server_is_an_error() -> None:
     with Program("place", **variables) as lost:
         status, _, errors = lost.end()
     assert status == 1 and "the processes cannot meet through PMIx" in errors
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "text"),
+    [("x", "PMI_FD is 'x', expected the number of a descriptor"), ("999", "PMI_FD is 999, which is no socket")],
+)
+def test_pmi_without_a_launcher_is_an_error(descriptor: str, text: str) -> None:
+    with Program("place", PMI_RANK="0", PMI_SIZE="2", PMI_FD=descriptor) as lost:
+        status, _, errors = lost.end()
+    assert status == 1 and f"the processes cannot meet through PMI: {text}" in errors
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (
+            b"cmd=response_to_init pmi_version=2 rc=-1\n",
+            "the launcher answered 'cmd=response_to_init pmi_version=2 rc=-1'",
+        ),
+        (b"24 cmd=fullinit-response;\n", "expected cmd=response_to_init of PMI 1"),
+        (b"", "the launcher ended the connection of PMI_FD instead of answering 'cmd=init"),
+    ],
+)
+def test_pmi_answer_that_is_an_error(answer: bytes, text: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(answer)
+        theirs.shutdown(socket.SHUT_WR)
+        with pytest.raises(_pmi.PmiError, match=re.escape(text)):
+            _pmi.Session(str(ours.fileno()), 0)
+
+
+@pytest.mark.parametrize("way", ["PMI", "SIGNCCL_COMM_ID"])
+def test_hydra(way: str) -> None:
+    command = ["mpiexec.hydra", "-n", "3"]
+    if shutil.which(command[0]) is None or subprocess.run([*command, "true"], timeout=50).returncode != 0:
+        pytest.skip("there is no mpiexec.hydra that runs here (Debian package mpich)")
+    variables = {} if way == "PMI" else {way: f"127.0.0.1:{free_port()}"}
+    command += [sys.executable, "-B", str(PROGRAMS / "place.py"), "2"]
+    run = subprocess.run(command, env=environment(**variables), capture_output=True, text=True, timeout=50)
+    assert run.returncode == 0, run.stderr
+    expect_places([run.stdout], 3, times=2)
 
 
 def run_mpi(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:

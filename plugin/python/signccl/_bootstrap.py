@@ -13,12 +13,12 @@ import time
 from collections.abc import Sequence
 from typing import Any, Callable, Protocol
 
-from . import _pmix
 from ._c import check, lib
 from ._c_types import UNIQUE_ID_BYTES, UniqueId
 from .errors import InvalidUsageError, OperationTimeoutError, RemoteError, SignCCLError, SystemCallError
 
 _OFFER_BYTES = 512  # of all ranks, since some all-gathers want equal sizes
+_STORED_BYTES = 480  # in hexadecimal digits, of which PMI takes 1,023
 _GOOD, _BAD = b"+", b"-"
 _DEFAULT_SECONDS = 600.0
 _POLL_SECONDS = 0.01
@@ -124,19 +124,31 @@ def _of_store(method: Callable[..., Any], rank: int, *arguments: Any) -> Any:
         raise SystemCallError(f"the store's {name}() raised {type(error).__name__} on rank {rank}: {error}") from error
 
 
-def by_pmix(rank: int) -> bytes:
-    """The unique id, through PMIx. Every process of the job calls it, as often as the others."""
+class LauncherSession(Protocol):
+    """The key-value store of a launcher: _pmix.Session or _pmi.Session."""
+
+    @property
+    def rank(self) -> int: ...
+
+    def publish(self, key: str, text: str) -> None: ...
+
+    def fence(self) -> None: ...
+
+    def read(self, rank: int, key: str, /) -> str: ...
+
+
+def by_launcher(session: LauncherSession, rank: int) -> bytes:
+    """The unique id, through the launcher's store. Every process of the job calls it, as often as the others."""
     name = _next_meeting("signccl.python", rank)
-    with _pmix.Session() as session:
-        if session.rank != rank:
-            raise InvalidUsageError(
-                f"PMIx calls this process {session.rank}, its launcher {rank}: expected the same number"
-            )
-        pledge = _Pledge() if rank == 0 else None
-        if pledge:
-            session.publish(name, pledge.offer.hex())
-        session.fence()
-        return pledge.keep() if pledge else _accept(bytes.fromhex(session.read(0, name)))
+    if session.rank != rank:
+        raise InvalidUsageError(
+            f"the launcher's store calls this process {session.rank}, its variables {rank}: expected the same number"
+        )
+    pledge = _Pledge() if rank == 0 else None
+    if pledge:
+        session.publish(name, pledge.offer[:_STORED_BYTES].hex())
+    session.fence()
+    return pledge.keep() if pledge else _accept(bytes.fromhex(session.read(0, name)))
 
 
 _meetings: dict[tuple[str, int], int] = {}

@@ -67,7 +67,9 @@ PROTOTYPES: dict[str, _Prototype] = {
 }
 
 # Functions that a library of this interface may lack, since they came in a later patch version.
-OPTIONAL: dict[str, _Prototype] = {}
+OPTIONAL: dict[str, _Prototype] = {
+    "signcclRequestWaitAll": (_enum, (ctypes.c_size_t, _request)),
+}
 
 
 def _bind() -> ctypes.CDLL:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Callable, TypeVar, cast
 
-from . import _launcher, _pmix
-from ._bootstrap import Store, by_pmix, by_store, default_seconds, get_unique_id
+from . import _launcher, _pmi, _pmix
+from ._bootstrap import Store, by_launcher, by_store, default_seconds, get_unique_id
 from ._waiting import call
 from .errors import InvalidUsageError, SignCCLError, SystemCallError, error_for
 
@@ -47,6 +47,8 @@ def meet(join: Join[T], timeout: float | None) -> T:
             return join(get_unique_id(), rank, nranks, None)
     if "PMIX_NAMESPACE" in os.environ:
         return join(_by_pmix(rank), rank, nranks, None)
+    if place.origin == "PMI" and "PMI_FD" in os.environ:
+        return join(_by_pmi(rank), rank, nranks, None)
     raise InvalidUsageError(_nowhere(place, nranks))
 
 
@@ -69,12 +71,24 @@ def _pmix_size() -> int:
 
 def _by_pmix(rank: int) -> bytes:
     try:
-        return by_pmix(rank)
+        with _pmix.Session() as session:
+            return by_launcher(session, rank)
     except _pmix.PmixError as error:
-        raise SystemCallError(
-            f"the processes cannot meet through PMIx: {error}. SIGNCCL_COMM_ID=host:port, with the host of process 0 "
-            "and a free port there, does without"
-        ) from error
+        raise _cannot_meet("PMIx", error) from error
+
+
+def _by_pmi(rank: int) -> bytes:
+    try:
+        return by_launcher(_pmi.session(os.environ["PMI_FD"], rank), rank)
+    except _pmi.PmiError as error:
+        raise _cannot_meet("PMI", error) from error
+
+
+def _cannot_meet(store: str, error: Exception) -> SystemCallError:
+    return SystemCallError(
+        f"the processes cannot meet through {store}: {error}. SIGNCCL_COMM_ID=host:port, with the host of process 0 "
+        "and a free port there, does without"
+    )
 
 
 def _torch_store(rank: int, nranks: int, timeout: float | None) -> Store | None:

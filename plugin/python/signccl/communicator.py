@@ -103,6 +103,7 @@ class Communicator(Handle):
            meet there themselves, as with ``SIGNCCL_COMM_ID``; at the port after it under torchrun, whose agent
            listens at the first.
         3. PMIx, under ``mpirun`` of Open MPI and ``srun --mpi=pmix``.
+        4. PMI, under ``mpiexec`` of MPICH and Intel MPI and ``srun --mpi=pmi2``, unless mpi4py is imported.
 
         Called again, it makes another communicator of the same processes, in the same order on all of them.
 
