@@ -38,7 +38,6 @@ void NcclCall::open() {
     openRound();
   } catch (...) {
     rank_.failWith(std::current_exception());
-    throw;
   }
 }
 
@@ -70,7 +69,6 @@ bool NcclCall::enqueueRound() {
     return finishRound();
   } catch (...) {
     rank_.failWith(std::current_exception());
-    throw;
   }
 }
 

@@ -83,7 +83,6 @@ std::unique_ptr<NcclCall> NcclRank::front(const ExchangeRules& rules, std::span<
     call->enqueueSigns();
   } catch (...) {
     failWith(std::current_exception());
-    throw;
   }
   return call;
 }
@@ -121,28 +120,21 @@ NcclUniqueId NcclRank::awaitId() {
 
 void NcclRank::settle() {
   const Deadline end = comm_.deadline();
-  try {
-    while (!nccl().isSettled()) {
-      if (comm_.failed()) throw FailureError(comm_.failure());
-      if (std::chrono::steady_clock::now() >= end) {
-        throw Error(signcclTimeout, rankName(comm_.rank()) + " waited " +
-                                        std::to_string(comm_.options().timeout.count()) +
-                                        " ms for NCCL to connect it with the other ranks");
-      }
-      std::this_thread::sleep_for(kSettleStep);
+  while (!nccl().isSettled()) {
+    if (comm_.failed()) throw FailureError(comm_.failure());
+    if (std::chrono::steady_clock::now() >= end) {
+      throw Error(signcclTimeout, rankName(comm_.rank()) + " waited " +
+                                      std::to_string(comm_.options().timeout.count()) +
+                                      " ms for NCCL to connect it with the other ranks");
     }
-  } catch (...) {
-    throwFailure(std::current_exception());
+    std::this_thread::sleep_for(kSettleStep);
   }
   is_ready_ = true;
 }
 
-/// Where the communicator has failed, NCCL may only say that it was aborted.
-void NcclRank::throwFailure(const std::exception_ptr& cause) const {
-  if (comm_.failed()) throw FailureError(comm_.failure());
-  std::rethrow_exception(cause);
+void NcclRank::failWith(const std::exception_ptr& error) {
+  comm_.fail(failureOf(error));
+  throw FailureError(comm_.failure());
 }
-
-void NcclRank::failWith(const std::exception_ptr& error) noexcept { comm_.fail(failureOf(error)); }
 
 }  // namespace signccl

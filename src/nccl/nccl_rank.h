@@ -48,14 +48,14 @@ class NcclRank final : public StreamEngine {
   /// Waits until what was begun is under way. Then the communicator is ready. Throws Error.
   void settle();
 
-  /// Makes the communicator fail with what an exception says.
-  void failWith(const std::exception_ptr& error) noexcept;
+  /// Makes the communicator fail with what an exception says, and throws what it has failed with, which may be older:
+  /// NCCL says only that it was aborted then.
+  [[noreturn]] void failWith(const std::exception_ptr& error);
 
  private:
   std::unique_ptr<NcclCall> front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
   [[nodiscard]] NcclIntroduction introduction();
   void connect(NcclIntroduction& introduction);
-  [[noreturn]] void throwFailure(const std::exception_ptr& cause) const;
 
   Communicator& comm_;
   const std::shared_ptr<StreamDevice> device_;

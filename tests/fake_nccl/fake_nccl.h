@@ -19,7 +19,7 @@ using signccl::NcclResult;
 
 /// Forgets faults and violations, and poses as a version. Waits until no communicator is left, 10 s at most; false if
 /// some are.
-SIGNCCL_FAKE_NCCL_EXPORT bool reset(int version = 22803);
+SIGNCCL_FAKE_NCCL_EXPORT bool reset(int version = 23003);
 
 /// Lets the n-th call from now fail with `result`, without effect; 1 is the next one; 0 lets none fail. Calls that only
 /// ask for texts or the version do not count.

@@ -102,22 +102,24 @@ class CurrentContext {
  public:
   explicit CurrentContext(int device) : device_(device) {
     signccl::CudaContext context = nullptr;
-    is_current_ = signccl::cuDevicePrimaryCtxRetain(&context, device) == signccl::CudaResult::kSuccess &&
-                  signccl::cuCtxPushCurrent_v2(context) == signccl::CudaResult::kSuccess;
+    is_retained_ = signccl::cuDevicePrimaryCtxRetain(&context, device) == signccl::CudaResult::kSuccess;
+    is_current_ = is_retained_ && signccl::cuCtxPushCurrent_v2(context) == signccl::CudaResult::kSuccess;
   }
   ~CurrentContext() {
     signccl::CudaContext context = nullptr;
     if (is_current_) signccl::cuCtxPopCurrent_v2(&context);
-    signccl::cuDevicePrimaryCtxRelease_v2(device_);
+    if (is_retained_) signccl::cuDevicePrimaryCtxRelease_v2(device_);
   }
   CurrentContext(const CurrentContext&) = delete;
   CurrentContext& operator=(const CurrentContext&) = delete;
 
  private:
   int device_;
+  bool is_retained_ = false;
   bool is_current_ = false;
 };
 
+/// False if it surely is not.
 bool isOfDevice(const std::byte* memory, std::size_t bytes, int device) {
   if (bytes == 0) return true;
   int ordinal = -1;
@@ -128,8 +130,8 @@ bool isOfDevice(const std::byte* memory, std::size_t bytes, int device) {
                                             signccl::CudaPointerAttribute::kRangeSize};
   void* values[] = {&ordinal, static_cast<void*>(&begin), &size};
   const auto address = std::bit_cast<std::uintptr_t>(memory);
-  return signccl::cuPointerGetAttributes(3, wanted, values, address) == signccl::CudaResult::kSuccess &&
-         ordinal == device && address >= begin && address - begin + bytes <= size;
+  if (signccl::cuPointerGetAttributes(3, wanted, values, address) != signccl::CudaResult::kSuccess) return true;
+  return ordinal == device && address >= begin && address - begin + bytes <= size;
 }
 
 /// Why what a communicator is to do in a group cannot be put on a stream; empty if it can. Without the lock.

@@ -19,7 +19,7 @@ class NcclTest : public StreamTest {
   NcclTest() { begin(); }
   ~NcclTest() override { finish(); }
 
-  static void begin(int version = 22803) {
+  static void begin(int version = 23003) {
     StreamTest::begin({.devices = 8, .queues = 4, .multiprocessors = 2});
     fake_nccl::reset(version);
   }
@@ -27,6 +27,12 @@ class NcclTest : public StreamTest {
   static void finish() {
     EXPECT_THAT(fake_nccl::violations(), ::testing::IsEmpty());
     EXPECT_TRUE(fake_nccl::reset()) << "communicators of NCCL are left";
+    for (int device = 0; device < 8; ++device) {
+      unsigned int flags = 0;
+      int is_active = 0;
+      expectCuda(cuDevicePrimaryCtxGetState(device, &flags, &is_active));
+      EXPECT_EQ(is_active, 0) << "somebody still uses device " << device;
+    }
   }
 
  private:
