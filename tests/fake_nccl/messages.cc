@@ -97,26 +97,22 @@ void runTask(void* number) {
   all.changed.notify_all();
 }
 
-/// The device's primary context is current while the object lives.
+/// A communicator's context is current while the object lives.
 class CurrentContext {
  public:
-  explicit CurrentContext(int device) : device_(device) {
-    signccl::CudaContext context = nullptr;
-    is_retained_ = signccl::cuDevicePrimaryCtxRetain(&context, device) == signccl::CudaResult::kSuccess;
-    is_current_ = is_retained_ && signccl::cuCtxPushCurrent_v2(context) == signccl::CudaResult::kSuccess;
-  }
+  explicit CurrentContext(signccl::CudaContext context)
+      : is_current_(signccl::cuCtxPushCurrent_v2(context) == signccl::CudaResult::kSuccess) {}
   ~CurrentContext() {
-    signccl::CudaContext context = nullptr;
-    if (is_current_) signccl::cuCtxPopCurrent_v2(&context);
-    if (is_retained_) signccl::cuDevicePrimaryCtxRelease_v2(device_);
+    // Again, if a test lets it fail.
+    if (is_current_ && signccl::cuCtxPopCurrent_v2(nullptr) != signccl::CudaResult::kSuccess) {
+      signccl::cuCtxPopCurrent_v2(nullptr);
+    }
   }
   CurrentContext(const CurrentContext&) = delete;
   CurrentContext& operator=(const CurrentContext&) = delete;
 
  private:
-  int device_;
-  bool is_retained_ = false;
-  bool is_current_ = false;
+  bool is_current_;
 };
 
 /// False if it surely is not.
@@ -153,7 +149,7 @@ NcclResult launch(State& all, std::unique_lock<std::mutex>& lock, const std::sha
                   std::vector<Operation> operations) {
   const CudaStream stream = operations.front().stream;
   lock.unlock();
-  const CurrentContext current(comm->device);
+  const CurrentContext current(comm->context);
   const std::string objection = objectionTo(*comm, operations);
   lock.lock();
   if (!objection.empty()) violate(all, objection);

@@ -51,6 +51,7 @@ struct Communicator {
   std::shared_ptr<Meeting> meeting;
   int rank = 0;
   int device = 0;
+  signccl::CudaContext context = nullptr;  ///< the primary one of the device, retained
   bool is_blocking = true;
   bool is_connected = false;
   bool is_aborted = false;
