@@ -36,8 +36,8 @@ class NcclCommunicator : public std::enable_shared_from_this<NcclCommunicator> {
   /// For calls of NCCL, under enter().
   [[nodiscard]] NcclHandle handle() const { return handle_; }
 
-  /// True once what was begun, if anything, is under way: the communicator is made, or what is to be done is on its stream. Throws
-  /// what enter() and checkNccl() throw.
+  /// True once what was begun, if anything, is under way: the communicator is made, or what is to be done is on its
+  /// stream. Throws what enter() and checkNccl() throw.
   bool isSettled();
 
   /// One more call, or one less, whose stream has not ended it: while there are any, the thread looks for errors. Any

@@ -12,16 +12,15 @@ signcclResult_t codeOf(NcclResult result) {
     case NcclResult::kUnhandledCudaError:
       return signcclUnhandledCudaError;
     case NcclResult::kSystemError:
-      return signcclSystemError;
+    case NcclResult::kInternalError:
+      return signcclSystemError;  // signcclInternalError is a fault of this library
     case NcclResult::kInvalidArgument:
     case NcclResult::kInvalidUsage:
       return signcclInvalidUsage;
     case NcclResult::kRemoteError:
       return signcclRemoteError;
-    case NcclResult::kInternalError:
-      break;
   }
-  return signcclInternalError;  // also what newer versions may have
+  return signcclSystemError;  // of a newer version
 }
 
 void throwNcclError(const NcclLibrary& nccl, NcclResult result, const std::string& call, NcclHandle comm) {

@@ -20,9 +20,10 @@ struct NcclLibrary : NcclFunctions {
 
 /// NCCL of this process, the same for all that ask. The first of these that there is:
 ///
-///   1. the libnccl.so.2 that is loaded in the process, such as PyTorch's: an older one that was loaded first would take
-///      its place;
-///   2. `wanted`, the value of SIGNCCL_NCCL_LIBRARY: the path of libnccl.so.2 or of the folder that holds it; may be empty;
+///   1. the libnccl.so.2 that is loaded in the process, such as PyTorch's: an older one that was loaded first would
+///      take its place;
+///   2. `wanted`, the value of SIGNCCL_NCCL_LIBRARY: the path of libnccl.so.2 or of the folder that holds it; may be
+///      empty;
 ///   3. libnccl.so.2 where the dynamic linker finds it.
 ///
 /// Says in the log which one. Any thread. Throws signcclInvalidUsage if `wanted` cannot be loaded, and

@@ -1,8 +1,8 @@
 // The controls of the fake NCCL, for tests alone.
 //
-// The fake is a shared library with NCCL's SONAME, libnccl.so.2, over the fake CUDA driver: what it is given runs on the
-// streams of that driver, with tasks in place of kernels. It is stricter than NCCL: messages must have equal sizes, and
-// what NCCL leaves undefined is noted. Like NCCL it waits for peers without limit, until it is aborted.
+// The fake is a shared library with NCCL's SONAME, libnccl.so.2, over the fake CUDA driver: what it is given runs on
+// the streams of that driver, with tasks in place of kernels. It is stricter than NCCL: messages must have equal sizes,
+// and what NCCL leaves undefined is noted. Like NCCL it waits for peers without limit, until it is aborted.
 #ifndef SIGNCCL_TESTS_FAKE_NCCL_FAKE_NCCL_H_
 #define SIGNCCL_TESTS_FAKE_NCCL_FAKE_NCCL_H_
 
