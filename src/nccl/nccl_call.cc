@@ -54,7 +54,7 @@ void NcclCall::openRound() {
 }
 
 void NcclCall::openGroup() {
-  lock_ = rank_.nccl().enter();
+  visit_ = rank_.nccl().enter();
   NcclGroup::current().start(rank_.nccl().nccl());
   is_in_group_ = true;
 }
@@ -92,7 +92,7 @@ bool NcclCall::finishRound() {
 /// Of an error in the group all of its communicators are the victims.
 void NcclCall::checkGroup() {
   checkNccl(rank_.nccl().nccl(), NcclGroup::current().result(), "ncclGroupEnd", rank_.nccl().handle());
-  lock_ = {};
+  visit_.reset();
 }
 
 void NcclCall::enqueueMessages() {

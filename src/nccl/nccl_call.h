@@ -5,8 +5,6 @@
 #ifndef SIGNCCL_NCCL_NCCL_CALL_H_
 #define SIGNCCL_NCCL_NCCL_CALL_H_
 
-#include <mutex>
-
 #include "nccl/nccl_layout.h"
 #include "nccl/nccl_rank.h"
 
@@ -50,7 +48,7 @@ class NcclCall final : public EngineCall {
   bool is_set_up_ = false;  ///< the round in which the communicator is made is over
   std::size_t slice_ = 0;
   bool is_counted_ = false;  ///< of two phases the first is over
-  std::unique_lock<std::mutex> lock_;
+  NcclVisit visit_;          ///< from open() to enqueueRound()
   bool is_in_group_ = false;
   bool is_finished_ = false;
 };

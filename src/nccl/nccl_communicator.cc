@@ -39,24 +39,43 @@ std::shared_ptr<NcclCommunicator> NcclCommunicator::make(const NcclLibrary& nccl
   return made;
 }
 
-std::unique_lock<std::mutex> NcclCommunicator::enter() {
-  std::unique_lock lock(calls_);
+void LeaveNccl::operator()(NcclCommunicator* communicator) const noexcept { communicator->leave(); }
+
+NcclVisit NcclCommunicator::enter() {
+  const std::lock_guard lock(mutex_);
   if (is_over_) throw Error(signcclRemoteError, "the communicator of NCCL is being aborted");
-  return lock;
+  ++nvisits_;
+  return NcclVisit(this);
+}
+
+void NcclCommunicator::leave() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (--nvisits_ == 0 && is_over_) changed_.notify_all();
+}
+
+NcclHandle NcclCommunicator::handle() {
+  const std::lock_guard lock(mutex_);
+  return handle_;
 }
 
 void NcclCommunicator::begin(int nranks, const NcclUniqueId& id, int rank) {
   NcclConfig config = configWithoutBlocking();
-  checkNccl(nccl_, nccl_.ncclCommInitRankConfig(&handle_, nranks, id, rank, &config), "ncclCommInitRankConfig",
-            nullptr);
+  NcclHandle made = nullptr;
+  const NcclResult result = nccl_.ncclCommInitRankConfig(&made, nranks, id, rank, &config);
+  {
+    const std::lock_guard lock(mutex_);
+    handle_ = made;
+  }
+  checkNccl(nccl_, result, "ncclCommInitRankConfig", nullptr);
 }
 
 bool NcclCommunicator::isSettled() {
-  const auto lock = enter();
-  if (handle_ == nullptr) return true;
+  const NcclVisit visit = enter();
+  const NcclHandle made = handle();
+  if (made == nullptr) return true;
   NcclResult state = NcclResult::kSuccess;
-  checkNccl(nccl_, nccl_.ncclCommGetAsyncError(handle_, &state), "ncclCommGetAsyncError", handle_);
-  checkNccl(nccl_, state, "a call of NCCL", handle_);
+  checkNccl(nccl_, nccl_.ncclCommGetAsyncError(made, &state), "ncclCommGetAsyncError", made);
+  checkNccl(nccl_, state, "a call of NCCL", made);
   return state == NcclResult::kSuccess;
 }
 
@@ -115,12 +134,13 @@ void NcclCommunicator::lookForErrors() noexcept {
   }
 }
 
-/// Without the lock of the calls: NCCL may take as long as it likes, and those who want to call must not wait for it.
+/// Without the lock: NCCL may take as long as it likes.
 void NcclCommunicator::finish(bool has_to_abort) noexcept {
   NcclHandle handle = nullptr;
   {
-    const std::lock_guard lock(calls_);
+    std::unique_lock lock(mutex_);
     is_over_ = true;
+    changed_.wait(lock, [&] { return nvisits_ == 0; });
     handle = std::exchange(handle_, nullptr);
   }
   const std::shared_ptr<Device> device = std::move(device_);

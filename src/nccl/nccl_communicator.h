@@ -17,6 +17,14 @@
 
 namespace signccl {
 
+class NcclCommunicator;
+
+struct LeaveNccl {
+  void operator()(NcclCommunicator* communicator) const noexcept;
+};
+/// While it lives, the communicator of NCCL is there and can be called.
+using NcclVisit = std::unique_ptr<NcclCommunicator, LeaveNccl>;
+
 class NcclCommunicator : public std::enable_shared_from_this<NcclCommunicator> {
  public:
   /// `onError` is called by any thread, at most once, with what NCCL says of a call that had begun well; it does not
@@ -26,15 +34,15 @@ class NcclCommunicator : public std::enable_shared_from_this<NcclCommunicator> {
 
   [[nodiscard]] const NcclLibrary& nccl() const { return nccl_; }
 
-  /// What the calls of NCCL for this rank are made under. Held for moments only. Throws signcclRemoteError if the
+  /// For calls of NCCL; to be kept for moments only, since an abort waits for its end. Throws signcclRemoteError if the
   /// communicator is being aborted.
-  std::unique_lock<std::mutex> enter();
+  NcclVisit enter();
 
-  /// Begins to make the communicator, under enter(), with the device's context. Throws what checkNccl() throws.
+  /// Begins to make the communicator, in a visit, with the device's context. Throws what checkNccl() throws.
   void begin(int nranks, const NcclUniqueId& id, int rank);
 
-  /// For calls of NCCL, under enter().
-  [[nodiscard]] NcclHandle handle() const { return handle_; }
+  /// For calls of NCCL, in a visit.
+  [[nodiscard]] NcclHandle handle();
 
   /// True once what was begun, if anything, is under way: the communicator is made, or what is to be done is on its
   /// stream. Throws what enter() and checkNccl() throw.
@@ -56,6 +64,9 @@ class NcclCommunicator : public std::enable_shared_from_this<NcclCommunicator> {
   NcclCommunicator(const NcclLibrary& nccl, std::shared_ptr<Device> device, std::function<void(const Failure&)> onError)
       : nccl_(nccl), device_(std::move(device)), on_error_(std::move(onError)) {}
 
+  friend LeaveNccl;
+
+  void leave() noexcept;
   void keep() noexcept;
   void lookForErrors() noexcept;
   void finish(bool has_to_abort) noexcept;
@@ -63,11 +74,10 @@ class NcclCommunicator : public std::enable_shared_from_this<NcclCommunicator> {
   const NcclLibrary& nccl_;
   std::shared_ptr<Device> device_;  ///< shared: its context must outlive the communicator; of the thread
 
-  std::mutex calls_;  ///< held for each call of NCCL but the last one
-  NcclHandle handle_ = nullptr;
-  bool is_over_ = false;  ///< no more calls
-
   std::mutex mutex_;  ///< guards what follows
+  NcclHandle handle_ = nullptr;
+  int nvisits_ = 0;
+  bool is_over_ = false;  ///< no more visits
   std::condition_variable changed_;
   std::function<void(const Failure&)> on_error_;  ///< empty once called or closed
   int ncalls_ = 0;

@@ -181,7 +181,7 @@ void note(State& all, NcclHandle handle, const Operation& operation) {
   if (has_peer && (operation.peer < 0 || operation.peer >= nranks || operation.peer == comm->rank)) {
     violate(all, "a message goes to a rank that is none, or to itself");
   }
-  if (comm->meeting->arrived < nranks || !comm->pending.empty()) {
+  if (comm->meeting->arrived < nranks || !comm->pending.empty() || comm->is_launching) {
     violate(all, "a communicator is used that is in progress");
   }
   const auto found = std::ranges::find(group.communicators, comm, [](const auto& one) { return one.first; });
@@ -222,9 +222,18 @@ NcclResult beginGroup(State& all, std::unique_lock<std::mutex>& lock, Group done
 
 NcclResult advance(State& all, std::unique_lock<std::mutex>& lock, Communicator& comm,
                    const std::shared_ptr<Communicator>& shared) {
+  if (comm.is_launching) return NcclResult::kInProgress;
   if (comm.pending.empty()) return comm.error;
   if (comm.meeting->connected < comm.meeting->nranks) return NcclResult::kInProgress;
-  return launch(all, lock, shared, std::exchange(comm.pending, {}));
+  comm.is_launching = true;
+  try {
+    const NcclResult result = launch(all, lock, shared, std::exchange(comm.pending, {}));
+    comm.is_launching = false;
+    return result;
+  } catch (const Refusal&) {
+    comm.is_launching = false;
+    throw;
+  }
 }
 
 }  // namespace fake_nccl

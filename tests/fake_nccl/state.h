@@ -55,6 +55,7 @@ struct Communicator {
   bool is_blocking = true;
   bool is_connected = false;
   bool is_aborted = false;
+  bool is_launching = false;
   int ntasks = 0;                  ///< on streams
   std::vector<Operation> pending;  ///< of a group that waits for connections
   NcclResult error = NcclResult::kSuccess;
