@@ -12,6 +12,7 @@
 //                                 afterwards: bypasses the cache
 //   G::storeOnce(p, x)            memory that is not read soon
 //   G::storeRelease(p, x), G::loadAcquire(p), G::pause()   a word by which the host and a stream wait for each other
+//   G::loadRelaxed(p)   a word that the host may write meanwhile
 //   G::maskedXor(x, mask, y)      (x & mask) ^ y, as one operation also where mask and y are constants
 //   G::add(a, b), G::subtract(a, b), G::multiply(a, b)   of float, rounded once each, never fused
 //   G::widenFloat16(pattern)      exactly, to float

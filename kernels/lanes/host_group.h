@@ -80,6 +80,10 @@ struct HostGroup {
   static uint32_t loadAcquire(uint32_t* from) {
     return __atomic_load_n(static_cast<uint32_t*>(Memory::address(static_cast<void*>(from))), __ATOMIC_ACQUIRE);
   }
+  static uint32_t loadRelaxed(const uint32_t* from) {
+    return __atomic_load_n(static_cast<const uint32_t*>(Memory::address(static_cast<const void*>(from))),
+                           __ATOMIC_RELAXED);
+  }
   static void pause() { sched_yield(); }
   static uint32_t maskedXor(uint32_t x, uint32_t mask, uint32_t y) { return (x & mask) ^ y; }
 

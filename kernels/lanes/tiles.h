@@ -60,10 +60,11 @@ SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, const void* elements, size_t co
   forEachTile(warp, nwhole, tilesFor(count), any);
 }
 
-/// True if the exchange failed whose result a kernel decodes; `status` as in arguments.h.
+/// True if the exchange failed whose result a kernel decodes; `status` as in arguments.h. The host may write it
+/// meanwhile.
 template <typename G>
 SIGNCCL_WORD_OP bool hasFailed(const uint32_t* status) {
-  return status != nullptr && G::load(status) != 0;
+  return status != nullptr && G::loadRelaxed(status) != 0;
 }
 
 /// The bits of a word of 32 / E items of E bits whose item number has bit kBit clear.

@@ -71,6 +71,11 @@ struct WarpGroup {
     asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(value) : "l"(from) : "memory");
     return value;
   }
+  __device__ __forceinline__ static uint32_t loadRelaxed(const uint32_t* from) {
+    uint32_t value;
+    asm volatile("ld.relaxed.sys.global.u32 %0, [%1];" : "=r"(value) : "l"(from) : "memory");
+    return value;
+  }
   __device__ __forceinline__ static void pause() { __nanosleep(200); }
   __device__ __forceinline__ static uint32_t maskedXor(uint32_t x, uint32_t mask, uint32_t y) {
     uint32_t result;

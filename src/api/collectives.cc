@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,11 +33,13 @@ CheckedCollective check(const CollectiveArguments& arguments, Communicator& comm
 
 /// Enqueues a call on its stream. One that throws before it is queued takes no number.
 void enqueue(CommHandle& comm, CheckedCollective& checked) {
-  StreamRank& streams = comm.streamsOf(checked.place.device);
+  StreamEngine& engine = comm.engineOf(checked.place.device);
   checked.segment.call = comm.comm->nextCallNumber();
-  StreamCall call = streams.enqueueFront(checked.rules, {&checked.segment, 1}, checked.place.stream);
+  const std::unique_ptr<EngineCall> call =
+      engine.enqueueFront(checked.rules, {&checked.segment, 1}, checked.place.stream);
   comm.comm->takeCallNumber();
-  streams.enqueueBack(call);
+  EngineCall* const calls[] = {call.get()};
+  if (const std::exception_ptr error = enqueueBacks(calls).front()) std::rethrow_exception(error);
 }
 
 void runBlocking(const CollectiveArguments& arguments, signcclComm_t handle) {

@@ -106,7 +106,7 @@ void GroupScope::carryOut() {
   joinAll();
   bundleCalls();
   for (Bundle& bundle : bundles()) submit(bundle);
-  enqueueBacks();
+  enqueueAllBacks();
   waitForBlocking();
 }
 
@@ -163,8 +163,8 @@ void GroupScope::submit(Bundle& bundle) {
   const bool is_queued = attempt(
       [&] {
         if (bundle.place.isOnStream()) {
-          StreamRank& streams = bundle.comm->streamsOf(bundle.place.device);
-          bundle.stream_call = streams.enqueueFront(bundle.rules, bundle.segments, bundle.place.stream);
+          StreamEngine& engine = bundle.comm->engineOf(bundle.place.device);
+          bundle.stream_call = engine.enqueueFront(bundle.rules, bundle.segments, bundle.place.stream);
           return;
         }
         bundle.operation = &comm.submit({.rules = bundle.rules,
@@ -188,14 +188,24 @@ void GroupScope::submit(Bundle& bundle) {
   }
 }
 
-/// Once the fronts of all calls on streams are enqueued.
-void GroupScope::enqueueBacks() {
-  for (Bundle& bundle : bundles()) {
-    if (!bundle.stream_call) continue;
-    std::exception_ptr error;
-    const auto enqueue = [&] { bundle.comm->streamsOf(bundle.place.device).enqueueBack(*bundle.stream_call); };
-    if (!attempt(enqueue, error)) report(bundle, error);
-    bundle.stream_call.reset();
+/// Once the fronts of all calls on streams are enqueued: the first call of each rank, then the second, and so on.
+void GroupScope::enqueueAllBacks() {
+  while (true) {
+    std::vector<const Bundle*> chosen;
+    std::vector<std::unique_ptr<EngineCall>> owned;
+    std::vector<EngineCall*> calls;
+    for (Bundle& bundle : bundles()) {
+      const auto is_same_rank = [&](const Bundle* other) { return other->comm == bundle.comm; };
+      if (!bundle.stream_call || std::ranges::any_of(chosen, is_same_rank)) continue;
+      chosen.push_back(&bundle);
+      calls.push_back(bundle.stream_call.get());
+      owned.push_back(std::move(bundle.stream_call));
+    }
+    if (calls.empty()) return;
+    const std::vector<std::exception_ptr> errors = enqueueBacks(calls);
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      if (errors[i]) report(*chosen[i], errors[i]);
+    }
   }
 }
 

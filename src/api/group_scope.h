@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
-#include <optional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -68,7 +68,7 @@ class GroupScope {
     std::vector<signcclRequest_t> requests;
     bool is_blocking = false;
     Operation* operation = nullptr;
-    std::optional<StreamCall> stream_call;
+    std::unique_ptr<EngineCall> stream_call;
   };
 
   void carryOut();
@@ -76,7 +76,7 @@ class GroupScope {
   void bundleCalls();
   Bundle& bundleFor(const Call& call);
   void submit(Bundle& bundle);
-  void enqueueBacks();
+  void enqueueAllBacks();
   void waitForBlocking();
   void clear() noexcept;
   void leaveToParent() noexcept;

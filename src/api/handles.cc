@@ -18,6 +18,29 @@ StreamRank& CommHandle::streamsOf(int device) {
   }
 }
 
+StreamEngine& CommHandle::engineOf(int device) {
+  const auto known = engines_.find(device);
+  if (known != engines_.end()) return *known->second;
+  try {
+    return *engines_.try_emplace(device, makeEngine(device)).first->second;
+  } catch (...) {
+    failForCuda(*comm, std::current_exception());
+    throw;
+  }
+}
+
+std::unique_ptr<StreamEngine> CommHandle::makeEngine(int device) {
+  if (comm->options().device_transport == DeviceTransport::kHost)
+    return std::make_unique<SlotEngine>(streamsOf(device));
+  if (!engines_.empty()) {
+    throw Error(signcclInvalidArgument, "the buffers are on device " + std::to_string(device) + ", and rank " +
+                                            std::to_string(comm->rank()) + " is on device " +
+                                            std::to_string(engines_.begin()->first) +
+                                            " since its first call: with SIGNCCL_TRANSPORT=nccl a rank has one device");
+  }
+  return std::make_unique<NcclRank>(*comm, StreamDevice::get(device, comm->options().device));
+}
+
 void CommHandle::noteError(const Failure& failure) noexcept {
   const bool has_failed = comm->failed();
   const std::lock_guard lock(error_mutex_);

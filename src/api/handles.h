@@ -14,7 +14,9 @@
 #include "api/handle_table.h"
 #include "base/error.h"
 #include "comm/communicator.h"
+#include "nccl/nccl_rank.h"
 #include "signccl/signccl.h"
+#include "stream/slot_engine.h"
 #include "stream/stream_rank.h"
 
 namespace signccl {
@@ -35,11 +37,18 @@ class CommHandle {
   /// StreamRank throw. One thread at a time.
   StreamRank& streamsOf(int device);
 
+  /// What carries out votes and averages on streams of a device, as the communicator's options want it. Throws what
+  /// streamsOf() throws, and signcclInvalidArgument if NCCL serves the rank on another device. One thread at a time.
+  StreamEngine& engineOf(int device);
+
   const std::unique_ptr<Communicator> comm;
   std::atomic<int> noted_calls = 0;  ///< collectives that open groups hold
 
  private:
-  std::map<int, StreamRank> streams_;  ///< by device; used by one thread at a time
+  std::unique_ptr<StreamEngine> makeEngine(int device);
+
+  std::map<int, StreamRank> streams_;                     ///< by device; used by one thread at a time
+  std::map<int, std::unique_ptr<StreamEngine>> engines_;  ///< by device; used by one thread at a time
   mutable std::mutex error_mutex_;
   std::string last_error_;
   bool is_noted_since_failure_ = false;  ///< last_error_ is younger than the failure of the communicator

@@ -45,6 +45,8 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
     {"SIGNCCL_LINK_MBIT", "1 to 100000000, in Mbit/s",
      "speed of this host's link to the others, for the cost model; unset: what the network interface says, or "
      "10000"},
+    {"SIGNCCL_NCCL_LIBRARY", "a path of libnccl.so.2, or of the folder that holds it",
+     "NCCL to load if the process has none yet; unset: the one that the dynamic linker finds"},
     {"SIGNCCL_NCHANNELS", "1 to 16, the same on every rank",
      "connections to each peer, which the slices of a large vector take in turn; unset: 1"},
     {"SIGNCCL_NTHREADS", "1 to 1024",
@@ -60,6 +62,8 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
     {"SIGNCCL_TRACE", "a path; %h is the host, %p the process id",
      "file of a timeline in Chrome's trace event format, which Perfetto opens; processes that share the name get a "
      "file each, with the rank in its name; unset: none"},
+    {"SIGNCCL_TRANSPORT", "host, nccl; the same on every rank",
+     "how votes of buffers on GPUs travel: through pinned host memory, or from GPU to GPU by NCCL; unset: host"},
     {"SIGNCCL_TUNING_FILE", "a path",
      "file of sign_all_reduce_perf --tune that chooses algorithms, the same on every rank; unset: the cost model"},
     {"SIGNCCL_UCX_LIBRARY", "a path of libucp.so.0, or of the folder that holds it",

@@ -146,6 +146,7 @@ Operation& Communicator::submit(Submission submission) {
   operation.signature.op = rules.op;
   operation.signature.votes_per_rank = rules.votes_per_rank;
   operation.signature.tie = rules.tie;
+  operation.signature.carrier = submission.outside ? Carrier::kNccl : Carrier::kTransport;
   operation.signature.first_tensor = submission.first_tensor;
   operation.signature.calls.resize(segments.size());
   for (std::size_t i = 0; i < segments.size(); ++i) {
@@ -165,6 +166,7 @@ Operation& Communicator::submit(Submission submission) {
   // Nothing below throws.
   if (!submission.ends) arrive(next_exchange_);
   operation.ends = std::move(submission.ends);
+  operation.outside = std::move(submission.outside);
   operation.holders.store(submission.holders, std::memory_order_relaxed);
   if (&operation != &usual_) unused_ = operation.next_unused;
   ++next_exchange_;
@@ -231,6 +233,14 @@ std::vector<std::string> Communicator::allGather(std::string part) {
     throwIfUnusable();
   }
   return signccl::allGather(*group_, std::move(part), deadline());
+}
+
+void Communicator::postAllGather(std::string part) {
+  {
+    const std::lock_guard lock(mutex_);
+    throwIfUnusable();
+  }
+  group_->postAllGather(std::move(part));
 }
 
 void Communicator::postSplit(int color, int key, const CommOptions& options) {

@@ -44,6 +44,8 @@ struct Submission {
   std::int64_t first_tensor = kNoStep;           ///< see ExchangeSignature::first_tensor
   bool vetoes = false;                           ///< see Batch::vetoes
   std::shared_ptr<ExternalEnds> ends = nullptr;  ///< see Batch::ends; kept until the exchange is over
+  /// Who carries it out instead of the engine; kept until the exchange is over. All ranks must have one then.
+  std::shared_ptr<OutsideExchange> outside = nullptr;
 };
 
 /// Counters of a communicator; see signcclCommStats_t.
@@ -130,6 +132,11 @@ class Communicator {
   /// Gathers the parts of all ranks, [rank], which have the same size; see signcclCommAllGather(). Collectives may be
   /// under way. Blocks. Throws Error.
   std::vector<std::string> allGather(std::string part);
+
+  /// The same in two steps, with parts of any size. A thread that takes several ranks through it makes the first one,
+  /// which waits for nobody, for all of them before it makes the second.
+  void postAllGather(std::string part);
+  std::vector<std::string> awaitAllGather() { return group_->awaitAllGather(deadline()); }
 
   /// Takes part in a split; joinSplit() and awaitSplit() must follow. No operation may be under way.
   void postSplit(int color, int key, const CommOptions& options);

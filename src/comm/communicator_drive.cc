@@ -136,7 +136,7 @@ void Communicator::begin(Operation& operation) {
   const bool is_empty = batch.nwords == 0;
   group_->begin(batch.exchange, operation.signature, is_empty);
   operation.announced = is_empty;
-  if (is_empty) return;
+  if (is_empty || operation.isOutside()) return;
   engine_->start(planFor(batch), batch);
   last_algorithm_.store(static_cast<int>(planned_.algorithm), std::memory_order_relaxed);
 }
@@ -176,6 +176,11 @@ bool Communicator::turnEngine() {
 /// True if anything moved.
 bool Communicator::advance(Operation& operation) {
   const bool is_empty = operation.batch.nwords == 0;
+  if (operation.isOutside()) {
+    if (!operation.outside->hasEnded()) return false;
+    complete(operation);
+    return true;
+  }
   const bool moved = !is_empty && turnEngine();
   if (!engine_->finished()) return moved;
   // No votes come with an empty exchange, so it is the announcements that say that all ranks agree.
@@ -187,7 +192,7 @@ bool Communicator::advance(Operation& operation) {
 void Communicator::checkDeadline(Operation& operation) const {
   // The stream that is to encode may have work for hours before this. Peers wait for this rank meanwhile, and their
   // deadlines count.
-  const bool waits_for_itself = engine_->lacksOwnSigns();
+  const bool waits_for_itself = operation.isOutside() ? !operation.outside->hasBegun() : engine_->lacksOwnSigns();
   if (waits_for_itself && !finalizing_.load(std::memory_order_relaxed)) {
     operation.deadline.reset();
     return;
@@ -204,7 +209,7 @@ void Communicator::checkDeadline(Operation& operation) const {
   // With most algorithms everybody waits for a message that depends on a rank that is late, so who did not even
   // announce the exchange says more than who owes a message.
   std::vector<Rank> awaited = group_->notAnnounced(operation.batch.exchange);
-  if (awaited.empty()) awaited = engine_->awaitedPeers();
+  if (awaited.empty() && !operation.isOutside()) awaited = engine_->awaitedPeers();
   throw FailureError({signcclTimeout,
                       "rank " + std::to_string(rank()) + " waited " + std::to_string(options_.timeout.count()) +
                           " ms for " + (awaited.empty() ? "the other ranks" : "rank " + rankList(awaited)) +
@@ -218,7 +223,7 @@ void Communicator::complete(Operation& operation) {
   const std::lock_guard lock(mutex_);
   ++counters_.exchanges;
   counters_.collectives += is_step ? 1 : operation.batch.segments.size();
-  operation.vetoed = operation.batch.nwords > 0 && engine_->vetoed();
+  operation.vetoed = operation.batch.nwords > 0 && !operation.outside && engine_->vetoed();
   counters_.engine = engine_->counters();
   queue_.erase(queue_.begin());
   front_.store(queue_.empty() ? nullptr : queue_.front(), std::memory_order_release);
@@ -229,6 +234,7 @@ void Communicator::complete(Operation& operation) {
 /// The outcome of an operation is there. With the mutex.
 void Communicator::end(Operation& operation) noexcept {
   operation.ends.reset();
+  operation.outside.reset();
   const bool is_held = operation.holders.load(std::memory_order_relaxed) > 0;
   operation.done.store(true, std::memory_order_release);
   if (!is_held) recycle(operation);
@@ -245,6 +251,7 @@ void Communicator::failAll() noexcept {
   for (Operation* operation : queue_) {
     operation->has_failed = true;
     if (operation->ends) operation->ends->fail();
+    if (operation->outside) operation->outside->fail();
     end(*operation);
   }
   queue_.clear();

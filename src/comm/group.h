@@ -102,7 +102,14 @@ class GroupSplits {
   /// Gives this rank's part of an all-gather and waits for those of all ranks, [rank], whose sizes may differ. Blocks;
   /// one thread at a time. Splits and all-gathers are counted together: the ranks' n-th belong together, and ranks in
   /// different calls make the group fail with signcclInvalidUsage. Throws Error.
-  virtual std::vector<std::string> allGather(std::string part, Deadline deadline) = 0;
+  std::vector<std::string> allGather(std::string part, Deadline deadline) {
+    postAllGather(std::move(part));
+    return awaitAllGather(deadline);
+  }
+
+  /// An all-gather in two steps: gives this rank's part, without waiting; awaitAllGather() must follow. Throws Error.
+  virtual void postAllGather(std::string part) = 0;
+  virtual std::vector<std::string> awaitAllGather(Deadline deadline) = 0;
 
   /// Takes part in a split; the ranks' n-th splits belong together. Ranks of one color must have the same settings, or
   /// the group fails with signcclInvalidUsage.

@@ -38,7 +38,8 @@ class LoopbackRecord {
   void leave(Rank rank) noexcept;
   void fail(const Failure& failure) noexcept;
   [[nodiscard]] Failure failure() const;
-  std::vector<std::string> allGather(Rank rank, std::uint64_t number, std::string part, Deadline deadline);
+  void postAllGather(Rank rank, std::uint64_t number, std::string part);
+  std::vector<std::string> awaitAllGather(Rank rank, std::uint64_t number, Deadline deadline);
   void postSplit(std::uint64_t split, SplitRequest request);
   std::unique_ptr<LoopbackGroup> awaitSplit(Rank rank, std::uint64_t split, Deadline deadline);
 
@@ -156,9 +157,8 @@ void LoopbackRecord::failIfLeftLocked(Gathering purpose, const std::vector<Rank>
   }
 }
 
-std::vector<std::string> LoopbackRecord::allGather(Rank rank, std::uint64_t number, std::string part,
-                                                   Deadline deadline) {
-  std::unique_lock lock(mutex_);
+void LoopbackRecord::postAllGather(Rank rank, std::uint64_t number, std::string part) {
+  const std::lock_guard lock(mutex_);
   throwIfFailedLocked();
   if (const auto other = splits_.find(number); other != splits_.end() && !other->second.requests.empty()) {
     failLocked(splitMeetsAllGather(other->second.requests.front().rank, rank));
@@ -170,8 +170,13 @@ std::vector<std::string> LoopbackRecord::allGather(Rank rank, std::uint64_t numb
   joint.came.push_back(rank);
   joint.parts[static_cast<std::size_t>(rank)] = std::move(part);
   failIfLeftLocked(Gathering::kAllGather, joint.came);
-  const auto is_complete = [&] { return joint.came.size() == all; };
-  if (is_complete()) changed_.notify_all();
+  if (joint.came.size() == all) changed_.notify_all();
+}
+
+std::vector<std::string> LoopbackRecord::awaitAllGather(Rank rank, std::uint64_t number, Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  AllGather& joint = all_gathers_[number];
+  const auto is_complete = [&] { return joint.came.size() == static_cast<std::size_t>(nranks()); };
   changed_.wait_until(lock, deadline, [&] { return failed() || is_complete(); });
   // What all have given comes whole to each, whatever befalls the group afterwards.
   if (!is_complete()) {
@@ -300,8 +305,9 @@ bool LoopbackGroup::failed() const noexcept { return record_->failed(); }
 Failure LoopbackGroup::failure() const { return record_->failure(); }
 void LoopbackGroup::fail(const Failure& failure) noexcept { record_->fail(failure); }
 void LoopbackGroup::leave() noexcept { record_->leave(rank_); }
-std::vector<std::string> LoopbackGroup::allGather(std::string part, Deadline deadline) {
-  return record_->allGather(rank_, ++gatherings_, std::move(part), deadline);
+void LoopbackGroup::postAllGather(std::string part) { record_->postAllGather(rank_, ++gatherings_, std::move(part)); }
+std::vector<std::string> LoopbackGroup::awaitAllGather(Deadline deadline) {
+  return record_->awaitAllGather(rank_, gatherings_, deadline);
 }
 void LoopbackGroup::postSplit(int color, int key, const SharedSettings& settings) {
   record_->postSplit(++gatherings_, {rank_, color, key, settings});

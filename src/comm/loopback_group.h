@@ -43,7 +43,8 @@ class LoopbackGroup final : public Group {
   void awaitTold() noexcept override {}  // the others see a failure where this rank does
   void leave() noexcept override;
   bool allLeft() override { return true; }
-  std::vector<std::string> allGather(std::string part, Deadline deadline) override;
+  void postAllGather(std::string part) override;
+  std::vector<std::string> awaitAllGather(Deadline deadline) override;
   void postSplit(int color, int key, const SharedSettings& settings) override;
   void joinSplit(Deadline /*deadline*/) override {}
   std::unique_ptr<Group> awaitSplit(Deadline deadline) override;

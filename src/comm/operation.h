@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "comm/group.h"
+#include "comm/outside_exchange.h"
 #include "comm/signature.h"
 #include "exec/batch.h"
 
@@ -15,7 +16,8 @@ namespace signccl {
 /// Owned by its communicator, which uses it again for a later exchange when nobody holds it.
 struct Operation {
   Batch batch;
-  std::shared_ptr<ExternalEnds> ends;  ///< those of the batch
+  std::shared_ptr<ExternalEnds> ends;        ///< those of the batch
+  std::shared_ptr<OutsideExchange> outside;  ///< null: the engine carries it out
   ExchangeSignature signature;
   bool in_background = false;        ///< the progress thread is to carry it out
   bool started = false;              ///< driver only
@@ -27,6 +29,9 @@ struct Operation {
   std::atomic<bool> done = false;
   bool has_failed = false;  ///< by the failure of its group; written before `done`
   bool vetoed = false;      ///< by a rank; see Batch::vetoes; written before `done`
+
+  /// True if there is something to exchange, and somebody else than the engine does it.
+  [[nodiscard]] bool isOutside() const { return outside && batch.nwords > 0; }
 };
 
 }  // namespace signccl

@@ -71,6 +71,13 @@ void takeSettings(CommOptions& options, const Settings& settings) {
                                ? StreamWords::kKernels
                                : StreamWords::kMemoryOperations;
   }
+  if (settings.text("SIGNCCL_TRANSPORT")) {
+    constexpr std::string_view kTransports[] = {"host", "nccl"};
+    options.device_transport = settings.choice("SIGNCCL_TRANSPORT", kTransports, "host") == "nccl"
+                                   ? DeviceTransport::kNccl
+                                   : DeviceTransport::kHost;
+  }
+  options.nccl_library = settings.text("SIGNCCL_NCCL_LIBRARY").value_or("");
   const auto kernels = settings.text("SIGNCCL_KERNELS");
   options.kernels = selectKernels(kernels ? kernels->c_str() : nullptr);
   if (options.kernels == nullptr) {
@@ -90,7 +97,8 @@ SharedSettings CommOptions::shared() const {
           {"SIGNCCL_SLICE_BYTES", slice_bytes == 0 ? "unset" : std::to_string(slice_bytes)},
           {"SIGNCCL_NCHANNELS", std::to_string(network.nchannels)},
           {"SIGNCCL_RANKS_PER_NODE", ranks_per_node == 0 ? "unset" : std::to_string(ranks_per_node)},
-          {"SIGNCCL_TUNING_FILE", tuning ? "a file with digest " + tuning->digest() : "unset"}};
+          {"SIGNCCL_TUNING_FILE", tuning ? "a file with digest " + tuning->digest() : "unset"},
+          {"SIGNCCL_TRANSPORT", device_transport == DeviceTransport::kNccl ? "nccl" : "host"}};
 }
 
 CommOptions makeOptions(const CommOptions& base, const signcclConfig_t* config, const Settings& settings) {

@@ -3,6 +3,7 @@
 #define SIGNCCL_COMM_OPTIONS_H_
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,12 @@
 
 namespace signccl {
 
+/// How the votes of buffers on devices travel.
+enum class DeviceTransport : std::uint8_t {
+  kHost,  ///< through pinned memory, by the transport that serves host buffers
+  kNccl,  ///< from device to device by NCCL
+};
+
 struct CommOptions {
   int nthreads = 0;  ///< 0: the cores of the machine shared among its ranks
   std::chrono::milliseconds timeout{600'000};
@@ -29,6 +36,8 @@ struct CommOptions {
   int ranks_per_node = 0;       ///< 0: all ranks on one node
   NetworkOptions network;
   DeviceOptions device;
+  DeviceTransport device_transport = DeviceTransport::kHost;
+  std::string nccl_library;  ///< libnccl.so.2, or its folder; empty: the one that the dynamic linker finds
   const Kernels* kernels = nullptr;
   TraceWriter* trace = nullptr;  ///< null: no trace
 

@@ -105,10 +105,12 @@ void ProcessGroup::postSplit(int color, int key, const SharedSettings& settings)
   member_->gather({Gathering::kSplit, ++gatherings_}, encode(part));
 }
 
-std::vector<std::string> ProcessGroup::allGather(std::string part, Deadline deadline) {
-  const GatheringId id{Gathering::kAllGather, ++gatherings_};
-  member_->gather(id, std::move(part));
-  return member_->awaitGathered(id, deadline);
+void ProcessGroup::postAllGather(std::string part) {
+  member_->gather({Gathering::kAllGather, ++gatherings_}, std::move(part));
+}
+
+std::vector<std::string> ProcessGroup::awaitAllGather(Deadline deadline) {
+  return member_->awaitGathered({Gathering::kAllGather, gatherings_}, deadline);
 }
 
 void ProcessGroup::joinSplit(Deadline deadline) {

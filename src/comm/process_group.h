@@ -42,7 +42,8 @@ class ProcessGroup final : public Group {
   void awaitTold() noexcept override { member_->awaitTold(); }
   void leave() noexcept override { member_->leave(); }
   bool allLeft() override { return member_->allLeft(); }
-  std::vector<std::string> allGather(std::string part, Deadline deadline) override;
+  void postAllGather(std::string part) override;
+  std::vector<std::string> awaitAllGather(Deadline deadline) override;
   void postSplit(int color, int key, const SharedSettings& settings) override;
   void joinSplit(Deadline deadline) override;
   std::unique_ptr<Group> awaitSplit(Deadline deadline) override;
@@ -57,7 +58,7 @@ class ProcessGroup final : public Group {
   const NetworkOptions network_;
 
   std::string encoded_;           ///< the last signature, whose memory serves the next one; of the thread that drives
-  std::uint64_t gatherings_ = 0;  ///< postSplit() and allGather() calls so far
+  std::uint64_t gatherings_ = 0;  ///< postSplit() and postAllGather() calls so far
   std::unique_ptr<HubOffer> split_hub_;     ///< of the group to come, if this rank turns out to be its first
   std::unique_ptr<Joining> split_joining_;  ///< null if this rank has no part in the group to come
 };

@@ -48,6 +48,8 @@ std::string collectiveName(const ExchangeSignature& signature) {
                                            : std::string("a Lion step with ") + opName(signature.op);
 }
 
+const char* carrierName(Carrier carrier) { return carrier == Carrier::kNccl ? "NCCL" : "a transport of the host"; }
+
 const char* zeroRuleName(int votes_per_rank) { return votes_per_rank == 1 ? "binary" : "ternary"; }
 
 }  // namespace
@@ -69,6 +71,7 @@ std::uint64_t ExchangeSignature::digest() const {
   const auto rules = (static_cast<std::uint64_t>(op) << 16U) | (static_cast<std::uint64_t>(votes_per_rank) << 8U) |
                      static_cast<std::uint64_t>(tie);
   std::uint64_t digest = mix(rules, calls.size());
+  if (carrier != Carrier::kTransport) digest = mix(digest, static_cast<std::uint64_t>(carrier));
   if (first_tensor != kNoStep) digest = mix(digest, static_cast<std::uint64_t>(first_tensor));
   for (const CallSignature& call : calls) {
     digest = mix(digest, call.count);
@@ -85,6 +88,7 @@ std::string describeDifference(const ExchangeSignature& a, Rank rank_a, const Ex
   if (a.op != b.op || is_step != (b.first_tensor != kNoStep)) {
     return differ("the collective", collectiveName(a), collectiveName(b));
   }
+  if (a.carrier != b.carrier) return differ("what carries the votes", carrierName(a.carrier), carrierName(b.carrier));
   if (a.first_tensor != b.first_tensor) {
     return differ("the first tensor", std::to_string(a.first_tensor), std::to_string(b.first_tensor));
   }
@@ -124,6 +128,7 @@ std::string describeDifference(const ExchangeSignature& a, Rank rank_a, const Ex
 std::string encode(const ExchangeSignature& signature, std::string memory) {
   WireWriter writer(std::move(memory));
   writer.enumerator(signature.op).number(static_cast<std::uint8_t>(signature.votes_per_rank)).enumerator(signature.tie);
+  writer.enumerator(signature.carrier);
   writer.number(static_cast<std::uint64_t>(signature.first_tensor));
   writer.number(static_cast<std::uint32_t>(signature.calls.size()));
   for (const CallSignature& call : signature.calls) {
@@ -139,6 +144,7 @@ ExchangeSignature decodeSignature(std::string_view bytes) {
   signature.op = reader.enumerator(SignOp::kAvg);
   signature.votes_per_rank = reader.number<std::uint8_t>();
   signature.tie = reader.enumerator(TieRule::kRandom);
+  signature.carrier = reader.enumerator(Carrier::kNccl);
   signature.first_tensor = static_cast<std::int64_t>(reader.number<std::uint64_t>());
   const std::uint32_t ncalls = reader.count(kLeastCallBytes);
   for (std::uint32_t i = 0; i < ncalls; ++i) {

@@ -37,10 +37,14 @@ void assignSignature(CallSignature& signature, const Segment& segment);
 /// ExchangeSignature::first_tensor of what is no step.
 inline constexpr std::int64_t kNoStep = -1;
 
+/// Who carries the votes from rank to rank.
+enum class Carrier : std::uint8_t { kTransport, kNccl };
+
 struct ExchangeSignature {
   SignOp op = SignOp::kVote;
   int votes_per_rank = 1;
   TieRule tie = TieRule::kRandom;  ///< the same for every average
+  Carrier carrier = Carrier::kTransport;
   /// In a step of an optimizer the calls are its tensors from this one on.
   std::int64_t first_tensor = kNoStep;
   std::vector<CallSignature> calls;

@@ -65,9 +65,8 @@ class RewiredGroup final : public Group {
   [[nodiscard]] Failure failure() const override { return inner_->failure(); }
   void fail(const Failure& failure) noexcept override { inner_->fail(failure); }
   void leave() noexcept override { inner_->leave(); }
-  std::vector<std::string> allGather(std::string part, Deadline deadline) override {
-    return inner_->allGather(std::move(part), deadline);
-  }
+  void postAllGather(std::string part) override { inner_->postAllGather(std::move(part)); }
+  std::vector<std::string> awaitAllGather(Deadline deadline) override { return inner_->awaitAllGather(deadline); }
   void postSplit(int color, int key, const SharedSettings& settings) override {
     inner_->postSplit(color, key, settings);
   }

@@ -190,7 +190,8 @@ TEST_F(OptionsTest, SharedSettingsAreThoseThatDecideWhoSendsWhat) {
                                               {"SIGNCCL_SLICE_BYTES", "64"},
                                               {"SIGNCCL_NCHANNELS", "2"},
                                               {"SIGNCCL_RANKS_PER_NODE", "3"},
-                                              {"SIGNCCL_TUNING_FILE", "unset"}}));
+                                              {"SIGNCCL_TUNING_FILE", "unset"},
+                                              {"SIGNCCL_TRANSPORT", "host"}}));
   EXPECT_EQ(CommOptions{}.shared()[0].second, "unset");
   EXPECT_EQ(CommOptions{}.shared()[3].second, "unset");
   CommOptions tuned = options;

@@ -37,6 +37,8 @@ TEST(SignatureTest, EveryDifferenceIsNamedWithBothRanksAndBothValues) {
             "the zero rule is binary on rank 0 and ternary on rank 3");
   EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.tie = TieRule::kZero; })),
             "the tie rule is random on rank 0 and zero on rank 3");
+  EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.carrier = Carrier::kNccl; })),
+            "what carries the votes is a transport of the host on rank 0 and NCCL on rank 3");
   EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.calls[0].count = 11; })),
             "count is 10 on rank 0 and 11 on rank 3 (a rank may have left out or repeated a call)");
   EXPECT_EQ(differenceTo(changed([](ExchangeSignature& s) { s.calls[0].source = elements(ElementType::kBFloat16); })),

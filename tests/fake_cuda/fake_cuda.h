@@ -23,7 +23,7 @@ using signccl::CudaStream;
 /// The machine that is posed. Until reset() is called it is this one, with as many devices as the variable
 /// SIGNCCL_FAKE_CUDA_DEVICES says.
 struct Config {
-  int devices = 1;         ///< 0 to 4
+  int devices = 1;         ///< 0 to 8
   int queues = 8;          ///< hardware queues of a device; its i-th stream uses queue i % queues
   std::uint64_t seed = 0;  ///< of random delays before tasks; 0: none
   std::size_t device_bytes = std::size_t{1} << 30;  ///< memory of a device, up to 8 GiB

@@ -36,7 +36,7 @@ struct Allocation {
 };
 
 /// Most devices, and the addresses that each has.
-inline constexpr int kMostDevices = 4;
+inline constexpr int kMostDevices = 8;
 inline constexpr std::size_t kAddressesPerDevice = std::size_t{1} << 33;
 
 /// Any thread.

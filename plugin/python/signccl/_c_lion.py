@@ -74,10 +74,10 @@ class LionStepConfig(ctypes.Structure):
         ("skip", ctypes.c_int),
         ("background", ctypes.c_int),
         ("stream", ctypes.c_void_p),
-        ("foundInf", ctypes.c_void_p),
-        ("deviceLearningRates", ctypes.c_void_p),
-        ("deviceWeightDecays", ctypes.c_void_p),
-        ("deviceSkipped", ctypes.c_void_p),
+        ("foundInf", _device_floats),
+        ("deviceLearningRates", _device_floats),
+        ("deviceWeightDecays", _device_floats),
+        ("deviceSkipped", _device_ints),
     ]
 
     def __init__(self) -> None:

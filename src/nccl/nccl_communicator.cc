@@ -1,0 +1,156 @@
+#include "nccl/nccl_communicator.h"
+
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "nccl/nccl_error.h"
+
+namespace signccl {
+namespace {
+
+/// How often the thread looks for errors that NCCL has met since.
+constexpr std::chrono::milliseconds kErrorPeriod{100};
+/// How long the end of a rank waits for the end of its communicator.
+constexpr std::chrono::milliseconds kLongestClose{1000};
+
+NcclConfig configWithoutBlocking() {
+  NcclConfig config{};
+  config.size = sizeof(config);
+  config.magic = kNcclConfigMagic;
+  config.version = kOldestNccl;
+  config.blocking = 0;
+  config.cga_cluster_size = kNcclUndefined;
+  config.min_ctas = kNcclUndefined;
+  config.max_ctas = kNcclUndefined;
+  config.net_name = nullptr;
+  config.split_share = kNcclUndefined;
+  return config;
+}
+
+}  // namespace
+
+std::shared_ptr<NcclCommunicator> NcclCommunicator::make(const NcclLibrary& nccl, std::shared_ptr<Device> device,
+                                                         std::function<void(const Failure&)> onError) {
+  std::shared_ptr<NcclCommunicator> made(new NcclCommunicator(nccl, std::move(device), std::move(onError)));
+  std::thread([made] { made->keep(); }).detach();
+  return made;
+}
+
+void LeaveNccl::operator()(NcclCommunicator* communicator) const noexcept { communicator->leave(); }
+
+NcclVisit NcclCommunicator::enter() {
+  const std::lock_guard lock(mutex_);
+  if (is_over_) throw Error(signcclRemoteError, "the communicator of NCCL is being aborted");
+  ++nvisits_;
+  return NcclVisit(this);
+}
+
+void NcclCommunicator::leave() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (--nvisits_ == 0 && is_over_) changed_.notify_all();
+}
+
+NcclHandle NcclCommunicator::handle() {
+  const std::lock_guard lock(mutex_);
+  return handle_;
+}
+
+void NcclCommunicator::begin(int nranks, const NcclUniqueId& id, int rank) {
+  NcclConfig config = configWithoutBlocking();
+  NcclHandle made = nullptr;
+  const NcclResult result = nccl_.ncclCommInitRankConfig(&made, nranks, id, rank, &config);
+  {
+    const std::lock_guard lock(mutex_);
+    handle_ = made;
+  }
+  checkNccl(nccl_, result, "ncclCommInitRankConfig", nullptr);
+}
+
+bool NcclCommunicator::isSettled() {
+  const NcclVisit visit = enter();
+  const NcclHandle made = handle();
+  if (made == nullptr) return true;
+  NcclResult state = NcclResult::kSuccess;
+  checkNccl(nccl_, nccl_.ncclCommGetAsyncError(made, &state), "ncclCommGetAsyncError", made);
+  checkNccl(nccl_, state, "a call of NCCL", made);
+  return state == NcclResult::kSuccess;
+}
+
+void NcclCommunicator::noteCall() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (ncalls_++ == 0) changed_.notify_all();
+}
+
+void NcclCommunicator::noteEnd() noexcept {
+  const std::lock_guard lock(mutex_);
+  --ncalls_;
+}
+
+void NcclCommunicator::abort() noexcept {
+  const std::lock_guard lock(mutex_);
+  has_to_abort_ = true;
+  changed_.notify_all();
+}
+
+void NcclCommunicator::close() noexcept {
+  std::unique_lock lock(mutex_);
+  on_error_ = nullptr;
+  has_to_close_ = true;
+  changed_.notify_all();
+  changed_.wait_for(lock, kLongestClose, [&] { return is_finished_; });
+}
+
+void NcclCommunicator::keep() noexcept {
+  std::unique_lock lock(mutex_);
+  while (!has_to_abort_ && !has_to_close_) {
+    if (ncalls_ == 0) {
+      changed_.wait(lock);
+      continue;
+    }
+    if (changed_.wait_for(lock, kErrorPeriod) == std::cv_status::no_timeout) continue;
+    lock.unlock();
+    lookForErrors();
+    lock.lock();
+  }
+  const bool has_to_abort = has_to_abort_;
+  lock.unlock();
+  finish(has_to_abort);
+  lock.lock();
+  // Whoever had this communicator may still make calls, which are refused; nothing is left to be done.
+  is_finished_ = true;
+  changed_.notify_all();
+}
+
+void NcclCommunicator::lookForErrors() noexcept {
+  try {
+    isSettled();
+  } catch (...) {
+    // Under the lock, so that the callee lives: close() takes it away.
+    const std::lock_guard lock(mutex_);
+    if (on_error_ && !has_to_abort_) std::exchange(on_error_, nullptr)(failureOf(std::current_exception()));
+  }
+}
+
+/// Without the lock: NCCL may take as long as it likes.
+void NcclCommunicator::finish(bool has_to_abort) noexcept {
+  NcclHandle handle = nullptr;
+  {
+    std::unique_lock lock(mutex_);
+    is_over_ = true;
+    changed_.wait(lock, [&] { return nvisits_ == 0; });
+    handle = std::exchange(handle_, nullptr);
+  }
+  const std::shared_ptr<Device> device = std::move(device_);
+  if (handle == nullptr) return;
+  releaseIn(*device, [&](const CudaDriver& /*driver*/) {
+    const NcclResult result = has_to_abort ? nccl_.ncclCommAbort(handle) : nccl_.ncclCommDestroy(handle);
+    if (result == NcclResult::kSuccess || result == NcclResult::kInProgress) return;
+    log(LogLevel::kInfo, Subsystem::kDestroy, kNoRank, has_to_abort ? "ncclCommAbort" : "ncclCommDestroy", " on ",
+        *device, ": ", nccl_.ncclGetErrorString(result));
+  });
+}
+
+}  // namespace signccl

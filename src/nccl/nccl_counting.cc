@@ -1,0 +1,89 @@
+#include "nccl/nccl_counting.h"
+
+#include "exec/pieces.h"
+#include "kernels/lanes/group.h"
+#include "kernels/random_ties.h"
+#include "nccl/nccl_layout.h"
+
+namespace signccl {
+namespace {
+
+DeviceKernel numbered(DeviceKernel first, int number) {
+  return static_cast<DeviceKernel>(static_cast<int>(first) + number);
+}
+
+/// Of exactly `ninputs` planes, up to 16.
+DeviceKernel decideKernel(int ninputs) { return numbered(DeviceKernel::count_decide_1, ninputs - 1); }
+static_assert(static_cast<int>(DeviceKernel::count_decide_16) - static_cast<int>(DeviceKernel::count_decide_1) == 15);
+
+DeviceKernel countKernel(int ninputs, int nplanes) {
+  if (ninputs <= 16) return numbered(DeviceKernel::count_1, ninputs - 1);
+  return nplanes <= 8 ? DeviceKernel::count_8_planes : DeviceKernel::count_16_planes;
+}
+static_assert(static_cast<int>(DeviceKernel::count_16) - static_cast<int>(DeviceKernel::count_1) == 15);
+
+/// Warps that are of use: each lane takes a word.
+std::size_t warpsFor(std::size_t nwords) { return (nwords + lanes::kLanes - 1) / lanes::kLanes; }
+
+void enqueueCounts(const StreamDevice& device, ConstPlanes votes, Planes counts, std::size_t nwords,
+                   CudaStream stream) {
+  const CountArguments arguments{{votes, nullptr}, nwords, counts};
+  device.launch(countKernel(votes.nplanes, counts.nplanes), arguments, warpsFor(nwords), stream);
+}
+
+/// Decides words [word, word + nwords) of the range.
+void enqueueDecision(const StreamDevice& device, const NcclCount& count, WordRange words, TieBits ties,
+                     CudaStream stream) {
+  const CountRules& rules = count.batch.rules;
+  const auto total = static_cast<std::uint64_t>(rules.totalVotes());
+  Word* const positive = count.results.words + words.begin;
+  const Decision decision{total / 2 + 1, total % 2 == 0, ties, positive,
+                          rules.ternary_result ? positive + count.results.stride : nullptr};
+  if (count.counts != nullptr) {
+    const ConstPlanes counts{count.counts + words.begin, count.words.size, fullPlanes(rules)};
+    device.launch(DeviceKernel::decide, DecideArguments{counts, decision, words.size}, warpsFor(words.size), stream);
+  } else {
+    const ConstPlanes votes{count.votes.words + words.begin, count.votes.stride, count.votes.nplanes};
+    const CountDecideArguments arguments{{votes, nullptr}, words.size, decision};
+    device.launch(decideKernel(votes.nplanes), arguments, warpsFor(words.size), stream);
+  }
+}
+
+}  // namespace
+
+void enqueueCount(const StreamDevice& device, const NcclCount& count, CudaStream stream) {
+  const CountRules& rules = count.batch.rules;
+  if (rules.op == SignOp::kAvg) return enqueueCounts(device, count.votes, count.results, count.words.size, stream);
+  if (count.counts != nullptr) {
+    enqueueCounts(device, count.votes, {count.counts, count.words.size, fullPlanes(rules)}, count.words.size, stream);
+  }
+  const WordRange all{0, count.words.size};
+  switch (count.batch.tie) {
+    case TieRule::kZero:
+    case TieRule::kNegative:
+      return enqueueDecision(device, count, all, sameTies(0), stream);
+    case TieRule::kPositive:
+      return enqueueDecision(device, count, all, sameTies(~Word{0}), stream);
+    case TieRule::kRandom:
+      break;
+  }
+  forEachPiece(count.batch, count.words.begin, count.words.size, [&](const Piece& piece) {
+    const TieBits ties = randomTies(piece.segment.call, piece.segment.first_word + piece.element / kWordBits);
+    enqueueDecision(device, count, {piece.word, wordsFor(piece.count)}, ties, stream);
+  });
+}
+
+void enqueueRestoreTop(const StreamDevice& device, ConstPlanes signs, Planes results, std::size_t nwords,
+                       CudaStream stream) {
+  const int low_planes = results.nplanes - 1;
+  Word* const top = results.words + static_cast<std::size_t>(low_planes) * results.stride;
+  const bool is_ternary = signs.nplanes == 2;
+  const RestoreTopArguments arguments{{results.words, results.stride, low_planes},
+                                      is_ternary ? signs.words : nullptr,
+                                      signs.words + (is_ternary ? signs.stride : 0),
+                                      nwords,
+                                      top};
+  device.launch(DeviceKernel::restore_top, arguments, warpsFor(nwords), stream);
+}
+
+}  // namespace signccl

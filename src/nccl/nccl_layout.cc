@@ -1,0 +1,55 @@
+#include "nccl/nccl_layout.h"
+
+#include <algorithm>
+
+#include "exec/external_ends.h"
+
+namespace signccl {
+namespace {
+
+/// Chunks that are smaller are not worth a second phase: the latency of a message is then most of its time. Not
+/// measured.
+constexpr std::size_t kLeastChunkBytes = std::size_t{64} << 10;
+/// What a one-shot exchange gathers, beyond which its traffic outweighs a second phase with many ranks. Not measured.
+constexpr std::size_t kMostGatheredBytes = std::size_t{4} << 20;
+/// Bounds the memory for the votes of others. Slices follow each other on one stream, so small ones gain nothing.
+constexpr std::size_t kDefaultSliceBytes = std::size_t{8} << 20;
+/// Parts of the memory begin at lines of the device's cache.
+constexpr std::size_t kLineWords = 16;
+
+std::size_t upTo(std::size_t number, std::size_t unit) { return (number + unit - 1) / unit * unit; }
+
+NcclSchedule chooseSchedule(const CountRules& rules, std::size_t nwords, const std::optional<Algorithm>& algorithm) {
+  if (rules.nranks == 1) return NcclSchedule::kAlone;
+  if (algorithm) return *algorithm == Algorithm::kOneShot ? NcclSchedule::kOneShot : NcclSchedule::kTwoPhases;
+  const std::size_t bytes = nwords * sizeof(Word);
+  const auto nranks = static_cast<std::size_t>(rules.nranks);
+  const bool is_small = bytes / nranks < kLeastChunkBytes && bytes * nranks <= kMostGatheredBytes;
+  return rules.nranks == 2 || is_small ? NcclSchedule::kOneShot : NcclSchedule::kTwoPhases;
+}
+
+}  // namespace
+
+NcclLayout::NcclLayout(const CountRules& rules, std::size_t nwords, const Options& options)
+    : rules_(rules), nwords_(nwords), schedule_(chooseSchedule(rules, nwords, options.algorithm)) {
+  const std::size_t unit = schedule_ == NcclSchedule::kTwoPhases ? nranks() : 1;
+  const std::size_t most = (options.slice_bytes == 0 ? kDefaultSliceBytes : options.slice_bytes) / sizeof(Word);
+  slice_words_ = std::min(upTo(most, unit), upTo(nwords, unit));
+  nslices_ = nwords == 0 ? 0 : (nwords + slice_words_ - 1) / slice_words_;
+  const auto votes_per_rank = static_cast<std::size_t>(rules.votes_per_rank);
+  const auto planes = static_cast<std::size_t>(externalResultPlanes(rules));
+  const std::size_t counted = schedule_ == NcclSchedule::kTwoPhases ? slice_words_ / nranks() : slice_words_;
+  votes_ = upTo(votes_per_rank * upTo(nwords, unit), kLineWords);
+  results_ = votes_ + (schedule_ == NcclSchedule::kAlone ? 0 : upTo(ninputs() * counted, kLineWords));
+  counts_ = results_ + upTo(planes * slice_words_, kLineWords);
+  const bool has_counts = rules.op == SignOp::kVote && ninputs() > kMostDecidedInputs;
+  end_ = counts_ + (has_counts ? static_cast<std::size_t>(fullPlanes(rules)) * counted : 0);
+}
+
+WordRange NcclLayout::slice(std::size_t number) const {
+  const std::size_t begin = number * slice_words_;
+  const std::size_t unit = schedule_ == NcclSchedule::kTwoPhases ? nranks() : 1;
+  return {begin, std::min(slice_words_, upTo(nwords_ - begin, unit))};
+}
+
+}  // namespace signccl

@@ -1,0 +1,53 @@
+// The memories of a rank's calls over NCCL, which serve one call after the other.
+#ifndef SIGNCCL_NCCL_NCCL_MEMORIES_H_
+#define SIGNCCL_NCCL_NCCL_MEMORIES_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "nccl/nccl_memory.h"
+#include "stream/stream_device.h"
+
+namespace signccl {
+
+/// A memory with what orders the streams that use it.
+struct NcclRoom {
+  std::shared_ptr<NcclMemory> memory;
+  CudaEvent last_use = nullptr;  ///< recorded behind the latest call
+  CudaStream last_stream = nullptr;
+  std::uint32_t number = 0;  ///< of the latest call
+  bool is_taken = false;     ///< by a call whose back is not enqueued
+};
+
+/// One thread at a time, in a ContextScope of the device.
+class NcclMemories {
+ public:
+  explicit NcclMemories(std::shared_ptr<StreamDevice> device) : device_(std::move(device)) {}
+  /// Keeps memory of the device as long as its own.
+  void keepAlso(std::vector<std::shared_ptr<const void>> memory) { kept_also_ = std::move(memory); }
+
+  /// What streams still use stays.
+  ~NcclMemories();
+  NcclMemories(const NcclMemories&) = delete;
+  NcclMemories& operator=(const NcclMemories&) = delete;
+
+  /// Room for a call, to which it gives its number; what follows on the stream comes after earlier calls there. It
+  /// stays where it is. Throws what making memory throws.
+  NcclRoom& take(std::size_t nwords, CudaStream stream);
+
+  /// Everything that the call does is on the stream.
+  void release(NcclRoom& room, CudaStream stream);
+
+ private:
+  NcclRoom& freeRoom(std::size_t nwords);
+  void retire(NcclRoom& room) noexcept;
+
+  const std::shared_ptr<StreamDevice> device_;
+  std::vector<std::unique_ptr<NcclRoom>> rooms_;
+  std::vector<std::shared_ptr<const void>> kept_also_;
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_NCCL_NCCL_MEMORIES_H_

@@ -1,0 +1,118 @@
+// All that the fake NCCL knows: communicators, the messages between them, and what a test lets fail.
+#ifndef SIGNCCL_TESTS_FAKE_NCCL_STATE_H_
+#define SIGNCCL_TESTS_FAKE_NCCL_STATE_H_
+
+#include <array>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "fake_nccl/fake_nccl.h"
+
+namespace fake_nccl {
+
+using signccl::CudaStream;
+using signccl::NcclHandle;
+
+enum class OperationKind { kSend, kRecv, kAllGather };
+
+/// What one call asks for. An all-gather sends `from`, and receives into `to` from rank after rank.
+struct Operation {
+  OperationKind kind = OperationKind::kSend;
+  const std::byte* from = nullptr;
+  std::byte* to = nullptr;
+  std::size_t bytes = 0;
+  int peer = -1;  ///< -1 of an all-gather
+  CudaStream stream = nullptr;
+};
+
+/// A send that the receiver has not taken yet.
+struct Message {
+  const std::byte* from = nullptr;
+  std::size_t bytes = 0;
+  bool is_taken = false;
+};
+
+/// The ranks of one unique id.
+struct Meeting {
+  int nranks = 0;
+  int arrived = 0;
+  int connected = 0;  ///< ranks that have ended a group: before all have, none is connected
+  /// [kind, sender, receiver] in the order of the sends.
+  std::map<std::tuple<OperationKind, int, int>, std::deque<std::shared_ptr<Message>>> messages;
+};
+
+struct Communicator {
+  std::shared_ptr<Meeting> meeting;
+  int rank = 0;
+  int device = 0;
+  signccl::CudaContext context = nullptr;  ///< the primary one of the device, retained
+  bool is_blocking = true;
+  bool is_connected = false;
+  bool is_aborted = false;
+  bool is_launching = false;
+  int ntasks = 0;                  ///< on streams
+  std::vector<Operation> pending;  ///< of a group that waits for connections
+  NcclResult error = NcclResult::kSuccess;
+};
+
+/// What a stream carries out of one group.
+struct Task {
+  std::shared_ptr<Communicator> comm;
+  std::vector<Operation> operations;
+};
+
+struct State {
+  std::mutex mutex;  ///< guards everything; not held while CUDA is called
+  std::condition_variable changed;
+  int version = 23003;
+  long calls = 0;
+  long failing_call = 0;  ///< 0: none
+  NcclResult failing_result = NcclResult::kSuccess;
+  int naborted = 0;
+  std::vector<std::string> violations;
+  std::map<std::string, std::shared_ptr<Meeting>> meetings;  ///< by unique id
+  std::map<NcclHandle, std::shared_ptr<Communicator>> communicators;
+  std::map<void*, std::shared_ptr<Task>> tasks;
+  std::uintptr_t last_number = 0;  ///< of an id, a handle or a task
+};
+
+State& state();
+
+/// How a call fails: thrown by what call() runs.
+struct Refusal {
+  NcclResult result;
+};
+
+/// Carries out a call with the state locked, unless a test lets it fail.
+template <typename Body>
+NcclResult call(const Body& body) noexcept {
+  State& all = state();
+  std::unique_lock lock(all.mutex);
+  ++all.calls;
+  if (all.failing_call > 0 && --all.failing_call == 0) return all.failing_result;
+  try {
+    return body(all, lock);
+  } catch (const Refusal& refusal) {
+    return refusal.result;
+  }
+}
+
+/// Notes a use that NCCL forbids. Throws kInvalidUsage.
+[[noreturn]] void violate(State& all, const std::string& what);
+
+/// Throws if there is no such communicator.
+std::shared_ptr<Communicator> communicatorOf(State& all, NcclHandle handle);
+
+/// What a non-blocking communicator is about: puts what is pending on its streams once all ranks are connected.
+NcclResult advance(State& all, std::unique_lock<std::mutex>& lock, Communicator& comm,
+                   const std::shared_ptr<Communicator>& shared);
+
+}  // namespace fake_nccl
+
+#endif  // SIGNCCL_TESTS_FAKE_NCCL_STATE_H_

@@ -1,0 +1,176 @@
+// How calls over NCCL behave: with one thread for several ranks, several communicators and streams, and beside calls on
+// host buffers.
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "nccl_job.h"
+#include "voter.h"
+
+namespace signccl {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST_F(NcclTest, OneThreadDrivesSeveralRanksInAGroup) {
+  Ranks ranks(3);
+  std::vector<std::unique_ptr<Voter>> voters;
+  for (int rank = 0; rank < 3; ++rank) voters.push_back(std::make_unique<Voter>(rank, rank == 1 ? 2.F : -3.F));
+  for (int call = 0; call < 3; ++call) {
+    ASSERT_EQ(signcclGroupStart(), signcclSuccess);
+    for (int rank = 0; rank < 3; ++rank) ASSERT_EQ(voters[static_cast<std::size_t>(rank)]->vote(ranks[rank]), 0);
+    ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
+    for (const auto& voter : voters) EXPECT_TRUE(voter->hasResult(-1));
+  }
+}
+
+TEST_F(NcclTest, CallsOfAGroupWithDifferentRulesDoNotMix) {
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    Voter positive(rank, rank == 0 ? 1.F : -1.F);
+    Voter negative(rank, rank == 0 ? 1.F : -1.F);
+    ASSERT_EQ(signcclGroupStart(), signcclSuccess);
+    ASSERT_EQ(positive.vote(comm, {.tie = signcclTiePositive}), signcclSuccess);
+    ASSERT_EQ(negative.vote(comm, {.tie = signcclTieNegative}), signcclSuccess);
+    ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
+    EXPECT_TRUE(positive.hasResult(1));
+    EXPECT_TRUE(negative.hasResult(-1));
+  });
+}
+
+TEST_F(NcclTest, CommunicatorsOfOneThreadTakeTurnsInOneGroup) {
+  Ranks first(2);
+  Ranks second(2);
+  first.inThreads([&](int rank, signcclComm_t comm) {
+    Voter one(rank, -1);
+    Voter other(rank, 1);
+    for (int call = 0; call < 3; ++call) {
+      ASSERT_EQ(signcclGroupStart(), signcclSuccess);
+      ASSERT_EQ(one.vote(comm), signcclSuccess);
+      ASSERT_EQ(other.vote(second[rank]), signcclSuccess);
+      ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
+      EXPECT_TRUE(one.hasResult(-1));
+      EXPECT_TRUE(other.hasResult(1));
+    }
+  });
+}
+
+TEST_F(NcclTest, TheCallReturnsBeforeItsStreamComesToIt) {
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    Voter voter(rank, -2);
+    ASSERT_EQ(voter.vote(comm), signcclSuccess);  // makes the communicator of NCCL
+    ASSERT_TRUE(voter.hasResult(-1));
+    voter.set(2);
+    std::atomic<bool> may_go_on = false;
+    voter.holdStream(may_go_on);
+    ASSERT_EQ(voter.vote(comm), signcclSuccess);
+    signcclResult_t state = signcclSuccess;
+    ASSERT_EQ(signcclCommGetAsyncError(comm, &state), signcclSuccess);
+    EXPECT_EQ(state, signcclInProgress);
+    may_go_on = true;
+    EXPECT_TRUE(voter.hasResult(1));
+  });
+}
+
+TEST_F(NcclTest, CallsOnTwoStreamsOfOneRankKeepTheirOrder) {
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    Voter one(rank, -2);
+    Voter other(rank, 2);
+    for (int call = 0; call < 10; ++call) {
+      ASSERT_EQ(one.vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
+      ASSERT_EQ(other.vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
+    }
+    EXPECT_TRUE(one.hasResult(-1));
+    EXPECT_TRUE(other.hasResult(1));
+  });
+}
+
+TEST_F(NcclTest, HostBuffersTravelByTheTransportOfTheHost) {
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    Voter voter(rank, -1);
+    std::vector<float> host(100, 1);
+    for (int call = 0; call < 3; ++call) {
+      ASSERT_EQ(voter.vote(comm), signcclSuccess);
+      ASSERT_EQ(signccl::call({}, host.data(), host.data(), host.size(), comm), signcclSuccess);
+      EXPECT_TRUE(voter.hasResult(-1));
+      EXPECT_EQ(host, std::vector<float>(100, 1));
+    }
+  });
+}
+
+TEST_F(NcclTest, RanksWithoutElementsNeedNoMessages) {
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    Voter voter(rank, -1);
+    ASSERT_EQ(voter.vote(comm, {}, 0), signcclSuccess) << signcclGetLastError(nullptr);
+    ASSERT_EQ(voter.vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
+    EXPECT_TRUE(voter.hasResult(-1));
+  });
+}
+
+TEST_F(NcclTest, ACommunicatorThatIsDestroyedDestroysThatOfNccl) {
+  {
+    Ranks ranks(2);
+    ranks.inThreads([&](int rank, signcclComm_t comm) {
+      Voter voter(rank, -1);
+      ASSERT_EQ(voter.vote(comm), signcclSuccess);
+      voter.stream().synchronize();
+    });
+    EXPECT_EQ(fake_nccl::communicators(), 2);
+  }
+  EXPECT_EQ(fake_nccl::communicators(), 0);
+  EXPECT_EQ(fake_nccl::aborted(), 0);
+}
+
+TEST_F(NcclTest, MoreVotesThanOneKernelDecidesAreCountedFirst) {
+  const Environment environment{{"NCCL_MULTI_RANK_GPU_ENABLE", "1"}};
+  for (const char* algorithm : {"oneshot", "direct"}) {
+    const Environment chosen{{"SIGNCCL_ALGO", algorithm}};
+    Ranks ranks(12);
+    ranks.inThreads([&](int rank, signcclComm_t comm) {
+      Voter ternary(rank % 8, rank < 7 ? -1.F : 1.F);
+      ASSERT_EQ(ternary.vote(comm, {.zero = signcclZeroTernary}), signcclSuccess) << signcclGetLastError(nullptr);
+      EXPECT_TRUE(ternary.hasResult(-1));
+    });
+  }
+}
+
+TEST_F(NcclTest, RanksOnOneDeviceAreToldWhatElseToUse) {
+  Ranks ranks(2);
+  ranks.inThreads([&](int /*rank*/, signcclComm_t comm) {
+    Voter voter(0, -1);
+    EXPECT_EQ(voter.vote(comm), signcclInvalidUsage);
+    EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("ranks 0 and 1 are both on device GPU-"));
+    EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("leave SIGNCCL_TRANSPORT unset"));
+  });
+}
+
+TEST_F(NcclTest, ARankStaysOnTheDeviceOfItsFirstCall) {
+  Ranks ranks(1);
+  Voter first(0, -1);
+  Voter second(1, -1);
+  ASSERT_EQ(first.vote(ranks[0]), signcclSuccess);
+  EXPECT_EQ(second.vote(ranks[0]), signcclInvalidArgument);
+  EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("the buffers are on device 1, and rank 0 is on device 0"));
+  ASSERT_EQ(first.vote(ranks[0]), signcclSuccess);
+  EXPECT_TRUE(first.hasResult(-1));
+}
+
+TEST_F(NcclTest, AStreamThatIsCapturedIsRefused) {
+  Ranks ranks(1);
+  Voter voter(0, -1);
+  ASSERT_EQ(voter.vote(ranks[0]), signcclSuccess);
+  voter.stream().synchronize();
+  expectCuda(cuStreamBeginCapture_v2(voter.stream().get(), CudaCaptureMode::kRelaxed));
+  EXPECT_EQ(voter.vote(ranks[0]), signcclInvalidUsage);
+  EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("captured into a CUDA graph"));
+  CudaGraph graph = nullptr;
+  expectCuda(cuStreamEndCapture(voter.stream().get(), &graph));
+  expectCuda(cuGraphDestroy(graph));
+}
+
+}  // namespace
+}  // namespace signccl
