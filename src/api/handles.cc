@@ -11,7 +11,8 @@ StreamRank& CommHandle::streamsOf(int device) {
   const auto known = streams_.find(device);
   if (known != streams_.end()) return known->second;
   try {
-    return streams_.try_emplace(device, *comm, StreamDevice::get(device, comm->options().device)).first->second;
+    auto shared = StreamDevice::get(device, comm->options().device);
+    return streams_.try_emplace(device, *comm, replays_, std::move(shared)).first->second;
   } catch (...) {
     failForCuda(*comm, std::current_exception());
     throw;

@@ -22,7 +22,7 @@ namespace signccl {
 /// A communicator with what the C API knows of it.
 class CommHandle {
  public:
-  explicit CommHandle(std::unique_ptr<Communicator> owned) : comm(std::move(owned)) {}
+  explicit CommHandle(std::unique_ptr<Communicator> owned) : comm(std::move(owned)), replays_(*comm) {}
 
   /// Notes an error of a call on it. Any thread.
   void noteError(const Failure& failure) noexcept;
@@ -39,6 +39,7 @@ class CommHandle {
   std::atomic<int> noted_calls = 0;  ///< collectives that open groups hold
 
  private:
+  ReplayService replays_;
   std::map<int, StreamRank> streams_;  ///< by device; used by one thread at a time
   mutable std::mutex error_mutex_;
   std::string last_error_;

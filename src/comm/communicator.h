@@ -90,6 +90,14 @@ class Communicator {
   /// group fails, or signcclTimeout.
   void awaitRanksOfProcess(std::uint64_t exchange);
 
+  /// True if all ranks of the group that are threads of this process have come to an exchange.
+  [[nodiscard]] bool haveRanksOfProcessArrived(std::uint64_t exchange) const noexcept {
+    return !meeting_.meeting || meeting_.meeting->haveAllArrived(exchange);
+  }
+
+  /// Throws what submit() throws for a communicator that takes no exchange.
+  void requireUsable() const;
+
   /// Queues an exchange. Throws Error if the communicator has failed or is finalized, and what starting a thread or
   /// allocating memory throws; nothing is queued then.
   Operation& submit(Submission submission);
@@ -138,6 +146,14 @@ class Communicator {
   /// Once all ranks that the thread drives have joined. The new communicator, null for a negative color.
   std::unique_ptr<Communicator> awaitSplit();
 
+  /// Begins to make a communicator of the same ranks with the same options; awaitDuplicate() must follow. All ranks
+  /// must do so, between the same splits and all-gathers. Collectives may be under way. Does not wait. Throws Error if
+  /// the communicator has failed or is finalized.
+  void postDuplicate();
+  /// Waits until all ranks have begun, and for as long again until all have joined. Any thread: splits and all-gathers
+  /// wait for it. Throws Error.
+  std::unique_ptr<Communicator> awaitDuplicate();
+
   [[nodiscard]] CommCounters counters() const;
 
  private:
@@ -174,6 +190,7 @@ class Communicator {
   void driveWhileOpen(const Operation& operation, const Stop& stop);
   void progressLoop();
   void linger() noexcept;
+  void awaitGatherings(std::unique_lock<std::mutex>& lock);
   void throwIfUnusable() const;
   [[noreturn]] void throwFailure() const;
 
@@ -209,6 +226,7 @@ class Communicator {
   CommCounters counters_;
   bool finalized_ = false;
   bool stopping_ = false;
+  bool is_duplicating_ = false;  ///< awaitDuplicate() is to come, or under way
   std::optional<CommOptions> split_options_;
   std::thread progress_thread_;
 };

@@ -25,8 +25,6 @@ class SlotEnds final : public ExternalEnds {
   SlotEnds(std::shared_ptr<const SlotMemory> memory, std::vector<SlotSlice> slices, std::uint32_t number)
       : memory_(std::move(memory)), slices_(std::move(slices)), number_(number), has_ended_(slices_.size()) {}
 
-  [[nodiscard]] const std::vector<SlotSlice>& slices() const { return slices_; }
-
   [[nodiscard]] Word* memoryOf(std::size_t slice) noexcept override;
   [[nodiscard]] bool hasSigns(std::size_t slice) noexcept override;
   [[nodiscard]] bool vetoes(std::size_t) noexcept override { return false; }

@@ -8,6 +8,7 @@
 
 #include "base/fork.h"
 #include "base/log.h"
+#include "device/capture.h"
 #include "device/stream.h"
 #include "kernels/lanes/group.h"
 
@@ -34,6 +35,7 @@ StreamWords workingWords(const std::shared_ptr<Device>& device) {
 }  // namespace
 
 std::shared_ptr<StreamDevice> StreamDevice::get(int ordinal, const DeviceOptions& options) {
+  const RelaxedCapture relaxed(requiredCudaDriver("device memory"));
   Devices& all = devices().get();
   const std::lock_guard lock(all.mutex);
   std::weak_ptr<StreamDevice>& known = all.by_ordinal[ordinal];
@@ -60,18 +62,22 @@ void StreamDevice::keepUntil(CudaEvent event, std::vector<std::shared_ptr<const 
 void StreamDevice::freeUnused() {
   std::vector<Kept> unused;
   std::shared_ptr<StreamDevice> self;  // goes last
+  const RelaxedCapture relaxed(device_->driver());
   const ContextScope scope(*device_);
   {
     const std::lock_guard lock(mutex_);
     const auto first = std::partition(kept_.begin(), kept_.end(), [&](const Kept& kept) {
-      const bool has_come = device_->driver().cuEventQuery(kept.event) != CudaResult::kNotReady;
+      const bool has_come =
+          kept.event == nullptr || device_->driver().cuEventQuery(kept.event) != CudaResult::kNotReady;
       return !has_come || std::ranges::any_of(kept.memory, [](const auto& one) { return one.use_count() > 1; });
     });
     std::move(first, kept_.end(), std::back_inserter(unused));
     kept_.erase(first, kept_.end());
     if (kept_.empty()) self = std::move(self_);
   }
-  for (const Kept& kept : unused) device_->driver().cuEventDestroy(kept.event);
+  for (const Kept& kept : unused) {
+    if (kept.event != nullptr) device_->driver().cuEventDestroy(kept.event);
+  }
 }
 
 void StreamDevice::launchBytes(DeviceKernel kernel, const void* arguments, std::size_t bytes, std::size_t ntiles,
@@ -97,6 +103,17 @@ void StreamDevice::enqueueWait(CudaStream stream, CudaDevicePointer word, std::u
     enqueueMemoryOperations(*device_, stream, operation);
   } else {
     launch(DeviceKernel::wait_word, WordArguments{reinterpret_cast<std::uint32_t*>(word), value}, 1, stream);
+  }
+}
+
+void StreamDevice::enqueueWaitAndWrite(CudaStream stream, CudaDevicePointer word, std::uint32_t value,
+                                       std::uint32_t after) const {
+  if (words_ == StreamWords::kMemoryOperations) {
+    CudaMemoryOperationParams operations[] = {waitUntilReached(word, value), writeValue(word, after)};
+    enqueueMemoryOperations(*device_, stream, operations);
+  } else {
+    enqueueWait(stream, word, value);
+    enqueueWrite(stream, word, after);
   }
 }
 

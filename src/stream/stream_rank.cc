@@ -42,13 +42,14 @@ void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept {
   if (failure.code == signcclUnhandledCudaError || failure.code == signcclSystemError) comm.fail(failure);
 }
 
-StreamRank::StreamRank(Communicator& comm, std::shared_ptr<StreamDevice> device)
-    : comm_(comm), device_(std::move(device)), kernels_(device_) {
+StreamRank::StreamRank(Communicator& comm, ReplayService& replays, std::shared_ptr<StreamDevice> device)
+    : comm_(comm), replays_(replays), device_(std::move(device)), kernels_(device_) {
   device_->freeUnused();
   const ContextScope scope(*device_->device());
   const CudaDriver& driver = device_->device()->driver();
-  checkCuda(driver, driver.cuEventCreate(&last_call_, kCudaEventDisableTiming), "cuEventCreate", "on ",
-            *device_->device());
+  for (CudaEvent* const event : {&last_call_.event, &last_captured_.event}) {
+    checkCuda(driver, driver.cuEventCreate(event, kCudaEventDisableTiming), "cuEventCreate", "on ", *device_->device());
+  }
 }
 
 StreamRank::~StreamRank() {
@@ -56,7 +57,8 @@ StreamRank::~StreamRank() {
     outgrown_.push_back(std::move(memory_));
     for (auto& memory : kernels_.release()) outgrown_.push_back(std::move(memory));
     std::erase(outgrown_, nullptr);
-    device_->keepUntil(last_call_, std::move(outgrown_));
+    releaseIn(*device_->device(), [&](const CudaDriver& driver) { driver.cuEventDestroy(last_captured_.event); });
+    device_->keepUntil(last_call_.event, std::move(outgrown_));
     device_->freeUnused();
   } catch (const std::exception& error) {
     log(LogLevel::kWarn, Subsystem::kDestroy, comm_.rank(), "what the rank had on ", *device_->device(),
@@ -67,31 +69,31 @@ StreamRank::~StreamRank() {
 StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
   StreamCall call;
   orFail([&] { call = front(rules, segments, stream); });
-  comm_.arrive(call.exchange);
+  if (!call.capture) comm_.arrive(call.exchange);
   return call;
 }
 
 StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
+  const RelaxedCapture relaxed(device_->device()->driver());
   const ContextScope scope(*device_->device());
   StreamCall call = prepare(rules, segments, stream);
-  follow(call);
-  kernels_.prepare(call.batch, call.stream);
-  call.exchange =
-      comm_.submit({.rules = rules, .segments = segments, .in_background = true, .holders = 0, .ends = call.ends})
-          .batch.exchange;
-  for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) encodeSlice(call, slice);
+  if (call.capture) {
+    beginCaptured(call, rules);
+  } else {
+    beginExchange(call, rules);
+  }
+  for (std::size_t slice = 0; slice < call.slices.size(); ++slice) encodeSlice(call, slice);
   return call;
 }
 
 void StreamRank::enqueueBack(StreamCall& call) {
   orFail([&] {
-    comm_.awaitRanksOfProcess(call.exchange);
+    // Nothing of a captured call is carried out now, and its replays do not come by here.
+    if (!call.capture) comm_.awaitRanksOfProcess(call.exchange);
+    const RelaxedCapture relaxed(device_->device()->driver());
     const ContextScope scope(*device_->device());
-    for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) decodeSlice(call, slice);
-    const CudaDriver& driver = device_->device()->driver();
-    checkCuda(driver, driver.cuEventRecord(last_call_, call.stream), "cuEventRecord", "on ", *device_->device());
-    last_stream_ = call.stream;
-    has_called_ = true;
+    for (std::size_t slice = 0; slice < call.slices.size(); ++slice) decodeSlice(call, slice);
+    endCall(call);
   });
 }
 
@@ -106,37 +108,56 @@ void StreamRank::orFail(const Enqueue& enqueue) {
   }
 }
 
-StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
-  refuseCapture(stream);
+StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) const {
   StreamCall call;
   call.stream = stream;
+  call.capture = captureOf(*device_->device(), stream);
   call.batch.rules = comm_.countRules(rules);
   for (const Segment& segment : segments) call.batch.add(segment);
   const std::size_t nslices =
       sliceCount(call.batch.nwords, comm_.options().slice_bytes / sizeof(Word), call.batch.rules);
-  std::vector<SlotSlice> slices = placeSlices(call.batch, nslices);
+  call.slices = placeSlices(call.batch, nslices);
   const std::size_t sign_bytes =
       static_cast<std::size_t>(call.batch.rules.votes_per_rank) * call.batch.nwords * sizeof(Word);
   call.has_copy = sign_bytes >= kLeastCopiedBytes && !device_->device()->facts().shares_host_memory;
-  reserve(call, nslices, wordsOf(call.batch, slices.back()));
-  call.number = ++last_number_;
-  call.ends = std::make_shared<SlotEnds>(call.memory, std::move(slices), call.number);
   return call;
 }
 
-void StreamRank::refuseCapture(CudaStream stream) const {
-  const CudaDriver& driver = device_->device()->driver();
-  CudaCaptureStatus status = CudaCaptureStatus::kNone;
-  checkCuda(driver, driver.cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing", "on ", *device_->device());
-  if (status == CudaCaptureStatus::kNone) return;
-  throw Error(signcclInvalidUsage,
-              "the stream is being captured into a CUDA graph, which these calls do not support: make them outside of "
-              "the capture");
+void StreamRank::beginExchange(StreamCall& call, const ExchangeRules& rules) {
+  reserve(call);
+  call.number = ++last_number_;
+  follow(call);
+  kernels_.prepare(call.batch, call.stream);
+  call.exchange = comm_
+                      .submit({.rules = rules,
+                               .segments = call.batch.segments,
+                               .in_background = true,
+                               .holders = 0,
+                               .ends = std::make_shared<SlotEnds>(call.memory, call.slices, call.number)})
+                      .batch.exchange;
 }
 
-void StreamRank::reserve(StreamCall& call, std::size_t nslots, std::size_t nwords) {
-  if (!memory_ || !memory_->holds(nslots, nwords, call.has_copy) || last_number_ == kMostCalls) {
-    auto fresh = std::make_shared<SlotMemory>(device_->device(), nslots, nwords, call.has_copy);
+/// Gives the graph memory and tables of its own: those of other calls may be replaced while it lives.
+void StreamRank::beginCaptured(StreamCall& call, const ExchangeRules& rules) {
+  comm_.requireUsable();
+  device_->freeUnused();
+  call.number = kSlotSet;
+  call.memory = std::make_shared<SlotMemory>(device_->device(), call.slices.size(),
+                                             wordsOf(call.batch, call.slices.back()), call.has_copy);
+  call.kernels = std::make_shared<SliceKernels>(device_);
+  const auto captured = std::make_shared<CapturedCall>(
+      call.memory, call.kernels, CapturedExchange{call.capture->id, rules, call.batch.segments, call.slices});
+  device_->keepWhileHeld({captured->memory(), captured->tables()});
+  giveToGraph(*device_->device(), call.capture->graph, captured);
+  replays_.add(captured);
+  follow(call);
+  call.kernels->prepare(call.batch, call.stream);
+}
+
+void StreamRank::reserve(StreamCall& call) {
+  const std::size_t nwords = wordsOf(call.batch, call.slices.back());
+  if (!memory_ || !memory_->holds(call.slices.size(), nwords, call.has_copy) || last_number_ == kMostCalls) {
+    auto fresh = std::make_shared<SlotMemory>(device_->device(), call.slices.size(), nwords, call.has_copy);
     if (memory_) outgrown_.push_back(memory_);
     memory_ = std::move(fresh);
     last_number_ = 0;
@@ -144,20 +165,32 @@ void StreamRank::reserve(StreamCall& call, std::size_t nslots, std::size_t nword
   call.memory = memory_;
 }
 
-/// Calls on different streams use the same slots one after the other.
+/// Calls on different streams use the same slots one after the other. Those of a graph are exchanged one after the
+/// other, so branches of it that wait for each other anyway had better do so where CUDA sees it.
 void StreamRank::follow(const StreamCall& call) {
-  if (!has_called_ || call.stream == last_stream_) return;
+  const Last& last = call.capture ? last_captured_ : last_call_;
+  if (!last.is_recorded || call.stream == last.stream) return;
+  if (call.capture && call.capture->id != last.capture) return;
   const CudaDriver& driver = device_->device()->driver();
-  checkCuda(driver, driver.cuStreamWaitEvent(call.stream, last_call_, 0), "cuStreamWaitEvent", "on ",
+  checkCuda(driver, driver.cuStreamWaitEvent(call.stream, last.event, 0), "cuStreamWaitEvent", "on ",
             *device_->device());
 }
 
+void StreamRank::endCall(const StreamCall& call) {
+  Last& last = call.capture ? last_captured_ : last_call_;
+  const CudaDriver& driver = device_->device()->driver();
+  checkCuda(driver, driver.cuEventRecord(last.event, call.stream), "cuEventRecord", "on ", *device_->device());
+  last.stream = call.stream;
+  last.capture = call.capture ? call.capture->id : 0;
+  last.is_recorded = true;
+}
+
 void StreamRank::encodeSlice(const StreamCall& call, std::size_t number) {
-  const SlotSlice& slice = call.ends->slices()[number];
+  const SlotSlice& slice = call.slices[number];
   const SlotMemory& memory = *call.memory;
   const CudaDevicePointer planes =
       call.has_copy ? memory.copyAddress(slice.offset) : memory.hostWordsAddress(slice.offset);
-  kernels_.encode(call.batch, slice.words, planes, call.stream);
+  kernelsOf(call).encode(call.batch, slice.words, planes, call.stream);
   if (call.has_copy) {
     const CudaDriver& driver = device_->device()->driver();
     const std::size_t bytes =
@@ -169,12 +202,16 @@ void StreamRank::encodeSlice(const StreamCall& call, std::size_t number) {
 }
 
 void StreamRank::decodeSlice(const StreamCall& call, std::size_t number) {
-  const SlotSlice& slice = call.ends->slices()[number];
+  const SlotSlice& slice = call.slices[number];
   const SlotMemory& memory = *call.memory;
   const CountRules& rules = call.batch.rules;
   const std::size_t stride = slice.words.size;
   const std::size_t offset = slice.offset + static_cast<std::size_t>(rules.votes_per_rank) * stride;
-  device_->enqueueWait(call.stream, memory.answeredAddress(number), call.number);
+  if (call.capture) {
+    device_->enqueueWaitAndWrite(call.stream, memory.answeredAddress(number), kSlotSet, kSlotClear);
+  } else {
+    device_->enqueueWait(call.stream, memory.answeredAddress(number), call.number);
+  }
   CudaDevicePointer results = memory.hostWordsAddress(offset);
   if (call.has_copy) {
     results = memory.copyAddress(offset);
@@ -183,7 +220,7 @@ void StreamRank::decodeSlice(const StreamCall& call, std::size_t number) {
     checkCuda(driver, driver.cuMemcpyHtoDAsync(results, memory.hostWords(offset), bytes, call.stream),
               "cuMemcpyHtoDAsync", "of ", bytes, " bytes of results on ", *device_->device());
   }
-  kernels_.decode(call.batch, slice.words, results, memory.statusAddress(number), call.stream);
+  kernelsOf(call).decode(call.batch, slice.words, results, memory.statusAddress(number), call.stream);
 }
 
 }  // namespace signccl

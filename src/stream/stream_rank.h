@@ -4,16 +4,23 @@
 // A call has a front, which ends where the signs are posted, and a back, which begins with the wait for the results.
 // Streams may share a queue of the hardware, where a wait also holds up what other streams enqueued later. So a rank
 // enqueues its back only when all ranks of the process have enqueued their fronts.
+//
+// A call on a stream that is being captured enters a CUDA graph instead. It has memory of its own, which belongs to the
+// graph, and its exchanges are those of a ReplayService.
 #ifndef SIGNCCL_STREAM_STREAM_RANK_H_
 #define SIGNCCL_STREAM_STREAM_RANK_H_
 
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "comm/communicator.h"
+#include "device/capture.h"
+#include "stream/captured_call.h"
+#include "stream/replay_service.h"
 #include "stream/slice_kernels.h"
 #include "stream/slot_ends.h"
 #include "stream/stream_device.h"
@@ -28,24 +35,26 @@ void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept;
 struct StreamCall {
   CudaStream stream = nullptr;
   Batch batch;
+  std::vector<SlotSlice> slices;
   std::shared_ptr<const SlotMemory> memory;
-  std::shared_ptr<SlotEnds> ends;
-  bool has_copy = false;     ///< kernels use the copy of the memory, and the stream copies
-  std::uint32_t number = 0;  ///< of its slots
-  std::uint64_t exchange = 0;
+  bool has_copy = false;       ///< kernels use the copy of the memory, and the stream copies
+  std::uint32_t number = 0;    ///< that posts and answers; of a captured call kSlotSet
+  std::uint64_t exchange = 0;  ///< of a call that is not captured
+  std::optional<StreamCapture> capture;
+  std::shared_ptr<SliceKernels> kernels;  ///< of a captured call
 };
 
 /// One thread at a time.
 class StreamRank {
  public:
-  /// `comm` must outlive it.
-  StreamRank(Communicator& comm, std::shared_ptr<StreamDevice> device);
+  /// `comm` and `replays`, which is that of the same rank, must outlive it.
+  StreamRank(Communicator& comm, ReplayService& replays, std::shared_ptr<StreamDevice> device);
   /// What streams still use stays.
   ~StreamRank();
   StreamRank(const StreamRank&) = delete;
   StreamRank& operator=(const StreamRank&) = delete;
 
-  /// Queues the exchange and enqueues the front. The segments' sources and sinks are elements in memory that the device
+  /// Queues the exchange and enqueues the front; a captured call queues nothing. The segments' sources and sinks are elements in memory that the device
   /// reaches. If it throws signcclUnhandledCudaError or signcclSystemError, the communicator has failed, so that the
   /// others do not wait for this rank; else the call had no effect.
   StreamCall enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
@@ -56,24 +65,38 @@ class StreamRank {
 
  private:
   StreamCall front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
-  StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
-  void refuseCapture(CudaStream stream) const;
-  void reserve(StreamCall& call, std::size_t nslots, std::size_t nwords);
+  [[nodiscard]] StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments,
+                                   CudaStream stream) const;
+  void beginExchange(StreamCall& call, const ExchangeRules& rules);
+  void beginCaptured(StreamCall& call, const ExchangeRules& rules);
+  void reserve(StreamCall& call);
   void follow(const StreamCall& call);
+  void endCall(const StreamCall& call);
+  [[nodiscard]] const SliceKernels& kernelsOf(const StreamCall& call) const {
+    return call.kernels ? *call.kernels : kernels_;
+  }
   void encodeSlice(const StreamCall& call, std::size_t slice);
   void decodeSlice(const StreamCall& call, std::size_t slice);
   template <typename Enqueue>
   void orFail(const Enqueue& enqueue);
 
+  /// The last of the calls that have to follow each other.
+  struct Last {
+    CudaEvent event = nullptr;  ///< recorded behind its back
+    CudaStream stream = nullptr;
+    unsigned long long capture = 0;
+    bool is_recorded = false;
+  };
+
   Communicator& comm_;
+  ReplayService& replays_;
   const std::shared_ptr<StreamDevice> device_;
   SliceKernels kernels_;
   std::shared_ptr<SlotMemory> memory_;
   std::vector<std::shared_ptr<const void>> outgrown_;  ///< that were too small; streams may still use them
   std::uint32_t last_number_ = 0;                      ///< of calls in memory_
-  CudaEvent last_call_ = nullptr;                      ///< recorded behind the back of the last call
-  CudaStream last_stream_ = nullptr;
-  bool has_called_ = false;
+  Last last_call_;                                     ///< that was not captured
+  Last last_captured_;
 };
 
 }  // namespace signccl
