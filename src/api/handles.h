@@ -39,8 +39,8 @@ class CommHandle {
   std::atomic<int> noted_calls = 0;  ///< collectives that open groups hold
 
  private:
-  ReplayService replays_;
   std::map<int, StreamRank> streams_;  ///< by device; used by one thread at a time
+  ReplayService replays_;              ///< ends first: it gives up memory that streams_ can free then
   mutable std::mutex error_mutex_;
   std::string last_error_;
   bool is_noted_since_failure_ = false;  ///< last_error_ is younger than the failure of the communicator

@@ -15,24 +15,23 @@ namespace {
 constexpr std::size_t kLeastCopiedBytes = std::size_t{64} << 10;
 /// Planes of slices begin at lines of the device's cache.
 constexpr std::size_t kLineWords = 16;
-/// Numbers of calls in one memory. A slot that is used seldom must not fall behind by 2^31.
-constexpr std::uint32_t kMostCalls = std::uint32_t{1} << 30;
-
 std::size_t wholeLines(std::size_t nwords) { return (nwords + kLineWords - 1) / kLineWords * kLineWords; }
 
-/// Where the slices of a call are.
-std::vector<SlotSlice> placeSlices(const Batch& batch, std::size_t nslices) {
-  std::vector<SlotSlice> slices(nslices);
+/// Where the slices of a call are; none if it has no elements.
+std::vector<SlotSlice> placeSlices(const Batch& batch, std::size_t slice_words) {
+  if (batch.nwords == 0) return {};
+  std::vector<SlotSlice> slices(sliceCount(batch.nwords, slice_words, batch.rules));
   std::size_t offset = 0;
-  for (std::size_t i = 0; i < nslices; ++i) {
-    slices[i] = {chunkRange(batch.nwords, static_cast<int>(nslices), static_cast<int>(i)), offset};
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    slices[i] = {chunkRange(batch.nwords, static_cast<int>(slices.size()), static_cast<int>(i)), offset};
     offset += wholeLines(externalWords(batch.rules, slices[i].words.size));
   }
   return slices;
 }
 
-std::size_t wordsOf(const Batch& batch, const SlotSlice& last) {
-  return last.offset + externalWords(batch.rules, last.words.size);
+SlotNeeds needsOf(const StreamCall& call) {
+  const SlotSlice& last = call.slices.back();
+  return {call.slices.size(), last.offset + externalWords(call.batch.rules, last.words.size), call.has_copy};
 }
 
 }  // namespace
@@ -45,20 +44,20 @@ void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept {
 StreamRank::StreamRank(Communicator& comm, ReplayService& replays, std::shared_ptr<StreamDevice> device)
     : comm_(comm), replays_(replays), device_(std::move(device)), kernels_(device_) {
   device_->freeUnused();
+  const RelaxedCapture relaxed(device_->device()->driver());
   const ContextScope scope(*device_->device());
-  const CudaDriver& driver = device_->device()->driver();
-  for (CudaEvent* const event : {&last_call_.event, &last_captured_.event}) {
-    checkCuda(driver, driver.cuEventCreate(event, kCudaEventDisableTiming), "cuEventCreate", "on ", *device_->device());
-  }
+  last_call_.emplace(*device_->device());
 }
 
 StreamRank::~StreamRank() {
   try {
-    outgrown_.push_back(std::move(memory_));
-    for (auto& memory : kernels_.release()) outgrown_.push_back(std::move(memory));
-    std::erase(outgrown_, nullptr);
-    releaseIn(*device_->device(), [&](const CudaDriver& driver) { driver.cuEventDestroy(last_captured_.event); });
-    device_->keepUntil(last_call_.event, std::move(outgrown_));
+    std::vector<std::shared_ptr<const void>> memory = kernels_.release();
+    for (CallSlots& slots : slots_) slots.giveAway(memory);
+    device_->keepUntil(last_call_->event(), std::move(memory));
+    if (last_captured_) {
+      releaseIn(*device_->device(),
+                [&](const CudaDriver& driver) { driver.cuEventDestroy(last_captured_->call.event()); });
+    }
     device_->freeUnused();
   } catch (const std::exception& error) {
     log(LogLevel::kWarn, Subsystem::kDestroy, comm_.rank(), "what the rank had on ", *device_->device(),
@@ -69,7 +68,10 @@ StreamRank::~StreamRank() {
 StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
   StreamCall call;
   orFail([&] { call = front(rules, segments, stream); });
-  if (!call.capture) comm_.arrive(call.exchange);
+  if (!call.capture) {
+    comm_.arrive(call.exchange);
+    ++open_calls_;
+  }
   return call;
 }
 
@@ -87,11 +89,16 @@ StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment
 }
 
 void StreamRank::enqueueBack(StreamCall& call) {
+  if (!call.capture) --open_calls_;
   orFail([&] {
     // Nothing of a captured call is carried out now, and its replays do not come by here.
     if (!call.capture) comm_.awaitRanksOfProcess(call.exchange);
     const RelaxedCapture relaxed(device_->device()->driver());
     const ContextScope scope(*device_->device());
+    if (!call.capture && !call.slices.empty()) {
+      last_call_->letWait(*device_->device(), call.stream);  // for what was enqueued since the front
+      kernels_.prepare(call.batch, call.stream);
+    }
     for (std::size_t slice = 0; slice < call.slices.size(); ++slice) decodeSlice(call, slice);
     endCall(call);
   });
@@ -114,9 +121,7 @@ StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segme
   call.capture = captureOf(*device_->device(), stream);
   call.batch.rules = comm_.countRules(rules);
   for (const Segment& segment : segments) call.batch.add(segment);
-  const std::size_t nslices =
-      sliceCount(call.batch.nwords, comm_.options().slice_bytes / sizeof(Word), call.batch.rules);
-  call.slices = placeSlices(call.batch, nslices);
+  call.slices = placeSlices(call.batch, comm_.options().slice_bytes / sizeof(Word));
   const std::size_t sign_bytes =
       static_cast<std::size_t>(call.batch.rules.votes_per_rank) * call.batch.nwords * sizeof(Word);
   call.has_copy = sign_bytes >= kLeastCopiedBytes && !device_->device()->facts().shares_host_memory;
@@ -124,10 +129,13 @@ StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segme
 }
 
 void StreamRank::beginExchange(StreamCall& call, const ExchangeRules& rules) {
-  reserve(call);
-  call.number = ++last_number_;
-  follow(call);
-  kernels_.prepare(call.batch, call.stream);
+  if (!call.slices.empty()) {
+    if (slots_.size() <= open_calls_) slots_.resize(open_calls_ + 1);
+    CallSlots& slots = slots_[open_calls_];
+    call.memory = slots.reserve(device_->device(), needsOf(call));
+    call.number = slots.number();
+    last_call_->letWait(*device_->device(), call.stream);
+  }
   call.exchange = comm_
                       .submit({.rules = rules,
                                .segments = call.batch.segments,
@@ -137,52 +145,34 @@ void StreamRank::beginExchange(StreamCall& call, const ExchangeRules& rules) {
                       .batch.exchange;
 }
 
-/// Gives the graph memory and tables of its own: those of other calls may be replaced while it lives.
+/// Gives the graph memory and tables of its own: those of other calls may be replaced while it lives. A call without
+/// elements leaves nothing to replay.
 void StreamRank::beginCaptured(StreamCall& call, const ExchangeRules& rules) {
   comm_.requireUsable();
   device_->freeUnused();
+  if (call.slices.empty()) return;
+  const SlotNeeds needs = needsOf(call);
+  const Device& device = *device_->device();
   call.number = kSlotSet;
-  call.memory = std::make_shared<SlotMemory>(device_->device(), call.slices.size(),
-                                             wordsOf(call.batch, call.slices.back()), call.has_copy);
+  call.memory = std::make_shared<SlotMemory>(device_->device(), needs.nslots, needs.nwords, needs.has_copy);
   call.kernels = std::make_shared<SliceKernels>(device_);
   const auto captured = std::make_shared<CapturedCall>(
       call.memory, call.kernels, CapturedExchange{call.capture->id, rules, call.batch.segments, call.slices});
   device_->keepWhileHeld({captured->memory(), captured->tables()});
-  giveToGraph(*device_->device(), call.capture->graph, captured);
+  giveToGraph(device, call.capture->graph, captured);
   replays_.add(captured);
-  follow(call);
+  // The calls of a graph are exchanged one after the other. Branches had better wait for that where CUDA sees it.
+  if (last_captured_ && last_captured_->capture == call.capture->id) last_captured_->call.letWait(device, call.stream);
   call.kernels->prepare(call.batch, call.stream);
 }
 
-void StreamRank::reserve(StreamCall& call) {
-  const std::size_t nwords = wordsOf(call.batch, call.slices.back());
-  if (!memory_ || !memory_->holds(call.slices.size(), nwords, call.has_copy) || last_number_ == kMostCalls) {
-    auto fresh = std::make_shared<SlotMemory>(device_->device(), call.slices.size(), nwords, call.has_copy);
-    if (memory_) outgrown_.push_back(memory_);
-    memory_ = std::move(fresh);
-    last_number_ = 0;
-  }
-  call.memory = memory_;
-}
-
-/// Calls on different streams use the same slots one after the other. Those of a graph are exchanged one after the
-/// other, so branches of it that wait for each other anyway had better do so where CUDA sees it.
-void StreamRank::follow(const StreamCall& call) {
-  const Last& last = call.capture ? last_captured_ : last_call_;
-  if (!last.is_recorded || call.stream == last.stream) return;
-  if (call.capture && call.capture->id != last.capture) return;
-  const CudaDriver& driver = device_->device()->driver();
-  checkCuda(driver, driver.cuStreamWaitEvent(call.stream, last.event, 0), "cuStreamWaitEvent", "on ",
-            *device_->device());
-}
-
+/// A call waits for all before it, whatever slots they have, so that the last one stands for all.
 void StreamRank::endCall(const StreamCall& call) {
-  Last& last = call.capture ? last_captured_ : last_call_;
-  const CudaDriver& driver = device_->device()->driver();
-  checkCuda(driver, driver.cuEventRecord(last.event, call.stream), "cuEventRecord", "on ", *device_->device());
-  last.stream = call.stream;
-  last.capture = call.capture ? call.capture->id : 0;
-  last.is_recorded = true;
+  if (call.slices.empty()) return;
+  if (!call.capture) return last_call_->record(*device_->device(), call.stream);
+  if (!last_captured_) last_captured_.emplace(LastCaptured{LastCall(*device_->device()), 0});
+  last_captured_->call.record(*device_->device(), call.stream);
+  last_captured_->capture = call.capture->id;
 }
 
 void StreamRank::encodeSlice(const StreamCall& call, std::size_t number) {

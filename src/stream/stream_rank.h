@@ -19,6 +19,7 @@
 
 #include "comm/communicator.h"
 #include "device/capture.h"
+#include "stream/call_slots.h"
 #include "stream/captured_call.h"
 #include "stream/replay_service.h"
 #include "stream/slice_kernels.h"
@@ -47,7 +48,7 @@ struct StreamCall {
 /// One thread at a time.
 class StreamRank {
  public:
-  /// `comm` and `replays`, which is that of the same rank, must outlive it.
+  /// `comm` must outlive it. `replays`, that of the same rank, must be there whenever a call is enqueued.
   StreamRank(Communicator& comm, ReplayService& replays, std::shared_ptr<StreamDevice> device);
   /// What streams still use stays.
   ~StreamRank();
@@ -69,8 +70,6 @@ class StreamRank {
                                    CudaStream stream) const;
   void beginExchange(StreamCall& call, const ExchangeRules& rules);
   void beginCaptured(StreamCall& call, const ExchangeRules& rules);
-  void reserve(StreamCall& call);
-  void follow(const StreamCall& call);
   void endCall(const StreamCall& call);
   [[nodiscard]] const SliceKernels& kernelsOf(const StreamCall& call) const {
     return call.kernels ? *call.kernels : kernels_;
@@ -80,23 +79,20 @@ class StreamRank {
   template <typename Enqueue>
   void orFail(const Enqueue& enqueue);
 
-  /// The last of the calls that have to follow each other.
-  struct Last {
-    CudaEvent event = nullptr;  ///< recorded behind its back
-    CudaStream stream = nullptr;
-    unsigned long long capture = 0;
-    bool is_recorded = false;
+  struct LastCaptured {
+    LastCall call;
+    unsigned long long capture = 0;  ///< id of the capture in which it was
   };
 
   Communicator& comm_;
   ReplayService& replays_;
   const std::shared_ptr<StreamDevice> device_;
   SliceKernels kernels_;
-  std::shared_ptr<SlotMemory> memory_;
-  std::vector<std::shared_ptr<const void>> outgrown_;  ///< that were too small; streams may still use them
-  std::uint32_t last_number_ = 0;                      ///< of calls in memory_
-  Last last_call_;                                     ///< that was not captured
-  Last last_captured_;
+  std::optional<LastCall> last_call_;  ///< that was not captured
+  /// For calls that are not captured. Those of a group have their fronts one after the other, and each its own slots.
+  std::vector<CallSlots> slots_;
+  std::size_t open_calls_ = 0;  ///< between their fronts and their backs; they have the first slots
+  std::optional<LastCaptured> last_captured_;
 };
 
 }  // namespace signccl
