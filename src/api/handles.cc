@@ -19,6 +19,12 @@ StreamRank& CommHandle::streamsOf(int device) {
   }
 }
 
+CommCounters CommHandle::counters() const {
+  CommCounters counters = comm->counters();
+  counters.add(replays_.counters());
+  return counters;
+}
+
 void CommHandle::noteError(const Failure& failure) noexcept {
   const bool has_failed = comm->failed();
   const std::lock_guard lock(error_mutex_);

@@ -35,6 +35,9 @@ class CommHandle {
   /// StreamRank throw. One thread at a time.
   StreamRank& streamsOf(int device);
 
+  /// Of calls, and of replays of CUDA graphs.
+  [[nodiscard]] CommCounters counters() const;
+
   const std::unique_ptr<Communicator> comm;
   std::atomic<int> noted_calls = 0;  ///< collectives that open groups hold
 

@@ -280,6 +280,17 @@ std::unique_ptr<Communicator> Communicator::awaitDuplicate() {
   return std::make_unique<Communicator>(std::move(group), options_);
 }
 
+void CommCounters::add(const CommCounters& other) {
+  engine.messages.bytes_sent += other.engine.messages.bytes_sent;
+  engine.messages.bytes_received += other.engine.messages.bytes_received;
+  engine.messages.messages_sent += other.engine.messages.messages_sent;
+  engine.messages.messages_received += other.engine.messages.messages_received;
+  engine.scratch_bytes += other.engine.scratch_bytes;
+  collectives += other.collectives;
+  exchanges += other.exchanges;
+  if (other.last_algorithm) last_algorithm = other.last_algorithm;
+}
+
 CommCounters Communicator::counters() const {
   const std::lock_guard lock(mutex_);
   CommCounters counters = counters_;

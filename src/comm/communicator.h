@@ -52,6 +52,9 @@ struct CommCounters {
   std::uint64_t collectives = 0;
   std::uint64_t exchanges = 0;
   std::optional<Algorithm> last_algorithm;
+
+  /// Adds those of another communicator, whose last exchange was the later one if it had any.
+  void add(const CommCounters& other);
 };
 
 class Communicator {

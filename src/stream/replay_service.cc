@@ -43,9 +43,11 @@ class ReplayService::State {
 
   void add(std::shared_ptr<CapturedCall> call);
   void close();
+  CommCounters counters();
   void run() noexcept;
 
  private:
+  void openLane() noexcept;
   bool turn();
   bool failPosted();
   void exchange(const std::shared_ptr<CapturedCall>& call);
@@ -67,13 +69,17 @@ class ReplayService::State {
 
   std::mutex mutex_;  ///< guards what follows
   std::condition_variable changed_;
+  bool is_joining_ = true;   ///< the duplicate is not there yet
   bool is_closing_ = false;  ///< the rank's communicator ends
   bool is_closed_ = false;   ///< lane_ is null for good
+  CommCounters counters_;    ///< after the last exchange
 };
 
 ReplayService::~ReplayService() {
   if (state_) state_->close();
 }
+
+CommCounters ReplayService::counters() const { return state_ ? state_->counters() : CommCounters{}; }
 
 void ReplayService::add(std::shared_ptr<CapturedCall> call) {
   if (state_) return state_->add(std::move(call));
@@ -105,11 +111,27 @@ void ReplayService::State::add(std::shared_ptr<CapturedCall> call) {
   changed_.notify_all();
 }
 
+/// Where other ranks never capture, the duplicate of the communicator would be waited for until the deadline.
 void ReplayService::State::close() {
   std::unique_lock lock(mutex_);
   is_closing_ = true;
   changed_.notify_all();
+  changed_.wait_for(lock, kLongestFarewell, [&] { return is_closed_ || !is_joining_; });
+  if (is_joining_) {
+    comm_->fail(failureOr(signcclRemoteError, "a rank left", [&] {
+      return Failure{
+          signcclRemoteError,
+          rankName(rank_) + " destroyed its communicator before all ranks had captured a call into a CUDA graph",
+          Failure::Scope::kGroup,
+          {rank_}};
+    }));
+  }
   changed_.wait(lock, [&] { return is_closed_; });
+}
+
+CommCounters ReplayService::State::counters() {
+  const std::lock_guard lock(mutex_);
+  return counters_;
 }
 
 bool ReplayService::State::isClosing() {
@@ -124,11 +146,7 @@ bool ReplayService::State::isOver() {
 }
 
 void ReplayService::State::run() noexcept {
-  try {
-    lane_ = comm_->awaitDuplicate();
-  } catch (...) {
-    closeLane(std::current_exception());
-  }
+  openLane();
   Clock::time_point last = Clock::now();
   while (!isOver()) {
     bool moved = true;
@@ -143,6 +161,17 @@ void ReplayService::State::run() noexcept {
     } else {
       pause(Clock::now() - last);
     }
+  }
+}
+
+void ReplayService::State::openLane() noexcept {
+  try {
+    lane_ = comm_->awaitDuplicate();
+    const std::lock_guard lock(mutex_);
+    is_joining_ = false;
+    changed_.notify_all();
+  } catch (...) {
+    closeLane(std::current_exception());
   }
 }
 
@@ -188,6 +217,8 @@ void ReplayService::State::exchange(const std::shared_ptr<CapturedCall>& call) {
   lane_->wait(operation);
   waits_since_.reset();
   graphs_.passOn(*call);
+  const std::lock_guard lock(mutex_);
+  counters_ = lane_->counters();
 }
 
 /// A call that is posted before an earlier one of its graph waits for that. Its stream must not wait for ever.
@@ -220,6 +251,7 @@ void ReplayService::State::closeLane(const std::exception_ptr& error) noexcept {
   }
   lane_.reset();
   const std::lock_guard lock(mutex_);
+  is_joining_ = false;
   is_closed_ = true;
   changed_.notify_all();
 }

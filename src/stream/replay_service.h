@@ -32,6 +32,9 @@ class ReplayService {
   /// throws.
   void add(std::shared_ptr<CapturedCall> call);
 
+  /// Of the replays. Not while add() is called.
+  [[nodiscard]] CommCounters counters() const;
+
  private:
   class State;
 
