@@ -65,6 +65,7 @@ class ReplayService::State {
   std::unique_ptr<Communicator> lane_;            ///< the duplicate; of the thread; null after a failure and at the end
   std::optional<Clock::time_point> waits_since_;  ///< a call waits for an earlier one of its graph; of the thread
   int yields_ = 0;                                ///< of the thread
+  bool has_exchanged_ = false;                    ///< something with lane_; of the thread
   bool has_warned_ = false;                       ///< of the thread
 
   std::mutex mutex_;  ///< guards what follows
@@ -205,6 +206,7 @@ bool ReplayService::State::failPosted() {
 }
 
 void ReplayService::State::exchange(const std::shared_ptr<CapturedCall>& call) {
+  has_exchanged_ = true;
   Operation& operation = lane_->submit({.rules = call->rules(), .segments = call->nextReplay(), .ends = call});
   const auto is_done = [&] {
     const ExitGate::Pass pass;
@@ -262,6 +264,7 @@ void ReplayService::State::bidFarewell() noexcept {
   if (!lane_) return;
   lane_->step();  // gives the exchange up, if one is under way
   lane_->arrive(kFarewell);
+  if (!has_exchanged_) return;
   const Clock::time_point end = Clock::now() + kLongestFarewell;
   while (!lane_->haveRanksOfProcessArrived(kFarewell) && Clock::now() < end) {
     std::this_thread::sleep_for(kShortestSleep);

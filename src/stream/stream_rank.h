@@ -55,9 +55,10 @@ class StreamRank {
   StreamRank(const StreamRank&) = delete;
   StreamRank& operator=(const StreamRank&) = delete;
 
-  /// Queues the exchange and enqueues the front; a captured call queues nothing. The segments' sources and sinks are elements in memory that the device
-  /// reaches. If it throws signcclUnhandledCudaError or signcclSystemError, the communicator has failed, so that the
-  /// others do not wait for this rank; else the call had no effect.
+  /// Queues the exchange and enqueues the front; of a captured call no exchange is queued. The segments' sources and
+  /// sinks are elements in memory that the device reaches. If it throws signcclUnhandledCudaError or
+  /// signcclSystemError, the communicator has failed, so that the others do not wait for this rank; else the call had
+  /// no effect. enqueueBack() must follow, also where another call of a group has failed.
   StreamCall enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
 
   /// Waits until the other ranks of this process have enqueued their fronts, then enqueues the back. If it throws, the

@@ -30,6 +30,15 @@ void await(const Condition& condition) {
   }
 }
 
+/// Lets `later` wait for what `earlier` has enqueued.
+inline void fork(const Stream& earlier, const Stream& later) {
+  CudaEvent event = nullptr;
+  expectCuda(cuEventCreate(&event, kCudaEventDisableTiming));
+  expectCuda(cuEventRecord(event, earlier.get()));
+  expectCuda(cuStreamWaitEvent(later.get(), event, 0));
+  expectCuda(cuEventDestroy_v2(event));
+}
+
 /// A test with a hardware queue for each stream, as replays of several ranks of one process need, and several devices.
 /// In the end nothing is left of the library on any device.
 class GraphTest : public StreamTest {

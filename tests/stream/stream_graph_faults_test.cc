@@ -158,6 +158,63 @@ TEST_F(StreamGraphFaultsTest, RanksOfOneQueueEndAtTheDeadline) {
   });
 }
 
+TEST_F(StreamGraphFaultsTest, ACallWhoseStreamIsAheadOfAnEarlierOneOfItsGraphWaitsUntilTheDeadline) {
+  Ranks ranks(1);
+  const CurrentDevice current(0);
+  const Vote late;
+  const Vote early;
+  std::atomic<bool> may_go_on = false;
+  const Graph graph(late.stream(), [&] {
+    fork(late.stream(), early.stream());
+    expectCuda(cuLaunchHostFunc(
+        late.stream().get(),
+        [](void* flag) {
+          while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
+        },
+        &may_go_on));
+    EXPECT_EQ(signcclGroupStart(), signcclSuccess);
+    EXPECT_EQ(late.call(ranks[0]), signcclSuccess);
+    EXPECT_EQ(early.call(ranks[0]), signcclSuccess);
+    EXPECT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
+    fork(early.stream(), late.stream());
+  });
+  graph.launch(late.stream());
+  await([&] { return stateOf(ranks[0]) == signcclTimeout; });
+  EXPECT_THAT(signcclGetLastError(ranks[0]), HasSubstr("captured before"));
+  may_go_on = true;
+  EXPECT_TRUE(late.isUntouched() && early.isUntouched());
+}
+
+TEST_F(StreamGraphFaultsTest, DestroyingACommunicatorDoesNotWaitForRanksThatNeverCapture) {
+  const Environment environment{{"SIGNCCL_TIMEOUT", "300"}};
+  Ranks ranks(2);
+  const CurrentDevice current(0);
+  const Vote vote;
+  const auto graph = vote.capture(ranks[0]);
+  EXPECT_EQ(signcclCommDestroy(ranks[0]), signcclSuccess);
+  ranks[0] = nullptr;
+  EXPECT_EQ(stateOf(ranks[1]), signcclRemoteError);
+  EXPECT_THAT(signcclGetLastError(ranks[1]), HasSubstr("rank 0 destroyed its communicator before all ranks"));
+  graph->launch(vote.stream());
+  EXPECT_TRUE(vote.isUntouched());
+}
+
+/// A program that ends amid replays, without giving anything back. Its driver takes pinned memory away at exit.
+[[noreturn]] void exitAmidReplays() {
+  auto* const current = new CurrentDevice(0);
+  auto* const ranks = new Ranks(1);
+  auto* const vote = new Vote(64);
+  auto* const graph = vote->capture((*ranks)[0]).release();
+  for (int replay = 0; replay < 50; ++replay) graph->launch(vote->stream());
+  static_cast<void>(current);
+  std::exit(0);
+}
+
+TEST_F(StreamGraphFaultsTest, AProgramMayExitWithReplaysUnderWay) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(exitAmidReplays(), ::testing::ExitedWithCode(0), "");
+}
+
 TEST_F(StreamGraphFaultsTest, ReplaysAfterTheEndOfTheCommunicatorWriteNothing) {
   const CurrentDevice current(0);
   const Vote vote;
@@ -238,7 +295,8 @@ TEST_F(StreamGraphFaultsTest, ACaptureThatIsGivenUpLeavesNothing) {
   });
 }
 
-/// Captures a call of two ranks while a call of CUDA fails, and replays what became of it. True if it was never reached.
+/// Captures a call of two ranks while a call of CUDA fails, and replays what became of it. True if it was never
+/// reached.
 bool captureWithFailingCall(long number) {
   Ranks ranks(2);
   const Vote votes[2] = {Vote(1'000), Vote(1'000)};

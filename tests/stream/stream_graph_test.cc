@@ -242,15 +242,6 @@ TEST_F(StreamGraphTest, GraphsTakeTurns) {
   });
 }
 
-/// Lets `later` wait for what `earlier` has enqueued.
-void fork(const Stream& earlier, const Stream& later) {
-  CudaEvent event = nullptr;
-  expectCuda(cuEventCreate(&event, kCudaEventDisableTiming));
-  expectCuda(cuEventRecord(event, earlier.get()));
-  expectCuda(cuStreamWaitEvent(later.get(), event, 0));
-  expectCuda(cuEventDestroy_v2(event));
-}
-
 TEST_F(StreamGraphTest, BranchesOfAGraphAreExchangedInTheOrderOfTheirCapture) {
   begin(/*seed=*/7);
   Ranks ranks(2);
@@ -327,6 +318,22 @@ TEST_F(StreamGraphTest, FirstCallsOfOtherThreadsLeaveACaptureAlone) {
     graph.launch(voter.stream());
     EXPECT_TRUE(voter.hasResult(-1)) << "rank " << rank;
   });
+}
+
+TEST_F(StreamGraphTest, StatisticsCountReplays) {
+  Ranks ranks(1);
+  const CurrentDevice current(0);
+  const Voter voter;
+  const Graph graph(voter.stream(), [&] { voter.vote(ranks[0]); });
+  voter.vote(ranks[0]);
+  for (int replay = 0; replay < 3; ++replay) graph.launch(voter.stream());
+  voter.stream().synchronize();
+  signcclCommStats_t stats{};
+  stats.size = sizeof(stats);
+  await([&] {  // an exchange is over a moment after its stream has gone on
+    return signcclCommGetStats(ranks[0], &stats) == signcclSuccess && stats.exchanges == 4;
+  });
+  EXPECT_EQ(stats.collectives, 4U);
 }
 
 TEST_F(StreamGraphTest, SplitsAndGatheringsFollowACapture) {
