@@ -143,7 +143,7 @@ void destroy(signcclComm_t handle) {
 void getStats(signcclComm_t handle, signcclCommStats_t* stats) {
   const CommPointer comm = findComm(handle);
   require(stats != nullptr, "stats is NULL");
-  const CommCounters counters = comm->comm->counters();
+  const CommCounters counters = comm->counters();
   signcclCommStats_t ours{};
   ours.collectives = counters.collectives;
   ours.exchanges = counters.exchanges;

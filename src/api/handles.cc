@@ -11,7 +11,8 @@ StreamRank& CommHandle::streamsOf(int device) {
   const auto known = streams_.find(device);
   if (known != streams_.end()) return known->second;
   try {
-    return streams_.try_emplace(device, *comm, StreamDevice::get(device, comm->options().device)).first->second;
+    auto shared = StreamDevice::get(device, comm->options().device);
+    return streams_.try_emplace(device, *comm, replays_, std::move(shared)).first->second;
   } catch (...) {
     failForCuda(*comm, std::current_exception());
     throw;
@@ -39,6 +40,12 @@ std::unique_ptr<StreamEngine> CommHandle::makeEngine(int device) {
                                             " since its first call: with SIGNCCL_TRANSPORT=nccl a rank has one device");
   }
   return std::make_unique<NcclRank>(*comm, StreamDevice::get(device, comm->options().device));
+}
+
+CommCounters CommHandle::counters() const {
+  CommCounters counters = comm->counters();
+  counters.add(replays_.counters());
+  return counters;
 }
 
 void CommHandle::noteError(const Failure& failure) noexcept {

@@ -24,7 +24,7 @@ namespace signccl {
 /// A communicator with what the C API knows of it.
 class CommHandle {
  public:
-  explicit CommHandle(std::unique_ptr<Communicator> owned) : comm(std::move(owned)) {}
+  explicit CommHandle(std::unique_ptr<Communicator> owned) : comm(std::move(owned)), replays_(*comm) {}
 
   /// Notes an error of a call on it. Any thread.
   void noteError(const Failure& failure) noexcept;
@@ -40,6 +40,8 @@ class CommHandle {
   /// What carries out votes and averages on streams of a device, as the communicator's options want it. Throws what
   /// streamsOf() throws, and signcclInvalidArgument if NCCL serves the rank on another device. One thread at a time.
   StreamEngine& engineOf(int device);
+  /// Of calls, and of replays of CUDA graphs.
+  [[nodiscard]] CommCounters counters() const;
 
   const std::unique_ptr<Communicator> comm;
   std::atomic<int> noted_calls = 0;  ///< collectives that open groups hold
@@ -49,6 +51,7 @@ class CommHandle {
 
   std::map<int, StreamRank> streams_;                     ///< by device; used by one thread at a time
   std::map<int, std::unique_ptr<StreamEngine>> engines_;  ///< by device; used by one thread at a time
+  ReplayService replays_;  ///< ends first: it gives up memory that streams_ can free then
   mutable std::mutex error_mutex_;
   std::string last_error_;
   bool is_noted_since_failure_ = false;  ///< last_error_ is younger than the failure of the communicator

@@ -229,7 +229,8 @@ signcclResult_t Communicator::asyncError() const {
 
 std::vector<std::string> Communicator::allGather(std::string part) {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    awaitGatherings(lock);
     throwIfUnusable();
   }
   return signccl::allGather(*group_, std::move(part), deadline());
@@ -237,14 +238,21 @@ std::vector<std::string> Communicator::allGather(std::string part) {
 
 void Communicator::postAllGather(std::string part) {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    awaitGatherings(lock);
     throwIfUnusable();
   }
   group_->postAllGather(std::move(part));
 }
 
+/// The group takes part in one split or all-gather at a time.
+void Communicator::awaitGatherings(std::unique_lock<std::mutex>& lock) {
+  changed_.wait(lock, [&] { return !is_duplicating_; });
+}
+
 void Communicator::postSplit(int color, int key, const CommOptions& options) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  awaitGatherings(lock);
   throwIfUnusable();
   if (!queue_.empty()) {
     throw Error(signcclInvalidUsage, std::to_string(queue_.size()) + " collective(s) are under way on rank " +
@@ -259,12 +267,53 @@ std::unique_ptr<Communicator> Communicator::awaitSplit() {
   return group ? std::make_unique<Communicator>(std::move(group), *split_options_) : nullptr;
 }
 
+void Communicator::postDuplicate() {
+  const std::lock_guard lock(mutex_);
+  throwIfUnusable();
+  group_->postSplit(/*color=*/0, /*key=*/rank(), options_.shared());
+  is_duplicating_ = true;
+}
+
+std::unique_ptr<Communicator> Communicator::awaitDuplicate() {
+  std::unique_ptr<Group> group;
+  std::exception_ptr error;
+  try {
+    group_->joinSplit(deadline());
+    group = group_->awaitSplit(deadline());
+  } catch (...) {
+    error = std::current_exception();
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    is_duplicating_ = false;
+    changed_.notify_all();
+  }
+  if (error) std::rethrow_exception(error);
+  return std::make_unique<Communicator>(std::move(group), options_);
+}
+
+void CommCounters::add(const CommCounters& other) {
+  engine.messages.bytes_sent += other.engine.messages.bytes_sent;
+  engine.messages.bytes_received += other.engine.messages.bytes_received;
+  engine.messages.messages_sent += other.engine.messages.messages_sent;
+  engine.messages.messages_received += other.engine.messages.messages_received;
+  engine.scratch_bytes += other.engine.scratch_bytes;
+  collectives += other.collectives;
+  exchanges += other.exchanges;
+  if (other.last_algorithm) last_algorithm = other.last_algorithm;
+}
+
 CommCounters Communicator::counters() const {
   const std::lock_guard lock(mutex_);
   CommCounters counters = counters_;
   const int last_algorithm = last_algorithm_.load(std::memory_order_relaxed);
   if (last_algorithm >= 0) counters.last_algorithm = static_cast<Algorithm>(last_algorithm);
   return counters;
+}
+
+void Communicator::requireUsable() const {
+  const std::lock_guard lock(mutex_);
+  throwIfUnusable();
 }
 
 void Communicator::throwIfUnusable() const {

@@ -54,6 +54,9 @@ struct CommCounters {
   std::uint64_t collectives = 0;
   std::uint64_t exchanges = 0;
   std::optional<Algorithm> last_algorithm;
+
+  /// Adds those of another communicator, whose last exchange was the later one if it had any.
+  void add(const CommCounters& other);
 };
 
 class Communicator {
@@ -91,6 +94,14 @@ class Communicator {
   /// Waits until the ranks of the group that are threads of this process have reached an exchange. Throws Error if the
   /// group fails, or signcclTimeout.
   void awaitRanksOfProcess(std::uint64_t exchange);
+
+  /// True if all ranks of the group that are threads of this process have come to an exchange.
+  [[nodiscard]] bool haveRanksOfProcessArrived(std::uint64_t exchange) const noexcept {
+    return !meeting_.meeting || meeting_.meeting->haveAllArrived(exchange);
+  }
+
+  /// Throws what submit() throws for a communicator that takes no exchange.
+  void requireUsable() const;
 
   /// Queues an exchange. Throws Error if the communicator has failed or is finalized, and what starting a thread or
   /// allocating memory throws; nothing is queued then.
@@ -145,6 +156,14 @@ class Communicator {
   /// Once all ranks that the thread drives have joined. The new communicator, null for a negative color.
   std::unique_ptr<Communicator> awaitSplit();
 
+  /// Begins to make a communicator of the same ranks with the same options; awaitDuplicate() must follow. All ranks
+  /// must do so, between the same splits and all-gathers. Collectives may be under way. Does not wait. Throws Error if
+  /// the communicator has failed or is finalized.
+  void postDuplicate();
+  /// Waits until all ranks have begun, and for as long again until all have joined. Any thread: splits and all-gathers
+  /// wait for it. Throws Error.
+  std::unique_ptr<Communicator> awaitDuplicate();
+
   [[nodiscard]] CommCounters counters() const;
 
  private:
@@ -181,6 +200,7 @@ class Communicator {
   void driveWhileOpen(const Operation& operation, const Stop& stop);
   void progressLoop();
   void linger() noexcept;
+  void awaitGatherings(std::unique_lock<std::mutex>& lock);
   void throwIfUnusable() const;
   [[noreturn]] void throwFailure() const;
 
@@ -217,6 +237,7 @@ class Communicator {
   CommCounters counters_;
   bool finalized_ = false;
   bool stopping_ = false;
+  bool is_duplicating_ = false;  ///< awaitDuplicate() is to come, or under way
   std::optional<CommOptions> split_options_;
   std::thread progress_thread_;
 };

@@ -25,7 +25,7 @@ void NcclMemories::retire(NcclRoom& room) noexcept {
   try {
     std::vector<std::shared_ptr<const void>> memory = std::exchange(kept_also_, {});
     memory.push_back(std::move(room.memory));
-    device_->keepUntil(room.last_use, std::move(memory));
+    device_->keepUntil({room.last_use}, std::move(memory));
   } catch (const std::exception& error) {
     log(LogLevel::kWarn, Subsystem::kDestroy, kNoRank, "memory on ", *device_->device(),
         " is freed late: ", error.what());

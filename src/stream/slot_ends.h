@@ -32,8 +32,6 @@ class SlotEnds final : public ExternalEnds {
         veto_(std::move(veto)),
         has_ended_(slices_.size()) {}
 
-  [[nodiscard]] const std::vector<SlotSlice>& slices() const { return slices_; }
-
   [[nodiscard]] Word* memoryOf(std::size_t slice) noexcept override;
   [[nodiscard]] bool hasSigns(std::size_t slice) noexcept override;
   [[nodiscard]] bool vetoes(std::size_t) noexcept override {

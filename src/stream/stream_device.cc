@@ -8,6 +8,7 @@
 
 #include "base/fork.h"
 #include "base/log.h"
+#include "device/capture.h"
 #include "device/stream.h"
 #include "kernels/lanes/group.h"
 
@@ -34,6 +35,7 @@ StreamWords workingWords(const std::shared_ptr<Device>& device) {
 }  // namespace
 
 std::shared_ptr<StreamDevice> StreamDevice::get(int ordinal, const DeviceOptions& options) {
+  const RelaxedCapture relaxed(requiredCudaDriver("device memory"));
   Devices& all = devices().get();
   const std::lock_guard lock(all.mutex);
   std::weak_ptr<StreamDevice>& known = all.by_ordinal[ordinal];
@@ -60,6 +62,7 @@ void StreamDevice::keepUntil(std::vector<CudaEvent> events, std::vector<std::sha
 void StreamDevice::freeUnused() {
   std::vector<Kept> unused;
   std::shared_ptr<StreamDevice> self;  // goes last
+  const RelaxedCapture relaxed(device_->driver());
   const ContextScope scope(*device_);
   {
     const std::lock_guard lock(mutex_);
@@ -100,6 +103,17 @@ void StreamDevice::enqueueWait(CudaStream stream, CudaDevicePointer word, std::u
     enqueueMemoryOperations(*device_, stream, operation);
   } else {
     launch(DeviceKernel::wait_word, WordArguments{reinterpret_cast<std::uint32_t*>(word), value}, 1, stream);
+  }
+}
+
+void StreamDevice::enqueueWaitAndWrite(CudaStream stream, CudaDevicePointer word, std::uint32_t value,
+                                       std::uint32_t after) const {
+  if (words_ == StreamWords::kMemoryOperations) {
+    CudaMemoryOperationParams operations[] = {waitUntilReached(word, value), writeValue(word, after)};
+    enqueueMemoryOperations(*device_, stream, operations);
+  } else {
+    enqueueWait(stream, word, value);
+    enqueueWrite(stream, word, after);
   }
 }
 

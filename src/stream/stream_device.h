@@ -35,6 +35,9 @@ class StreamDevice : public std::enable_shared_from_this<StreamDevice> {
   /// memory: freeing what a stream uses would wait for the stream.
   void keepUntil(std::vector<CudaEvent> events, std::vector<std::shared_ptr<const void>> memory);
 
+  /// Keeps `memory`, and itself, as long as somebody else holds it who must make no CUDA call, and so cannot free it.
+  void keepWhileHeld(std::vector<std::shared_ptr<const void>> memory) { keepUntil({}, std::move(memory)); }
+
   /// Frees what need not be kept any more. Not in a thread that must make no CUDA call.
   void freeUnused();
 
@@ -49,6 +52,9 @@ class StreamDevice : public std::enable_shared_from_this<StreamDevice> {
 
   /// Enqueues a wait until the word is `value` or later; the order is cyclic, (int32_t)(word - value) >= 0.
   void enqueueWait(CudaStream stream, CudaDevicePointer word, std::uint32_t value) const;
+
+  /// The same, and then the store of `after`.
+  void enqueueWaitAndWrite(CudaStream stream, CudaDevicePointer word, std::uint32_t value, std::uint32_t after) const;
 
  private:
   void launchBytes(DeviceKernel kernel, const void* arguments, std::size_t bytes, std::size_t ntiles,

@@ -1,7 +1,6 @@
 #include "stream/stream_rank.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -17,24 +16,24 @@ namespace {
 constexpr std::size_t kLeastCopiedBytes = std::size_t{64} << 10;
 /// Planes of slices begin at lines of the device's cache.
 constexpr std::size_t kLineWords = 16;
-/// Numbers of calls in one memory. A slot that is used seldom must not fall behind by 2^31.
-constexpr std::uint32_t kMostCalls = std::uint32_t{1} << 30;
 
 std::size_t wholeLines(std::size_t nwords) { return (nwords + kLineWords - 1) / kLineWords * kLineWords; }
 
-/// Where the slices of a call are.
-std::vector<SlotSlice> placeSlices(const Batch& batch, std::size_t nslices) {
-  std::vector<SlotSlice> slices(nslices);
+/// Where the slices of a call are; none if it has no elements.
+std::vector<SlotSlice> placeSlices(const Batch& batch, std::size_t slice_words) {
+  if (batch.nwords == 0) return {};
+  std::vector<SlotSlice> slices(sliceCount(batch.nwords, slice_words, batch.rules));
   std::size_t offset = 0;
-  for (std::size_t i = 0; i < nslices; ++i) {
-    slices[i] = {chunkRange(batch.nwords, static_cast<int>(nslices), static_cast<int>(i)), offset};
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    slices[i] = {chunkRange(batch.nwords, static_cast<int>(slices.size()), static_cast<int>(i)), offset};
     offset += wholeLines(externalWords(batch.rules, slices[i].words.size));
   }
   return slices;
 }
 
-std::size_t wordsOf(const Batch& batch, const SlotSlice& last) {
-  return last.offset + externalWords(batch.rules, last.words.size);
+SlotNeeds needsOf(const StreamCall& call) {
+  const SlotSlice& last = call.slices.back();
+  return {call.slices.size(), last.offset + externalWords(call.batch.rules, last.words.size), call.has_copy};
 }
 
 }  // namespace
@@ -44,24 +43,23 @@ void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept {
   if (failure.code == signcclUnhandledCudaError || failure.code == signcclSystemError) comm.fail(failure);
 }
 
-StreamRank::StreamRank(Communicator& comm, std::shared_ptr<StreamDevice> device)
-    : comm_(comm), device_(std::move(device)), kernels_(device_) {
+StreamRank::StreamRank(Communicator& comm, ReplayService& replays, std::shared_ptr<StreamDevice> device)
+    : comm_(comm), replays_(replays), device_(std::move(device)), kernels_(device_) {
   device_->freeUnused();
+  const RelaxedCapture relaxed(device_->device()->driver());
   const ContextScope scope(*device_->device());
-  freePlace();
+  last_call_.emplace(*device_->device());
 }
 
 StreamRank::~StreamRank() {
   try {
-    std::vector<CudaEvent> events;
-    std::vector<std::shared_ptr<const void>> used = kernels_.release();
-    for (Memory& memory : memory_) {
-      events.push_back(memory.last_call);
-      used.push_back(std::move(memory.slots));
-      std::ranges::move(memory.outgrown, std::back_inserter(used));
+    std::vector<std::shared_ptr<const void>> memory = kernels_.release();
+    for (Place& place : places_) place.slots.giveAway(memory);
+    device_->keepUntil({last_call_->event()}, std::move(memory));
+    if (last_captured_) {
+      releaseIn(*device_->device(),
+                [&](const CudaDriver& driver) { driver.cuEventDestroy(last_captured_->call.event()); });
     }
-    std::erase(used, nullptr);
-    device_->keepUntil(std::move(events), std::move(used));
     device_->freeUnused();
   } catch (const std::exception& error) {
     log(LogLevel::kWarn, Subsystem::kDestroy, comm_.rank(), "what the rank had on ", *device_->device(),
@@ -73,39 +71,39 @@ StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const 
                                     const StreamStep* step) {
   StreamCall call;
   orFail([&] { call = front(rules, segments, stream, step); });
-  comm_.arrive(call.exchange);
+  if (!call.capture) comm_.arrive(call.exchange);
+  if (call.place) places_[*call.place].is_open = true;
   return call;
 }
 
 StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
                              const StreamStep* step) {
+  const RelaxedCapture relaxed(device_->device()->driver());
   const ContextScope scope(*device_->device());
-  StreamCall call = prepare(rules, segments, stream, step);
-  follow(call);
-  call.kernels->prepare(call.batch, call.stream);
-  call.exchange = comm_
-                      .submit({.rules = rules,
-                               .segments = segments,
-                               .in_background = true,
-                               .holders = 0,
-                               .first_tensor = step == nullptr ? kNoStep : step->first_tensor,
-                               .ends = call.ends})
-                      .batch.exchange;
-  for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) encodeSlice(call, slice);
-  Memory& memory = memory_[call.place];
-  memory.last_stream = stream;
-  memory.has_called = memory.is_open = true;
+  StreamCall call = prepare(rules, segments, stream);
+  if (call.capture) {
+    SIGNCCL_ASSERT(step == nullptr);
+    beginCaptured(call, rules);
+  } else {
+    beginExchange(call, rules, step);
+  }
+  for (std::size_t slice = 0; slice < call.slices.size(); ++slice) encodeSlice(call, slice);
   return call;
 }
 
 void StreamRank::enqueueBack(StreamCall& call) {
+  if (call.place) places_[*call.place].is_open = false;
   orFail([&] {
-    comm_.awaitRanksOfProcess(call.exchange);
+    // Nothing of a captured call is carried out now, and its replays do not come by here.
+    if (!call.capture) comm_.awaitRanksOfProcess(call.exchange);
+    const RelaxedCapture relaxed(device_->device()->driver());
     const ContextScope scope(*device_->device());
-    for (std::size_t slice = 0; slice < call.ends->slices().size(); ++slice) decodeSlice(call, slice);
-    Memory& memory = memory_[call.place];
-    record(memory);
-    memory.is_open = false;
+    if (!call.capture && !call.slices.empty()) {
+      last_call_->letWait(*device_->device(), call.stream);  // for what was enqueued since the front
+      if (!call.is_of_step) kernels_.prepare(call.batch, call.stream);
+    }
+    for (std::size_t slice = 0; slice < call.slices.size(); ++slice) decodeSlice(call, slice);
+    endCall(call);
   });
 }
 
@@ -120,81 +118,84 @@ void StreamRank::orFail(const Enqueue& enqueue) {
   }
 }
 
-StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
-                               const StreamStep* step) {
-  refuseCapture(stream);
+StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream) {
   StreamCall call;
   call.stream = stream;
-  call.kernels = step == nullptr ? &kernels_ : &step->kernels;
+  call.kernels = &kernels_;
+  call.capture = captureOf(*device_->device(), stream);
   call.batch.rules = comm_.countRules(rules);
   for (const Segment& segment : segments) call.batch.add(segment);
-  const std::size_t nslices =
-      sliceCount(call.batch.nwords, comm_.options().slice_bytes / sizeof(Word), call.batch.rules);
-  std::vector<SlotSlice> slices = placeSlices(call.batch, nslices);
+  call.slices = placeSlices(call.batch, comm_.options().slice_bytes / sizeof(Word));
   const std::size_t sign_bytes =
       static_cast<std::size_t>(call.batch.rules.votes_per_rank) * call.batch.nwords * sizeof(Word);
   call.has_copy = sign_bytes >= kLeastCopiedBytes && !device_->device()->facts().shares_host_memory;
-  call.place = freePlace();
-  reserve(call, nslices, wordsOf(call.batch, slices.back()));
-  call.number = ++memory_[call.place].last_number;
-  call.ends =
-      std::make_shared<SlotEnds>(call.memory, std::move(slices), call.number, step == nullptr ? nullptr : step->veto);
   return call;
 }
 
-void StreamRank::refuseCapture(CudaStream stream) const {
-  const CudaDriver& driver = device_->device()->driver();
-  CudaCaptureStatus status = CudaCaptureStatus::kNone;
-  checkCuda(driver, driver.cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing", "on ", *device_->device());
-  if (status == CudaCaptureStatus::kNone) return;
-  throw Error(signcclInvalidUsage,
-              "the stream is being captured into a CUDA graph, which these calls do not support: make them outside of "
-              "the capture");
-}
-
-/// The first memory that no open call uses.
-std::size_t StreamRank::freePlace() {
-  const auto found = std::ranges::find_if_not(memory_, &Memory::is_open);
-  if (found != memory_.end()) return static_cast<std::size_t>(found - memory_.begin());
-  Memory memory;
-  const CudaDriver& driver = device_->device()->driver();
-  memory_.reserve(memory_.size() + 1);
-  checkCuda(driver, driver.cuEventCreate(&memory.last_call, kCudaEventDisableTiming), "cuEventCreate", "on ",
-            *device_->device());
-  memory_.push_back(std::move(memory));
-  return memory_.size() - 1;
-}
-
-void StreamRank::reserve(StreamCall& call, std::size_t nslots, std::size_t nwords) {
-  Memory& memory = memory_[call.place];
-  if (!memory.slots || !memory.slots->holds(nslots, nwords, call.has_copy) || memory.last_number == kMostCalls) {
-    auto fresh = std::make_shared<SlotMemory>(device_->device(), nslots, nwords, call.has_copy);
-    if (memory.slots) memory.outgrown.push_back(memory.slots);
-    memory.slots = std::move(fresh);
-    memory.last_number = 0;
+void StreamRank::beginExchange(StreamCall& call, const ExchangeRules& rules, const StreamStep* step) {
+  if (!call.slices.empty()) {
+    takeSlots(call);
+    last_call_->letWait(*device_->device(), call.stream);
   }
-  call.memory = memory.slots;
-}
-
-/// Calls on different streams use the same slots, and what kernels read beside them, one after the other.
-void StreamRank::follow(const StreamCall& call) {
-  const CudaDriver& driver = device_->device()->driver();
-  for (const Memory& memory : memory_) {
-    if (!memory.has_called || memory.last_stream == call.stream) continue;
-    if (memory.is_open) record(memory);
-    checkCuda(driver, driver.cuStreamWaitEvent(call.stream, memory.last_call, 0), "cuStreamWaitEvent", "on ",
-              *device_->device());
+  if (step != nullptr) {
+    call.is_of_step = true;
+    call.kernels = &step->kernels;
+    call.kernels->prepare(call.batch, call.stream);
   }
+  call.exchange = comm_
+                      .submit({.rules = rules,
+                               .segments = call.batch.segments,
+                               .in_background = true,
+                               .holders = 0,
+                               .first_tensor = step == nullptr ? kNoStep : step->first_tensor,
+                               .ends = std::make_shared<SlotEnds>(call.memory, call.slices, call.number,
+                                                                  step == nullptr ? nullptr : step->veto)})
+                      .batch.exchange;
 }
 
-void StreamRank::record(const Memory& memory) const {
-  const CudaDriver& driver = device_->device()->driver();
-  checkCuda(driver, driver.cuEventRecord(memory.last_call, memory.last_stream), "cuEventRecord", "on ",
-            *device_->device());
+/// The first slots that no open call uses.
+void StreamRank::takeSlots(StreamCall& call) {
+  const auto found = std::ranges::find_if_not(places_, &Place::is_open);
+  call.place = static_cast<std::size_t>(found - places_.begin());
+  if (found == places_.end()) places_.emplace_back();
+  CallSlots& slots = places_[*call.place].slots;
+  call.memory = slots.reserve(device_->device(), needsOf(call));
+  call.number = slots.number();
+}
+
+/// Gives the graph memory and tables of its own: those of other calls may be replaced while it lives. A call without
+/// elements leaves nothing to replay.
+void StreamRank::beginCaptured(StreamCall& call, const ExchangeRules& rules) {
+  comm_.requireUsable();
+  device_->freeUnused();
+  if (call.slices.empty()) return;
+  const SlotNeeds needs = needsOf(call);
+  const Device& device = *device_->device();
+  call.number = kSlotSet;
+  call.memory = std::make_shared<SlotMemory>(device_->device(), needs.nslots, needs.nwords, needs.has_copy);
+  const auto kernels = std::make_shared<SliceKernels>(device_);
+  call.kernels = kernels.get();
+  const auto captured = std::make_shared<CapturedCall>(
+      call.memory, kernels, CapturedExchange{call.capture->id, rules, call.batch.segments, call.slices});
+  device_->keepWhileHeld({captured->memory(), captured->tables()});
+  giveToGraph(device, call.capture->graph, captured);
+  replays_.add(captured);
+  // The calls of a graph are exchanged one after the other. Branches had better wait for that where CUDA sees it.
+  if (last_captured_ && last_captured_->capture == call.capture->id) last_captured_->call.letWait(device, call.stream);
+  call.kernels->prepare(call.batch, call.stream);
+}
+
+/// A call waits for all before it, whatever slots they have, so that the last one stands for all.
+void StreamRank::endCall(const StreamCall& call) {
+  if (call.slices.empty()) return;
+  if (!call.capture) return last_call_->record(*device_->device(), call.stream);
+  if (!last_captured_) last_captured_.emplace(LastCaptured{LastCall(*device_->device()), 0});
+  last_captured_->call.record(*device_->device(), call.stream);
+  last_captured_->capture = call.capture->id;
 }
 
 void StreamRank::encodeSlice(const StreamCall& call, std::size_t number) {
-  const SlotSlice& slice = call.ends->slices()[number];
+  const SlotSlice& slice = call.slices[number];
   const SlotMemory& memory = *call.memory;
   const CudaDevicePointer planes =
       call.has_copy ? memory.copyAddress(slice.offset) : memory.hostWordsAddress(slice.offset);
@@ -210,12 +211,16 @@ void StreamRank::encodeSlice(const StreamCall& call, std::size_t number) {
 }
 
 void StreamRank::decodeSlice(const StreamCall& call, std::size_t number) {
-  const SlotSlice& slice = call.ends->slices()[number];
+  const SlotSlice& slice = call.slices[number];
   const SlotMemory& memory = *call.memory;
   const CountRules& rules = call.batch.rules;
   const std::size_t stride = slice.words.size;
   const std::size_t offset = slice.offset + static_cast<std::size_t>(rules.votes_per_rank) * stride;
-  device_->enqueueWait(call.stream, memory.answeredAddress(number), call.number);
+  if (call.capture) {
+    device_->enqueueWaitAndWrite(call.stream, memory.answeredAddress(number), kSlotSet, kSlotClear);
+  } else {
+    device_->enqueueWait(call.stream, memory.answeredAddress(number), call.number);
+  }
   CudaDevicePointer results = memory.hostWordsAddress(offset);
   if (call.has_copy) {
     results = memory.copyAddress(offset);

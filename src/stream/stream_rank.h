@@ -4,6 +4,9 @@
 // A call has a front, which ends where the signs are posted, and a back, which begins with the wait for the results.
 // Streams may share a queue of the hardware, where a wait also holds up what other streams enqueued later. So a rank
 // enqueues its back only when all ranks of the process have enqueued their fronts.
+//
+// A call on a stream that is being captured enters a CUDA graph instead. It has memory of its own, which belongs to the
+// graph, and its exchanges are those of a ReplayService.
 #ifndef SIGNCCL_STREAM_STREAM_RANK_H_
 #define SIGNCCL_STREAM_STREAM_RANK_H_
 
@@ -11,10 +14,15 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "comm/communicator.h"
+#include "device/capture.h"
+#include "stream/call_slots.h"
+#include "stream/captured_call.h"
+#include "stream/replay_service.h"
 #include "stream/slice_kernels.h"
 #include "stream/slot_ends.h"
 #include "stream/stream_device.h"
@@ -38,28 +46,31 @@ struct StreamCall {
   CudaStream stream = nullptr;
   EndKernels* kernels = nullptr;
   Batch batch;
+  std::vector<SlotSlice> slices;
   std::shared_ptr<const SlotMemory> memory;
-  std::shared_ptr<SlotEnds> ends;
-  bool has_copy = false;     ///< kernels use the copy of the memory, and the stream copies
-  std::uint32_t number = 0;  ///< of its slots
-  std::size_t place = 0;     ///< which memory of the rank it uses
-  std::uint64_t exchange = 0;
+  bool has_copy = false;       ///< kernels use the copy of the memory, and the stream copies
+  std::uint32_t number = 0;    ///< that posts and answers; of a captured call kSlotSet
+  std::uint64_t exchange = 0;  ///< of a call that is not captured
+  bool is_of_step = false;
+  std::optional<std::size_t> place;  ///< of its slots, of a call that is not captured
+  std::optional<StreamCapture> capture;
 };
 
 /// One thread at a time.
 class StreamRank {
  public:
-  /// `comm` must outlive it.
-  StreamRank(Communicator& comm, std::shared_ptr<StreamDevice> device);
+  /// `comm` must outlive it. `replays`, that of the same rank, must be there whenever a call is enqueued.
+  StreamRank(Communicator& comm, ReplayService& replays, std::shared_ptr<StreamDevice> device);
   /// What streams still use stays.
   ~StreamRank();
   StreamRank(const StreamRank&) = delete;
   StreamRank& operator=(const StreamRank&) = delete;
 
-  /// Queues the exchange and enqueues the front. The segments' sources and sinks are those that the kernels of `step`
-  /// work on; without a step, elements in memory that the device reaches. If it throws signcclUnhandledCudaError or
-  /// signcclSystemError, the communicator has failed, so that the others do not wait for this rank; else the call had
-  /// no effect.
+  /// Queues the exchange and enqueues the front; of a captured call no exchange is queued. The segments' sources and
+  /// sinks are those that the kernels of `step` work on; without a step, elements in memory that the device reaches. No
+  /// step may be captured. If it throws signcclUnhandledCudaError or signcclSystemError, the communicator has failed,
+  /// so that the others do not wait for this rank; else the call had no effect. enqueueBack() must follow, also where
+  /// another call of a group has failed.
   StreamCall enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
                           const StreamStep* step = nullptr);
 
@@ -72,34 +83,34 @@ class StreamRank {
  private:
   StreamCall front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
                    const StreamStep* step);
-  StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
-                     const StreamStep* step);
-  /// Memory for calls one after the other. Calls of which several are between front and back at a time have a memory
-  /// each.
-  struct Memory {
-    std::shared_ptr<SlotMemory> slots;
-    std::vector<std::shared_ptr<const void>> outgrown;  ///< that were too small; streams may still use them
-    std::uint32_t last_number = 0;                      ///< of calls in `slots`
-    CudaEvent last_call = nullptr;                      ///< recorded behind the back of the last call
-    CudaStream last_stream = nullptr;
-    bool has_called = false;
-    bool is_open = false;  ///< the back of the last call is not enqueued yet
-  };
-
-  void refuseCapture(CudaStream stream) const;
-  std::size_t freePlace();
-  void reserve(StreamCall& call, std::size_t nslots, std::size_t nwords);
-  void follow(const StreamCall& call);
-  void record(const Memory& memory) const;
+  [[nodiscard]] StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
+  void beginExchange(StreamCall& call, const ExchangeRules& rules, const StreamStep* step);
+  void takeSlots(StreamCall& call);
+  void beginCaptured(StreamCall& call, const ExchangeRules& rules);
+  void endCall(const StreamCall& call);
   void encodeSlice(const StreamCall& call, std::size_t slice);
   void decodeSlice(const StreamCall& call, std::size_t slice);
   template <typename Enqueue>
   void orFail(const Enqueue& enqueue);
 
+  struct Place {
+    CallSlots slots;
+    bool is_open = false;  ///< a call that uses them is between its front and its back
+  };
+
+  struct LastCaptured {
+    LastCall call;
+    unsigned long long capture = 0;  ///< id of the capture in which it was
+  };
+
   Communicator& comm_;
+  ReplayService& replays_;
   const std::shared_ptr<StreamDevice> device_;
   SliceKernels kernels_;
-  std::vector<Memory> memory_;
+  std::optional<LastCall> last_call_;  ///< that was not captured
+  /// For calls that are not captured. Of those of a group, or of a step, several are between front and back at a time.
+  std::vector<Place> places_;
+  std::optional<LastCaptured> last_captured_;
 };
 
 }  // namespace signccl

@@ -213,6 +213,54 @@ TEST(CommunicatorTest, SplitNeedsAnIdleCommunicator) {
   ranks[0].wait(operation);
 }
 
+TEST(CommunicatorTest, ADuplicateIsMadeAmidCollectivesAndVotesApartFromThem) {
+  CommRanks ranks(3);
+  runAsRanks(3, [&](Rank rank) {
+    Call around = zeroAgainstTheRest(rank, 10);
+    Operation& operation = around.submit(ranks[rank], {}, /*in_background=*/true);
+    ranks[rank].postDuplicate();
+    const std::unique_ptr<Communicator> duplicate = ranks[rank].awaitDuplicate();
+    ASSERT_NE(duplicate, nullptr);
+    EXPECT_EQ(duplicate->rank(), rank);
+    EXPECT_EQ(duplicate->nranks(), 3);
+    Call call(rank == 0 ? Signs{1, 1} : rank == 1 ? Signs{-1, 1} : Signs{-1, -1});
+    call.run(*duplicate);
+    EXPECT_EQ(call.result(), (Signs{-1, 1}));
+    ranks[rank].wait(operation);
+    EXPECT_EQ(around.result(), Signs(10, -1));
+    CommCounters counters = ranks[rank].counters();
+    EXPECT_EQ(counters.exchanges, 1U);
+    counters.add(duplicate->counters());
+    EXPECT_EQ(counters.exchanges, 2U);
+    EXPECT_EQ(counters.collectives, 2U);
+  });
+}
+
+TEST(CommunicatorTest, SplitsAndGatheringsWaitForADuplicate) {
+  CommRanks ranks(2);
+  runAsRanks(2, [&](Rank rank) {
+    ranks[rank].postDuplicate();
+    std::unique_ptr<Communicator> duplicate;
+    std::thread other([&] { duplicate = ranks[rank].awaitDuplicate(); });
+    EXPECT_EQ(ranks[rank].allGather(std::to_string(rank)), (std::vector<std::string>{"0", "1"}));
+    ranks[rank].postSplit(0, -rank, testOptions());
+    ranks[rank].joinSplit();
+    const std::unique_ptr<Communicator> reversed = ranks[rank].awaitSplit();
+    other.join();
+    EXPECT_EQ(duplicate->rank(), rank);
+    EXPECT_EQ(reversed->rank(), 1 - rank);
+  });
+}
+
+TEST(CommunicatorTest, ACommunicatorThatHasFailedMakesNoDuplicate) {
+  CommRanks ranks(2);
+  ranks[0].postDuplicate();
+  ranks[1].abort("enough");
+  EXPECT_EQ(caught([&] { ranks[0].awaitDuplicate(); }).code, signcclRemoteError);
+  EXPECT_EQ(caught([&] { ranks[1].postDuplicate(); }).code, signcclRemoteError);
+  EXPECT_EQ(caught([&] { ranks[1].requireUsable(); }).code, signcclRemoteError);
+}
+
 /// One thread calls for all ranks.
 void runInTurn(CommRanks& ranks, std::vector<Call>& calls) {
   constexpr Rank kMost = 4;

@@ -94,23 +94,6 @@ TEST_F(StreamArgumentsTest, FreedMemoryIsRefused) {
   expectRefused(signcclInvalidArgument, HasSubstr("not freed"), freed, freed, nullptr);
 }
 
-TEST_F(StreamArgumentsTest, AStreamThatIsBeingCapturedIsRefused) {
-  const CurrentDevice current(0);
-  const DeviceBuffer buffer(kBytes);
-  const Stream stream;
-  Ranks ranks(1);
-  ASSERT_EQ(callOn({}, buffer.data(), buffer.data(), kCount, ranks[0], stream.get()), signcclSuccess);
-  stream.synchronize();
-  expectCuda(cuStreamBeginCapture_v2(stream.get(), CudaCaptureMode::kThreadLocal));
-  EXPECT_EQ(callOn({}, buffer.data(), buffer.data(), kCount, ranks[0], stream.get()), signcclInvalidUsage);
-  EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("captured"));
-  CudaGraph graph = nullptr;
-  expectCuda(cuStreamEndCapture(stream.get(), &graph));
-  expectCuda(cuGraphDestroy(graph));
-  EXPECT_EQ(callOn({}, buffer.data(), buffer.data(), kCount, ranks[0], stream.get()), signcclSuccess);
-  stream.synchronize();
-}
-
 TEST_F(StreamArgumentsTest, CallsWithARequestAreForHostMemory) {
   const CurrentDevice current(0);
   const DeviceBuffer buffer(kBytes);

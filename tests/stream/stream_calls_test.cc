@@ -182,37 +182,51 @@ TEST_F(StreamCallsTest, SeveralBuffersTravelInOneExchange) {
   });
 }
 
-TEST_F(StreamCallsTest, ExchangesOfOneGroupDoNotWriteToEachOthersMemory) {
-  const Environment environment{{"SIGNCCL_TIMEOUT", "5"}};
-  fake_cuda::Config config;
-  config.seed = 4;
-  begin(config);
-  constexpr std::array kCases = {Case{}, Case{SignOp::kAvg},
-                                 Case{SignOp::kVote, signcclFloat32, signcclFloat32, signcclZeroTernary}};
+TEST_F(StreamCallsTest, ACallWithoutElementsHoldsNoStreamUp) {
   Ranks ranks(2);
+  ranks.inThreads([&](int /*rank*/, signcclComm_t comm) {
+    const CurrentDevice current(0);
+    const Stream stream;
+    EXPECT_EQ(callOn({}, nullptr, nullptr, 0, comm, stream.get()), signcclSuccess) << signcclGetLastError(nullptr);
+    stream.synchronize();
+  });
+}
+
+TEST_F(StreamCallsTest, CallsOfAGroupWithDifferentRulesKeepApart) {
+  fake_cuda::Config config;
+  config.seed = 5;
+  begin(config);
+  Ranks ranks(2);
+  const Case vote;
+  const Case avg{SignOp::kAvg, signcclFloat32, signcclFloat32, signcclZeroBinary, signcclTieZero};
+  const Case ternary{SignOp::kAvg, signcclFloat32, signcclFloat32, signcclZeroTernary, signcclTieZero};
   ranks.inThreads([&](int rank, signcclComm_t comm) {
     const CurrentDevice current(0);
-    const Stream streams[2];
-    std::vector<std::unique_ptr<DeviceBuffer>> buffers;
-    for (std::size_t i = 0; i < 2 * kCases.size(); ++i) {
-      buffers.push_back(std::make_unique<DeviceBuffer>(kCount * sizeof(float)));
-    }
-    for (int group = 0; group < 10; ++group) {
-      for (std::size_t i = 0; i < buffers.size(); ++i) {
-        buffers[i]->put(bytesOf(std::vector<float>(kCount, i % 2 == 0 ? 1.0F : -1.0F)));
-      }
+    const Stream streams[3];
+    const DeviceBuffer buffers[4] = {DeviceBuffer(4 * kCount), DeviceBuffer(4 * kCount), DeviceBuffer(4 * kCount),
+                                     DeviceBuffer(4 * kCount)};
+    for (int call = 0; call < 20; ++call) {
+      const float value = call % 2 == 0 ? -2.0F : 2.0F;
+      buffers[0].put(bytesOf(std::vector<float>(kCount, value)));
+      buffers[1].put(bytesOf(std::vector<float>(kCount, rank == 0 ? value : 1)));
+      buffers[2].put(bytesOf(std::vector<float>(kCount, rank == 0 ? value : 0)));
+      buffers[3].put(bytesOf(std::vector<float>(kCount, -value)));
+      const auto enqueue = [&](const Case& rules, std::size_t buffer, const Stream& stream) {
+        void* const data = buffers[buffer].data();
+        ASSERT_EQ(callOn(rules, data, data, kCount, comm, stream.get()), signcclSuccess);
+      };
       ASSERT_EQ(signcclGroupStart(), signcclSuccess);
-      for (std::size_t i = 0; i < buffers.size(); ++i) {
-        void* const data = buffers[i]->data();
-        ASSERT_EQ(callOn(kCases[i % kCases.size()], data, data, kCount, comm, streams[i / kCases.size()].get()),
-                  signcclSuccess);
-      }
+      enqueue(vote, 0, streams[0]);
+      enqueue(avg, 1, streams[0]);
+      enqueue(ternary, 2, streams[1]);
+      enqueue(vote, 3, streams[2]);
       ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
       for (const Stream& stream : streams) stream.synchronize();
-      for (std::size_t i = 0; i < buffers.size(); ++i) {
-        EXPECT_EQ(buffers[i]->get(), bytesOf(std::vector<float>(kCount, i % 2 == 0 ? 1.0F : -1.0F)))
-            << "group " << group << ", call " << i << ", rank " << rank;
-      }
+      const float sign = value / 2;
+      EXPECT_EQ(buffers[0].get(), bytesOf(std::vector<float>(kCount, sign)));
+      EXPECT_EQ(buffers[1].get(), bytesOf(std::vector<float>(kCount, (sign + 1) / 2)));
+      EXPECT_EQ(buffers[2].get(), bytesOf(std::vector<float>(kCount, sign / 2)));
+      EXPECT_EQ(buffers[3].get(), bytesOf(std::vector<float>(kCount, -sign)));
     }
   });
 }

@@ -1,0 +1,26 @@
+#include "device/capture.h"
+
+#include "base/error.h"
+#include "device/driver_error.h"
+
+namespace signccl {
+
+std::optional<StreamCapture> captureOf(const Device& device, CudaStream stream) {
+  const CudaDriver& driver = device.driver();
+  CudaCaptureStatus status = CudaCaptureStatus::kNone;
+  checkCuda(driver, driver.cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing", "on ", device);
+  if (status == CudaCaptureStatus::kNone) return std::nullopt;
+  StreamCapture capture;
+  if (status == CudaCaptureStatus::kActive) {
+    checkCuda(driver, driver.cuStreamGetCaptureInfo(stream, &status, &capture.id, &capture.graph, nullptr, nullptr),
+              "cuStreamGetCaptureInfo", "on ", device);
+  }
+  if (status == CudaCaptureStatus::kInvalidated) {
+    throw Error(signcclInvalidUsage,
+                "the capture of the stream into a CUDA graph is invalid, since an operation was called that captures "
+                "forbid: end it and capture again");
+  }
+  return capture;
+}
+
+}  // namespace signccl

@@ -1,0 +1,50 @@
+#include "stream/call_slots.h"
+
+#include <utility>
+
+#include "device/driver_error.h"
+
+namespace signccl {
+namespace {
+
+/// Numbers of calls in one memory. A slot that is used seldom must not fall behind by 2^31.
+constexpr std::uint32_t kMostCalls = std::uint32_t{1} << 30;
+
+}  // namespace
+
+LastCall::LastCall(const Device& device) {
+  const CudaDriver& driver = device.driver();
+  checkCuda(driver, driver.cuEventCreate(&event_, kCudaEventDisableTiming), "cuEventCreate", "on ", device);
+}
+
+void LastCall::letWait(const Device& device, CudaStream stream) const {
+  if (!is_recorded_ || stream == stream_) return;
+  const CudaDriver& driver = device.driver();
+  checkCuda(driver, driver.cuStreamWaitEvent(stream, event_, 0), "cuStreamWaitEvent", "on ", device);
+}
+
+void LastCall::record(const Device& device, CudaStream stream) {
+  const CudaDriver& driver = device.driver();
+  checkCuda(driver, driver.cuEventRecord(event_, stream), "cuEventRecord", "on ", device);
+  stream_ = stream;
+  is_recorded_ = true;
+}
+
+std::shared_ptr<const SlotMemory> CallSlots::reserve(const std::shared_ptr<Device>& device, const SlotNeeds& needs) {
+  if (!memory_ || !memory_->holds(needs.nslots, needs.nwords, needs.has_copy) || number_ == kMostCalls) {
+    auto fresh = std::make_shared<SlotMemory>(device, needs.nslots, needs.nwords, needs.has_copy);
+    if (memory_) outgrown_.push_back(memory_);
+    memory_ = std::move(fresh);
+    number_ = 0;
+  }
+  ++number_;
+  return memory_;
+}
+
+void CallSlots::giveAway(std::vector<std::shared_ptr<const void>>& memory) {
+  for (auto& one : outgrown_) memory.push_back(std::move(one));
+  outgrown_.clear();
+  if (memory_) memory.push_back(std::move(memory_));
+}
+
+}  // namespace signccl

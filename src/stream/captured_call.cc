@@ -1,0 +1,67 @@
+#include "stream/captured_call.h"
+
+#include "device/driver_error.h"
+
+namespace signccl {
+namespace {
+
+/// Called by a thread of the driver, in which CUDA must not be called.
+void dropCall(void* held) noexcept {
+  const std::unique_ptr<std::shared_ptr<CapturedCall>> call(static_cast<std::shared_ptr<CapturedCall>*>(held));
+  (*call)->drop();
+}
+
+}  // namespace
+
+bool CapturedCall::isPosted() const noexcept {
+  return memory_->slot(0).posted.load(std::memory_order_acquire) == kSlotSet;
+}
+
+std::span<const Segment> CapturedCall::nextReplay() {
+  segments_ = exchange_.segments;
+  for (Segment& segment : segments_) segment.call = replayCallNumber(segment.call, replays_);
+  ++replays_;
+  return segments_;
+}
+
+bool CapturedCall::failPosted() noexcept {
+  bool was_posted = false;
+  for (std::size_t slice = 0; slice < exchange_.slices.size(); ++slice) {
+    if (!hasSigns(slice)) continue;
+    answer(memory_->slot(slice), SlotStatus::kFailed);
+    was_posted = true;
+  }
+  return was_posted;
+}
+
+Word* CapturedCall::memoryOf(std::size_t slice) noexcept { return memory_->hostWords(exchange_.slices[slice].offset); }
+
+bool CapturedCall::hasSigns(std::size_t slice) noexcept {
+  return memory_->slot(slice).posted.load(std::memory_order_acquire) == kSlotSet;
+}
+
+void CapturedCall::end(std::size_t slice, SliceOutcome outcome) noexcept {
+  answer(memory_->slot(slice), outcome == SliceOutcome::kVetoed ? SlotStatus::kVetoed : SlotStatus::kOk);
+}
+
+/// The stream may post again as soon as it has the answer, so that comes last.
+void CapturedCall::answer(StreamSlot& slot, SlotStatus status) noexcept {
+  slot.posted.store(kSlotClear, std::memory_order_relaxed);
+  slot.status.store(status, std::memory_order_relaxed);
+  slot.answered.store(kSlotSet, std::memory_order_release);
+}
+
+void giveToGraph(const Device& device, CudaGraph graph, const std::shared_ptr<CapturedCall>& call) {
+  const CudaDriver& driver = device.driver();
+  auto held = std::make_unique<std::shared_ptr<CapturedCall>>(call);
+  CudaUserObject object = nullptr;
+  checkCuda(driver, driver.cuUserObjectCreate(&object, held.get(), dropCall, 1, kCudaUserObjectNoDestructorSync),
+            "cuUserObjectCreate", "on ", device);
+  held.release();  // NOLINT(bugprone-unused-return-value): the object has it
+  const CudaResult retained = driver.cuGraphRetainUserObject(graph, object, 1, kCudaGraphUserObjectMove);
+  if (retained == CudaResult::kSuccess) return;
+  driver.cuUserObjectRelease(object, 1);
+  checkCuda(driver, retained, "cuGraphRetainUserObject", "on ", device);
+}
+
+}  // namespace signccl
