@@ -99,21 +99,23 @@ void StreamLion::note(const std::exception_ptr& error) noexcept {
 void StreamLion::finish() {
   checkUnderWay();
   is_under_way_ = false;
-  if (!error_) {
-    try {
-      enqueueBacks();
-      tellSkipped();
-    } catch (...) {
-      note(std::current_exception());
-    }
+  for (StreamCall& call : calls_) {
+    attempt([&] { streams_.enqueueBack(call); });
   }
+  if (!error_) attempt([this] { tellSkipped(); });
   record();
   calls_.clear();
   if (error_) std::rethrow_exception(error_);
 }
 
-void StreamLion::enqueueBacks() {
-  for (StreamCall& call : calls_) streams_.enqueueBack(call);
+/// Buckets that were submitted are decoded, whatever else goes wrong in the step: the other ranks have their results.
+template <typename Enqueue>
+void StreamLion::attempt(const Enqueue& enqueue) noexcept {
+  try {
+    enqueue();
+  } catch (...) {
+    note(std::current_exception());
+  }
 }
 
 void StreamLion::tellSkipped() {

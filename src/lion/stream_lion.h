@@ -63,7 +63,8 @@ class StreamLion {
  private:
   void checkUnderWay() const;
   void refuseCapture(CudaStream stream) const;
-  void enqueueBacks();
+  template <typename Enqueue>
+  void attempt(const Enqueue& enqueue) noexcept;
   void tellSkipped();
   void note(const std::exception_ptr& error) noexcept;
   void record() noexcept;

@@ -159,7 +159,7 @@ TEST_F(StreamLionArgumentsTest, AStepWhoseStreamIsCapturedAfterItsBeginningFails
   const void* all[] = {nullptr, gradients_->data()};
   ASSERT_EQ(signcclLionBegin(lion, &step), signcclSuccess);
   expectCuda(cuStreamBeginCapture_v2(stream.get(), CudaCaptureMode::kRelaxed));
-  EXPECT_EQ(signcclLionSubmit(lion, 0, 2, all), signcclInvalidUsage);
+  EXPECT_EQ(signcclLionSubmit(lion, 1, 1, all + 1), signcclInvalidUsage);
   CudaGraph graph = nullptr;
   expectCuda(cuStreamEndCapture(stream.get(), &graph));
   expectCuda(cuGraphDestroy(graph));

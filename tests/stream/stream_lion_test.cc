@@ -3,6 +3,8 @@
 #include <memory>
 #include <vector>
 
+#include <gmock/gmock.h>
+
 #include "stream_lion_job.h"
 
 namespace signccl {
@@ -210,6 +212,34 @@ TEST_F(StreamLionTest, StepsAndCollectivesMayBeMixed) {
       EXPECT_EQ(vote.get(), -1.0F);
     }
   });
+}
+
+TEST_F(StreamLionTest, ABucketThatWasSubmittedIsDecodedThoughALaterOneIsRefused) {
+  LionReference reference({{500}, {40}}, 1, {}, 17);
+  Ranks ranks(1);
+  const CurrentDevice current(0);
+  AnyLionRank lion(reference, 0, {}, ranks[0], true);
+  const CudaStream stream = lion.onDevice().stream().get();
+  const LionHyperparameters hyperparameters(kGroups);
+  lion.begin(reference, hyperparameters.config());
+  ASSERT_EQ(signcclLionSubmit(lion.lion(), 0, 1, lion.gradients()), signcclSuccess);
+  expectCuda(cuStreamBeginCapture_v2(stream, CudaCaptureMode::kRelaxed));
+  EXPECT_EQ(signcclLionSubmit(lion.lion(), 1, 1, lion.gradients() + 1), signcclInvalidUsage);
+  CudaGraph graph = nullptr;
+  expectCuda(cuStreamEndCapture(stream, &graph));
+  expectCuda(cuGraphDestroy(graph));
+  int done = 0;
+  EXPECT_EQ(signcclLionFinish(lion.lion(), -1, &done, nullptr), signcclInvalidUsage);
+  unsigned char changed[2] = {9, 9};
+  EXPECT_EQ(signcclLionGetChanged(lion.lion(), changed), signcclSuccess);
+  EXPECT_THAT(changed, ::testing::ElementsAre(1, 0));
+  LionReference after = reference;
+  after.step(kGroups, 0);
+  lion.onDevice().stream().synchronize();
+  EXPECT_TRUE(areEqual(lion.onDevice().parameters(0), after.parameters(0)));
+  EXPECT_TRUE(areEqual(lion.onDevice().momenta(0), after.momenta(0, 0)));
+  EXPECT_TRUE(areEqual(lion.onDevice().parameters(1), reference.parameters(1)));
+  EXPECT_TRUE(areEqual(lion.onDevice().momenta(1), reference.momenta(1, 0)));
 }
 
 TEST_F(StreamLionTest, AnObjectMayBeDestroyedBeforeItsStreamHasComeToTheStep) {
