@@ -11,8 +11,8 @@ namespace {
 /// `rank`: of the communicator of all processes, hence a process.
 void check(signcclResult_t result, int process) {
   if (result == signcclSuccess) return;
-  throw LaunchError("process " + std::to_string(process) + " (ranks are processes here): " +
-                    signcclGetErrorString(result) + ": " + signcclGetLastError(nullptr));
+  throw LaunchError("process " + std::to_string(process) +
+                    " (ranks are processes here): " + signcclGetLastError(nullptr));
 }
 
 }  // namespace

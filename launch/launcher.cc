@@ -29,8 +29,6 @@ constexpr LauncherVariable kVariables[] = {
     {"SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_NTASKS", "srun", "the same, where SLURM_STEP_ID is that of a step"},
     {"SLURM_STEP_ID", "srun", "whether srun started this process, or it is in a batch script"},
     {"PMIX_RANK, PMIX_NAMESPACE", "any with PMIx", "this process, and that the processes can meet through PMIx"},
-    {"PMI_FD", "mpiexec, srun --mpi=pmi2",
-     "the connection to the launcher by which the processes can meet through PMI"},
     {"MASTER_ADDR, MASTER_PORT", "torchrun, or you", "where the processes meet if SIGNCCL_COMM_ID is not set"},
     {"TORCHELASTIC_USE_AGENT_STORE", "torchrun", "True: its agent listens at MASTER_PORT, so the next port is used"},
     {"TORCHELASTIC_RUN_ID", "torchrun", "name of the job, which keeps jobs at one address apart"},

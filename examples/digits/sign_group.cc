@@ -8,8 +8,7 @@ namespace {
 
 void check(signcclResult_t result, const char* call) {
   if (result == signcclSuccess) return;
-  throw std::runtime_error(std::string(call) + ": " + signcclGetErrorString(result) + ": " +
-                           signcclGetLastError(nullptr));
+  throw std::runtime_error(std::string(call) + ": " + signcclGetLastError(nullptr));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ enum { kRanks = 3, kCount = 8 };
 
 static void check(signcclResult_t result) {
   if (result == signcclSuccess) return;
-  fprintf(stderr, "%s: %s\n", signcclGetErrorString(result), signcclGetLastError(NULL));
+  fprintf(stderr, "%s\n", signcclGetLastError(NULL));
   exit(1);
 }
 

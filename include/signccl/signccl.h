@@ -12,7 +12,8 @@
  *      signcclGetLastError() has the details in words.
  *   2. `count` is always in elements, sizes named `...Bytes` in bytes, times named `...Ms` in milliseconds.
  *   3. Buffers belong to the caller. The library reads sendbuff and writes recvbuff between the call and its
- *      completion, and keeps no pointer afterwards. A buffer needs no alignment beyond that of a byte.
+ *      completion, and keeps no pointer afterwards. A buffer needs no alignment beyond that of a byte. A recvbuff must
+ *      not overlap a buffer of another call that is under way, such as one of the same group.
  *   4. A communicator is one rank's handle. One thread at a time may use it; different communicators may be
  *      used by different threads at once. signcclCommAbort(), signcclCommAbortWithReason(),
  *      signcclCommGetAsyncError() and signcclGetLastError() may be called from any thread at any time.

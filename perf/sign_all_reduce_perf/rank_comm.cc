@@ -16,8 +16,7 @@ void checkResult(signcclResult_t result, const char* call, signcclComm_t comm) {
   if (result == signcclSuccess) return;
   std::string details = signcclGetLastError(comm);
   if (details.empty()) details = signcclGetLastError(nullptr);
-  throw CallFailed(std::string(call) + " failed: " + signcclGetErrorString(result) +
-                   (details.empty() ? "" : ": " + details));
+  throw CallFailed(std::string(call) + " failed: " + (details.empty() ? signcclGetErrorString(result) : details));
 }
 
 RankComm::RankComm(const Options& options, const signcclUniqueId& id, int rank, const RankGpu* gpu)
