@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from build import Built, library_folder
+from builder import Built, library_folder
 from steps import Failed, Figures, Runner, Skipped, Step, end_group
+
+LIMIT_SECONDS = 3  # of a call, where a peer is lost
 
 
 @dataclass
@@ -63,7 +65,8 @@ def perf(context: Context, runner: Runner, arguments: str, **variables: str) -> 
 def latency(context: Context, runner: Runner) -> Figures:
     rounds = "20" if context.fake else "2000"
     output = runner.run([context.program("stream_latency"), "--rounds", rounds, "--json"], context.environment)
-    return json.loads(output)
+    figures: Figures = json.loads(output)
+    return figures
 
 
 def threads(context: Context, runner: Runner) -> Figures:
@@ -124,7 +127,7 @@ def children_of(parent: int) -> list[int]:
 
 def lose_a_peer(context: Context, runner: Runner, what: signal.Signals) -> float:
     """A process of three gets a signal while all vote. Gives the seconds until the others have ended with an error."""
-    arguments = "-p 3 -g 1 --oversubscribe -b 1M -e 1M -n 5 -N 0 -c 0 -T 4"
+    arguments = f"-p 3 -g 1 --oversubscribe -b 1M -e 1M -n 5 -N 0 -c 0 -T {LIMIT_SECONDS}"
     process = runner.start([context.program("sign_all_reduce_perf"), *arguments.split()], context.environment)
     try:
         assert process.stdout is not None
@@ -148,7 +151,9 @@ def lose_a_peer(context: Context, runner: Runner, what: signal.Signals) -> float
 def faults(context: Context, runner: Runner) -> Figures:
     return {
         "seconds after SIGKILL of a peer": lose_a_peer(context, runner, signal.SIGKILL),
-        "seconds after SIGSTOP of a peer, with a limit of 4 s": lose_a_peer(context, runner, signal.SIGSTOP),
+        f"seconds after SIGSTOP of a peer, with a limit of {LIMIT_SECONDS} s": lose_a_peer(
+            context, runner, signal.SIGSTOP
+        ),
     }
 
 
@@ -190,7 +195,9 @@ def memcheck(context: Context, runner: Runner) -> Figures:
     """Kernels under compute-sanitizer, which sees accesses outside of allocations."""
     tool = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path="/usr/local/cuda/bin")
     if context.fake or tool is None:
-        raise Skipped("there is no compute-sanitizer" if tool is None else "the fake driver has no kernels to look into")
+        raise Skipped(
+            "there is no compute-sanitizer" if tool is None else "the fake driver has no kernels to look into"
+        )
     command = [tool, "--tool", "memcheck", "--error-exitcode", "9"]
     tests = "*Misalignment*/device:VotePropertyTest.*/device:RestoreTop*/device:LionRounding*/device"
     figures = kernel_tests(context, runner, command, tests)
