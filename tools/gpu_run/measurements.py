@@ -111,6 +111,16 @@ def processes(context: Context, runner: Runner) -> Figures:
     return figures
 
 
+def large(context: Context, runner: Runner) -> Figures:
+    """Vectors as large as a model's: what kernels, copies and the exchange reach together."""
+    size = "64K" if context.fake else "256M"
+    figures: Figures = {}
+    for nranks in (2,) if context.fake else (1, 2, 4):
+        arguments = f"-t {nranks} -g 1 -b {size} -e {size} -n 10 -d bfloat16 -T 20"
+        figures[f"{nranks} ranks"] = perf(context, runner, arguments)
+    return figures
+
+
 def children_of(parent: int) -> list[int]:
     children = []
     for entry in Path("/proc").iterdir():
@@ -212,6 +222,7 @@ STEPS = {
     "threads": Step("ranks that are threads on one GPU, with more and fewer queues than streams", 120, threads),
     "waits": Step("the ways in which a stream waits", 30, waits),
     "processes": Step("ranks that are processes on one GPU", 60, processes),
+    "large": Step("large vectors of ranks that are threads on one GPU", 60, large),
     "faults": Step("a peer is killed, or stopped, while streams wait", 60, faults),
     "kernels": Step("every kernel against the reference, bit by bit", 120, kernels),
     "bandwidth": Step("every kernel beside a copy of as many bytes", 120, bandwidth),
