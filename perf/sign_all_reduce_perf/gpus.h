@@ -10,12 +10,12 @@
 
 namespace signccl::perf {
 
-/// GPU of a machine's rank number `rank`, of `ngpus`: the rank's number, or with options.oversubscribe that modulo ngpus.
-/// `nranks`: ranks of the machine. Throws OptionError, with both numbers, if there are too few GPUs.
+/// Which of a machine's `ngpus` GPUs its rank number `rank`, of `nranks`, has: the one with the rank's number, or with
+/// options.oversubscribe that number modulo ngpus. Throws OptionError, with both numbers, if there are too few GPUs.
 int gpuOfRank(const Options& options, int rank, int nranks, int ngpus);
 
-/// Gives every rank of all processes a GPU: sets Host::gpus. Every process calls it. Does nothing if buffers are in host
-/// memory. Throws OptionError.
+/// Gives every rank of all processes a GPU: sets Host::gpus. Every process calls it. Does nothing if buffers are in
+/// host memory. Throws OptionError.
 void assignGpus(const Options& options, std::vector<Host>& hosts, launch::JobComm& job);
 
 /// Lowers options.max_bytes to what fits into the memory of the GPUs of this process, `mine`. Throws OptionError.

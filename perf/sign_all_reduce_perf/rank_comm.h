@@ -29,8 +29,8 @@ void checkResult(signcclResult_t result, const char* call, signcclComm_t comm);
 
 class RankComm {
  public:
-  /// Joins as `rank`; returns when all ranks have joined. `gpu`: of whose stream calls are, and which outlives this; null:
-  /// calls are the host's.
+  /// Joins as `rank`; returns when all ranks have joined. Calls go to the stream of `gpu`, which outlives this; null: they
+  /// are the host's.
   RankComm(const Options& options, const signcclUniqueId& id, int rank, const RankGpu* gpu = nullptr);
   ~RankComm();
   RankComm(const RankComm&) = delete;
@@ -43,7 +43,8 @@ class RankComm {
   /// Waits for all queued calls, and those on the stream.
   void wait();
 
-  /// A collective of a few elements in host memory: ranks leave it within microseconds of each other, be they processes or threads.
+  /// A collective of a few elements in host memory: ranks leave it within microseconds of each other, be they processes
+  /// or threads.
   void meet();
 
   /// Ends the life of the communicator in an orderly way.

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <thread>
 
+#include "cuda/range.h"
 #include "sign_all_reduce_perf/buffers.h"
 #include "sign_all_reduce_perf/element_types.h"
 #include "sign_all_reduce_perf/host.h"
@@ -134,20 +135,30 @@ class RankRunner {
     session_.observer.started(info);
   }
 
-  void reportPhase(const Case& c, const char* what) {
-    if (rank_ != 0) return;
-    session_.observer.phase(std::string(typeName(c.sendtype)) + " " + opName(c.op) + " " +
-                            std::to_string(payloadBytes(c.sendtype, c.count)) + " B: " + what);
+  /// Tells the observer what begins now, and a profiler until the returned object ends.
+  [[nodiscard]] Range beginPhase(const Case& c, const char* what) {
+    const std::string phase = std::string(typeName(c.sendtype)) + " " + opName(c.op) + " " +
+                              std::to_string(payloadBytes(c.sendtype, c.count)) + " B: " + what;
+    if (rank_ == 0) session_.observer.phase(phase);
+    return Range(phase);
   }
 
   void runSweep(const Sweep& sweep) {
-    reportPhase(sweep.timed.front(), "warm-up");
+    warmUp(sweep);
+    measureAll(sweep);
+  }
+
+  void warmUp(const Sweep& sweep) {
+    const Range range = beginPhase(sweep.timed.front(), "warm-up");
     fillBuffers(sweep.timed.back());
     for (const Case& c : sweep.warmup) {
       SlotCycle slots = buffers_.cycle(c, InPlace::kNo);
       for (int i = 0; i < options_.warmup_iters; ++i) issue(issuedCase(c), slots);
       comm_.wait();
     }
+  }
+
+  void measureAll(const Sweep& sweep) {
     for (const Case& c : sweep.timed) {
       Row row;
       row.c = c;
@@ -182,9 +193,7 @@ class RankRunner {
   }
 
   Measurement measure(const Case& c, InPlace placement) {
-    reportPhase(c, placement == InPlace::kNo ? "timing out of place" : "timing in place");
     timeIterations(c, placement);
-    reportPhase(c, placement == InPlace::kNo ? "checking out of place" : "checking in place");
     checkIterations(c, placement);
     session_.shareFigures();
     Measurement result;
@@ -209,6 +218,7 @@ class RankRunner {
   }
 
   void timeIterations(const Case& c, InPlace placement) {
+    const Range range = beginPhase(c, placement == InPlace::kNo ? "timing out of place" : "timing in place");
     const Case issued = issuedCase(c);
     SlotCycle first_slot = buffers_.cycle(c, placement);
     SlotCycle slots = first_slot;
@@ -229,6 +239,7 @@ class RankRunner {
   }
 
   void checkIterations(const Case& c, InPlace placement) {
+    const Range range = beginPhase(c, placement == InPlace::kNo ? "checking out of place" : "checking in place");
     share().figures.nwrong = 0;
     for (int i = 0; i < options_.check_iters; ++i) {
       const std::uint32_t seed = next_seed_;

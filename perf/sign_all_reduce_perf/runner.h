@@ -55,8 +55,8 @@ struct RunResult {
   std::uint64_t scratch_bytes = 0;  ///< most that a rank holds for exchanges at the end
 };
 
-/// Runs all sweeps, options.run_cycles times. Every process of `job` calls it with its own `host`. Never throws for a rank that
-/// failed: the others are stopped, and the errors of all are returned in their processes.
+/// Runs all sweeps, options.run_cycles times. Every process of `job` calls it with its own `host`. Never throws for a
+/// rank that failed: the others are stopped, and the errors of all are returned in their processes.
 RunResult runRanks(const Options& options, const std::vector<Sweep>& sweeps, const RunObserver& observer,
                    const Host& host, launch::JobComm& job);
 

@@ -67,6 +67,15 @@ TEST(GpusTest, ProcessesOfAMachineHaveGpusOfTheirOwn) {
   EXPECT_THAT(devicesOf(document), testing::ElementsAre(0, 1, 2, 3));
 }
 
+#ifdef SIGNCCL_NVTX_INJECTION
+TEST(GpusTest, AProfilerThatIsAttachedGetsRanges) {
+  const ProgramResult result =
+      runPerf({"-b", "64", "-e", "64", "-n", "1"}, {"NVTX_INJECTION64_PATH=" SIGNCCL_NVTX_INJECTION});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, HasSubstr("profiler attached"));
+}
+#endif
+
 TEST(GpusTest, ADamagedResultIsCounted) {
   const ProgramResult result =
       runWithGpus(2, {"-g", "2", "-b", "1K", "-e", "1K", "-n", "1", "-c", "2", "--corrupt", "1"});

@@ -4,9 +4,9 @@
   tools/gpu run                           with the packages of this machine
   tools/gpu run --fake --build-dir DIR    against the fake driver of the tests, whose times mean nothing
 
-Writes results.json, report.txt and a log for each step into --out. Every step has a limit, and steps that do not fit into
---seconds any more are left out, which the report says. Exit status: 0 all well; 1 a step has failed; 2 wrong options; 77
-there is no GPU.
+Writes results.json, report.txt and a log for each step into --out. Every step has a limit, and steps that do not fit
+into --seconds any more are left out, which the report says. Exit status: 0 all well; 1 a step has failed; 2 wrong
+options; 77 there is no GPU.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from build import BuildError, Built, build
+from builder import BuildError, Built, build
 from machine import facts_of, no_gpu
 from measurements import STEPS, Context
 from report import write_report

@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from build import Built, library_folder
+from builder import Built, library_folder
 from steps import Failed, Figures, Runner, Skipped, Step, end_group
+
+LIMIT_SECONDS = 3  # of a call, where a peer is lost
 
 
 @dataclass
@@ -63,7 +65,8 @@ def perf(context: Context, runner: Runner, arguments: str, **variables: str) -> 
 def latency(context: Context, runner: Runner) -> Figures:
     rounds = "20" if context.fake else "2000"
     output = runner.run([context.program("stream_latency"), "--rounds", rounds, "--json"], context.environment)
-    return json.loads(output)
+    figures: Figures = json.loads(output)
+    return figures
 
 
 def threads(context: Context, runner: Runner) -> Figures:
@@ -108,6 +111,16 @@ def processes(context: Context, runner: Runner) -> Figures:
     return figures
 
 
+def large(context: Context, runner: Runner) -> Figures:
+    """Vectors as large as a model's: what kernels, copies and the exchange reach together."""
+    size = "64K" if context.fake else "256M"
+    figures: Figures = {}
+    for nranks in (2,) if context.fake else (1, 2, 4):
+        arguments = f"-t {nranks} -g 1 -b {size} -e {size} -n 10 -d bfloat16 -T 20"
+        figures[f"{nranks} ranks"] = perf(context, runner, arguments)
+    return figures
+
+
 def children_of(parent: int) -> list[int]:
     children = []
     for entry in Path("/proc").iterdir():
@@ -124,7 +137,7 @@ def children_of(parent: int) -> list[int]:
 
 def lose_a_peer(context: Context, runner: Runner, what: signal.Signals) -> float:
     """A process of three gets a signal while all vote. Gives the seconds until the others have ended with an error."""
-    arguments = "-p 3 -g 1 --oversubscribe -b 1M -e 1M -n 5 -N 0 -c 0 -T 4"
+    arguments = f"-p 3 -g 1 --oversubscribe -b 1M -e 1M -n 5 -N 0 -c 0 -T {LIMIT_SECONDS}"
     process = runner.start([context.program("sign_all_reduce_perf"), *arguments.split()], context.environment)
     try:
         assert process.stdout is not None
@@ -148,7 +161,9 @@ def lose_a_peer(context: Context, runner: Runner, what: signal.Signals) -> float
 def faults(context: Context, runner: Runner) -> Figures:
     return {
         "seconds after SIGKILL of a peer": lose_a_peer(context, runner, signal.SIGKILL),
-        "seconds after SIGSTOP of a peer, with a limit of 4 s": lose_a_peer(context, runner, signal.SIGSTOP),
+        f"seconds after SIGSTOP of a peer, with a limit of {LIMIT_SECONDS} s": lose_a_peer(
+            context, runner, signal.SIGSTOP
+        ),
     }
 
 
@@ -190,7 +205,9 @@ def memcheck(context: Context, runner: Runner) -> Figures:
     """Kernels under compute-sanitizer, which sees accesses outside of allocations."""
     tool = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path="/usr/local/cuda/bin")
     if context.fake or tool is None:
-        raise Skipped("there is no compute-sanitizer" if tool is None else "the fake driver has no kernels to look into")
+        raise Skipped(
+            "there is no compute-sanitizer" if tool is None else "the fake driver has no kernels to look into"
+        )
     command = [tool, "--tool", "memcheck", "--error-exitcode", "9"]
     tests = "*Misalignment*/device:VotePropertyTest.*/device:RestoreTop*/device:LionRounding*/device"
     figures = kernel_tests(context, runner, command, tests)
@@ -205,6 +222,7 @@ STEPS = {
     "threads": Step("ranks that are threads on one GPU, with more and fewer queues than streams", 120, threads),
     "waits": Step("the ways in which a stream waits", 30, waits),
     "processes": Step("ranks that are processes on one GPU", 60, processes),
+    "large": Step("large vectors of ranks that are threads on one GPU", 60, large),
     "faults": Step("a peer is killed, or stopped, while streams wait", 60, faults),
     "kernels": Step("every kernel against the reference, bit by bit", 120, kernels),
     "bandwidth": Step("every kernel beside a copy of as many bytes", 120, bandwidth),

@@ -1,5 +1,6 @@
 """One step: a function that runs programs, within a limit, and says how it ended and what it measured."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -46,10 +47,8 @@ class Result:
 
 def end_group(process: subprocess.Popen[str]) -> None:
     """Ends a program and all that it has started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

@@ -53,15 +53,15 @@ def options_for(packages: Path) -> list[str]:
 def build(root: Path, folder: Path, packages: Path | None, fake: bool, log: Path) -> Built:
     """Builds into `folder`. Without a GPU (`fake`) the kernels need no nvcc."""
     began = time.monotonic()
-    configure = ["cmake", "-S", root, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"]
+    configure = ["cmake", "-S", str(root), "-B", str(folder), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"]
     configure += ["-DSIGNCCL_EXAMPLES=OFF", "-DSIGNCCL_PMIX=OFF", f"-DSIGNCCL_CUDA={'OFF' if fake else 'ON'}"]
     if packages is not None:
         configure += options_for(packages)
     targets = [*TARGETS, "signccl_emulated_cuda" if fake else "signccl_cuda"]
     with log.open("w") as output:
-        for command in (configure, ["cmake", "--build", folder, "--target", *targets]):
+        for command in (configure, ["cmake", "--build", str(folder), "--target", *targets]):
             status = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
             if status != 0:
                 end = "\n".join(log.read_text().splitlines()[-40:])
-                raise BuildError(f"{end}\nfailed: {' '.join(map(str, command))} (whole log: {log})")
+                raise BuildError(f"{end}\nfailed: {' '.join(command)} (whole log: {log})")
     return Built(folder, time.monotonic() - began)

@@ -1,0 +1,9 @@
+// Stands in for a profiler: NVTX loads it by NVTX_INJECTION64_PATH when the first range begins.
+#include <stdio.h>
+
+__attribute__((visibility("default"))) int InitializeInjectionNvtx2(const void* get_export_table);
+
+int InitializeInjectionNvtx2(const void* get_export_table) {
+  fputs(get_export_table != NULL ? "profiler attached\n" : "profiler without functions\n", stderr);
+  return 1;
+}
