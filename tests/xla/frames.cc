@@ -138,9 +138,8 @@ __attribute__((visibility("default"))) std::uint32_t xlaTraits(XLA_FFI_Handler* 
   XLA_FFI_Metadata metadata{};
   metadata.struct_size = XLA_FFI_Metadata_STRUCT_SIZE;
   metadata.api_version = {XLA_FFI_Api_Version_STRUCT_SIZE, nullptr, 0, 0};
-  XLA_FFI_Metadata_Extension extension{};
-  extension.extension_base = {XLA_FFI_Metadata_Extension_STRUCT_SIZE, XLA_FFI_Extension_Metadata, nullptr};
-  extension.metadata = &metadata;
+  XLA_FFI_Metadata_Extension extension{{XLA_FFI_Metadata_Extension_STRUCT_SIZE, XLA_FFI_Extension_Metadata, nullptr},
+                                       &metadata};
   XLA_FFI_CallFrame frame{};
   frame.struct_size = XLA_FFI_CallFrame_STRUCT_SIZE;
   frame.api = &api;

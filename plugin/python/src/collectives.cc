@@ -152,7 +152,6 @@ auto cudaBinding() {
 }  // namespace signccl::jax
 
 using signccl::jax::AvgAttributes;
-using signccl::jax::CallingDevice;
 using signccl::jax::VoteAttributes;
 using xla::ffi::StructMember;
 

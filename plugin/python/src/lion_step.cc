@@ -160,8 +160,8 @@ ffi::Error lionStep(const LionAttributes& attributes, CallingDevice device, ffi:
   }
 }
 
-/// Rates and decays are on the device, as is the number of the step, and a step would need a Lion object whose end waits
-/// for the stream.
+/// The number of the step is on the device, where a handler cannot read it, and each step would need a Lion object,
+/// whose end waits for the stream.
 ffi::Error lionStepOnCuda(ffi::RemainingArgs /*arguments*/, ffi::RemainingRets /*results*/,
                           ffi::Dictionary /*attributes*/) {
   return {ffi::ErrorCode::kUnimplemented,
