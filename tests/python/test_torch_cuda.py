@@ -282,6 +282,19 @@ def test_scaler_takes_the_word_of_the_device_without_asking_for_it(skipped: int)
         assert scaler.get_scale() == (4.0 if skipped else 8.0)
 
 
+def test_parameters_of_two_devices_in_one_optimizer_are_refused() -> None:
+    with signccl.Communicator.all_in_process(1)[0] as comm:
+        here, there = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(3, device="meta"))
+        plan = DistributedLion([here], comm=comm)._current_plan()
+        (entry,) = plan.entries
+        plan.entries.append(entry._replace(parameter=there, part=there.detach(), name="parameter 'there'"))
+        state = {tensor: {"momentum": torch.zeros_like(tensor.detach())} for tensor in (here, there)}
+        with pytest.raises(
+            ValueError, match=r"parameter 'there' is on device meta and parameter 0 .* on cpu, expected"
+        ):
+            plan._check_places(state)
+
+
 def test_a_parameter_that_is_neither_in_host_memory_nor_on_a_cuda_device_is_refused() -> None:
     with signccl.Communicator.all_in_process(1)[0] as comm:
         tensors = [torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(3, device="meta"))]

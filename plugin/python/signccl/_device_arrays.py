@@ -7,6 +7,7 @@ library asks the driver.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -111,7 +112,7 @@ def _dtype(name: str, typestr: Any) -> np.dtype[Any]:
     """`typestr` as a dtype. That of bfloat16 is "<V2", as ml_dtypes has it."""
     if typestr == "<V2":
         try:
-            import ml_dtypes
+            ml_dtypes = importlib.import_module("ml_dtypes")
         except ImportError:
             raise TypeError(f"{name} has typestr '<V2', which is bfloat16 where ml_dtypes is installed") from None
         bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)

@@ -34,7 +34,7 @@ signcclDataType_t typeOf(ffi::DataType type) {
   }
 }
 
-HostArray hostArray(const ffi::AnyBuffer& buffer) {
+Array arrayOf(const ffi::AnyBuffer& buffer) {
   return {.data = buffer.untyped_data(),
           .count = buffer.element_count(),
           .bytes = buffer.size_bytes(),
@@ -64,20 +64,20 @@ ffi::ErrorCode codeOf(signcclResult_t result) {
 
 }  // namespace
 
-HostArray argument(const ffi::RemainingArgs& arguments, std::size_t index) {
+Array argument(const ffi::RemainingArgs& arguments, std::size_t index) {
   const auto buffer = arguments.get<ffi::AnyBuffer>(index);
   if (!buffer) throw std::invalid_argument("argument " + std::to_string(index) + ": " + buffer.error().message());
-  return hostArray(*buffer);
+  return arrayOf(*buffer);
 }
 
-HostArray result(const ffi::RemainingRets& results, std::size_t index) {
+Array result(const ffi::RemainingRets& results, std::size_t index) {
   auto buffer = results.get<ffi::AnyBuffer>(index);
   if (!buffer) throw std::invalid_argument("result " + std::to_string(index) + ": " + buffer.error().message());
-  return hostArray(**buffer);
+  return arrayOf(**buffer);
 }
 
 Place placeOf(const ffi::RemainingArgs& arguments) {
-  const HostArray place = argument(arguments, 0);
+  const Array place = argument(arguments, 0);
   if (place.type != signcclInt32 || place.count != 2) {
     throw std::invalid_argument("the first argument is not the place, int32[2]");
   }

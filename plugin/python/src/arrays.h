@@ -11,8 +11,8 @@
 
 namespace signccl::jax {
 
-/// An array in host memory.
-struct HostArray {
+/// An array in host memory, or in that of a device, where the handler cannot touch its elements.
+struct Array {
   void* data;
   std::size_t count;  ///< elements
   std::size_t bytes;
@@ -20,10 +20,10 @@ struct HostArray {
 };
 
 /// Throws std::invalid_argument for a type that the C API does not have.
-HostArray argument(const xla::ffi::RemainingArgs& arguments, std::size_t index);
-HostArray result(const xla::ffi::RemainingRets& results, std::size_t index);
+Array argument(const xla::ffi::RemainingArgs& arguments, std::size_t index);
+Array result(const xla::ffi::RemainingRets& results, std::size_t index);
 
-/// The first argument of every handler.
+/// The first argument of every handler. One on a CUDA device cannot read it.
 struct Place {
   std::int32_t rank;  ///< -1: the only one of this process
   std::int32_t step;  ///< -1: the running number of the communicator holds

@@ -44,15 +44,15 @@ signcclSignConfig_t rulesOf(std::int64_t zero, std::optional<std::int64_t> tie) 
 }
 
 /// All arrays in one exchange.
-signcclResult_t exchange(const Call& call, signcclComm_t comm, const ffi::RemainingArgs& arguments,
-                         const ffi::RemainingRets& results) {
+signcclResult_t exchange(const Call& call, signcclComm_t comm, signcclStream_t stream,
+                         const ffi::RemainingArgs& arguments, const ffi::RemainingRets& results) {
   const signcclResult_t started = signcclGroupStart();
   if (started != signcclSuccess) return started;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const HostArray send = argument(arguments, i + 1);
-    const HostArray receive = result(results, i);
+    const Array send = argument(arguments, i + 1);
+    const Array receive = result(results, i);
     // The end of the group gives the first error.
-    if (call.function(send.data, receive.data, send.count, send.type, receive.type, &call.rules, comm, nullptr) !=
+    if (call.function(send.data, receive.data, send.count, send.type, receive.type, &call.rules, comm, stream) !=
         signcclSuccess) {
       break;
     }
@@ -70,15 +70,11 @@ void check(const ffi::RemainingArgs& arguments, const ffi::RemainingRets& result
   }
 }
 
-ffi::Error run(const Call& call, CallingDevice device, const ffi::RemainingArgs& arguments,
-               const ffi::RemainingRets& results) noexcept {
+/// Runs a call, whose errors become those of XLA.
+template <typename Body>
+ffi::Error guarded(const Body& body) noexcept {
   try {
-    const Place place = placeOf(arguments);
-    check(arguments, results);
-    const RankLock rank(call.ranks, place.rank, device);
-    if (rank.refusal()) return *rank.refusal();
-    const CallNumber number(rank.comm(), place.callNumber(call.seed, results.size()));
-    return rank.errorOf(exchange(call, rank.comm(), arguments, results));
+    return body();
   } catch (const std::invalid_argument& error) {
     return ffi::Error::InvalidArgument(error.what());
   } catch (const std::exception& error) {
@@ -86,29 +82,76 @@ ffi::Error run(const Call& call, CallingDevice device, const ffi::RemainingArgs&
   }
 }
 
-ffi::Error vote(const VoteAttributes& attributes, CallingDevice device, ffi::RemainingArgs arguments,
-                ffi::RemainingRets results) {
-  const Call call{.function = signcclAllReduceVote,
-                  .rules = rulesOf(attributes.zero, attributes.tie),
-                  .ranks = attributes.ranks,
-                  .seed = attributes.seed};
-  return run(call, device, arguments, results);
+ffi::Error run(const Call& call, CallingDevice device, const ffi::RemainingArgs& arguments,
+               const ffi::RemainingRets& results) noexcept {
+  return guarded([&]() -> ffi::Error {
+    const Place place = placeOf(arguments);
+    check(arguments, results);
+    const RankLock rank(call.ranks, place.rank, device);
+    if (rank.refusal()) return *rank.refusal();
+    const CallNumber number(rank.comm(), place.callNumber(call.seed, results.size()));
+    return rank.errorOf(exchange(call, rank.comm(), nullptr, arguments, results));
+  });
 }
 
-ffi::Error avg(const AvgAttributes& attributes, CallingDevice device, ffi::RemainingArgs arguments,
-               ffi::RemainingRets results) {
-  const Call call{.function = signcclAllReduceAvg,
-                  .rules = rulesOf(attributes.zero, std::nullopt),
-                  .ranks = attributes.ranks,
-                  .seed = attributes.seed};
-  return run(call, device, arguments, results);
+/// The lock of the rank ends when the call is enqueued. What is under way then, signcclCommDestroy() waits for, and XLA
+/// keeps the arrays until its stream has come to the end of the call.
+ffi::Error runOnStream(const Call& call, CallingDevice device, signcclStream_t stream,
+                       const ffi::RemainingArgs& arguments, const ffi::RemainingRets& results) noexcept {
+  return guarded([&]() -> ffi::Error {
+    check(arguments, results);
+    const RankLock rank(call.ranks, kRankOfDevice, device);
+    if (rank.refusal()) return *rank.refusal();
+    return rank.errorOf(exchange(call, rank.comm(), stream, arguments, results));
+  });
+}
+
+Call callOf(const VoteAttributes& attributes) {
+  return {.function = signcclAllReduceVote,
+          .rules = rulesOf(attributes.zero, attributes.tie),
+          .ranks = attributes.ranks,
+          .seed = attributes.seed};
+}
+
+Call callOf(const AvgAttributes& attributes) {
+  return {.function = signcclAllReduceAvg,
+          .rules = rulesOf(attributes.zero, std::nullopt),
+          .ranks = attributes.ranks,
+          .seed = attributes.seed};
+}
+
+template <typename Attributes>
+ffi::Error onHost(const Attributes& attributes, CallingDevice device, ffi::RemainingArgs arguments,
+                  ffi::RemainingRets results) {
+  return run(callOf(attributes), device, arguments, results);
+}
+
+template <typename Attributes>
+ffi::Error onCuda(const Attributes& attributes, CallingDevice device, signcclStream_t stream,
+                  ffi::RemainingArgs arguments, ffi::RemainingRets results) {
+  return runOnStream(callOf(attributes), device, stream, arguments, results);
+}
+
+/// The arguments of a handler, without and with the stream.
+template <typename Attributes>
+auto hostBinding() {
+  return ffi::Ffi::Bind().Attrs<Attributes>().template Ctx<CallingDevice>().RemainingArgs().RemainingRets();
+}
+
+template <typename Attributes>
+auto cudaBinding() {
+  return ffi::Ffi::Bind()
+      .Attrs<Attributes>()
+      .template Ctx<CallingDevice>()
+      .template Ctx<ffi::PlatformStream<signcclStream_t>>()
+      .RemainingArgs()
+      .RemainingRets();
 }
 
 }  // namespace
 }  // namespace signccl::jax
 
 using signccl::jax::AvgAttributes;
-using signccl::jax::CallingDevice;
 using signccl::jax::VoteAttributes;
 using xla::ffi::StructMember;
 
@@ -118,10 +161,14 @@ XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(VoteAttributes, StructMember<std::int64_t>
 XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(AvgAttributes, StructMember<std::int64_t>("ranks"),
                                       StructMember<std::int64_t>("zero"), StructMember<std::int64_t>("seed"));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(
-    signcclJaxVote, signccl::jax::vote,
-    xla::ffi::Ffi::Bind().Attrs<VoteAttributes>().Ctx<CallingDevice>().RemainingArgs().RemainingRets());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(signcclJaxVote, signccl::jax::onHost<VoteAttributes>,
+                              signccl::jax::hostBinding<VoteAttributes>());
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(
-    signcclJaxAvg, signccl::jax::avg,
-    xla::ffi::Ffi::Bind().Attrs<AvgAttributes>().Ctx<CallingDevice>().RemainingArgs().RemainingRets());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(signcclJaxAvg, signccl::jax::onHost<AvgAttributes>,
+                              signccl::jax::hostBinding<AvgAttributes>());
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(signcclJaxVoteOnCuda, signccl::jax::onCuda<VoteAttributes>,
+                              signccl::jax::cudaBinding<VoteAttributes>());
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(signcclJaxAvgOnCuda, signccl::jax::onCuda<AvgAttributes>,
+                              signccl::jax::cudaBinding<AvgAttributes>());

@@ -1,11 +1,16 @@
 /*
- * What libsignccl_jax.so exports: three handlers of XLA's foreign function interface (FFI), and the table of the ranks
- * that they use. Python calls it through signccl.jax; there is no Python in it.
+ * What libsignccl_jax.so exports: handlers of XLA's foreign function interface (FFI), for the platforms "cpu" and
+ * "CUDA", and the table of the ranks that they use. Python calls it through signccl.jax; there is no Python in it.
  *
  * The handlers take any number of arrays in one call. Their first argument is `place`, int32[2]: the rank that the
  * calling device is, or -1 where the process has only one; and the number of the step, or -1 where the calls have the
  * running number of the communicator. Enumerations are those of the C API. Errors of the C API become errors of XLA
  * with the text of signcclGetLastError().
+ *
+ * Handlers for CUDA enqueue on XLA's stream and return. Arrays are on the device then, `place` too, so that its numbers
+ * cannot be read without a wait for the stream: the rank is that of the calling device, and calls have the running
+ * number of the communicator. What fails after a handler has returned, the next call on the communicator tells. They
+ * are not declared fit for command buffers, which are CUDA graphs: a call has a number, and a replay would repeat it.
  */
 #ifndef SIGNCCL_JAX_HANDLERS_H_
 #define SIGNCCL_JAX_HANDLERS_H_
@@ -44,14 +49,23 @@ SIGNCCL_EXPORT XLA_FFI_Error* signcclJaxAvg(XLA_FFI_CallFrame* frame);
  */
 SIGNCCL_EXPORT XLA_FFI_Error* signcclJaxLionStep(XLA_FFI_CallFrame* frame);
 
+/** signcclJaxVote() and signcclJaxAvg() for arrays on a CUDA device. */
+SIGNCCL_EXPORT XLA_FFI_Error* signcclJaxVoteOnCuda(XLA_FFI_CallFrame* frame);
+SIGNCCL_EXPORT XLA_FFI_Error* signcclJaxAvgOnCuda(XLA_FFI_CallFrame* frame);
+
+/** Refuses a Lion step on a CUDA device, and says what to use. */
+SIGNCCL_EXPORT XLA_FFI_Error* signcclJaxLionStepOnCuda(XLA_FFI_CallFrame* frame);
+
 /**
  * Makes ranks of this process known to the handlers.
  *
- * @param comms  [n] open communicators of different ranks of one group
- * @param ranks  [n] their ranks
+ * @param comms    [n] open communicators of different ranks of one group
+ * @param ranks    [n] their ranks
+ * @param devices  [n] numbers of their devices among those of this process, or -1 if devices say which rank they are
  * @return the number for the attribute `ranks`, which is not used again
  */
-SIGNCCL_EXPORT std::int64_t signcclJaxAddRanks(const signcclComm_t* comms, const int* ranks, std::size_t n);
+SIGNCCL_EXPORT std::int64_t signcclJaxAddRanks(const signcclComm_t* comms, const int* ranks, const int* devices,
+                                               std::size_t n);
 
 /** Says whether a call that uses them is under way: 1 or 0. */
 SIGNCCL_EXPORT int signcclJaxAreRanksBusy(std::int64_t number);

@@ -42,7 +42,7 @@ struct Tensors {
   std::vector<int> momentum_types;
   std::vector<int> gradient_types;
 
-  void add(const HostArray& parameter, const HostArray& momentum, const HostArray& gradient) {
+  void add(const Array& parameter, const Array& momentum, const Array& gradient) {
     parameters.push_back(parameter.data);
     momenta.push_back(momentum.data);
     gradients.push_back(gradient.data);
@@ -54,7 +54,7 @@ struct Tensors {
 };
 
 /// The result, which holds the argument's elements afterwards. XLA gives both the same memory.
-HostArray inPlace(const HostArray& given, const HostArray& result) {
+Array inPlace(const Array& given, const Array& result) {
   if (given.type != result.type || given.count != result.count) {
     throw std::invalid_argument("a result has another type or shape than its argument");
   }
@@ -70,9 +70,9 @@ Tensors tensorsOf(const ffi::RemainingArgs& arguments, const ffi::RemainingRets&
   }
   Tensors tensors;
   for (std::size_t i = 0; i < n; ++i) {
-    const HostArray gradient = argument(arguments, kFirstArray + 2 * n + i);
-    const HostArray parameter = inPlace(argument(arguments, kFirstArray + i), result(results, i));
-    const HostArray momentum = inPlace(argument(arguments, kFirstArray + n + i), result(results, n + i));
+    const Array gradient = argument(arguments, kFirstArray + 2 * n + i);
+    const Array parameter = inPlace(argument(arguments, kFirstArray + i), result(results, i));
+    const Array momentum = inPlace(argument(arguments, kFirstArray + n + i), result(results, n + i));
     if (parameter.count != momentum.count || parameter.count != gradient.count) {
       throw std::invalid_argument("parameters, momenta and gradients of array " + std::to_string(i) +
                                   " have different numbers of elements");
@@ -89,7 +89,7 @@ struct Hyperparameters {
 };
 
 Hyperparameters hyperparametersOf(const ffi::RemainingArgs& arguments) {
-  const HostArray given = argument(arguments, kHyperparameters);
+  const Array given = argument(arguments, kHyperparameters);
   if (given.type != signcclFloat32 || given.count % 2 != 0) {
     throw std::invalid_argument("the second argument is not float32[2][groups]");
   }
@@ -160,6 +160,14 @@ ffi::Error lionStep(const LionAttributes& attributes, CallingDevice device, ffi:
   }
 }
 
+/// The number of the step is on the device, where a handler cannot read it, and each step would need a Lion object,
+/// whose end waits for the stream.
+ffi::Error lionStepOnCuda(ffi::RemainingArgs /*arguments*/, ffi::RemainingRets /*results*/,
+                          ffi::Dictionary /*attributes*/) {
+  return {ffi::ErrorCode::kUnimplemented,
+          "lion_step() takes arrays in host memory: on CUDA use distributed_lion(), whose arithmetic XLA compiles"};
+}
+
 }  // namespace
 }  // namespace signccl::jax
 
@@ -176,3 +184,6 @@ XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(LionAttributes, StructMember<std::int64_t>
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     signcclJaxLionStep, signccl::jax::lionStep,
     xla::ffi::Ffi::Bind().Attrs<LionAttributes>().Ctx<signccl::jax::CallingDevice>().RemainingArgs().RemainingRets());
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(signcclJaxLionStepOnCuda, signccl::jax::lionStepOnCuda,
+                              xla::ffi::Ffi::Bind().RemainingArgs().RemainingRets().Attrs());

@@ -33,10 +33,11 @@ std::shared_ptr<LocalRanks> findRanks(std::int64_t ranks) {
 
 }  // namespace
 
-HeldRank* LocalRanks::find(std::int32_t rank) const {
-  if (rank < 0) return held_.size() == 1 ? held_.front().get() : nullptr;
+HeldRank* LocalRanks::find(std::int32_t rank, CallingDevice device) const {
+  if (rank < 0 && held_.size() == 1) return held_.front().get();
   for (const auto& held : held_) {
-    if (held->rank == rank) return held.get();
+    const bool is_it = rank == kRankOfDevice ? held->device >= 0 && held->device == device.number : held->rank == rank;
+    if (is_it) return held.get();
   }
   return nullptr;
 }
@@ -76,9 +77,11 @@ RankLock::RankLock(std::int64_t ranks, std::int32_t rank, CallingDevice device) 
                      "the communicator of this program is closed; give the function a new one, and it is traced again");
     return;
   }
-  HeldRank* const held = ranks_->find(rank);
+  HeldRank* const held = ranks_->find(rank, device);
   if (held == nullptr) {
-    refuse("a device takes part as rank " + std::to_string(rank) + ", but this process holds " + ranks_->describe() +
+    const std::string who = rank == kRankOfDevice ? "device " + std::to_string(device.number) + " takes part"
+                                                  : "a device takes part as rank " + std::to_string(rank);
+    refuse(who + ", but this process holds " + ranks_->describe() +
            ": give device_communicators() the devices in the order of the axis");
     return;
   }
@@ -127,9 +130,9 @@ CallNumber::~CallNumber() {
 
 using namespace signccl::jax;
 
-std::int64_t signcclJaxAddRanks(const signcclComm_t* comms, const int* ranks, std::size_t n) {
+std::int64_t signcclJaxAddRanks(const signcclComm_t* comms, const int* ranks, const int* devices, std::size_t n) {
   auto added = std::make_shared<LocalRanks>();
-  for (std::size_t i = 0; i < n; ++i) added->add(comms[i], ranks[i]);
+  for (std::size_t i = 0; i < n; ++i) added->add(comms[i], ranks[i], devices[i]);
   const std::lock_guard lock(table().mutex);
   table().ranks.emplace(table().next, std::move(added));
   return table().next++;

@@ -18,22 +18,29 @@ namespace signccl::jax {
 
 /// One rank of this process. A call locks it, since one thread at a time may use a communicator.
 struct HeldRank {
-  HeldRank(signcclComm_t with, int number) : comm(with), rank(number) {}
+  HeldRank(signcclComm_t with, int number, int of_device) : comm(with), rank(number), device(of_device) {}
 
   const signcclComm_t comm;
   const int rank;
+  const int device;  ///< whose rank it is, among the devices of this process; -1 if the device says its rank
   std::mutex mutex;
   std::atomic<bool> is_busy{false};
   std::atomic<std::int32_t> owner{-1};  ///< the device that used it first, -1 before that
 };
 
+/// Instead of the number of a rank.
+inline constexpr std::int32_t kOnlyRank = -1;      ///< the only one of the process
+inline constexpr std::int32_t kRankOfDevice = -2;  ///< the only one, or that of the calling device
+
 /// The ranks of one group that this process holds: one, or one for each of its devices.
 class LocalRanks {
  public:
-  void add(signcclComm_t comm, int rank) { held_.push_back(std::make_unique<HeldRank>(comm, rank)); }
+  void add(signcclComm_t comm, int rank, int device) {
+    held_.push_back(std::make_unique<HeldRank>(comm, rank, device));
+  }
 
-  /// The rank of that number, or the only one for -1; null if it is not here.
-  [[nodiscard]] HeldRank* find(std::int32_t rank) const;
+  /// The rank of that number, or what the two constants say; null if it is not here.
+  [[nodiscard]] HeldRank* find(std::int32_t rank, CallingDevice device) const;
 
   /// "rank 3", or "ranks 2, 3".
   [[nodiscard]] std::string describe() const;
@@ -63,7 +70,7 @@ class RankLock {
   /// process, or another device used it before. The last two end the group.
   ///
   /// @param ranks  what signcclJaxAddRanks() returned
-  /// @param rank   which of them; -1: the only one, which then belongs to the device that uses it first
+  /// @param rank   which of them; the only one belongs to the device that uses it first
   RankLock(std::int64_t ranks, std::int32_t rank, CallingDevice device);
   ~RankLock();
   RankLock(const RankLock&) = delete;

@@ -26,14 +26,20 @@ FILE = "libsignccl_jax.so"
 
 _TABLE = ("signcclJaxAddRanks", "signcclJaxAreRanksBusy", "signcclJaxRemoveRanks")
 _HANDLERS = {
-    "signccl_all_reduce_vote": "signcclJaxVote",
-    "signccl_all_reduce_avg": "signcclJaxAvg",
-    "signccl_lion_step": "signcclJaxLionStep",
+    ("signccl_all_reduce_vote", "cpu"): "signcclJaxVote",
+    ("signccl_all_reduce_avg", "cpu"): "signcclJaxAvg",
+    ("signccl_lion_step", "cpu"): "signcclJaxLionStep",
+    ("signccl_all_reduce_vote", "CUDA"): "signcclJaxVoteOnCuda",
+    ("signccl_all_reduce_avg", "CUDA"): "signcclJaxAvgOnCuda",
+    ("signccl_lion_step", "CUDA"): "signcclJaxLionStepOnCuda",
 }
 
 
 def load() -> ctypes.CDLL:
-    """Loads the library and registers its handlers for the platform "cpu". Raises ImportError that says what failed."""
+    """Loads the library and registers its handlers for the platforms "cpu" and "CUDA".
+
+    Raises ImportError that says what failed.
+    """
     library, path, _ = load_first(
         _candidates(),
         "signccl.jax found no libsignccl_jax.so",
@@ -60,7 +66,7 @@ def _declare(library: ctypes.CDLL, path: str) -> None:
     missing = [name for name in (*_HANDLERS.values(), *_TABLE) if not hasattr(library, name)]
     if missing:
         raise ImportError(f"{path} has no {', '.join(missing)}, which this version of signccl needs")
-    library.signcclJaxAddRanks.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+    library.signcclJaxAddRanks.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
     library.signcclJaxAddRanks.restype = ctypes.c_int64
     library.signcclJaxAreRanksBusy.argtypes = [ctypes.c_int64]
     library.signcclJaxAreRanksBusy.restype = ctypes.c_int
@@ -69,9 +75,9 @@ def _declare(library: ctypes.CDLL, path: str) -> None:
 
 
 def _register(library: ctypes.CDLL, path: str) -> None:
-    for target, name in _HANDLERS.items():
+    for (target, platform), name in _HANDLERS.items():
         try:
-            jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
+            jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(getattr(library, name)), platform=platform)
         except Exception as error:
             raise ImportError(
                 f"XLA of jaxlib {_jaxlib_version()} refuses the handlers of {path}: {error}\nThey are compiled with "
@@ -89,11 +95,14 @@ def _jaxlib_version() -> str:
 library: Any = load()
 
 
-def add_ranks(handles: list[int], ranks: list[int]) -> int:
-    """Makes communicators of this process known to the handlers. Returns the number that programs carry."""
+def add_ranks(handles: list[int], ranks: list[int], devices: list[int]) -> int:
+    """Makes communicators of this process known to the handlers. Returns the number that programs carry.
+
+    `devices`: numbers of their GPUs among those of this process; -1: the program says which rank a device is.
+    """
     comms = np.array(handles, np.uintp)
-    numbers = np.array(ranks, np.intc)
-    return int(library.signcclJaxAddRanks(comms.ctypes.data, numbers.ctypes.data, len(handles)))
+    numbers, places = np.array(ranks, np.intc), np.array(devices, np.intc)
+    return int(library.signcclJaxAddRanks(comms.ctypes.data, numbers.ctypes.data, places.ctypes.data, len(handles)))
 
 
 def are_ranks_busy(number: int) -> bool:

@@ -23,6 +23,8 @@ from . import _library
 
 _lock = threading.Lock()
 _calls: weakref.WeakKeyDictionary[Communicator, _Calls] = weakref.WeakKeyDictionary()
+#: Numbers of their GPUs among those of this process.
+_devices: weakref.WeakKeyDictionary[Communicator, int] = weakref.WeakKeyDictionary()
 #: In the order in which they were first used: ranks that end together then do not wait for each other.
 _registered: list[weakref.ref[Communicator]] = []
 
@@ -65,11 +67,22 @@ def number_of(comms: Sequence[Communicator]) -> int:
                 )
             return calls.number
         _register_exit()
-        calls = _Calls(_library.add_ranks(handles, ranks), ranks)
+        calls = _Calls(_library.add_ranks(handles, ranks, [_device_of(comm) for comm in comms]), ranks)
         for comm in comms:
+            comm._has_streams = jax.default_backend() != "cpu"
             comm._dispatched = _calls[comm] = calls
             _registered.append(weakref.ref(comm, _registered.remove))
         return calls.number
+
+
+def belongs_to(comm: Communicator, device: jax.Device) -> None:
+    """Notes which device's rank a communicator is."""
+    if device.platform != "cpu":
+        _devices[comm] = device.local_hardware_id
+
+
+def _device_of(comm: Communicator) -> int:
+    return _devices.get(comm, -1)
 
 
 @functools.cache

@@ -49,7 +49,8 @@ def all_reduce_vote(
     ``after`` says what comes before.
 
     Args:
-        array: an array or a pytree of arrays: float32, float16, bfloat16, float64 or int8, on the CPU.
+        array: an array or a pytree of arrays: float32, float16, bfloat16, float64 or int8, on the
+            CPU or on CUDA devices.
         comm: this rank's :class:`signccl.Communicator`, or the ranks of this process's devices, of
             :func:`~signccl.jax.device_communicators`. None: :func:`~signccl.jax.communicator`.
         axis_name: of ``jax.shard_map``, whose devices are the ranks of ``device_communicators()``; several names as for

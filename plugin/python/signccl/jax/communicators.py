@@ -11,6 +11,7 @@ import numpy as np
 
 from .._bootstrap import get_unique_id
 from ..communicator import Communicator
+from . import _ranks
 
 _KEY = "signccl/jax"
 _POLL_MS = 200  # how late a signal of the interpreter, such as Ctrl-C, may be heeded
@@ -85,12 +86,18 @@ def device_communicators(devices: Any = None, **settings: Any) -> DeviceCommunic
     if not mine:
         raise ValueError(f"none of the {len(chosen)} devices belongs to process {jax.process_index()}")
     if len(mine) == len(chosen):
-        return DeviceCommunicators(Communicator.all_in_process(len(chosen)), len(chosen))
+        return _made(Communicator.all_in_process(len(chosen)), chosen)
     # The processes meet through the communicator that they have as processes.
     processes = communicator(**settings)
     unique_id = processes.all_gather(get_unique_id() if processes.rank == 0 else b"")[0]
-    comms = _join_as_threads(unique_id, mine, len(chosen), settings)
-    return DeviceCommunicators(comms, len(chosen))
+    return _made(_join_as_threads(unique_id, mine, len(chosen), settings), chosen)
+
+
+def _made(comms: list[Communicator], devices: list[Any]) -> DeviceCommunicators:
+    """Those of this process's devices; `devices` are the ones of all ranks."""
+    for comm in comms:
+        _ranks.belongs_to(comm, devices[comm.rank])
+    return DeviceCommunicators(comms, len(devices))
 
 
 def _join_as_threads(unique_id: bytes, ranks: list[int], nranks: int, settings: dict[str, Any]) -> list[Communicator]:

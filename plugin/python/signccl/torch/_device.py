@@ -32,9 +32,8 @@ def stream_of(tensor: torch.Tensor) -> int | None:
 def order(tensor: torch.Tensor, first: int, second: int) -> None:
     """Makes stream `second` of the tensor's device wait for what stream `first` has been given so far."""
     if first != second:
-        streams = (torch.cuda.ExternalStream(handle, device=tensor.device) for handle in (first, second))
-        before, after = streams
-        after.wait_stream(before)
+        before = torch.cuda.ExternalStream(first, device=tensor.device)
+        torch.cuda.ExternalStream(second, device=tensor.device).wait_stream(before)
 
 
 def empty_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -249,7 +249,7 @@ class DistributedLion(torch.optim.Optimizer):
         found_inf = getattr(self, "found_inf", None)
         scale = getattr(self, "grad_scale", None)
         gradients = [local(p.grad) for group in self.param_groups for p in group["params"] if p.grad is not None]
-        if plan.is_on_device and isinstance(found_inf, torch.Tensor) and _device.is_on_device(found_inf):
+        if isinstance(found_inf, torch.Tensor) and plan.can_read(found_inf):
             if scale is not None and gradients:
                 unscale_(gradients, found_inf, scale)
             return False, found_inf

@@ -105,10 +105,14 @@ class Plan:
         if first is not None and _device.is_on_device(first.part):
             self._on_device = first.part
 
-    @property
-    def is_on_device(self) -> bool:
-        """Whether the tensors are on a CUDA device, so that steps are enqueued on its current stream."""
-        return self._on_device is not None
+    def can_read(self, found_inf: torch.Tensor) -> bool:
+        """Whether a step can read the flag where it is carried out: both are on the same device."""
+        return (
+            self._on_device is not None
+            and _device.is_on_device(found_inf)
+            and found_inf.device == self._on_device.device
+            and found_inf.dtype is torch.float32
+        )
 
     def begin(self, groups: list[LionGroup], *, skip: bool, background: bool, found_inf: torch.Tensor | None) -> None:
         """Begins a step. `found_inf`, on the tensors' device: this rank skips the step unless it is 0."""
