@@ -114,7 +114,9 @@ void NcclRank::connect(NcclIntroduction& introduction) {
 
 NcclUniqueId NcclRank::awaitId() {
   std::vector<NcclIntroduction> introductions;
-  for (const std::string& part : comm_.awaitAllGather()) introductions.push_back(decodeNcclIntroduction(part));
+  // The exchange has a deadline too, and its text says more: this one is for a stream that has not come to it.
+  const Deadline last = comm_.deadline() + comm_.options().timeout;
+  for (const std::string& part : comm_.awaitAllGather(last)) introductions.push_back(decodeNcclIntroduction(part));
   return agreedId(introductions);
 }
 
