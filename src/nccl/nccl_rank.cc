@@ -67,10 +67,11 @@ std::unique_ptr<NcclCall> NcclRank::front(const ExchangeRules& rules, std::span<
   for (const Segment& segment : segments) batch.add(segment);
   const NcclLayout layout(batch.rules, batch.nwords,
                           {.algorithm = comm_.options().algorithm, .slice_bytes = comm_.options().slice_bytes});
+  memories_.follow(stream);
   kernels_.prepare(batch, stream);
   NcclIntroduction introduced;
   if (!is_ready_ && !is_introduced_) introduced = introduction();
-  NcclRoom& room = memories_.take(layout.nwords(), stream);
+  NcclRoom& room = memories_.take(layout.nwords());
   auto call = std::make_unique<NcclCall>(*this, std::move(batch), layout, room, stream);
   auto watch = std::make_shared<NcclWatch>(room.memory, room.number, switch_);
   comm_.submit(
