@@ -147,7 +147,7 @@ class Communicator {
   /// The same in two steps, with parts of any size. A thread that takes several ranks through it makes the first one,
   /// which waits for nobody, for all of them before it makes the second.
   void postAllGather(std::string part);
-  std::vector<std::string> awaitAllGather() { return group_->awaitAllGather(deadline()); }
+  std::vector<std::string> awaitAllGather(Deadline deadline) { return group_->awaitAllGather(deadline); }
 
   /// Takes part in a split; joinSplit() and awaitSplit() must follow. No operation may be under way.
   void postSplit(int color, int key, const CommOptions& options);

@@ -8,10 +8,25 @@
 #include "device/driver_error.h"
 
 namespace signccl {
+namespace {
+
+CudaEvent makeEvent(const Device& device) {
+  const ContextScope scope(device);
+  CudaEvent event = nullptr;
+  checkCuda(device.driver(), device.driver().cuEventCreate(&event, kCudaEventDisableTiming), "cuEventCreate", "on ",
+            device);
+  return event;
+}
+
+}  // namespace
+
+NcclMemories::NcclMemories(std::shared_ptr<StreamDevice> device)
+    : device_(std::move(device)), last_call_(makeEvent(*device_->device())) {}
 
 NcclMemories::~NcclMemories() {
   for (const auto& room : rooms_) retire(*room);
   rooms_.clear();
+  releaseIn(*device_->device(), [&](const CudaDriver& driver) { driver.cuEventDestroy(last_call_); });
   try {
     device_->freeUnused();
   } catch (const std::exception& error) {
@@ -38,9 +53,7 @@ NcclRoom& NcclMemories::freeRoom(std::size_t nwords) {
   if (found != rooms_.end()) return **found;
   auto fresh = std::make_unique<NcclRoom>();
   fresh->memory = std::make_shared<NcclMemory>(device_->device(), nwords);
-  const CudaDriver& driver = device_->device()->driver();
-  checkCuda(driver, driver.cuEventCreate(&fresh->last_use, kCudaEventDisableTiming), "cuEventCreate", "on ",
-            *device_->device());
+  fresh->last_use = makeEvent(*device_->device());
   // A larger one takes the place of one that was too small.
   const auto small = std::ranges::find_if(rooms_, [](const auto& room) { return !room->is_taken; });
   if (small == rooms_.end()) return *rooms_.emplace_back(std::move(fresh));
@@ -49,23 +62,27 @@ NcclRoom& NcclMemories::freeRoom(std::size_t nwords) {
   return **small;
 }
 
-NcclRoom& NcclMemories::take(std::size_t nwords, CudaStream stream) {
+void NcclMemories::follow(CudaStream stream) const {
+  if (!has_called_ || stream == last_stream_) return;
+  const CudaDriver& driver = device_->device()->driver();
+  checkCuda(driver, driver.cuStreamWaitEvent(stream, last_call_, 0), "cuStreamWaitEvent", "on ", *device_->device());
+}
+
+NcclRoom& NcclMemories::take(std::size_t nwords) {
   NcclRoom& room = freeRoom(nwords);
-  if (room.number > 0 && stream != room.last_stream) {
-    const CudaDriver& driver = device_->device()->driver();
-    checkCuda(driver, driver.cuStreamWaitEvent(stream, room.last_use, 0), "cuStreamWaitEvent", "on ",
-              *device_->device());
-  }
   ++room.number;
   room.is_taken = true;
   return room;
 }
 
 void NcclMemories::release(NcclRoom& room, CudaStream stream) {
-  room.last_stream = stream;
   room.is_taken = false;
   const CudaDriver& driver = device_->device()->driver();
-  checkCuda(driver, driver.cuEventRecord(room.last_use, stream), "cuEventRecord", "on ", *device_->device());
+  for (const CudaEvent event : {room.last_use, last_call_}) {
+    checkCuda(driver, driver.cuEventRecord(event, stream), "cuEventRecord", "on ", *device_->device());
+  }
+  last_stream_ = stream;
+  has_called_ = true;
 }
 
 }  // namespace signccl

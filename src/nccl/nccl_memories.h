@@ -11,19 +11,19 @@
 
 namespace signccl {
 
-/// A memory with what orders the streams that use it.
+/// A memory, and who uses it.
 struct NcclRoom {
   std::shared_ptr<NcclMemory> memory;
   CudaEvent last_use = nullptr;  ///< recorded behind the latest call
-  CudaStream last_stream = nullptr;
-  std::uint32_t number = 0;  ///< of the latest call
-  bool is_taken = false;     ///< by a call whose back is not enqueued
+  std::uint32_t number = 0;      ///< of the latest call
+  bool is_taken = false;         ///< by a call whose back is not enqueued
 };
 
 /// One thread at a time, in a ContextScope of the device.
 class NcclMemories {
  public:
-  explicit NcclMemories(std::shared_ptr<StreamDevice> device) : device_(std::move(device)) {}
+  /// Throws signcclUnhandledCudaError.
+  explicit NcclMemories(std::shared_ptr<StreamDevice> device);
   /// Keeps memory of the device as long as its own.
   void keepAlso(std::vector<std::shared_ptr<const void>> memory) { kept_also_ = std::move(memory); }
 
@@ -32,9 +32,11 @@ class NcclMemories {
   NcclMemories(const NcclMemories&) = delete;
   NcclMemories& operator=(const NcclMemories&) = delete;
 
-  /// Room for a call, to which it gives its number; what follows on the stream comes after earlier calls there. It
-  /// stays where it is. Throws what making memory throws.
-  NcclRoom& take(std::size_t nwords, CudaStream stream);
+  /// Lets what follows on the stream come after the calls before, which may be on other streams.
+  void follow(CudaStream stream) const;
+
+  /// Room for a call, to which it gives its number. It stays where it is. Throws what making memory throws.
+  NcclRoom& take(std::size_t nwords);
 
   /// Everything that the call does is on the stream.
   void release(NcclRoom& room, CudaStream stream);
@@ -44,8 +46,11 @@ class NcclMemories {
   void retire(NcclRoom& room) noexcept;
 
   const std::shared_ptr<StreamDevice> device_;
+  const CudaEvent last_call_;  ///< recorded behind the latest call of all
   std::vector<std::unique_ptr<NcclRoom>> rooms_;
   std::vector<std::shared_ptr<const void>> kept_also_;
+  CudaStream last_stream_ = nullptr;
+  bool has_called_ = false;
 };
 
 }  // namespace signccl

@@ -67,10 +67,11 @@ std::unique_ptr<NcclCall> NcclRank::front(const ExchangeRules& rules, std::span<
   for (const Segment& segment : segments) batch.add(segment);
   const NcclLayout layout(batch.rules, batch.nwords,
                           {.algorithm = comm_.options().algorithm, .slice_bytes = comm_.options().slice_bytes});
+  memories_.follow(stream);
   kernels_.prepare(batch, stream);
   NcclIntroduction introduced;
   if (!is_ready_ && !is_introduced_) introduced = introduction();
-  NcclRoom& room = memories_.take(layout.nwords(), stream);
+  NcclRoom& room = memories_.take(layout.nwords());
   auto call = std::make_unique<NcclCall>(*this, std::move(batch), layout, room, stream);
   auto watch = std::make_shared<NcclWatch>(room.memory, room.number, switch_);
   comm_.submit(
@@ -114,7 +115,9 @@ void NcclRank::connect(NcclIntroduction& introduction) {
 
 NcclUniqueId NcclRank::awaitId() {
   std::vector<NcclIntroduction> introductions;
-  for (const std::string& part : comm_.awaitAllGather()) introductions.push_back(decodeNcclIntroduction(part));
+  // The exchange has a deadline too, and its text says more: this one is for a stream that has not come to it.
+  const Deadline last = comm_.deadline() + comm_.options().timeout;
+  for (const std::string& part : comm_.awaitAllGather(last)) introductions.push_back(decodeNcclIntroduction(part));
   return agreedId(introductions);
 }
 

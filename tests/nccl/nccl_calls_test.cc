@@ -1,6 +1,7 @@
 // How calls over NCCL behave: with one thread for several ranks, several communicators and streams, and beside calls on
 // host buffers.
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -84,6 +85,32 @@ TEST_F(NcclTest, CallsOnTwoStreamsOfOneRankKeepTheirOrder) {
     }
     EXPECT_TRUE(one.hasResult(-1));
     EXPECT_TRUE(other.hasResult(1));
+  });
+}
+
+TEST_F(NcclTest, AnAverageOnAnotherStreamFindsWhatTheFirstOneHasUploaded) {
+  Ranks ranks(1);
+  Voter small(0, -2);
+  Voter large(0, -2);
+  ASSERT_EQ(small.vote(ranks[0], {}, 1), signcclSuccess);  // loads kernels, for which streams may be awaited
+  std::atomic<bool> may_go_on = false;
+  small.holdStream(may_go_on);
+  ASSERT_EQ(small.vote(ranks[0], {.op = SignOp::kAvg}, 1), signcclSuccess) << signcclGetLastError(nullptr);
+  ASSERT_EQ(large.vote(ranks[0], {.op = SignOp::kAvg}), signcclSuccess) << signcclGetLastError(nullptr);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  may_go_on = true;
+  EXPECT_TRUE(large.hasResult(-1));
+}
+
+TEST_F(NcclTest, MemoryThatIsMadeBetweenCallsWaitsForNobodyWhoWaits) {
+  StreamTest::begin({.devices = 8, .queues = 4, .multiprocessors = 2, .allocation_waits = true});
+  Ranks ranks(3);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    Voter voter(rank, -1);
+    for (const std::size_t count : {std::size_t{1}, std::size_t{1'000}, Voter::kCount}) {
+      ASSERT_EQ(voter.vote(comm, {}, count), signcclSuccess) << signcclGetLastError(nullptr);
+    }
+    EXPECT_TRUE(voter.hasResult(-1));
   });
 }
 

@@ -40,7 +40,19 @@ TEST_F(NcclFaultsTest, APeerThatNeverCallsIsNamedAtTheDeadline) {
   Ranks ranks(2);
   Voter voter(0, -1);
   EXPECT_EQ(voter.vote(ranks[0]), signcclTimeout);
+  EXPECT_THAT(signcclGetLastError(ranks[0]), HasSubstr("rank 0 waited 1000 ms for rank 1 in exchange number 0"));
+  EXPECT_TRUE(voter.isUntouched());
+}
+
+TEST_F(NcclFaultsTest, APeerThatNeverCallsFailsARankWhoseStreamIsBusy) {
+  Ranks ranks(2);
+  Ranks other(1);
+  ReadyVoter voter(0, other[0]);  // the first call of a device loads kernels, and may wait for streams
+  std::atomic<bool> may_go_on = false;
+  voter.holdStream(may_go_on);
+  EXPECT_EQ(voter.vote(ranks[0]), signcclTimeout);
   EXPECT_THAT(signcclGetLastError(ranks[0]), HasSubstr("rank 1"));
+  may_go_on = true;
   EXPECT_TRUE(voter.isUntouched());
 }
 

@@ -27,8 +27,8 @@ class Voter {
   explicit Voter(float value) : send_(kCount * sizeof(float)), recv_(kCount * sizeof(float)) { set(value); }
 
   void set(float value) { send_.put(bytesOf(std::vector<float>(kCount, value))); }
-  signcclResult_t vote(signcclComm_t comm, CudaStream stream = nullptr) {
-    return callOn({}, send_.data(), recv_.data(), kCount, comm, stream == nullptr ? stream_.get() : stream);
+  signcclResult_t vote(signcclComm_t comm, CudaStream stream = nullptr, int tie = signcclTieRandom) {
+    return callOn({.tie = tie}, send_.data(), recv_.data(), kCount, comm, stream == nullptr ? stream_.get() : stream);
   }
   [[nodiscard]] const Stream& stream() const { return stream_; }
   [[nodiscard]] bool hasResult(float value) {
@@ -43,6 +43,23 @@ class Voter {
 };
 
 using StreamCallsTest = StreamTest;
+
+TEST_F(StreamCallsTest, CallsOfAGroupWithDifferentRulesDoNotMix) {
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    const CurrentDevice current(0);
+    Voter positive(rank == 0 ? 1 : -1);
+    Voter negative(rank == 0 ? 1 : -1);
+    for (int call = 0; call < 3; ++call) {
+      ASSERT_EQ(signcclGroupStart(), signcclSuccess);
+      ASSERT_EQ(positive.vote(comm, negative.stream().get(), signcclTiePositive), signcclSuccess);
+      ASSERT_EQ(negative.vote(comm, negative.stream().get(), signcclTieNegative), signcclSuccess);
+      ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
+      EXPECT_TRUE(negative.hasResult(-1));
+      EXPECT_TRUE(positive.hasResult(1));
+    }
+  });
+}
 
 TEST_F(StreamCallsTest, TheCallReturnsBeforeItsStreamComesToIt) {
   Ranks ranks(1);
