@@ -281,6 +281,7 @@ SIGNCCL_EXPORT signcclResult_t signcclCommGetStats(signcclComm_t comm, signcclCo
  * If a buffer is in the memory of a CUDA device, or if there is a stream, the call is one on a stream: it enqueues
  * kernels and returns, as in NCCL. recvbuff holds the result when the stream has come so far, and buffers stay as they
  * are until then. After a failure the stream goes on, recvbuff is undefined, and signcclCommGetAsyncError() says so.
+ * On a stream that is being captured, the call enters the CUDA graph; all ranks must capture it (docs/cuda.md).
  * Ranks may have their buffers in different places. Ranks that are threads of one process wait for each other in the
  * call. docs/cuda.md has the rest.
  *

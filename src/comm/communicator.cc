@@ -274,7 +274,7 @@ void Communicator::postDuplicate() {
   is_duplicating_ = true;
 }
 
-std::unique_ptr<Communicator> Communicator::awaitDuplicate() {
+std::unique_ptr<Communicator> Communicator::awaitDuplicate(std::string name) {
   std::unique_ptr<Group> group;
   std::exception_ptr error;
   try {
@@ -289,7 +289,9 @@ std::unique_ptr<Communicator> Communicator::awaitDuplicate() {
     changed_.notify_all();
   }
   if (error) std::rethrow_exception(error);
-  return std::make_unique<Communicator>(std::move(group), options_);
+  CommOptions options = options_;
+  options.name = std::move(name);
+  return std::make_unique<Communicator>(std::move(group), options);
 }
 
 void CommCounters::add(const CommCounters& other) {

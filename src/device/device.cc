@@ -7,6 +7,7 @@
 
 #include "base/fork.h"
 #include "base/log.h"
+#include "device/capture.h"
 #include "device/driver_error.h"
 
 namespace signccl {
@@ -91,6 +92,7 @@ std::shared_ptr<Device> Device::get(int ordinal) {
   std::weak_ptr<Device>& known = all.by_ordinal[ordinal];
   if (std::shared_ptr<Device> device = known.lock()) return device;
   initialise(driver);
+  const RelaxedCapture relaxed(driver);
   // Shared, since communicators, slots and kernels of a device end in any order.
   const std::shared_ptr<Device> device(new Device(driver, ordinal));
   known = device;

@@ -52,6 +52,7 @@ class ReplayService::State {
   bool failPosted();
   void exchange(const std::shared_ptr<CapturedCall>& call);
   void checkOrder();
+  [[nodiscard]] std::string waitedFor(const char* what) const;
   void closeLane(const std::exception_ptr& error) noexcept;
   void bidFarewell() noexcept;
   void pause(Clock::duration idle);
@@ -101,7 +102,7 @@ void ReplayService::add(std::shared_ptr<CapturedCall> call) {
 /// Of a communicator that has failed.
 void ReplayService::dropDuplicate() noexcept {
   try {
-    comm_.awaitDuplicate();
+    comm_.awaitDuplicate({});
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): that is expected
   }
 }
@@ -167,7 +168,8 @@ void ReplayService::State::run() noexcept {
 
 void ReplayService::State::openLane() noexcept {
   try {
-    lane_ = comm_->awaitDuplicate();
+    const std::string& name = comm_->options().name;
+    lane_ = comm_->awaitDuplicate(name.empty() ? "graphs" : name + ", graphs");
     const std::lock_guard lock(mutex_);
     is_joining_ = false;
     changed_.notify_all();
@@ -212,15 +214,21 @@ void ReplayService::State::exchange(const std::shared_ptr<CapturedCall>& call) {
     const ExitGate::Pass pass;
     return lane_->isDoneWithin(operation, kLook);
   };
+  std::optional<Clock::time_point> end;  // once the communicator is to end; signs of this rank have no deadline before
   while (!is_done()) {
     if (comm_->failed()) lane_->fail(comm_->failure());
-    if (isClosing()) lane_->finalize();
+    if (!end && isClosing()) end = Clock::now() + timeout_;
+    if (end && Clock::now() > *end) throw Error(signcclTimeout, waitedFor("the stream that encodes its signs"));
   }
   lane_->wait(operation);
   waits_since_.reset();
   graphs_.passOn(*call);
   const std::lock_guard lock(mutex_);
   counters_ = lane_->counters();
+}
+
+std::string ReplayService::State::waitedFor(const char* what) const {
+  return rankName(rank_) + " waited " + std::to_string(timeout_.count()) + " ms for " + what;
 }
 
 /// A call that is posted before an earlier one of its graph waits for that. Its stream must not wait for ever.
@@ -232,8 +240,7 @@ void ReplayService::State::checkOrder() {
   const Clock::time_point now = Clock::now();
   if (!waits_since_) waits_since_ = now;
   if (now - *waits_since_ < timeout_) return;
-  throw Error(signcclTimeout, "rank " + std::to_string(rank_) + " waited " + std::to_string(timeout_.count()) +
-                                  " ms for a replay to come to a call that was captured before the one that waits");
+  throw Error(signcclTimeout, waitedFor("a replay to come to a call that was captured before the one that waits"));
 }
 
 /// After a failure of replays or of the rank's communicator, or at its end. From then on streams get no results.

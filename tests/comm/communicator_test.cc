@@ -219,10 +219,11 @@ TEST(CommunicatorTest, ADuplicateIsMadeAmidCollectivesAndVotesApartFromThem) {
     Call around = zeroAgainstTheRest(rank, 10);
     Operation& operation = around.submit(ranks[rank], {}, /*in_background=*/true);
     ranks[rank].postDuplicate();
-    const std::unique_ptr<Communicator> duplicate = ranks[rank].awaitDuplicate();
+    const std::unique_ptr<Communicator> duplicate = ranks[rank].awaitDuplicate("other");
     ASSERT_NE(duplicate, nullptr);
     EXPECT_EQ(duplicate->rank(), rank);
     EXPECT_EQ(duplicate->nranks(), 3);
+    EXPECT_EQ(duplicate->options().name, "other");
     Call call(rank == 0 ? Signs{1, 1} : rank == 1 ? Signs{-1, 1} : Signs{-1, -1});
     call.run(*duplicate);
     EXPECT_EQ(call.result(), (Signs{-1, 1}));
@@ -241,7 +242,7 @@ TEST(CommunicatorTest, SplitsAndGatheringsWaitForADuplicate) {
   runAsRanks(2, [&](Rank rank) {
     ranks[rank].postDuplicate();
     std::unique_ptr<Communicator> duplicate;
-    std::thread other([&] { duplicate = ranks[rank].awaitDuplicate(); });
+    std::thread other([&] { duplicate = ranks[rank].awaitDuplicate("other"); });
     EXPECT_EQ(ranks[rank].allGather(std::to_string(rank)), (std::vector<std::string>{"0", "1"}));
     ranks[rank].postSplit(0, -rank, testOptions());
     ranks[rank].joinSplit();
@@ -256,7 +257,7 @@ TEST(CommunicatorTest, ACommunicatorThatHasFailedMakesNoDuplicate) {
   CommRanks ranks(2);
   ranks[0].postDuplicate();
   ranks[1].abort("enough");
-  EXPECT_EQ(caught([&] { ranks[0].awaitDuplicate(); }).code, signcclRemoteError);
+  EXPECT_EQ(caught([&] { ranks[0].awaitDuplicate("other"); }).code, signcclRemoteError);
   EXPECT_EQ(caught([&] { ranks[1].postDuplicate(); }).code, signcclRemoteError);
   EXPECT_EQ(caught([&] { ranks[1].requireUsable(); }).code, signcclRemoteError);
 }

@@ -320,6 +320,18 @@ TEST_F(StreamGraphTest, FirstCallsOfOtherThreadsLeaveACaptureAlone) {
   });
 }
 
+TEST_F(StreamGraphTest, ReplaysAreExchangedWithoutACallOfCuda) {
+  Ranks ranks(1);
+  const CurrentDevice current(0);
+  const Voter voter;
+  const Graph graph(voter.stream(), [&] { voter.vote(ranks[0]); });
+  const long before = fake_cuda::callsMade();
+  constexpr int kReplays = 20;
+  for (int replay = 0; replay < kReplays; ++replay) graph.launch(voter.stream());
+  voter.stream().synchronize();
+  EXPECT_EQ(fake_cuda::callsMade() - before, kReplays + 1);
+}
+
 TEST_F(StreamGraphTest, StatisticsCountReplays) {
   Ranks ranks(1);
   const CurrentDevice current(0);
