@@ -94,7 +94,7 @@ std::string nameOf(const GpuCase& measured) { return "gpu/" + measured.name + "_
 /// A device is only set up if the filter lets one of the cases through.
 bool areWanted(const std::vector<GpuCase>& cases) {
   const std::string filter = benchmark::GetBenchmarkFilter();
-  if (filter.empty() || filter == "all" || filter.starts_with("-")) return true;
+  if (filter.empty() || filter == "all" || filter.starts_with('-')) return true;
   const std::regex wanted(filter);
   return std::ranges::any_of(cases, [&](const GpuCase& one) { return std::regex_search(nameOf(one), wanted); });
 }

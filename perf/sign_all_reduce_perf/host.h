@@ -12,16 +12,16 @@ namespace signccl::perf {
 /// That of a rank.
 struct Gpu {
   int ordinal = 0;  ///< among those that the process sees
-  std::string name = {};
-  std::string uuid = {};
-  std::string pci_address = {};
+  std::string name;
+  std::string uuid;
+  std::string pci_address;
 };
 
 struct Host {
   std::string name;
   int pid = 0;
-  std::string machine;         ///< the same for all that share memory, whatever they call themselves
-  std::vector<Gpu> gpus = {};  ///< of the process's ranks; empty: their buffers are in host memory
+  std::string machine;    ///< the same for all that share memory, whatever they call themselves
+  std::vector<Gpu> gpus;  ///< of the process's ranks; empty: their buffers are in host memory
 };
 Host thisHost();
 

@@ -29,8 +29,8 @@ void checkResult(signcclResult_t result, const char* call, signcclComm_t comm);
 
 class RankComm {
  public:
-  /// Joins as `rank`; returns when all ranks have joined. Calls go to the stream of `gpu`, which outlives this; null: they
-  /// are the host's.
+  /// Joins as `rank`; returns when all ranks have joined. Calls go to the stream of `gpu`, which outlives this; null:
+  /// they are the host's.
   RankComm(const Options& options, const signcclUniqueId& id, int rank, const RankGpu* gpu = nullptr);
   ~RankComm();
   RankComm(const RankComm&) = delete;

@@ -10,12 +10,12 @@ namespace signccl::perf {
 namespace {
 
 /// Device memory, with as much pinned memory in which the host writes inputs and reads results.
-class GpuMemory : public ElementMemory {
+class GpuMemory final : public ElementMemory {
  public:
   GpuMemory(std::shared_ptr<Device> device, std::size_t bytes)
       : device_(std::move(device)), stream_(device_), memory_(device_, bytes), mirror_(device_, bytes) {
     std::memset(mirror_.host(), 0, bytes);
-    publish(0, bytes);
+    copy(memory_.address(), mirror_.address(), bytes);
   }
 
   [[nodiscard]] std::byte* address() const override { return static_cast<std::byte*>(memory_.pointer()); }

@@ -53,7 +53,7 @@ void endQueues(State& state) {
 Config configOfEnvironment() {
   Config config;
   if (const char* devices = std::getenv("SIGNCCL_FAKE_CUDA_DEVICES"))
-    config.devices = std::clamp(std::atoi(devices), 0, 4);
+    config.devices = static_cast<int>(std::clamp(std::strtol(devices, nullptr, 10), 0L, 4L));
   return config;
 }
 

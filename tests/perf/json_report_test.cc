@@ -24,7 +24,7 @@ class JsonReportTest : public testing::Test {
 
   nlohmann::json written() {
     JsonReport report(options_);
-    report.start({100, "avx2"}, {{"somewhere", 42, {}}});
+    report.start({100, "avx2"}, {{"somewhere", 42, {}, {}}});
     report.add({});
     report.finish({});
     return nlohmann::json::parse(std::ifstream(report.path()));
@@ -52,7 +52,7 @@ TEST_F(JsonReportTest, DevicesAreThoseOfAllProcesses) {
   options_.nprocesses = 2;
   options_.nranks = 4;
   JsonReport report(options_);
-  report.start({100, "avx2"}, {{"here", 1, {}}, {"there", 2, {}}});
+  report.start({100, "avx2"}, {{"here", 1, {}, {}}, {"there", 2, {}, {}}});
   report.finish({});
   const auto config = nlohmann::json::parse(std::ifstream(report.path()))["config"];
   EXPECT_EQ(config["nprocesses"], 2);
@@ -68,7 +68,7 @@ TEST_F(JsonReportTest, TheFileIsCompleteAfterEveryRow) {
   const auto document = [&] { return nlohmann::json::parse(std::ifstream(report.path())); };
   EXPECT_EQ(document()["results"].size(), 0U);
   EXPECT_EQ(document()["config"], nullptr);
-  report.start({100, "avx2"}, {{"somewhere", 42, {}}});
+  report.start({100, "avx2"}, {{"somewhere", 42, {}, {}}});
   EXPECT_EQ(document()["config"]["nthreads"], 2);
   Row row;
   for (std::size_t nrows = 1; nrows <= 3; ++nrows) {
@@ -96,7 +96,7 @@ TEST_F(JsonReportTest, AFullDiskIsAnErrorWithTheName) {
   fs::remove(options_.output_file);
   fs::create_symlink("/dev/full", options_.output_file);
   try {
-    report.start({100, "avx2"}, {{"somewhere", 42, {}}});
+    report.start({100, "avx2"}, {{"somewhere", 42, {}, {}}});
     FAIL() << "nothing noticed";
   } catch (const std::runtime_error& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr(options_.output_file));

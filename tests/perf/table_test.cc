@@ -35,7 +35,7 @@ TEST(TableTest, ARowHasTheColumnsOfNcclTestsFirst) {
 }
 
 TEST(TableTest, HeaderNamesEveryColumnAndRowsHaveAsMany) {
-  const std::string header = formatHeader({}, {100, "avx2"}, {{"somewhere", 42, {}}});
+  const std::string header = formatHeader({}, {100, "avx2"}, {{"somewhere", 42, {}, {}}});
   std::istringstream lines(header);
   std::string line;
   std::string names;
@@ -63,7 +63,7 @@ TEST(TableTest, TimestampsEndTheRowIfAskedFor) {
 }
 
 TEST(TableTest, HeaderLinesBeginWithAHash) {
-  std::istringstream header(formatHeader({}, {100, "avx2"}, {{"somewhere", 42, {}}}));
+  std::istringstream header(formatHeader({}, {100, "avx2"}, {{"somewhere", 42, {}, {}}}));
   std::string line;
   int nlines = 0;
   while (std::getline(header, line)) {

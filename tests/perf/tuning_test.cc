@@ -28,8 +28,8 @@ TEST(TuningTest, HierarchicalIsTriedWhereNodesHaveSeveralRanks) {
 }
 
 TEST(TuningTest, HostsOfDifferentNamesAreDifferentNodes) {
-  EXPECT_EQ(countNodes({{"a", 1, "m"}, {"a", 2, "m"}}), 1);
-  EXPECT_EQ(countNodes({{"a", 1, "m"}, {"b", 2, "m"}, {"b", 3, "n"}}), 3);
+  EXPECT_EQ(countNodes({{"a", 1, "m", {}}, {"a", 2, "m", {}}}), 1);
+  EXPECT_EQ(countNodes({{"a", 1, "m", {}}, {"b", 2, "m", {}}, {"b", 3, "n", {}}}), 3);
 }
 
 /// Three rounds of these times, and what the model chooses.
