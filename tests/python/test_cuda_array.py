@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -271,6 +272,7 @@ def test_the_others_learn_what_a_rank_refused(fake: FakeProcess) -> None:
 
 def failed_later() -> None:
     """A rank aborts while the stream of the other one waits for it."""
+    both_have_called = threading.Barrier(2)
 
     def body(comm: signccl.Communicator) -> None:
         with current():
@@ -281,6 +283,7 @@ def failed_later() -> None:
             if comm.rank == 0:
                 held = HeldUp(stream)
             signccl.all_reduce_vote(array, comm, array, stream=stream)
+            both_have_called.wait(10)
             if comm.rank == 0:
                 comm.abort("enough")
                 held.let_go()
