@@ -44,7 +44,10 @@ NcclRank::NcclRank(Communicator& comm, std::shared_ptr<StreamDevice> device)
 NcclRank::~NcclRank() {
   if (comm_.failed()) switch_->turnOff();
   if (switch_->communicator() != nullptr) switch_->communicator()->close();
-  memories_.keepAlso(kernels_.release());
+  // The thread that drives, which must make no CUDA call, may be the last to hold the switch.
+  std::vector<std::shared_ptr<const void>> kept = kernels_.release();
+  kept.push_back(switch_);
+  memories_.keepAlso(std::move(kept));
 }
 
 std::unique_ptr<EngineCall> NcclRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments,
