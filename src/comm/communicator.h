@@ -156,9 +156,9 @@ class Communicator {
   /// Once all ranks that the thread drives have joined. The new communicator, null for a negative color.
   std::unique_ptr<Communicator> awaitSplit();
 
-  /// Begins to make a communicator of the same ranks with the same options but its name; awaitDuplicate() must follow. All ranks
-  /// must do so, between the same splits and all-gathers. Collectives may be under way. Does not wait. Throws Error if
-  /// the communicator has failed or is finalized.
+  /// Begins to make a communicator of the same ranks with the same options but its name; awaitDuplicate() must follow.
+  /// All ranks must do so, between the same splits and all-gathers. Collectives may be under way. Does not wait. Throws
+  /// Error if the communicator has failed or is finalized.
   void postDuplicate();
   /// Waits until all ranks have begun, and for as long again until all have joined. Any thread: splits and all-gathers
   /// wait for it. Throws Error.

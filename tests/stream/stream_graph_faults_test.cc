@@ -201,10 +201,11 @@ TEST_F(StreamGraphFaultsTest, DestroyingACommunicatorDoesNotWaitForRanksThatNeve
 
 /// A program that ends amid replays, without giving anything back. Its driver takes pinned memory away at exit.
 [[noreturn]] void exitAmidReplays() {
-  auto* const current = new CurrentDevice(0);
-  auto* const ranks = new Ranks(1);
-  auto* const vote = new Vote(64);
-  auto* const graph = vote->capture((*ranks)[0]).release();
+  // Of static life, and so not lost for tools that look for leaks.
+  static CurrentDevice* const current = new CurrentDevice(0);
+  static Ranks* const ranks = new Ranks(1);
+  static Vote* const vote = new Vote(64);
+  static Graph* const graph = vote->capture((*ranks)[0]).release();
   for (int replay = 0; replay < 50; ++replay) graph->launch(vote->stream());
   static_cast<void>(current);
   std::exit(0);
