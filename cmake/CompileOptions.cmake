@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Warnings and sanitizers, as one interface target that every target of the project links privately.
 add_library(signccl_options INTERFACE)
 target_compile_options(signccl_options INTERFACE -Wall -Wextra -Wshadow

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Finds nvcc, which alone compiles the kernels for GPUs, and decides what it is called with. Sets SIGNCCL_HAS_CUDA, and
 # with it
 #   SIGNCCL_NVCC                 the compiler

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What a user of the installed library gets: the header, the shared library, what it loads, and the ways to find them.
 include(CMakePackageConfigHelpers)
 

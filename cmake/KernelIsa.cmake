@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # signccl_add_kernel_isa(<target> <NAME> <source> [<flag>...])
 #
 # Adds the instance of the kernels in <source>, which alone is compiled with the flags, and defines SIGNCCL_KERNELS_<NAME>,

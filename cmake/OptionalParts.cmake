@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What the machine has beside the compiler. Missing parts are left out, and said once.
 set(SIGNCCL_UCX AUTO CACHE STRING "Build the UCX transport, which takes the headers of UCX: AUTO, ON or OFF")
 set(SIGNCCL_PMIX AUTO CACHE STRING "Let benchmarks and examples meet through PMIx under mpirun and srun: AUTO, ON or OFF")

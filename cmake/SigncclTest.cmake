@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What the sources of tests are compiled with: most of the time of a build goes into them, and they need little speed.
 # Linked after signccl_options, since the last flag about a sanitizer's check decides.
 add_library(signccl_test_options INTERFACE)

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Trains a network on handwritten digits with JAX and Distributed Lion: one bit per parameter and process travels.
 
     mpirun -np 4 python examples/jax_digits.py              # or srun, or torchrun --nproc-per-node 4

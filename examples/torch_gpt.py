@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Trains a small GPT, character by character, on the source text of Python's standard library: nothing is downloaded.
 
     torchrun --nproc-per-node 4 examples/torch_gpt.py                        # Distributed Lion, one bit per parameter

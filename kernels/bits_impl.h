@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packed signs (ElementType::kBits) in user buffers, which need no alignment.
 #ifndef SIGNCCL_KERNELS_BITS_IMPL_H_
 #define SIGNCCL_KERNELS_BITS_IMPL_H_

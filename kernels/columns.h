@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Walks over planes column by column: a column is as many words of each plane as one vector holds. A kernel is one body
 // over a column; here it is called for whole vectors and for the rest, so that no kernel has a loop for tails.
 //

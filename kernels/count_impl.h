@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one definition of `count`, for every instruction set.
 //
 // Up to kCountBlock inputs: one carry-save tree per column, every counter in registers. More: the lowest planes take

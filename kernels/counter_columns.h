@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one definition of what is done with finished counters, in one column (columns.h): for every instruction set
 // (counters_impl.h) and for GPUs (lanes/counters.h). Every function reads all it needs of the column before it
 // overwrites it.

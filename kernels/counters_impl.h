@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels that work on finished counters, for every instruction set: merge, clamp, decide, restoreTop, over columns
 // as wide as there are words for.
 #ifndef SIGNCCL_KERNELS_COUNTERS_IMPL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts -> elements by table, for every instruction set. Only the width of an element matters here, not its format.
 // Small tables are looked up in registers, larger ones in memory, element by element. An `Isa` gives
 //   Table<Bits>(table, nplanes)             a copy of a table of up to 2^kMaxPlanes entries (kMaxPlanes < 0: none)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Planes -> elements, for every instruction set: what votes and means share. Outputs are written in blocks of kWordBits
 // elements that start at an aligned address, so that whole blocks can be stored past the cache. Elements before it and
 // after the last block go through a small buffer. Sign words are then read at any bit.

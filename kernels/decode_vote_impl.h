@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Vote planes -> elements, for every instruction set. An `Isa` gives
 //   expand<kZeros, kStream>(plus, zero, SignValues<Bits>, out): kWordBits elements of Bits; plus and zero have no
 //     common bit, zero is not looked at unless kZeros; out is aligned to kOutputAlignment if kStream.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels of a GPU as one more instance of Kernels: the same bodies, run on the host. For tests; slow, and no part
 // of the library.
 #ifndef SIGNCCL_KERNELS_EMULATED_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parts of the instance "emulated" (emulated.h): kernels on sign words and counts.
 #ifndef SIGNCCL_KERNELS_EMULATED_COUNTERS_H_
 #define SIGNCCL_KERNELS_EMULATED_COUNTERS_H_

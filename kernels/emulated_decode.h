@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parts of the instance "emulated" (emulated.h): kernels that write elements.
 #ifndef SIGNCCL_KERNELS_EMULATED_DECODE_H_
 #define SIGNCCL_KERNELS_EMULATED_DECODE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Lion kernels of a GPU run on the host: those of emulatedKernels(), and launches over tables of many tensors. For
 // tests.
 #ifndef SIGNCCL_KERNELS_EMULATED_LION_H_

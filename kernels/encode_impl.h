@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Elements -> sign words, for every instruction set. An `Isa` gives
 //   Word Isa::test(const unsigned char* elements, SignTest<Bits>): the test of kWordBits elements, element 0 at bit 0;
 //   Word Isa::testFirst(const unsigned char* elements, size_t count, SignTest<Bits>): of fewer elements, none beyond

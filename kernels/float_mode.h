@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The floating-point unit as it is when a program starts. Kernels that calculate with floats do it under this mode,
 // so that no result depends on what the calling thread has set.
 #ifndef SIGNCCL_KERNELS_FLOAT_MODE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Element types as bit patterns. Signs are decided on integers, so that no setting of the floating-point unit, such as
 // denormals-are-zero, can change a result.
 #ifndef SIGNCCL_KERNELS_FORMATS_H_

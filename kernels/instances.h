@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The instances of every build, and the checks whether this machine can run them. The checks live in select.cc, which
 // is compiled for the oldest machine, because a file compiled for AVX-512 may use it anywhere.
 #ifndef SIGNCCL_KERNELS_INSTANCES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels: everything that touches elements or sign words. A leaf: depends on nothing of ours.
 //
 // One instance of `Kernels` per instruction set, all bit-identical to reference.cc, which is their meaning.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the `Kernels` of an instruction set from its `Isa`: a type with the vector word and the few operations that the
 // *_impl.h headers ask for. An `Isa` is declared in an unnamed namespace, so that every template instantiated with
 // it is local to its file: the linker can never give code compiled for one instruction set to another.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the kernels of a Lion step work on. docs/semantics.md, "The Lion step", defines every rounding:
 //   u  = fl(fl(b1 m) + fl((1 - b1) g)),  m' = fl(fl(b2 m) + fl((1 - b2) g)),  x' = fl(x - fl(lr fl(D + fl(wd x))))
 // in float32, rounded to nearest, ties to even, with no fused multiplication and with denormals, whatever the thread's

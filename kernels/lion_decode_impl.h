@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one definition of decodeVoteLion and decodeAvgLion, for every instruction set. Directions D are decoded as
 // decodeVote and decodeAvg do it, a block of kWordBits elements at a time into the first-level cache, and applied from
 // there. lion_encode_impl.h says what an `Isa` gives beside what those ask for.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one definition of encodeLion, for every instruction set. An `Isa` gives Floats, a small vector V of float32:
 //   V::kLanes                      how many, a multiple of 4 that divides kWordBits
 //   V::fill(x)                     x everywhere

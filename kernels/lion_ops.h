@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The arithmetic of a Lion step: formulas over a number `V` with +, - and *, the same for a float, for a vector
 // register and for a CUDA thread. Every operator rounds: who compiles these for a CPU must keep the compiler from
 // fusing a product with a sum (-ffp-contract=off); the operators of a CUDA thread cannot be fused. Uses no standard

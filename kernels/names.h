@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names of what kernels know, for messages.
 #ifndef SIGNCCL_KERNELS_NAMES_H_
 #define SIGNCCL_KERNELS_NAMES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tie rule `random`: 64 tie bits for each word of a buffer, from the number of the call and the number of the word.
 // docs/semantics.md defines them, and reference.cc is the definition in code. The function is counter-based: the bits
 // of a word do not depend on those of other words, so every rank, slice and vector computes its own. Formulas over a

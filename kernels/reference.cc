@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every kernel means, element by element, in the simplest way that can be written. Not for speed.
 #include <cstdint>
 #include <cstring>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the reference gets at single elements, in the simplest way that can be written.
 #ifndef SIGNCCL_KERNELS_REFERENCE_ELEMENTS_H_
 #define SIGNCCL_KERNELS_REFERENCE_ELEMENTS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the kernels of a Lion step mean, number by number, in the simplest way that can be written. Not for speed.
 #include "kernels/reference_lion.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels of a Lion step in the reference, which are many lines more than the other kernels.
 #ifndef SIGNCCL_KERNELS_REFERENCE_LION_H_
 #define SIGNCCL_KERNELS_REFERENCE_LION_H_

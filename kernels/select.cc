@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which instances this build has, and which of them this machine can run.
 #include <cstring>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers that were chosen by measuring (perf/kernel_bench) and that change no result.
 #ifndef SIGNCCL_KERNELS_TUNING_H_
 #define SIGNCCL_KERNELS_TUNING_H_

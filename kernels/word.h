@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The word: what kernels work on and what schedules count in. A leaf that any layer may include.
 #ifndef SIGNCCL_KERNELS_WORD_H_
 #define SIGNCCL_KERNELS_WORD_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arithmetic on bit-sliced counters: formulas over a word `W` with &, |, ^ and ~, the same for 64 bits, for a vector
 // register and for a CUDA thread. Uses no standard library. Plane j of a counter has weight 2^j.
 //

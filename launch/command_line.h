@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options that say how many processes there are, alike in every program.
 #ifndef SIGNCCL_LAUNCH_COMMAND_LINE_H_
 #define SIGNCCL_LAUNCH_COMMAND_LINE_H_

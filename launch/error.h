@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What this folder throws; what() names the value and what was expected.
 #ifndef SIGNCCL_LAUNCH_ERROR_H_
 #define SIGNCCL_LAUNCH_ERROR_H_

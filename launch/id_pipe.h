@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A pipe through which one of several forked processes gives a unique id to the others.
 #ifndef SIGNCCL_LAUNCH_ID_PIPE_H_
 #define SIGNCCL_LAUNCH_ID_PIPE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a program becomes one process of several: processes that it forks, that a launcher has started, or that the user
 // has numbered. Programs use this file and job_comm.h.
 #ifndef SIGNCCL_LAUNCH_JOB_H_

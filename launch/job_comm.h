@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The processes of a job tell each other small things: who they are, unique ids, times, counts.
 #ifndef SIGNCCL_LAUNCH_JOB_COMM_H_
 #define SIGNCCL_LAUNCH_JOB_COMM_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which process of how many this one is, as launchers say it in environment variables.
 #ifndef SIGNCCL_LAUNCH_LAUNCHER_H_
 #define SIGNCCL_LAUNCH_LAUNCHER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The children are forked rather than started anew: they have the parsed options and the listening socket already, no
 // command line has to be taken apart and put together again, and no secret passes through an environment. The price is
 // that the parent must not have threads, so it does nothing but wait and calls nothing of the library.

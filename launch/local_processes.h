@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Processes of this machine, forked by one that watches over them.
 #ifndef SIGNCCL_LAUNCH_LOCAL_PROCESSES_H_
 #define SIGNCCL_LAUNCH_LOCAL_PROCESSES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Brings the processes of a launched job together.
 #ifndef SIGNCCL_LAUNCH_MEET_H_
 #define SIGNCCL_LAUNCH_MEET_H_

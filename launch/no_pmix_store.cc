@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "launch/error.h"
 #include "launch/pmix_store.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The key-value space of PMI-1, through which the processes of MPICH's Hydra, Intel's mpiexec and srun --mpi=pmi2 meet
 // without anybody's help. Source: the simple PMI-1 wire protocol, as MPICH documents it.
 #ifndef SIGNCCL_LAUNCH_PMI_STORE_H_

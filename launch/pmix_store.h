@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The key-value store of PMIx, through which the processes of mpirun and srun meet without anybody's help.
 #ifndef SIGNCCL_LAUNCH_PMIX_STORE_H_
 #define SIGNCCL_LAUNCH_PMIX_STORE_H_

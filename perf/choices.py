@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Measures every algorithm at every size, and how much slower the one is that the library chooses by itself.
 
   perf/choices.py shm -n 4                        ranks on this machine

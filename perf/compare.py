@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Measures our collectives beside those of MPI, in turn on the same ranks, hosts and sizes.
 
   perf/compare.py shm -n 4 --count 64M                     ranks on this machine

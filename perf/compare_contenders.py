@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who is measured by perf/compare.py, and how often."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the programs that perf/compare.py and perf/choices.py measure, on this machine or on hosts of tools/hosts."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the programs that perf/compare.py runs have written, and what its user has."""
 
 import argparse

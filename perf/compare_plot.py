@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The results of perf/compare.py as bars in an SVG file."""
 
 from html import escape

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What perf/compare.py makes of its measurements: medians, ratios, a table and JSON."""
 
 import datetime

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Tables of a page that a command makes: compares them with what the command prints now, or writes them anew.
 
     perf/doc_tables.py --programs build/release/perf docs/does_it_pay.md            # status 1 if one differs

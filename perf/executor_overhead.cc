@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // executor_overhead: how much longer a collective takes than the kernels that do its work.
 //
 // Measures two things in turn, in one process and on the same buffers, and compares their medians:

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Measures optimizer steps of signccl.jax beside psum of float32 gradients and optax.lion, in turns in the same run.
 
     python perf/jax_step_perf.py -p 4                                  # 4 processes of this machine: shm, and Gloo

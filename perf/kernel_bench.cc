@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kernel_bench: every kernel of every instruction set of this machine, and how they compare with its memory.
 // Takes the options of Google Benchmark; --benchmark_filter=memory/, count/ and gpu/ are the usual ones. Those of a GPU
 // take --gpu_elements=N, elements of a launch (default 2^28), and --gpu_rounds=N (default 30).

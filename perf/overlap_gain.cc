@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // overlap_gain: what a program gains that computes while a non-blocking vote is under way.
 //
 //   mpirun -np 2 overlap_gain                        # each rank bound to one core: the thread that votes has none

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Several traces on one time axis: those of SIGNCCL_TRACE of many processes, with those of torch.profiler or without.
 
     python perf/overlap_trace.py merge trace.*.json -o merged.json                    # for ui.perfetto.dev

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // schedule_cost: what every algorithm costs, from its schedules and from the cost model; nothing is run.
 //
 //   schedule_cost --ranks 8 64 --count 1e6 --op vote         steps, messages, bytes and modelled time

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sign_all_reduce_perf: measures and checks the collectives, with the options, columns and JSON of nccl-tests.
 //
 // Exit codes: 0 all well; 1 wrong results, a rank that failed, or less bandwidth than SIGNCCL_TESTS_MIN_BW demands; 2

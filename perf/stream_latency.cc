@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // stream_latency: how long a stream of device 0 and the host take to tell each other something, how fast they exchange
 // memory, and whether a kernel sees what the host has written before the word for which the stream waited.
 //

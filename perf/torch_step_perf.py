@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Measures optimizer steps of signccl.torch.DistributedLion beside those of PyTorch, in turns in the same run.
 
     python perf/torch_step_perf.py                                     # one rank: 50M float32 parameters, 150 tensors

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Trains the model of examples/torch_gpt.py with several optimizers, and writes the tables of docs/training.md.
 
     python perf/training_study.py optimizers --out study       # Distributed Lion beside Lion and AdamW, 4 and 8 workers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Running ranks in all hosts and watching them: the command `run` of tools/hosts, which sources this file. One launcher
 # a host (tools/hosts_launch) starts the ranks and reports through a pipe; this half counts and decides.
 # shellcheck shell=bash

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Making and removing setups: the commands `up` and `down` of tools/hosts, which sources this file.
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # the variables of tools/hosts

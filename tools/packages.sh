@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Debian packages of the tools in this folder, and their installation. To be sourced.
 # shellcheck shell=bash disable=SC2034
 

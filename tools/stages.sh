@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Stages of a script: a line for each, quiet commands, and what went wrong. To be sourced by scripts that set `stages`, how
 # many they have.
 # shellcheck shell=bash disable=SC2154

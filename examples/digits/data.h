@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The digits: reading them, holding some out, sharing the rest among workers, drawing batches.
 #ifndef DIGITS_DATA_H_
 #define DIGITS_DATA_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compares Distributed Lion over SignCCL with Lion and AdamW on handwritten digits; see README.md.
 #include <algorithm>
 #include <exception>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The baselines' exchange: the exact fp32 mean of the workers' gradients, through shared memory within a process and
 // by an all-gather between processes.
 #ifndef DIGITS_MEAN_GROUP_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is compared: a way to combine the workers, its rules and its settings.
 #ifndef DIGITS_METHOD_H_
 #define DIGITS_METHOD_H_

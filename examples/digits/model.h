@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A multilayer perceptron with ReLU and softmax, its parameters in one flat vector.
 #ifndef DIGITS_MODEL_H_
 #define DIGITS_MODEL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Distributed Lion and the two baselines. Each worker has its own optimizer; all keep the same parameters.
 #ifndef DIGITS_OPTIMIZER_H_
 #define DIGITS_OPTIMIZER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command line.
 #ifndef DIGITS_OPTIONS_H_
 #define DIGITS_OPTIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The comparison as a picture: how the error falls, and where each method ends.
 #ifndef DIGITS_PLOT_H_
 #define DIGITS_PLOT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a comparison of methods gives: the table, and the same numbers as CSV.
 #ifndef DIGITS_REPORT_H_
 #define DIGITS_REPORT_H_

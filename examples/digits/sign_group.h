@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One worker's communicator, owned. The only file of this example that calls SignCCL.
 #ifndef DIGITS_SIGN_GROUP_H_
 #define DIGITS_SIGN_GROUP_H_

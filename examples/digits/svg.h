@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A canvas of lines, dots and words that becomes an SVG file.
 #ifndef DIGITS_SVG_H_
 #define DIGITS_SVG_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One run: workers as threads of one process or of several, each with its shard, its optimizer and its own copy of the
 // parameters.
 #ifndef DIGITS_TRAINER_H_

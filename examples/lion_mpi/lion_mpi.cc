@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Distributed Lion over MPI. Every process has gradients of its own, and one bit per parameter and step travels.
 //
 //   mpirun -n 2 lion_mpi 100 run     trains to step 100 and saves run.0 and run.1, a file for each process

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SignCCL: steps of Distributed Lion (Liu et al. 2024, arXiv:2404.00438), each in one call and two passes over memory.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SignCCL for C++17: owners of the handles of signccl.h and lion.h, and exceptions instead of result codes.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Results, element types and rules of SignCCL; part of signccl.h.
  */

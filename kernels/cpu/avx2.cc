@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AVX2: 256-bit words; bit masks are made and taken apart with shuffles and compares.
 #include <immintrin.h>
 

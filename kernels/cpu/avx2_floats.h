@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Eight floats in a register of AVX2, for the kernels of a Lion step. float16 is converted by F16C.
 #ifndef SIGNCCL_KERNELS_CPU_AVX2_FLOATS_H_
 #define SIGNCCL_KERNELS_CPU_AVX2_FLOATS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AVX-512 (F, BW, DQ, VL): 512-bit words, a full adder in two instructions, bit masks as they come.
 #include "kernels/cpu/avx512_floats.h"
 #include "kernels/cpu/avx512_intrinsics.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sixteen floats in a register of AVX-512, for the kernels of a Lion step.
 #ifndef SIGNCCL_KERNELS_CPU_AVX512_FLOATS_H_
 #define SIGNCCL_KERNELS_CPU_AVX512_FLOATS_H_

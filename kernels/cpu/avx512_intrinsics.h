@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // <immintrin.h> without the warnings of GCC before 13 about its own _mm512_undefined_epi32() (GCC bug 105593).
 #ifndef SIGNCCL_KERNELS_CPU_AVX512_INTRINSICS_H_
 #define SIGNCCL_KERNELS_CPU_AVX512_INTRINSICS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // 64-bit Arm Advanced SIMD: 128-bit words. Stores never go past the cache, which the contract of decode* allows.
 #include <arm_neon.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Four floats in a register of Advanced SIMD, for the kernels of a Lion step. Buffers are loaded as bytes, which need
 // no alignment.
 #ifndef SIGNCCL_KERNELS_CPU_NEON_FLOATS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plain C++, a word or two at a time: runs everywhere.
 #if defined(__SSE2__)
 #include <emmintrin.h>

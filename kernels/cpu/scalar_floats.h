@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Four floats in the vectors that GCC and Clang have for every machine, for the kernels of a Lion step. Narrow types
 // are converted by arithmetic on their bits.
 #ifndef SIGNCCL_KERNELS_CPU_SCALAR_FLOATS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the entry points of a part of the list in kernels/device/kernel_list.h.
 #ifndef SIGNCCL_KERNELS_CUDA_ENTRY_POINTS_H_
 #define SIGNCCL_KERNELS_CUDA_ENTRY_POINTS_H_

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What libsignccl_cuda.so exports. */
 #include "kernels/device/image.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/lion_entry_points.h"
 #include "kernels/lanes/lion_encode.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the entry points of the kernels of a Lion step, which hold many numbers in registers.
 #ifndef SIGNCCL_KERNELS_CUDA_LION_ENTRY_POINTS_H_
 #define SIGNCCL_KERNELS_CUDA_LION_ENTRY_POINTS_H_

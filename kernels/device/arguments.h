@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the kernels of a GPU are called with: one struct for each family, passed by value. Addresses are those of the
 // device; elements are aligned to their own size, words to 8 bytes, and what is not aligned to 16 bytes is slower.
 #ifndef SIGNCCL_KERNELS_DEVICE_ARGUMENTS_H_

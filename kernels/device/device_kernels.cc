@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kernels/device/device_kernels.h"
 
 namespace signccl {

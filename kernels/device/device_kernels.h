@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels of a GPU by number, and which one serves which types.
 #ifndef SIGNCCL_KERNELS_DEVICE_DEVICE_KERNELS_H_
 #define SIGNCCL_KERNELS_DEVICE_DEVICE_KERNELS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The one function of libsignccl_cuda.so, which holds the kernels of a GPU as data. Plain C, for the library itself. */
 #ifndef SIGNCCL_KERNELS_DEVICE_IMAGE_H_
 #define SIGNCCL_KERNELS_DEVICE_IMAGE_H_

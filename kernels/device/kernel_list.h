@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The list of the kernels of a GPU. X(name, Arguments, body...): the entry point signccl_<name> takes Arguments by
 // value and runs `body` of kernels/lanes/ over all warps of its launch.
 //

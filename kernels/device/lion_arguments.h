@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the kernels of a Lion step are called with: tables of many tensors, so that one launch serves all of them. See
 // arguments.h; lion.h says what the kernels compute. Every address, also those in tables, is the device's.
 //

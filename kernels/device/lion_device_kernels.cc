@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which kernel of a Lion step serves which types.
 #include <cstddef>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels of a Lion step, for kernel_list.h: what sets it up, encoding for every type of gradients and of momenta,
 // decoding for every type of parameters.
 #ifndef SIGNCCL_KERNELS_DEVICE_LION_KERNEL_LIST_H_

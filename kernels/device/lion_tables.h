@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which tiles the tensors of a table have, and which of them a range of words needs. For the host.
 #ifndef SIGNCCL_KERNELS_DEVICE_LION_TABLES_H_
 #define SIGNCCL_KERNELS_DEVICE_LION_TABLES_H_

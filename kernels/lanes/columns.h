@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Planes column by column, a column for each lane: what columns.h is for instruction sets.
 //
 // Word buffers are aligned to 8 bytes. Where all planes of a call are aligned to 16, a column is two words wide and is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Votes -> counts; Kernels::count(). Inputs are read once, and every counter stays in registers.
 #ifndef SIGNCCL_KERNELS_LANES_COUNT_H_
 #define SIGNCCL_KERNELS_LANES_COUNT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Votes -> result in one pass: Kernels::count() and decide() of the few inputs of one chunk, whose counts are never
 // written.
 #ifndef SIGNCCL_KERNELS_LANES_COUNT_DECIDE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is done with finished counters; Kernels::merge(), clamp(), decide() and restoreTop().
 #ifndef SIGNCCL_KERNELS_LANES_COUNTERS_H_
 #define SIGNCCL_KERNELS_LANES_COUNTERS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts -> elements by table; Kernels::decodeAvg(). Elements are bit patterns: only their width matters.
 //
 // In a whole tile every plane is transposed as votes are (tiles.h), and the bits of up to 8 planes then become one byte

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Vote planes -> elements; Kernels::decodeVote().
 #ifndef SIGNCCL_KERNELS_LANES_DECODE_VOTE_H_
 #define SIGNCCL_KERNELS_LANES_DECODE_VOTE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Elements -> sign words; Kernels::encodeBinary() and encodeTernary().
 #ifndef SIGNCCL_KERNELS_LANES_ENCODE_H_
 #define SIGNCCL_KERNELS_LANES_ENCODE_H_

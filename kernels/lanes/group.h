@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the bodies of device kernels are written in: a group of 32 lanes that run the same code side by side.
 //
 // A body is a template over a group `G`. On a GPU the lanes are those of a warp (warp_group.h); on the host they are

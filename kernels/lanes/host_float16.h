@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // float16 on the host as a GPU converts it, by arithmetic on bits. What NaN becomes means nothing.
 #ifndef SIGNCCL_KERNELS_LANES_HOST_FLOAT16_H_
 #define SIGNCCL_KERNELS_LANES_HOST_FLOAT16_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The group of lanes on the host: every call of each() is a loop over 32 lanes. See group.h.
 #ifndef SIGNCCL_KERNELS_LANES_HOST_GROUP_H_
 #define SIGNCCL_KERNELS_LANES_HOST_GROUP_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The counts of the elements that one lane holds, out of bit-sliced planes.
 #ifndef SIGNCCL_KERNELS_LANES_LANE_COUNTS_H_
 #define SIGNCCL_KERNELS_LANES_LANE_COUNTS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Words of random bits as one lane computes them: a word for the formulas of random_ties.h.
 #ifndef SIGNCCL_KERNELS_LANES_LANE_RANDOM_H_
 #define SIGNCCL_KERNELS_LANES_LANE_RANDOM_H_

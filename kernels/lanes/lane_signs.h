@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The signs of the elements that one lane holds, for each format: 16 bytes at a time, or one element.
 //
 // A `SignGatherer` takes the 16 bytes of row after row and gives 32 bits: those of row r are bits r * E to r * E + E -

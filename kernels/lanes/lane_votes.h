@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Votes as elements, for each format: 16 bytes at a time, or one element; lane_signs.h backwards.
 //
 // `LaneVotes` is made of 32 bits of both vote planes, and gives the 16 bytes of row after row: those of row r come from

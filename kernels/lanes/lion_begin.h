@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a Lion step does before it encodes: hyperparameters, and addresses of gradients, come into device memory.
 #ifndef SIGNCCL_KERNELS_LANES_LION_BEGIN_H_
 #define SIGNCCL_KERNELS_LANES_LION_BEGIN_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Result planes -> parameters a step further; Kernels::decodeVoteLion() and decodeAvgLion() for many tensors.
 #ifndef SIGNCCL_KERNELS_LANES_LION_DECODE_H_
 #define SIGNCCL_KERNELS_LANES_LION_DECODE_H_

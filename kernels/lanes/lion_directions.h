@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The directions D of a Lion step from the planes of bits that a lane holds: votes, votes with zeros, or means by
 // table.
 //

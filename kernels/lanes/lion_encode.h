@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Gradients and momenta -> sign words, and the new momenta in the same pass; Kernels::encodeLion() for many tensors.
 #ifndef SIGNCCL_KERNELS_LANES_LION_ENCODE_H_
 #define SIGNCCL_KERNELS_LANES_LION_ENCODE_H_

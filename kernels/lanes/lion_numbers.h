@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The numbers of a Lion step as a lane holds them: four of a type in a row, widened to float32, and rounded on the way
 // back as lion.h says.
 #ifndef SIGNCCL_KERNELS_LANES_LION_NUMBERS_H_

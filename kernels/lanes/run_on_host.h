@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs the body of a device kernel on the host: all warps of a launch, one after the other.
 #ifndef SIGNCCL_KERNELS_LANES_RUN_ON_HOST_H_
 #define SIGNCCL_KERNELS_LANES_RUN_ON_HOST_H_

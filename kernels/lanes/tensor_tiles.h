@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a warp finds what it works on in a table of many tensors: the tensor of a tile, and which of the tile's elements
 // belong to the range of words that is asked for.
 #ifndef SIGNCCL_KERNELS_LANES_TENSOR_TILES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tiles of elements, and how their bits get from where a lane reads its elements to where it writes its sign words.
 //
 // A warp works on a tile of 1,024 elements: 32 sign words of 32 bits, one for each lane. The elements are read row by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Words by which a stream and the host wait for each other, where the driver has no memory operations for streams. One
 // lane works; the other warps and lanes of a launch end at once.
 #ifndef SIGNCCL_KERNELS_LANES_WAIT_H_

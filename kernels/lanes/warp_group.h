@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The group of lanes on a GPU: a warp. See group.h. For nvcc alone.
 #ifndef SIGNCCL_KERNELS_LANES_WARP_GROUP_H_
 #define SIGNCCL_KERNELS_LANES_WARP_GROUP_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signs as bits, for the vote that a program with MPI and no library of sign collectives would write: bit 1 is a sign
 // of +1, a zero counts as +1, element i is bit i % 64 of word i / 64.
 #ifndef BASELINES_BIT_KERNELS_H_

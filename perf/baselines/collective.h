@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The collectives that are measured. Each has its buffers and one rank's part of the work.
 #ifndef BASELINES_COLLECTIVE_H_
 #define BASELINES_COLLECTIVE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Times of a collective.
 #ifndef BASELINES_MEASURE_H_
 #define BASELINES_MEASURE_H_

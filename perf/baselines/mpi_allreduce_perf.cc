@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mpi_allreduce_perf: times what MPI offers in place of a sign collective, and checks its results.
 //
 //   mpirun -np 4 mpi_allreduce_perf --op fp32 int8 bits --count 8 64M

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command line of mpi_allreduce_perf.
 #ifndef BASELINES_OPTIONS_H_
 #define BASELINES_OPTIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Results as a table and as JSON.
 #ifndef BASELINES_REPORT_H_
 #define BASELINES_REPORT_H_

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lion steps in PyTorch operations, as peers of signccl.torch.DistributedLion.
 
 They are what programs do without SignCCL: Lion by foreach operations, gradients averaged before it, and Distributed

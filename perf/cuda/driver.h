@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The CUDA driver for programs that measure on GPUs: loaded by the program itself, as the CUDA runtime does for others.
 #ifndef SIGNCCL_PERF_CUDA_DRIVER_H_
 #define SIGNCCL_PERF_CUDA_DRIVER_H_

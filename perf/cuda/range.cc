@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "cuda/range.h"
 
 #if defined(SIGNCCL_HAS_NVTX)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Named ranges of time for profilers such as Nsight Systems, where the headers of NVTX were found; else nothing.
 #ifndef SIGNCCL_PERF_CUDA_RANGE_H_
 #define SIGNCCL_PERF_CUDA_RANGE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plain loops over memory, as the peers of kernels: how fast one core of this machine reads, writes and copies at best.
 #ifndef SIGNCCL_PERF_KERNEL_BENCH_BANDWIDTH_H_
 #define SIGNCCL_PERF_KERNEL_BENCH_BANDWIDTH_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Aligned memory for benchmarks, touched and filled with random bits.
 #ifndef SIGNCCL_PERF_KERNEL_BENCH_BUFFER_H_
 #define SIGNCCL_PERF_KERNEL_BENCH_BUFFER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every kernel on buffers that stay in the cache. "elements/s" are elements of the output: for count, of the counters,
 // so that 8 inputs at 100 G elements/s are 800 G votes/s. "bytes/s" are bytes read and written.
 #include "kernel_bench/cache_bench.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SIGNCCL_PERF_KERNEL_BENCH_CACHE_BENCH_H_
 #define SIGNCCL_PERF_KERNEL_BENCH_CACHE_BENCH_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The device of the benchmarks: its kernels, a stream with a clock, and one large piece of memory with random bits.
 #ifndef SIGNCCL_PERF_KERNEL_BENCH_GPU_H_
 #define SIGNCCL_PERF_KERNEL_BENCH_GPU_H_

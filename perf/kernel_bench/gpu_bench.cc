@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Kernels on a GPU, as a part of what its copies reach: gpu/<kernel>_of_copy. A launch and a copy of as many bytes take
 // turns, timed by events; the medians count. Launches go through more memory than a second-level cache holds.
 //

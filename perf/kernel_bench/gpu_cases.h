@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The launches that are measured on a GPU: every kernel with the buffers that it needs, and the bytes that it moves.
 #ifndef SIGNCCL_PERF_KERNEL_BENCH_GPU_CASES_H_
 #define SIGNCCL_PERF_KERNEL_BENCH_GPU_CASES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bandwidth of this machine, and fp32 encode and decode as a part of it. A kernel and its peer take turns on short
 // windows of a large buffer and the median counts, so that a busy machine disturbs both alike.
 #include "kernel_bench/memory_bench.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Steps, messages, bytes and modelled time of every algorithm, as tables.
 #ifndef SIGNCCL_PERF_SCHEDULE_COST_COSTS_H_
 #define SIGNCCL_PERF_SCHEDULE_COST_COSTS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command line of schedule_cost.
 #ifndef SIGNCCL_PERF_SCHEDULE_COST_OPTIONS_H_
 #define SIGNCCL_PERF_SCHEDULE_COST_OPTIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a vote pays: how long the exchange of a training step takes beside all-reduces of float32 and bfloat16, and
 // how long the step takes, where the exchange follows the backward pass and where it overlaps with it.
 #ifndef SIGNCCL_PERF_SCHEDULE_COST_PAYS_H_

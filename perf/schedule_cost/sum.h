@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an all-reduce costs that sums elements, as NCCL, MPI and Gloo have it. There is no such thing in the library; it
 // is what a vote takes the place of.
 #ifndef SIGNCCL_PERF_SCHEDULE_COST_SUM_H_

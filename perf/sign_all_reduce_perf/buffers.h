@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One rank's buffers, cut into slots of the size of the case at hand. Consecutive calls use consecutive slots, as in
 // nccl-tests: small sizes are not measured on buffers that never leave the cache, and calls under way never share one.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_BUFFERS_H_

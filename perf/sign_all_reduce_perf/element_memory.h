@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory in which calls find elements, and in which the host writes inputs and reads results: one and the same, or
 // memory of a GPU and a copy of it on the host.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_ELEMENT_MEMORY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Element types: names as in nccl-tests, sizes, and which result type goes with which operation.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_ELEMENT_TYPES_H_
 #define SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_ELEMENT_TYPES_H_

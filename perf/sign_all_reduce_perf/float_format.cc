@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sign_all_reduce_perf/float_format.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // IEEE 754 formats described by their field widths: the plain arithmetic with which results are checked. Shares no code
 // with the library, so that a fault of its conversions shows.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_FLOAT_FORMAT_H_

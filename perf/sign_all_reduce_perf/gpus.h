@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which rank has which GPU.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_GPUS_H_
 #define SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_GPUS_H_

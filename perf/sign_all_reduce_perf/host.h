@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where and when a run takes place.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_HOST_H_
 #define SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_HOST_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // As in nccl-tests, booleans are the strings "true" and "false", root is a padded string, and devices is part of
 // config. Other than there, env has only the variables that this program or its transport reads, because a whole
 // environment holds secrets.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The JSON file of a run: the keys of nccl-tests' file version 3, with some of ours beside them. Rows are written as
 // they come, and after each the file is complete, so that a run that is stopped leaves what it has measured.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_JSON_REPORT_H_

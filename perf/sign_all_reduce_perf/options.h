@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command line of sign_all_reduce_perf: the options of nccl-tests, and a few of our own.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_OPTIONS_H_
 #define SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_OPTIONS_H_

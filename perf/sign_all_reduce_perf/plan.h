@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a run measures, in order, and the memory it needs.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_PLAN_H_
 #define SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_PLAN_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One line on a terminal that says what a long run is doing; nothing where the output is not a terminal.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_PROGRESS_H_
 #define SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_PROGRESS_H_

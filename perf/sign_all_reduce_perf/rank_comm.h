@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One rank's communicator: joins, issues calls in groups and in either form, counts them, and turns errors into
 // exceptions.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_RANK_COMM_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a rank has of its GPU: the context, a stream, and memory for elements.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_RANK_GPU_H_
 #define SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_RANK_GPU_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A barrier of the ranks that a failed rank can break, so that no rank waits for one that is gone.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_RANK_GROUP_H_
 #define SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_RANK_GROUP_H_

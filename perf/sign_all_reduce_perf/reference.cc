@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An input element is one of 256 kinds, chosen by a hash of (seed, rank, index). A table gives the bits of each kind in
 // the type that is sent, a second one its sign; so filling and summing cost a hash and a look-up per element.
 #include "sign_all_reduce_perf/reference.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a collective has to give: inputs that every rank can compute for all ranks, and results straight from the
 // definition in docs/semantics.md, element by element. Independent of the library.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_REFERENCE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Timing is that of nccl-tests: warm-up over sizes that double, one untimed call, a barrier, and the host's clock over
 // all iterations. Checked calls come after the timed ones and use the same groups, form and placement.
 #include "sign_all_reduce_perf/runner.h"

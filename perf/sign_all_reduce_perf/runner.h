@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs the ranks of this process: every rank is a thread that times and checks each case; rank 0 reports the rows.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_RUNNER_H_
 #define SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_RUNNER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text of a run: header, rows and footer in the columns of nccl-tests, so that its parsers read them, and further
 // columns at the end of each row.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_TABLE_H_

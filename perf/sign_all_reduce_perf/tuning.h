@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of fastest algorithms that --tune writes and the library reads from SIGNCCL_TUNING_FILE. It overrules the
 // cost model only where measurements do so beyond doubt, and says nothing of sizes that were not measured.
 #ifndef SIGNCCL_PERF_SIGN_ALL_REDUCE_PERF_TUNING_H_

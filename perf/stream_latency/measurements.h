@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stream_latency measures.
 #ifndef SIGNCCL_PERF_STREAM_LATENCY_MEASUREMENTS_H_
 #define SIGNCCL_PERF_STREAM_LATENCY_MEASUREMENTS_H_

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Finds the headers of XLA's FFI for the plugin for JAX, and sets SIGNCCL_XLA_FFI_INCLUDE_DIR unless the user has. They are those
 # of jaxlib in the environment of the build. A plugin that is compiled with newer headers than 0.1 would be refused by
 # older versions of jaxlib, so it is built without unless the user asks for it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Says what is missing of what the library is compiled with, all at once and with the command that installs it. Looks for
 # files, since CMake packages can only be looked for once there is a compiler.
 find_program(signccl_cxx NAMES $ENV{CXX} c++ g++ clang++ NO_CACHE)

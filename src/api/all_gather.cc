@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The all-gather of the C API.
 #include <algorithm>
 #include <cstdint>

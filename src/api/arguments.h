@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks what a user passes to a collective and turns it into our types.
 #ifndef SIGNCCL_API_ARGUMENTS_H_
 #define SIGNCCL_API_ARGUMENTS_H_

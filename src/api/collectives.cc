@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The collectives, requests and groups of the C API.
 #include <chrono>
 #include <cstddef>

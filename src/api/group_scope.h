@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a thread notes between signcclGroupStart() and signcclGroupEnd().
 #ifndef SIGNCCL_API_GROUP_SCOPE_H_
 #define SIGNCCL_API_GROUP_SCOPE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The border between C and C++: the only place where an exception becomes a result code.
 #ifndef SIGNCCL_API_GUARD_H_
 #define SIGNCCL_API_GUARD_H_

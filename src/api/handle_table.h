@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Handles that the C API gives out. A handle is never used again for another object, so a handle of something that is
 // gone is recognised and refused instead of followed.
 #ifndef SIGNCCL_API_HANDLE_TABLE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The communicators and requests that users hold.
 #ifndef SIGNCCL_API_HANDLES_H_
 #define SIGNCCL_API_HANDLES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The steps of Distributed Lion in the C API.
 #include "lion/lion.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks what a user passes to the Lion functions and turns it into our types.
 #ifndef SIGNCCL_API_LION_ARGUMENTS_H_
 #define SIGNCCL_API_LION_ARGUMENTS_H_

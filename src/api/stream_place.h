@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a call is carried out: in host memory by threads, or on a stream of a device.
 #ifndef SIGNCCL_API_STREAM_PLACE_H_
 #define SIGNCCL_API_STREAM_PLACE_H_

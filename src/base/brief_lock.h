@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A lock for moments.
 #ifndef SIGNCCL_BASE_BRIEF_LOCK_H_
 #define SIGNCCL_BASE_BRIEF_LOCK_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The clock of traces and deadlines.
 #ifndef SIGNCCL_BASE_CLOCK_H_
 #define SIGNCCL_BASE_CLOCK_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File descriptors of this process, which the user's program may use up.
 #ifndef SIGNCCL_BASE_DESCRIPTORS_H_
 #define SIGNCCL_BASE_DESCRIPTORS_H_

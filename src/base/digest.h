@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Digests of what ranks compare: the same on every machine, and no protection against intent.
 #ifndef SIGNCCL_BASE_DIGEST_H_
 #define SIGNCCL_BASE_DIGEST_H_

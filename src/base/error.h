@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one exception type of the library. Thrown where a fault is found, caught at the C border and at thread entry.
 #ifndef SIGNCCL_BASE_ERROR_H_
 #define SIGNCCL_BASE_ERROR_H_

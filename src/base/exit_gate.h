@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps threads that outlive main() off memory that goes away while the process ends, such as pinned memory of CUDA.
 #ifndef SIGNCCL_BASE_EXIT_GATE_H_
 #define SIGNCCL_BASE_EXIT_GATE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The error that ends a group of ranks, and the deadline of a wait.
 #ifndef SIGNCCL_BASE_FAILURE_H_
 #define SIGNCCL_BASE_FAILURE_H_

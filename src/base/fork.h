@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Forks of the process: a child has none of its parent's threads, and must leave its parent's communicators alone.
 #ifndef SIGNCCL_BASE_FORK_H_
 #define SIGNCCL_BASE_FORK_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log, in NCCL's grammar: lines `host:pid:tid [rank] SIGNCCL INFO text`, chosen by SIGNCCL_DEBUG and
 // SIGNCCL_DEBUG_SUBSYS. There is one log for each process. A line that nobody asked for costs one relaxed load.
 #ifndef SIGNCCL_BASE_LOG_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One object for each thread, usable until the last instruction of the thread.
 #ifndef SIGNCCL_BASE_PER_THREAD_H_
 #define SIGNCCL_BASE_PER_THREAD_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that other users should not read: the log, timelines, and secrets.
 #ifndef SIGNCCL_BASE_PRIVATE_FILE_H_
 #define SIGNCCL_BASE_PRIVATE_FILE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Locks of what a whole process shares, which forked children use too.
 //
 // A child has a copy of every mutex, and only the thread that forked: a mutex that another thread held at that moment

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names of this process, and file names made from them.
 #ifndef SIGNCCL_BASE_PROCESS_NAME_H_
 #define SIGNCCL_BASE_PROCESS_NAME_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SIGNCCL_* settings: environment variables, and config files for those that the environment leaves out.
 #ifndef SIGNCCL_BASE_SETTINGS_H_
 #define SIGNCCL_BASE_SETTINGS_H_

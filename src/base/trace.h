@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Timelines: what each rank did when, written to the file of SIGNCCL_TRACE as Chrome trace events, which Perfetto
 // (ui.perfetto.dev) opens. Each rank of each communicator is a process row, each kind of event one or more thread rows.
 // perf/overlap_trace.py lays those of several processes over each other, and over traces of PyTorch.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Locks are those of open files (F_OFD_SETLK), which work on network file systems too and end with the process. The
 // first byte is locked by the process that has the file, the second one, for reading, by all that want its name.
 #include "base/trace_file.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The name of a trace's file. Processes that are given the same name get a file each.
 #ifndef SIGNCCL_BASE_TRACE_FILE_H_
 #define SIGNCCL_BASE_TRACE_FILE_H_

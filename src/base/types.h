@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The small types that every layer shares.
 #ifndef SIGNCCL_BASE_TYPES_H_
 #define SIGNCCL_BASE_TYPES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Structs of the public header that grow at their end from version to version (its convention 6): reads those that an
 // older or a newer header made, and writes into them.
 #ifndef SIGNCCL_BASE_VERSIONED_STRUCT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An all-gather of a few bytes over the control plane: see signcclCommAllGather().
 #ifndef SIGNCCL_COMM_ALL_GATHER_H_
 #define SIGNCCL_COMM_ALL_GATHER_H_

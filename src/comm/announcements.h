@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The board on which ranks of one process announce their exchanges, so that disagreement is found before any data
 // moves.
 #ifndef SIGNCCL_COMM_ANNOUNCEMENTS_H_

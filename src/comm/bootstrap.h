@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the ranks of a new communicator learn where to meet: by a unique id, SIGNCCL_COMM_ID, or the caller's all-gather.
 #ifndef SIGNCCL_COMM_BOOTSTRAP_H_
 #define SIGNCCL_COMM_BOOTSTRAP_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One rank of a communicator: owns its place in the group, its engine, its plans and its queue of operations.
 //
 // The thread that holds driver_ advances the oldest operation: a thread that waits for one, or the progress thread that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the thread that holds Communicator::driver_ does: it advances the oldest operation and waits.
 #include <algorithm>
 #include <new>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One rank's place in a group of ranks: how it gets its transport, and the control plane through which ranks find
 // each other, compare what they are about to do, and learn that one of them is gone.
 #ifndef SIGNCCL_COMM_GROUP_H_

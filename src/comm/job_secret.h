@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What keeps others out where ranks meet at SIGNCCL_COMM_ID: a secret of the user, else the id of their job, so that
 // two jobs with the same host and port do not mix.
 #ifndef SIGNCCL_COMM_JOB_SECRET_H_

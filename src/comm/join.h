@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a rank gets into its group: it meets the others at a hub, which tells whether they are threads of one process or
 // processes.
 #ifndef SIGNCCL_COMM_JOIN_H_

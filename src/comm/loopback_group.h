@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Groups of ranks that are threads of one process. Their control plane is a record that they share.
 #ifndef SIGNCCL_COMM_LOOPBACK_GROUP_H_
 #define SIGNCCL_COMM_LOOPBACK_GROUP_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings of the user: where ranks meet, which processes are on one host, and how fast its link is.
 #ifndef SIGNCCL_COMM_NETWORK_OPTIONS_H_
 #define SIGNCCL_COMM_NETWORK_OPTIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An exchange in the queue of its communicator, from the call until its outcome has been read.
 #ifndef SIGNCCL_COMM_OPERATION_H_
 #define SIGNCCL_COMM_OPERATION_H_

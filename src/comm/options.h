@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings of one communicator, put together from its config struct and the environment.
 #ifndef SIGNCCL_COMM_OPTIONS_H_
 #define SIGNCCL_COMM_OPTIONS_H_

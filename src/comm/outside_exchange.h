@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An exchange that somebody else carries out, such as NCCL on a CUDA stream. The communicator numbers it, compares it
 // with the calls of the other ranks, watches its deadline, and ends it when the group fails.
 #ifndef SIGNCCL_COMM_OUTSIDE_EXCHANGE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps the compiled plans of a communicator.
 #ifndef SIGNCCL_COMM_PLAN_CACHE_H_
 #define SIGNCCL_COMM_PLAN_CACHE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Groups of ranks that are processes, on one host or several.
 #ifndef SIGNCCL_COMM_PROCESS_GROUP_H_
 #define SIGNCCL_COMM_PROCESS_GROUP_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the ranks of one process say which exchange they have reached, for ranks that must wait for the others.
 #ifndef SIGNCCL_COMM_PROCESS_MEETING_H_
 #define SIGNCCL_COMM_PROCESS_MEETING_H_

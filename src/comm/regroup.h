@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Splitting a group: which ranks are together in the groups that come of it, and as which ranks.
 #ifndef SIGNCCL_COMM_REGROUP_H_
 #define SIGNCCL_COMM_REGROUP_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a rank is about to exchange, in a form that ranks compare.
 #ifndef SIGNCCL_COMM_SIGNATURE_H_
 #define SIGNCCL_COMM_SIGNATURE_H_

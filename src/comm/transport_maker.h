@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the transport of a rank that joins a group of processes, in a thread of its own.
 //
 // Making one can take seconds. Meanwhile the control thread must serve the other groups of the process, and the thread

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Waits for operations of several communicators that one thread drives.
 #ifndef SIGNCCL_COMM_WAIT_FOR_ALL_H_
 #define SIGNCCL_COMM_WAIT_FOR_ALL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exchanges that ranks have announced to their hub, which compares whether all ranks have called the same.
 #ifndef SIGNCCL_CONTROL_ANNOUNCED_EXCHANGES_H_
 #define SIGNCCL_CONTROL_ANNOUNCED_EXCHANGES_H_

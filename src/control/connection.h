@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A TCP connection of the control plane: frames with a type and a payload.
 #ifndef SIGNCCL_CONTROL_CONNECTION_H_
 #define SIGNCCL_CONTROL_CONNECTION_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a rank reaches the hub of its group: it tries to connect until it is connected or cannot be.
 #ifndef SIGNCCL_CONTROL_CONNECTOR_H_
 #define SIGNCCL_CONTROL_CONNECTOR_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The thread of a process that serves its control sockets.
 #ifndef SIGNCCL_CONTROL_CONTROL_THREAD_H_
 #define SIGNCCL_CONTROL_CONTROL_THREAD_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a rank keeps about its exchanges: which one is under way, whether its hub has been told, and who has left.
 #ifndef SIGNCCL_CONTROL_EXCHANGE_WATCH_H_
 #define SIGNCCL_CONTROL_EXCHANGE_WATCH_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What groups of all kinds say when they fail.
 #ifndef SIGNCCL_CONTROL_FAILURES_H_
 #define SIGNCCL_CONTROL_FAILURES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frames: what the byte stream of a control connection consists of. Size of the payload, type, payload.
 #ifndef SIGNCCL_CONTROL_FRAME_H_
 #define SIGNCCL_CONTROL_FRAME_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the hub of a group collects: a part from each rank, until all are there.
 #ifndef SIGNCCL_CONTROL_GATHERINGS_H_
 #define SIGNCCL_CONTROL_GATHERINGS_H_

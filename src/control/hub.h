@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The meeting point of a group whose ranks are processes: it lives in the process that made the unique id, brings the
 // ranks together, and stays connected to each of them for as long as the group exists.
 #ifndef SIGNCCL_CONTROL_HUB_H_

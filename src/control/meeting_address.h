@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The address of a setting at which ranks meet, such as that of SIGNCCL_COMM_ID.
 #ifndef SIGNCCL_CONTROL_MEETING_ADDRESS_H_
 #define SIGNCCL_CONTROL_MEETING_ADDRESS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A rank's side of the control plane: its connection to the hub of its group.
 #ifndef SIGNCCL_CONTROL_MEMBER_H_
 #define SIGNCCL_CONTROL_MEMBER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a rank knows of its group: who the ranks are, what they gathered, who has left, and why the group has failed.
 #ifndef SIGNCCL_CONTROL_MEMBER_RECORD_H_
 #define SIGNCCL_CONTROL_MEMBER_RECORD_H_

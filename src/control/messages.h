@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The messages of the control plane. docs/wire_format.md has their bytes.
 #ifndef SIGNCCL_CONTROL_MESSAGES_H_
 #define SIGNCCL_CONTROL_MESSAGES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The network interfaces of this machine, and which of them a job uses.
 #ifndef SIGNCCL_CONTROL_NETWORK_INTERFACE_H_
 #define SIGNCCL_CONTROL_NETWORK_INTERFACE_H_

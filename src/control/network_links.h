@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What kind of link each network interface of this machine is, as the kernel tells by netlink: whether it is likely to
 // reach other hosts.
 #ifndef SIGNCCL_CONTROL_NETWORK_LINKS_H_

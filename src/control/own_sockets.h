@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sockets of the control plane belong to this process alone. A child that kept one open would keep its connection
 // open: the end of this process, which the connection's end tells the other ranks, would stay unnoticed.
 #ifndef SIGNCCL_CONTROL_OWN_SOCKETS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a hub listens: takes connections, which may be anybody's, and passes on those that know the secret.
 #ifndef SIGNCCL_CONTROL_RECEPTION_H_
 #define SIGNCCL_CONTROL_RECEPTION_H_

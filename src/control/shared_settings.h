@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings that ranks must have alike.
 #ifndef SIGNCCL_CONTROL_SHARED_SETTINGS_H_
 #define SIGNCCL_CONTROL_SHARED_SETTINGS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a signcclUniqueId holds: where the hub of a group listens, and the secret that its ranks share.
 #ifndef SIGNCCL_CONTROL_UNIQUE_ID_H_
 #define SIGNCCL_CONTROL_UNIQUE_ID_H_

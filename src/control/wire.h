@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers and texts as bytes, for messages between ranks. Little-endian, no padding; docs/wire_format.md.
 #ifndef SIGNCCL_CONTROL_WIRE_H_
 #define SIGNCCL_CONTROL_WIRE_H_

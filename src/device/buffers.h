@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The buffers of one call: whether they can be used together, and on which device.
 #ifndef SIGNCCL_DEVICE_BUFFERS_H_
 #define SIGNCCL_DEVICE_BUFFERS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Streams that are being captured into a CUDA graph.
 #ifndef SIGNCCL_DEVICE_CAPTURE_H_
 #define SIGNCCL_DEVICE_CAPTURE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A CUDA device of this process, and its primary context, in which SignCCL does everything.
 #ifndef SIGNCCL_DEVICE_DEVICE_H_
 #define SIGNCCL_DEVICE_DEVICE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What users set about devices.
 #ifndef SIGNCCL_DEVICE_DEVICE_OPTIONS_H_
 #define SIGNCCL_DEVICE_DEVICE_OPTIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The CUDA driver, which SignCCL is not linked with: taken from the process if somebody else has loaded it.
 #ifndef SIGNCCL_DEVICE_DRIVER_H_
 #define SIGNCCL_DEVICE_DRIVER_H_

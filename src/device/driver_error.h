@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What becomes of a CUDA call that fails: an Error with the name of the call, what it was to do, and CUDA's own words.
 #ifndef SIGNCCL_DEVICE_DRIVER_ERROR_H_
 #define SIGNCCL_DEVICE_DRIVER_ERROR_H_

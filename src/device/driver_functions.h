@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The functions of the CUDA driver API that are used here: one list, of which their table, its loading, the comparison
 // with cuda.h and the fake driver of the tests are made.
 #ifndef SIGNCCL_DEVICE_DRIVER_FUNCTIONS_H_

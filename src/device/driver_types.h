@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The types and constants of the CUDA driver API that are used here, declared anew: no CUDA header is needed to build.
 // driver_types_check.cc compares them with cuda.h where that is installed.
 #ifndef SIGNCCL_DEVICE_DRIVER_TYPES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compares driver_types.h and driver_functions.h with cuda.h, at compile time. Compiled where cuda.h is found.
 // All versions of a function under the names of their symbols.
 #define __CUDA_API_VERSION_INTERNAL  // NOLINT(bugprone-reserved-identifier)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // libsignccl_cuda.so: the compiled kernels, in a file of its own that is loaded when a device is first used.
 #ifndef SIGNCCL_DEVICE_KERNEL_IMAGE_H_
 #define SIGNCCL_DEVICE_KERNEL_IMAGE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels of one device, ready to be launched.
 #ifndef SIGNCCL_DEVICE_KERNEL_LIBRARY_H_
 #define SIGNCCL_DEVICE_KERNEL_LIBRARY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory of a device, and host memory that a device reads and writes.
 //
 // To make or to free either may wait until all streams of the device are done. So neither is done while a stream may

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the memory behind a user's pointer is.
 #ifndef SIGNCCL_DEVICE_POINTER_H_
 #define SIGNCCL_DEVICE_POINTER_H_

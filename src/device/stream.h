@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Streams of our own, and operations by which a stream and the host wait for each other.
 #ifndef SIGNCCL_DEVICE_STREAM_H_
 #define SIGNCCL_DEVICE_STREAM_H_

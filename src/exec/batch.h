@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one exchange works on: the data of one collective, or of several that travel together.
 #ifndef SIGNCCL_EXEC_BATCH_H_
 #define SIGNCCL_EXEC_BATCH_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The two ends of an exchange: a source gives the signs that a rank sends, a sink takes the result. Elements of user
 // buffers are one kind of each; a fused optimizer step, which starts from gradients and momenta and ends in parameters,
 // is another.

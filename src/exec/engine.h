@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An engine carries out the exchanges of one rank, one at a time. HostEngine does it in host memory over a transport;
 // one that enqueues the same plan on a CUDA stream would be another.
 #ifndef SIGNCCL_EXEC_ENGINE_H_

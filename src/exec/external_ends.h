@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exchanges that are encoded and decoded outside of the engine, such as by kernels on a CUDA stream: signs come in, and
 // results go out, through memory.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Carries out exchanges in host memory, over a transport. It knows all stations of the data (docs/architecture.md):
 //
 //   source -> 1 encode -> 2 plan (who sends what to whom) -> 3 layout (where it lies) -> 4 move

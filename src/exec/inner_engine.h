@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ways in which a HostEngine carries out an exchange; it picks one for each.
 #ifndef SIGNCCL_EXEC_INNER_ENGINE_H_
 #define SIGNCCL_EXEC_INNER_ENGINE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The state of one slice that is under way.
 #ifndef SIGNCCL_EXEC_LANE_H_
 #define SIGNCCL_EXEC_LANE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Carries out exchanges that are cut into slices. Several slices are under way at once, each in a lane with memory of
 // its own, and each runs the same plan. A step starts when the steps that it waits for are complete, so the stations of
 // different slices overlap.

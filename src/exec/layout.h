@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the slots of a plan lie in the memory of one slice. All offsets and sizes are in words.
 #ifndef SIGNCCL_EXEC_LAYOUT_H_
 #define SIGNCCL_EXEC_LAYOUT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an average gives for every possible count, as values of the output type: the table of Kernels::decodeAvg.
 #ifndef SIGNCCL_EXEC_MEAN_TABLE_H_
 #define SIGNCCL_EXEC_MEAN_TABLE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Small exchanges of one round: every message carries the signs of its sender, and each rank counts all that it gets.
 // They need none of the queues and counters of lanes, which take longer than the work where a vector has a few words.
 #ifndef SIGNCCL_EXEC_ONE_ROUND_ENGINE_H_

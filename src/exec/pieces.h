@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parts of segments within a range of words of their batch.
 #ifndef SIGNCCL_EXEC_PIECES_H_
 #define SIGNCCL_EXEC_PIECES_H_

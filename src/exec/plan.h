@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A plan: a schedule compiled for one kind of collective. It knows which step waits for which, how wide every message
 // and counter is, and what the kernels have to do; still no bytes and no addresses. Built once and reused for every
 // size.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Host memory that exchanges work in.
 #ifndef SIGNCCL_EXEC_SCRATCH_H_
 #define SIGNCCL_EXEC_SCRATCH_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the stations of slices run: in the driving thread, or in a pool of threads; later on a CUDA stream.
 #ifndef SIGNCCL_EXEC_STATION_RUNNER_H_
 #define SIGNCCL_EXEC_STATION_RUNNER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The stations that the data of one slice passes: encode, count, decide, decode. Each turns slots and segments into
 // calls of kernels. Pure work on memory: no messages, no threads, no order.
 #ifndef SIGNCCL_EXEC_STATIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Threads that help a rank with its kernels.
 #ifndef SIGNCCL_EXEC_WORKER_POOL_H_
 #define SIGNCCL_EXEC_WORKER_POOL_H_

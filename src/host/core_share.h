@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many processor cores a rank has to itself.
 #ifndef SIGNCCL_HOST_CORE_SHARE_H_
 #define SIGNCCL_HOST_CORE_SHARE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much processor time the control groups of this process allow: the limit of a container.
 #ifndef SIGNCCL_HOST_CPU_QUOTA_H_
 #define SIGNCCL_HOST_CPU_QUOTA_H_

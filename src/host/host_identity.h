@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which host, machine and process this is, so that ranks can tell who is near.
 #ifndef SIGNCCL_HOST_HOST_IDENTITY_H_
 #define SIGNCCL_HOST_HOST_IDENTITY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tensors of a Lion object in the memory of a device, as its kernels find them: in tables of those that have the
 // same types.
 #ifndef SIGNCCL_LION_DEVICE_TENSORS_H_

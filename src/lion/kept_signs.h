@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The signs that a step sends, kept until the next one, so that an exchange that failed can be made again: the momenta
 // from which they came have changed since.
 #ifndef SIGNCCL_LION_KEPT_SIGNS_H_

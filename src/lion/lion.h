@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Lion steps of one rank: forms signs from gradients and momenta, has them exchanged, and updates parameters.
 //
 // A step is begun, given its buckets, and finished. If an exchange fails, the step is over, and what it leaves is

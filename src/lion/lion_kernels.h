@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels of Lion steps on a device: one launch for all tensors of a slice that have the same types.
 #ifndef SIGNCCL_LION_LION_KERNELS_H_
 #define SIGNCCL_LION_LION_KERNELS_H_

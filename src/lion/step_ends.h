@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the exchange of a Lion step starts from and ends in: gradients and momenta, and parameters.
 #ifndef SIGNCCL_LION_STEP_ENDS_H_
 #define SIGNCCL_LION_STEP_ENDS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tensors of a Lion object as its steps see them: with their places among the signs of a step, the hyperparameters
 // of the step, and what ranks compare of them.
 #ifndef SIGNCCL_LION_STEP_TENSORS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "lion/stream_lion.h"
 
 #include <utility>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Lion steps of one rank whose parameters and momenta are in the memory of a device: enqueued on a stream.
 //
 // A bucket is one exchange; see stream_rank.h for its front and its back. Submitting a bucket enqueues its front, and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a Lion object is made of.
 #ifndef SIGNCCL_LION_TENSORS_H_
 #define SIGNCCL_LION_TENSORS_H_

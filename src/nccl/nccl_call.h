@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One call over NCCL, and the rounds in which it is enqueued: for each slice messages, then kernels.
 //
 //   one shot:    gather the signs of all ranks; count, decide and decode

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // This rank's handle of a communicator of NCCL, and the thread that ends it.
 //
 // A communicator of NCCL waits for its peers without a deadline: in its kernels, and in calls that connect it. So it is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Votes of all ranks on a range of words -> the results of the range, by kernels on a device.
 #ifndef SIGNCCL_NCCL_NCCL_COUNTING_H_
 #define SIGNCCL_NCCL_NCCL_COUNTING_H_

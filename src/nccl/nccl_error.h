@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What becomes of an NCCL call that fails: an Error with the name of the call, what it was to do, and NCCL's own words.
 #ifndef SIGNCCL_NCCL_NCCL_ERROR_H_
 #define SIGNCCL_NCCL_NCCL_ERROR_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The functions of NCCL that are used here: one list, of which their table, its loading, the comparison with nccl.h and
 // the fake NCCL of the tests are made.
 #ifndef SIGNCCL_NCCL_NCCL_FUNCTIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The NCCL group of a thread: calls of several communicators that NCCL begins together.
 #ifndef SIGNCCL_NCCL_NCCL_GROUP_H_
 #define SIGNCCL_NCCL_NCCL_GROUP_H_

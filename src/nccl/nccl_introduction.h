@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What ranks tell each other before they make a communicator of NCCL: whether they can, and its unique id.
 #ifndef SIGNCCL_NCCL_NCCL_INTRODUCTION_H_
 #define SIGNCCL_NCCL_NCCL_INTRODUCTION_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How an exchange over NCCL is cut: the slices, the chunks that each rank counts, and where everything lies in the
 // memory of the call. A function of values that are the same on all ranks. Sizes and offsets are in words.
 #ifndef SIGNCCL_NCCL_NCCL_LAYOUT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NCCL, which SignCCL is not linked with: found and loaded when a communicator first needs it.
 #ifndef SIGNCCL_NCCL_NCCL_LIBRARY_H_
 #define SIGNCCL_NCCL_NCCL_LIBRARY_H_

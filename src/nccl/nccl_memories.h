@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The memories of a rank's calls over NCCL, which serve one call after the other.
 #ifndef SIGNCCL_NCCL_NCCL_MEMORIES_H_
 #define SIGNCCL_NCCL_NCCL_MEMORIES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The memory of a call over NCCL: planes on the device, and words by which the stream says how far it has come.
 #ifndef SIGNCCL_NCCL_NCCL_MEMORY_H_
 #define SIGNCCL_NCCL_NCCL_MEMORY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The engine whose exchanges go from device to device by NCCL, on the caller's stream and without the host.
 //
 // NCCL's communicator is made in the first call: its unique id and what could stand in the way are gathered over the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The types and constants of NCCL that are used here, declared anew: no NCCL header is needed to build.
 // nccl_types_check.cc compares them with nccl.h where that is installed.
 #ifndef SIGNCCL_NCCL_NCCL_TYPES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compares nccl_types.h and nccl_functions.h with nccl.h, at compile time. Compiled where nccl.h is found.
 #include <cstddef>
 #include <nccl.h>

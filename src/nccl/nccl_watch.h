@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the thread that drives a communicator sees of a call over NCCL.
 #ifndef SIGNCCL_NCCL_NCCL_WATCH_H_
 #define SIGNCCL_NCCL_NCCL_WATCH_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The algorithms by name, and the one function that builds their schedules. docs/algorithms.md describes them.
 #ifndef SIGNCCL_SCHEDULE_ALGORITHM_H_
 #define SIGNCCL_SCHEDULE_ALGORITHM_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Appends steps to the schedule of one rank; keeps its list of sources and its number of inboxes.
 #ifndef SIGNCCL_SCHEDULE_BUILDER_H_
 #define SIGNCCL_SCHEDULE_BUILDER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which algorithm to use, from the cost model.
 #ifndef SIGNCCL_SCHEDULE_CHOOSE_H_
 #define SIGNCCL_SCHEDULE_CHOOSE_H_

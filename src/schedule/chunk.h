@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which words of the vector a chunk covers: the one definition of the cut, for the executor and the cost model.
 #ifndef SIGNCCL_SCHEDULE_CHUNK_H_
 #define SIGNCCL_SCHEDULE_CHUNK_H_

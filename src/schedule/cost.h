@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long an algorithm takes, roughly: latency per hop, work per message, time per byte. Closed forms, no schedules.
 #ifndef SIGNCCL_SCHEDULE_COST_H_
 #define SIGNCCL_SCHEDULE_COST_H_

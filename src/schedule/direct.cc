@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Direct: two phases, nearly optimal in bytes; the default for large messages. Rank c owns chunk c of N.
 //   1 reduce-scatter: send the own signs of chunk c to rank c; count the N sign vectors of the own chunk at once;
 //     decide

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The generator of each algorithm, for algorithm.cc and the tests; others use buildSchedule.
 #ifndef SIGNCCL_SCHEDULE_GENERATORS_H_
 #define SIGNCCL_SCHEDULE_GENERATORS_H_

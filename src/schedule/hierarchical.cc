@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hierarchical: counts within a node before anything leaves it, for several ranks per node or NIC. M nodes, at most G
 // ranks each, M G chunks; chunk c is owned by node c mod M. In every node the chunks are shared out in runs among its g
 // ranks; with equal nodes, local rank l has the run of the M chunks l M to l M + M - 1, one per owner.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // K-nomial: recursive halving with up to 8 parts per level, then the same way back; for mid-sized vectors on many
 // ranks. N chunks, rank c ends up with the votes of chunk c. A group of ranks (at first all) is responsible for the
 // chunks of its members' numbers and is divided into k parts of nearly equal size:

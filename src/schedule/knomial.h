@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the k-nomial algorithm divides a group of ranks; the cost model uses it too.
 #ifndef SIGNCCL_SCHEDULE_KNOMIAL_H_
 #define SIGNCCL_SCHEDULE_KNOMIAL_H_

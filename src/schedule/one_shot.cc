@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One-shot: one phase, for small messages and few ranks.
 //   1 send the own signs of the whole vector to everybody, and receive theirs
 //   2 count all N sign vectors, decide

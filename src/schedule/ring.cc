@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ring: every rank talks to its two neighbours only. N chunks, N - 1 hops per phase.
 //   1 reduce-scatter: chunk c starts as the signs of rank c and collects one rank's votes per hop; after hop h its
 //     counters hold h + 1 ranks and are as wide as those need (messageRange). Rank c - 1 gets the last votes and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A schedule: what one rank does in one collective, as data. Four kinds of steps over numbered chunks and slots; no
 // bytes, types, addresses or operation. Serves every size and both operations. docs/algorithms.md has the algorithms.
 //

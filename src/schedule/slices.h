@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many slices a vector is cut into, for the executor and the cost model. A function of values that are identical on
 // all ranks, because all ranks must cut identically.
 #ifndef SIGNCCL_SCHEDULE_SLICES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a schedule puts on the wire, exactly, for one size and kind of collective.
 #ifndef SIGNCCL_SCHEDULE_TRAFFIC_H_
 #define SIGNCCL_SCHEDULE_TRAFFIC_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Double binary tree: logarithmic depth and constant work per rank, for small vectors on many ranks. Two chunks, each
 // with a tree of its own, laid so that a rank has children in at most one of them (rank 0 in both if N is odd).
 //   1 reduce: leaves send signs up; an inner node counts its own signs and its children's votes and sends the counters

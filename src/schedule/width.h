@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How wide counters are: pure arithmetic on numbers of votes, shared by the verifier, the cost model and the layout.
 //
 // A rank casts 1 vote per element with binary signs and 2 with ternary ones (kernels.h, encodeTernary), so counts of k

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The slots that calls of one rank use one after the other, and what makes streams that share them wait for each other.
 #ifndef SIGNCCL_STREAM_CALL_SLOTS_H_
 #define SIGNCCL_STREAM_CALL_SLOTS_H_

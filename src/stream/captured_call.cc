@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "stream/captured_call.h"
 
 #include "device/driver_error.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A call that was captured into a CUDA graph: what the thread that exchanges replays sees of it.
 //
 // The graph's operations have constants, so the words of its slots are flags that are set by one side and taken back by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "stream/captured_graphs.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The captured calls of a rank by graph: which of them has a replay to exchange.
 #ifndef SIGNCCL_STREAM_CAPTURED_GRAPHS_H_
 #define SIGNCCL_STREAM_CAPTURED_GRAPHS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an average gives for every possible count, where kernels look it up.
 #ifndef SIGNCCL_STREAM_DEVICE_TABLE_H_
 #define SIGNCCL_STREAM_DEVICE_TABLE_H_

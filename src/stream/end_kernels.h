@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who encodes and decodes the slices of a call on a stream: kernels for elements, or for the tensors of an optimizer.
 #ifndef SIGNCCL_STREAM_END_KERNELS_H_
 #define SIGNCCL_STREAM_END_KERNELS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exchanges what replays of CUDA graphs post. The library is not called when a graph is replayed, so a thread looks at
 // the slots of the calls that are in graphs, as long as there are any. It makes no CUDA call.
 //

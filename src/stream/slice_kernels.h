@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Kernels that turn elements into planes of signs, and results into elements.
 #ifndef SIGNCCL_STREAM_SLICE_KERNELS_H_
 #define SIGNCCL_STREAM_SLICE_KERNELS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ends of one exchange in slots: what the thread that drives the exchange sees of a call on a stream.
 #ifndef SIGNCCL_STREAM_SLOT_ENDS_H_
 #define SIGNCCL_STREAM_SLOT_ENDS_H_

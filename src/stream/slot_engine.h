@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The engine whose exchanges go through pinned memory and over the transport of the host.
 #ifndef SIGNCCL_STREAM_SLOT_ENGINE_H_
 #define SIGNCCL_STREAM_SLOT_ENGINE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The memory through which the slices of an exchange pass between a stream and the thread that drives the exchange.
 //
 // A slot serves one slice. Two words say whose turn it is: the stream stores the number of the call in `posted` when

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A device with what calls on its streams need: the kernels, and a way for streams and the host to wait for each other.
 #ifndef SIGNCCL_STREAM_STREAM_DEVICE_H_
 #define SIGNCCL_STREAM_STREAM_DEVICE_H_

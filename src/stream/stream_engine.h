@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What carries out calls on the streams of a device: an exchange through pinned memory over the transport of the host,
 // or NCCL.
 #ifndef SIGNCCL_STREAM_STREAM_ENGINE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one rank enqueues on streams of a device: a call is encoded by kernels, exchanged by the communicator in host
 // memory, and decoded by kernels, and the stream waits in between. The call returns once everything is enqueued.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which ranks share a node: a value, known alike on every rank.
 #ifndef SIGNCCL_TOPOLOGY_TOPOLOGY_H_
 #define SIGNCCL_TOPOLOGY_TOPOLOGY_H_

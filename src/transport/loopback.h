@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Transport between ranks that are threads of one process. Nothing is copied that can be read in place: a receiver with
 // Landing::kBorrow counts votes straight from the sender's memory.
 #ifndef SIGNCCL_TRANSPORT_LOOPBACK_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Brings messages and the receives that wait for them together, by (source, tag): what every host-driven transport
 // does.
 #ifndef SIGNCCL_TRANSPORT_MATCHER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where SignCCL is built without the headers of UCX.
 #include "base/error.h"
 #include "transport/process_transport.h"

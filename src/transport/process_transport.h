@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A transport between processes: one whose ranks have to tell each other their addresses.
 #ifndef SIGNCCL_TRANSPORT_PROCESS_TRANSPORT_H_
 #define SIGNCCL_TRANSPORT_PROCESS_TRANSPORT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How messages move between ranks: the seam between the executor and the outside world.
 #ifndef SIGNCCL_TRANSPORT_TRANSPORT_H_
 #define SIGNCCL_TRANSPORT_TRANSPORT_H_

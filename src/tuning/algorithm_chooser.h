@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chooses the algorithm of an exchange by its size.
 #ifndef SIGNCCL_TUNING_ALGORITHM_CHOOSER_H_
 #define SIGNCCL_TUNING_ALGORITHM_CHOOSER_H_

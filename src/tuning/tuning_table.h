@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A file that says which algorithm is the fastest, as measured where the job runs.
 #ifndef SIGNCCL_TUNING_TUNING_TABLE_H_
 #define SIGNCCL_TUNING_TUNING_TABLE_H_

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Tests tools/abi: which changes of the public header it lets pass. changed.sh <C compiler> <tools/abi> <include> <version.h>
 set -euo pipefail
 compiler=$1 abi=$2 include=$3 version=$4

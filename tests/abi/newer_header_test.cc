@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls of a program whose header is newer than the library: its structs have fields that the library does not know.
 #include <string>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A program that was compiled with the header of version 0.1.0 and runs with the library of today: config, rules, vote,
  * average and counters of four ranks, each a thread. Ends with 0 if every result is right.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Closes the library while a communicator lives, whose threads run its code: it must stay loaded. unload <library>
 #include <array>
 #include <chrono>

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Prints what abidw says of today's library without the fields that its structs got since a release.
 
 Structs with a `size` field may grow at their end (convention 6 of include/signccl/signccl.h), which abidiff takes for a

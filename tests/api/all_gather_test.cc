@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // signcclCommAllGather() of ranks that are threads: right bytes, and an error for everything that cannot be gathered.
 #include <chrono>
 #include <cstdint>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // After warm-up a collective allocates nothing, in whatever form it is called. Counts calls of operator new in this
 // process.
 #include <vector>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wrong arguments get signcclInvalidArgument with the value and what was expected, have no effect, and leave everything
 // usable.
 #include <cstring>

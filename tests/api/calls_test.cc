@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The life of communicators, groups, non-blocking calls and counters.
 #include <cmath>
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One collective as a user calls it, and what it must give: the reference of tests/support in terms of the C API.
 #ifndef SIGNCCL_TESTS_API_CASE_H_
 #define SIGNCCL_TESTS_API_CASE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The owners and exceptions of signccl/signccl.hpp.
 #include <string>
 #include <thread>

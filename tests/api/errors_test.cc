@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Result codes in words, and the texts of handles that are none.
 #include <cstddef>
 #include <set>

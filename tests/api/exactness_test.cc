@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Results are equal to the oracle, bit for bit on every rank, for every rank count, size, type, rule, algorithm,
 // instruction set and number of slices.
 #include <algorithm>

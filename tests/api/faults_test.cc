@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranks that disagree, abort, leave or do not come: an error on every rank that names them, never a hang.
 #include <chrono>
 #include <functional>

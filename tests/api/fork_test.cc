@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A child after fork() can hurt nobody: its calls on its parent's handles are refused, and the parent goes on.
 #include <array>
 #include <chrono>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An all-gather whose bytes are known, for tests.
 #ifndef SIGNCCL_TESTS_API_GATHERED_H_
 #define SIGNCCL_TESTS_API_GATHERED_H_

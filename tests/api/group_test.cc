@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Groups: the numbers of their calls, and what becomes of them when a call in them is wrong or the end never comes.
 #include <array>
 #include <string>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The public header is C99 and is all that a C program needs: a vote of one rank, and the struct initializers. */
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // signcclGetLastError() of a communicator: it has the text of what made the communicator fail, whoever hears of it.
 #include <string>
 #include <thread>

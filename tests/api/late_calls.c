@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What destructors of objects of static life do, which run after those of the objects of a thread: a call that fails,
  * the reading of its error, and the end of communicators of several processes. The program forks a second rank.

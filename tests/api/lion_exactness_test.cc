@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lion steps of all kinds against the reference, bit for bit.
 #include <string>
 #include <thread>

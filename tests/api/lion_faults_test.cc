@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lion steps that go wrong: wrong arguments and calls, failed exchanges, and what they leave.
 #include <array>
 #include <cmath>

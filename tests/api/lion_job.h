@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A training job in miniature for tests of the Lion functions: ranks with buffers of their own, and what the reference
 // says they hold.
 #ifndef SIGNCCL_TESTS_API_LION_JOB_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lion steps: buckets, skipped steps, numbers, and ranks that disagree.
 #include <functional>
 #include <memory>

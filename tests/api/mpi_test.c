@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A job of MPI over UCX that votes beside its own collectives: both use the one UCX that the process has. Each rank
    runs mpi_test under mpirun; run_mpi_test.sh starts it. */
 #include <mpi.h>

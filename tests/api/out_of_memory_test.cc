@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory or threads that run out at any moment of any call: an error, nothing left behind, and everything can still be
 // destroyed. Each test repeats its calls with the first allocation failing, then the second, and so on until none
 // fails.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // signcclCommAllGather() of ranks that are processes: right bytes, and an error that names who is missing or disagrees.
 #include <array>
 #include <atomic>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranks that are processes and die, stop, abort or leave: an error on every other rank that names them, never a hang.
 #include <atomic>
 #include <chrono>

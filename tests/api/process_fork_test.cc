@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A rank that forks while its communicator is one of several processes: the child can do nothing to the job.
 #include <cstdlib>
 #include <unistd.h>

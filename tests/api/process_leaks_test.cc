@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranks that are processes leave nothing behind: memory, descriptors, segments of shared memory.
 //
 // SIGNCCL_TEST_CYCLES is how many communicators ManyCommunicatorsLeaveNothing makes.

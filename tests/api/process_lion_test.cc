@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lion steps of ranks that are processes: exact over UCX, and ended by an error on every rank if one dies.
 #include <atomic>
 #include <chrono>

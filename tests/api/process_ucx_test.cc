@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UCX in programs that use the C API: loaded when ranks turn out to be several processes, and no sooner; and their
 // signals stay theirs.
 #include <array>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranks that are processes, for tests of the C API: forked, each with a place where it says how it ended.
 #ifndef SIGNCCL_TESTS_API_PROCESSES_H_
 #define SIGNCCL_TESTS_API_PROCESSES_H_

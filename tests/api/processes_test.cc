@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranks that are processes: results over UCX, also with many of them.
 #include "processes.h"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks that a crash of a process that has voted with another is handled by Python's faulthandler and nobody else.
 
 python_signals_test.py <libsignccl.so>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranks for tests of the C API: all communicators of a group, driven by one thread or by one thread each.
 #ifndef SIGNCCL_TESTS_API_RANKS_H_
 #define SIGNCCL_TESTS_API_RANKS_H_

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs mpi_test as a job of two processes of Open MPI over UCX. run_mpi_test.sh <mpi_test>
 # Exit status 77: this Open MPI cannot run over UCX here.
 set -euo pipefail

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ties of the default rule as a trainer meets them: an element that stays tied is drawn no way, however many calls a
 // step makes. Calls and inputs are fixed, so the results are too.
 #include <array>

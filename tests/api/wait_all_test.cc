@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // signcclRequestWaitAll(): waits for several requests, of any communicators.
 #include <vector>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings of a test: the environment holds exactly what the test sets, and what it was before comes back.
 #ifndef SIGNCCL_TESTS_BASE_ENVIRONMENT_H_
 #define SIGNCCL_TESTS_BASE_ENVIRONMENT_H_

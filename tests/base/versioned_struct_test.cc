@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Structs of older and newer headers than the library's.
 #include "base/versioned_struct.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Communicators of one group, and calls on them, for tests.
 #ifndef SIGNCCL_TESTS_COMM_COMM_RANKS_H_
 #define SIGNCCL_TESTS_COMM_COMM_RANKS_H_

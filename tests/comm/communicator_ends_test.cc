@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exchanges that nobody waits for and whose ends are outside of the engine.
 #include <atomic>
 #include <chrono>

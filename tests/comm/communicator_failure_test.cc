@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What ranks learn when an exchange cannot end: disagreement, deadlines, broken transports.
 
 #include <gmock/gmock.h>

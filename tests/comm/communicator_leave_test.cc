@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What ranks learn when one of them aborts or leaves, and who is gone.
 #include <thread>
 

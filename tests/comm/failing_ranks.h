@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranks whose transports fail, and the errors that all ranks get.
 #ifndef SIGNCCL_TESTS_COMM_FAILING_RANKS_H_
 #define SIGNCCL_TESTS_COMM_FAILING_RANKS_H_

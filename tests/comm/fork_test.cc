@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A forked child can log and make communicators of its own, whatever the threads of its parent were doing.
 #include <atomic>
 #include <thread>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls that must not throw keep that promise when there is no memory, and what they had to tell is told all the same.
 #include <new>
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A warning where non-blocking calls cannot overlap with anything.
 #include <functional>
 #include <sched.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a hub tells all ranks is in memory once, however many of them have not taken it yet.
 #include <array>
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Waits of tests for what other threads do, with a deadline so generous that only what never happens misses it.
 #ifndef SIGNCCL_TESTS_CONTROL_EVENTUALLY_H_
 #define SIGNCCL_TESTS_CONTROL_EVENTUALLY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One message of each type, with something in every field.
 #ifndef SIGNCCL_TESTS_CONTROL_EXAMPLE_MESSAGES_H_
 #define SIGNCCL_TESTS_CONTROL_EXAMPLE_MESSAGES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What strangers send to a hub does no harm to the job that meets there.
 #include <ostream>
 #include <thread>

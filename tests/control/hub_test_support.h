@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A hub of a test, and its log.
 #ifndef SIGNCCL_TESTS_CONTROL_HUB_TEST_SUPPORT_H_
 #define SIGNCCL_TESTS_CONTROL_HUB_TEST_SUPPORT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranks that meet at a hub as processes do, but within a test: members without a transport.
 #ifndef SIGNCCL_TESTS_CONTROL_JOB_H_
 #define SIGNCCL_TESTS_CONTROL_JOB_H_

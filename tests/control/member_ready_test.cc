@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Members that are ready: gatherings, failures, announcements, and ranks that leave.
 #include <string>
 #include <vector>

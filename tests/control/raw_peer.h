@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A peer of the control plane that sends whatever bytes a test wants, over a plain socket.
 #ifndef SIGNCCL_TESTS_CONTROL_RAW_PEER_H_
 #define SIGNCCL_TESTS_CONTROL_RAW_PEER_H_

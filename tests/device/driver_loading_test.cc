@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When a driver is found that is loaded later, or is too old. This program has none; a process that gets one is a death
 // test that ends well.
 #include <chrono>

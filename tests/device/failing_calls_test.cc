@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whichever call of CUDA fails, there is an error that names it, and nothing is left behind.
 #include <array>
 

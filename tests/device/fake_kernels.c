@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Poses as libsignccl_cuda.so. */
 #include <stddef.h>
 

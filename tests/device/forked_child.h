@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What happens in a forked child of a test.
 #ifndef SIGNCCL_TESTS_DEVICE_FORKED_CHILD_H_
 #define SIGNCCL_TESTS_DEVICE_FORKED_CHILD_H_

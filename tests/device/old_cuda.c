@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Poses as a CUDA driver that lacks nearly all. */
 int cuDriverGetVersion(int* version);
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Checks that a page explains every result code. errors_page.sh <types.h> <page>
 set -euo pipefail
 header=$1 page=$2

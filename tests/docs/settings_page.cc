@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // docs/settings.md, made from the tables of settings in the code.
 //
 //   settings_page docs/settings.md            compares; status 1 and the first line that differs if one does

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs the example hello as three processes, with the variables of torchrun. run_hello.sh <hello>
 set -euo pipefail
 program=$1

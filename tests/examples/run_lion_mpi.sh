@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs the example lion_mpi as jobs of two processes of Open MPI. run_lion_mpi.sh <lion_mpi>
 # Exit status 77: mpirun does not run here.
 set -euo pipefail

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exchanges that do not end well: what an engine says about them, and what it leaves behind.
 #include <cstring>
 #include <vector>

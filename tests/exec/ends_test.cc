@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sources and sinks: those of elements, and a second pair, an optimizer step in miniature, that the library knows
 // nothing of.
 #include "exec/ends.h"

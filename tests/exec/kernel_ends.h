@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ends of an exchange outside of the engine, for tests: signs come when they like, encoded by the sources of the batch,
 // and results go to its sinks.
 #ifndef SIGNCCL_TESTS_EXEC_KERNEL_ENDS_H_

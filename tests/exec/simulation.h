@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A group of engines with users' buffers: runs exchanges on all ranks and compares every rank's result with the
 // reference.
 #ifndef SIGNCCL_TESTS_EXEC_SIMULATION_H_

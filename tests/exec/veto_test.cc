@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A rank that vetoes an exchange: no rank takes the result, and every rank knows why.
 #include <algorithm>
 #include <memory>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Contexts: the primary ones of devices, those of cuCtxCreate(), and which is current.
 #include "fake_cuda/driver_api.h"
 #include "fake_cuda/streams.h"

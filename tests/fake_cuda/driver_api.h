@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The functions of the driver that the fake has, under the names of their symbols: those of SignCCL's table, and others
 // by which tests play its user.
 #ifndef SIGNCCL_TESTS_FAKE_CUDA_DRIVER_API_H_

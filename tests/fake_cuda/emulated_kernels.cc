@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A libsignccl_cuda.so for the fake driver: an image that nobody looks at, and the kernels of a GPU as the host runs
 // them, made known to the fake when this is loaded.
 #include <cstddef>

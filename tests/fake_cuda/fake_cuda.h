@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The controls of the fake CUDA driver, for tests alone.
 //
 // The fake is a shared library with the SONAME of the driver, libcuda.so.1. A program that links it, or loads it, has a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A test with a fake CUDA driver of its own, in the state of a fresh process.
 #ifndef SIGNCCL_TESTS_FAKE_CUDA_FAKE_CUDA_TEST_H_
 #define SIGNCCL_TESTS_FAKE_CUDA_FAKE_CUDA_TEST_H_

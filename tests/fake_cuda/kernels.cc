@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Libraries of kernels, and their launches. The kernels are those that tests registered.
 #include <cstring>
 

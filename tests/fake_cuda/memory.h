@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The memory that the fake knows: of its devices, and of the host as far as it is pinned or managed.
 #ifndef SIGNCCL_TESTS_FAKE_CUDA_MEMORY_H_
 #define SIGNCCL_TESTS_FAKE_CUDA_MEMORY_H_

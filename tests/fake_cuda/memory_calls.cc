@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Allocation, and what is known of pointers.
 #include "fake_cuda/driver_api.h"
 #include "fake_cuda/streams.h"

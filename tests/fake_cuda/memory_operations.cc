@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stream memory operations of 32 bits.
 #include <atomic>
 #include <chrono>

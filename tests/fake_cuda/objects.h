@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the handles of the fake driver stand for. The lock of the state guards all but the atomic members.
 #ifndef SIGNCCL_TESTS_FAKE_CUDA_OBJECTS_H_
 #define SIGNCCL_TESTS_FAKE_CUDA_OBJECTS_H_

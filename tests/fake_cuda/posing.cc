@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What tests that are not in C++ call to choose the machine that the fake poses as.
 #include "fake_cuda/fake_cuda.h"
 

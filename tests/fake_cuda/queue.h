@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A hardware queue: a thread that carries out tasks of several streams, one after the other.
 #ifndef SIGNCCL_TESTS_FAKE_CUDA_QUEUE_H_
 #define SIGNCCL_TESTS_FAKE_CUDA_QUEUE_H_

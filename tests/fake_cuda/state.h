@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All that the fake driver knows, and how a call of it begins.
 #ifndef SIGNCCL_TESTS_FAKE_CUDA_STATE_H_
 #define SIGNCCL_TESTS_FAKE_CUDA_STATE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How operations come onto streams, or into the graph that a stream captures.
 #ifndef SIGNCCL_TESTS_FAKE_CUDA_STREAMS_H_
 #define SIGNCCL_TESTS_FAKE_CUDA_STREAMS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The user of a device in tests of the fake: a thread with a context, streams, memory and words to wait for.
 #ifndef SIGNCCL_TESTS_FAKE_CUDA_USER_H_
 #define SIGNCCL_TESTS_FAKE_CUDA_USER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How communicators are made and how they end.
 #include <chrono>
 #include <cstring>

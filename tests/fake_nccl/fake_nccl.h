@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The controls of the fake NCCL, for tests alone.
 //
 // The fake is a shared library with NCCL's SONAME, libnccl.so.2, over the fake CUDA driver: what it is given runs on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Groups, and the messages of a group: one task for each communicator, on its stream.
 #include <algorithm>
 #include <chrono>

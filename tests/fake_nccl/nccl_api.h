@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The functions of NCCL that the fake has, under their own names.
 #ifndef SIGNCCL_TESTS_FAKE_NCCL_NCCL_API_H_
 #define SIGNCCL_TESTS_FAKE_NCCL_NCCL_API_H_

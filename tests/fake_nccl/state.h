@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All that the fake NCCL knows: communicators, the messages between them, and what a test lets fail.
 #ifndef SIGNCCL_TESTS_FAKE_NCCL_STATE_H_
 #define SIGNCCL_TESTS_FAKE_NCCL_STATE_H_

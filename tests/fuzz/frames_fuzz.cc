@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parser of the byte stream of a connection: frames come out as they went in, wherever the stream is cut.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a fuzzing target defines. Its file is linked with libFuzzer under preset fuzz, and with replay.cc, which needs
 // no special compiler, under every preset.
 #ifndef SIGNCCL_TESTS_FUZZ_FUZZ_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A hub as its peers see it: connections over socket pairs, served by one thread, so that an input always does the
 // same. Whatever strangers send, a rank that comes after them must still get its roster; unless one of them knew the
 // secret, which seeds have, so that what ranks may send is tried too.

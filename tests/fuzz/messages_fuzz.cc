@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The decoders of all control messages: the first byte is the type, the rest the message. A message that is taken must
 // come back with the same bytes when it is encoded: otherwise two messages would mean the same, or a field was lost.
 #include "base/error.h"

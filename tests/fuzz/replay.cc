@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a fuzzing target without a fuzzer: over its seeds and, with a fixed seed of random numbers, over thousands of
 // mutations of them. With a folder as argument, writes the seeds there instead, for libFuzzer to begin with; with
 // files, tries those.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The signature of an exchange as ranks announce it: bytes that are taken come back when they are encoded again, and
 // any two can be compared in words.
 #include "base/error.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What users and other jobs give as texts: the unique id, SIGNCCL_COMM_ID, SIGNCCL_SOCKET_IFNAME, and config files. The
 // first byte says which, the rest is the text.
 #include <algorithm>

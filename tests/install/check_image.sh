@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Checks what libsignccl_cuda.so shows and asks for: it exports one function, is never unloaded since the driver keeps
 # the address of its image, and needs no library but that of C. check_image.sh <library>
 set -euo pipefail

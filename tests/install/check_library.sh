@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Checks what a shared library shows and asks for: it exports the functions of the C API alone, with the version of their
 # interface, carries its SONAME, is never unloaded, and needs no library that is not part of every system.
 # check_library.sh <library>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What check_library.sh must reject: a library that shows more than the C API. */
 int signcclAllReduceVote(void);
 int leakedHelper(void);

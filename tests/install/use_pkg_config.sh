@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Compiles a C99 program with what pkg-config says of the installed library, and runs it.
 # use_pkg_config.sh <C compiler> <installed library folder> <source> <program>
 set -euo pipefail

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // No kernel touches memory outside its buffers: every buffer starts right after, or ends right before, a page that may
 // not be touched. A bad access ends the program.
 #include <unistd.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Fails if one of the object files OBJECTS (a list) exports a function that the linker may take from another file instead:
 # code compiled for one instruction set could then run on machines that lack it. NM is the program nm.
 foreach(object IN LISTS OBJECTS)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // merge, clamp, decide and restoreTop against the reference.
 #include <algorithm>
 #include <initializer_list>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels of a GPU on a GPU, as one more instance of Kernels, named "device": buffers are copied to the device and
 // back. If the variable SIGNCCL_TEST_DEVICE is set, every test of kernels runs on it, too, be the driver a fake one.
 // Where CUDA fails the instance throws the library's Error, and std::logic_error if a kernel has written beyond its

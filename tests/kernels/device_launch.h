@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One launch of a kernel whose buffers are in host memory: they are put into one piece of device memory with guards
 // between them, at addresses that are misaligned alike.
 #ifndef SIGNCCL_TESTS_KERNELS_DEVICE_LAUNCH_H_

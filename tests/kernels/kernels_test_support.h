@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the tests of kernels share: a test per supported instance, grids of sizes, elements with awkward values.
 #ifndef SIGNCCL_TESTS_KERNELS_KERNELS_TEST_SUPPORT_H_
 #define SIGNCCL_TESTS_KERNELS_KERNELS_TEST_SUPPORT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // decodeVoteLion and decodeAvgLion: every instance against the reference, bit for bit.
 #include <limits>
 #include <vector>

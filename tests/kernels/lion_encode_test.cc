@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // encodeLion: every instance against the reference, bit for bit.
 #include <bit>
 #include <cmath>

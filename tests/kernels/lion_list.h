@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists of tensors for the tests of Lion kernels that serve many tensors at once: where the tensors lie, and what the
 // reference makes of a range of their words, one tensor after the other.
 #ifndef SIGNCCL_TESTS_KERNELS_LION_LIST_H_

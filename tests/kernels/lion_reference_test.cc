@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reference of a Lion step against bits written by hand, and against arithmetic in double, which holds every
 // product of two float32 exactly and every sum so nearly that rounding it to float32 gives the nearest one.
 #include <algorithm>

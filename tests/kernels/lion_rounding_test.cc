@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stochastic rounding of bfloat16 parameters: which random bits an element gets, and that the mean of many roundings is
 // the number itself. Inputs and keys are fixed, so the statistics are too: a threshold is 6 standard deviations.
 #include <bit>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the tests of the Lion kernels share: types, numbers with awkward values, settings of the floating-point unit.
 #ifndef SIGNCCL_TESTS_KERNELS_LION_TEST_SUPPORT_H_
 #define SIGNCCL_TESTS_KERNELS_LION_TEST_SUPPORT_H_

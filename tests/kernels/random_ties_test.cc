@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tie rule `random`: its values can never change, and they are as fair and as independent as coins. The inputs are
 // fixed, so these statistics are too: a threshold is 6 standard deviations or more of what coins would give.
 #include "kernels/random_ties.h"

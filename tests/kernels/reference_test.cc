@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reference against truths written by hand: it is the meaning of all other instances.
 #include <cmath>
 #include <cstring>

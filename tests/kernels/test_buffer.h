@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory for the tests of kernels: buffers with guards at a chosen misalignment, and buffers that end at a forbidden
 // page.
 #ifndef SIGNCCL_TESTS_KERNELS_TEST_BUFFER_H_

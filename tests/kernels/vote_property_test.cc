@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels together: from elements to votes and means, against plain integer arithmetic.
 #include <cstdint>
 #include <vector>

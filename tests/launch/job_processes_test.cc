@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Jobs of several processes: how they meet, what they tell each other, and that none waits for one that has failed.
 #include <chrono>
 #include <csignal>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The key-value space of PMI against a launcher that this test plays: a thread for each process, which answers as
 // MPICH's Hydra does.
 #include "launch/pmi_store.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a call says when it throws.
 #ifndef SIGNCCL_TESTS_LAUNCH_REFUSAL_H_
 #define SIGNCCL_TESTS_LAUNCH_REFUSAL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An environment that a test makes up.
 #ifndef SIGNCCL_TESTS_LAUNCH_VARIABLES_H_
 #define SIGNCCL_TESTS_LAUNCH_VARIABLES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How calls over NCCL behave: with one thread for several ranks, several communicators and streams, and beside calls on
 // host buffers.
 #include <atomic>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls over NCCL give the bits that those in host memory give.
 #include <string>
 #include <vector>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What goes wrong in calls over NCCL: every stream drains in time, no output is garbage, and everybody learns why.
 #include <chrono>
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What ranks tell each other before they make a communicator of NCCL.
 #include "nccl/nccl_introduction.h"
 

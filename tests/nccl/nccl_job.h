@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a user of several GPUs with NCCL has: a machine with fake drivers of both, and a device for each rank.
 #ifndef SIGNCCL_TESTS_NCCL_NCCL_JOB_H_
 #define SIGNCCL_TESTS_NCCL_NCCL_JOB_H_

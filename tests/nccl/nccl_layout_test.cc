@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How exchanges over NCCL are cut.
 #include "nccl/nccl_layout.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which NCCL is loaded, and what is said of one that is missing or too old. This program has none; a process that gets
 // one is a death test that ends well.
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A rank's buffers on a device and its stream, for votes on equal elements.
 #ifndef SIGNCCL_TESTS_NCCL_VOTER_H_
 #define SIGNCCL_TESTS_NCCL_VOTER_H_

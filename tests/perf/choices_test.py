@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tests of what perf/choices.py computes and prints."""
 
 import contextlib

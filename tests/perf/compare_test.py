@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tests of what perf/compare.py computes and prints; the programs that it runs have tests of their own."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tests of perf/doc_tables.py, with a program that prints two tables."""
 
 import contextlib

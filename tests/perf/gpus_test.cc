@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sign_all_reduce_perf with buffers in the memory of GPUs: those of the fake driver.
 #include <string>
 #include <vector>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kernel_bench with a GPU: that of the fake driver, whose times mean nothing.
 #include <string>
 #include <vector>

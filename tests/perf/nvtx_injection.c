@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // Stands in for a profiler: NVTX loads it by NVTX_INJECTION64_PATH when the first range begins.
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sign_all_reduce_perf with ranks in several processes, as launchers start it.
 #include <set>
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a program as a user would.
 #ifndef SIGNCCL_TESTS_PERF_PROGRAM_H_
 #define SIGNCCL_TESTS_PERF_PROGRAM_H_

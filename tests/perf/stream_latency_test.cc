@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // stream_latency on the fake driver, whose times mean nothing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A tuning file, from the program that writes it to the library that reads it.
 #include <fstream>
 #include <iterator>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every combination of types and rules, and a check of one rank's results; used for threads and for processes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes with the fake CUDA driver of tests/fake_cuda, in which tests run functions, and what these use of it.
 
 A driver cannot be unloaded, and where there is one the library asks it about every buffer, so the process of the tests

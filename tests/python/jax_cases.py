@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks of one rank's results of signccl.jax against NumPy; used for devices of one process and for processes."""
 
 from __future__ import annotations

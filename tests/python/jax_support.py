@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of signccl.jax share: four devices in this process, and ranks for them."""
 
 from __future__ import annotations

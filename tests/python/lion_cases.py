@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lion steps on addresses beside those of lion_reference.py: cases, and what each rank must have in its memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Distributed Lion in NumPy, written from docs/semantics.md alone: every operation rounded by itself."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What docs/semantics.md says of the two collectives, in NumPy, element by element. Shares no code with the package."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Slurm of this host alone, for tests: its daemons, with all their files in one folder."""
 
 from __future__ import annotations

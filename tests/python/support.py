@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ranks for tests: threads of this process, or processes that run a program of tests/python/programs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Wrong arguments of the collectives: a clear error before anything is sent, and a communicator that still works."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Communicators of threads: splits, small data, numbers of calls, counters, and how they end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The collectives on arrays in device memory, over the fake CUDA driver: a host that touches such an array dies."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The programs in docs/python.md, docs/jax.md and in the README of the package run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Results of ranks that are threads, bit for bit, against NumPy."""
 
 from __future__ import annotations

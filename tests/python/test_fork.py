@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """fork() and the exit of the interpreter, with communicators that are open."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The binding against the C header: functions with their arguments, structs, enumerations, constants."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is wrong is an error that says so, before or in the call, and never a hang."""
 
 from __future__ import annotations

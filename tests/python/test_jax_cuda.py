@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """XLA's handlers for CUDA over the fake CUDA driver, called as XLA calls them: jaxlib for CPUs has no streams."""
 
 from __future__ import annotations

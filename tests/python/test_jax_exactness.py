@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Results of signccl.jax, bit for bit, against NumPy: four devices of this process as ranks, jit, scan, donation."""
 
 from __future__ import annotations

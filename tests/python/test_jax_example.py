@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """examples/jax_digits.py as its users start it: by a launcher, by jax.distributed, and with a killed process."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How signccl.jax finds its library, and what it says where XLA refuses it."""
 
 from __future__ import annotations

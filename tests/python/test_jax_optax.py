@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """distributed_lion beside optax.lion, and the fused step beside both."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ranks of signccl.jax that are processes: results, and what goes wrong between them."""
 
 from __future__ import annotations

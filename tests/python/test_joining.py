@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How ranks get together in the caller's own ways: unique id, all-gather, store."""
 
 from __future__ import annotations

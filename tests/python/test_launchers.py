@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Communicator.from_env(): the variables of launchers, and jobs that are started as launchers do."""
 
 from __future__ import annotations

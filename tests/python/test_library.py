@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the package finds its C library, in processes of their own: what is loaded cannot be unloaded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lion steps on addresses."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lion steps of ranks that are threads or processes, bit for bit, against lion_reference.py."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """perf/overlap_trace.py: when buckets are exchanged, seen in the traces of two processes."""
 
 from __future__ import annotations

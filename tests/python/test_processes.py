@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ranks that are processes, over shared memory and over TCP: results, ranks that disagree, ranks that die."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one rank alone refuses ends the call on the others, with its number and the cause, while it lives on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Communicator.from_env() in steps of a real Slurm, which this file starts where its packages are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Backend "signccl" of torch.distributed, with ranks that are processes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Backend "signccl" of torch.distributed when a rank is late, dies, or aborts."""
 
 from __future__ import annotations

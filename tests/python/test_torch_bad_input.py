@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What DistributedLion refuses, and what wrong gradients and ranks that disagree come to. Nothing hangs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What state_dict() of DistributedLion holds, and what load_state_dict() makes of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ops of signccl.torch.ops under opcheck, torch.compile and torch.export."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ops and optimizer on tensors in device memory, over the fake CUDA driver: PyTorch for the CPU has only addresses."""
 
 from __future__ import annotations

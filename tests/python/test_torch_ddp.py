@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Modules whose gradients stay local: prepare(), disable_grad_sync(), sync_buffers(), and FSDP within each replica."""
 
 from __future__ import annotations

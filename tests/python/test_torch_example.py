@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """examples/torch_gpt.py as its users start it: torchrun, curves, a killed worker, and resuming to the bit."""
 
 from __future__ import annotations

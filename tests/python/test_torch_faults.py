@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes that train and are interrupted or killed amid a step: the others raise, and nothing hangs."""
 
 from __future__ import annotations

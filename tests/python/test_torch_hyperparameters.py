@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings, learning rates and their schedules, and how gradients get to DistributedLion."""
 
 from __future__ import annotations

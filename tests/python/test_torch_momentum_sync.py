@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DistributedLion with momentum_sync_every: all ranks get the mean of their momenta from time to time."""
 
 from __future__ import annotations

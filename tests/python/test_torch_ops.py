@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ops of signccl.torch.ops in eager code: results, arguments, errors."""
 
 from __future__ import annotations

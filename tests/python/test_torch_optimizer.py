@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DistributedLion as an optimizer: what torch and trainers expect of one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DistributedLion(overlap=True): the bits of overlap=False, and clear errors for what it excludes."""
 
 from __future__ import annotations

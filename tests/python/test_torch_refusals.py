@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one rank alone refuses when an optimizer is made, in a step or in an op: it ends the call on the others, with
 its number and the cause, while its process lives on."""
 

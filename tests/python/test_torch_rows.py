@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Momenta of DistributedLion in checkpoints of torch.distributed.checkpoint, in processes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DistributedLion under torch's GradScaler and ours."""
 
 from __future__ import annotations

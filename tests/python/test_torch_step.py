@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Steps of DistributedLion against lion_reference.py, to the bit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DistributedLion in trainers: two processes, real votes, tiny models made of configurations, nothing downloaded."""
 
 from __future__ import annotations

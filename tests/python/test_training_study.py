@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """perf/training_study.py: workers simulated in one process train as those of the real job do, to the bit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The UCX that a process has: that of the libucx package if it is installed, loaded without taking signals away.
 
 With a package of that name that loads nothing and says what was asked of it; test_wheel.py has the real one.

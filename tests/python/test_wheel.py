@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wheel, as a new user has it: built, and installed in a new virtual environment, with and without a UCX."""
 
 from __future__ import annotations

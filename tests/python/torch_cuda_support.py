@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tensors in device memory for a PyTorch that has no CUDA: tensors of the CPU over addresses of the fake device.
 
 A host that touches their elements dies, and signccl.torch is told by its one seam, signccl.torch._device, that they are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ranks for the tests of signccl.torch: processes that take one job after another. And what they train."""
 
 from __future__ import annotations

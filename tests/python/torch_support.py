@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ranks for tests of PyTorch: processes that stay, so that torch is imported once, and that run functions of tests."""
 
 from __future__ import annotations

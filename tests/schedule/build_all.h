@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The schedules of all ranks, for tests.
 #ifndef SIGNCCL_TESTS_SCHEDULE_BUILD_ALL_H_
 #define SIGNCCL_TESTS_SCHEDULE_BUILD_ALL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs the schedules of all ranks with real numbers: counters are clamped and offset as messages are, and every rank
 // must end with the exact result. Where verify_test proves that every vote arrives, this shows that the widths carry
 // it.

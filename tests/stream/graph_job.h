@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CUDA graphs as a user makes them: capture, replay, and their end.
 #ifndef SIGNCCL_TESTS_STREAM_GRAPH_JOB_H_
 #define SIGNCCL_TESTS_STREAM_GRAPH_JOB_H_

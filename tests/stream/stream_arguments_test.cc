@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Buffers and streams that cannot be used: every refusal names what was given and what was expected.
 #include <string>
 #include <vector>

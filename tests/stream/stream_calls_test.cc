@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How calls on streams behave: they return at once, keep the order of their streams, and work however ranks, streams
 // and queues of the hardware are dealt out.
 #include <array>

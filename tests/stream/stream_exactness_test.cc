@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Collectives on streams give the bits that those in host memory give, whoever has his buffers where.
 #include <algorithm>
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What goes wrong: peers, deadlines, aborts and CUDA itself. Every stream drains in time, no output is garbage, and
 // everybody learns why.
 #include <chrono>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What goes wrong with CUDA graphs: peers, deadlines, ends in any order, and CUDA itself. Every stream drains, and
 // memory that a graph owned is given back.
 #include <atomic>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls on streams of ranks that are processes, each with a device of its own: over UCX, eagerly and in CUDA graphs.
 #include <csignal>
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls that are captured into CUDA graphs: what replays give, and in what order they come.
 #include <atomic>
 #include <barrier>

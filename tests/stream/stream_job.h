@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a user of a GPU has: a machine with the fake driver, streams, and buffers in device memory.
 #ifndef SIGNCCL_TESTS_STREAM_STREAM_JOB_H_
 #define SIGNCCL_TESTS_STREAM_STREAM_JOB_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What Lion steps on devices refuse: every refusal names what was given and what was expected.
 #include <memory>
 #include <optional>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lion steps on streams give the bits that those in host memory give, whoever has his tensors where.
 #include <memory>
 #include <vector>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lion steps on streams that go wrong: what they leave is what lion.h says, and every refusal names what was given.
 #include <chrono>
 #include <memory>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranks of the job of lion_job.h whose tensors are in device memory.
 #ifndef SIGNCCL_TESTS_STREAM_STREAM_LION_JOB_H_
 #define SIGNCCL_TESTS_STREAM_STREAM_LION_JOB_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How Lion steps on streams behave: what they read and when, who may skip them, and what may be mixed with them.
 #include <limits>
 #include <memory>

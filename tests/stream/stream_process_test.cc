@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranks that are processes, each with a GPU: results over shared memory and TCP, and streams that drain when a peer is
 // killed or stopped. The processes are forked before CUDA is used, as CUDA wants it.
 #include <atomic>

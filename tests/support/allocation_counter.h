@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts what a program allocates, for tests of code that must not, and has it fail.
 #ifndef SIGNCCL_TESTS_SUPPORT_ALLOCATION_COUNTER_H_
 #define SIGNCCL_TESTS_SUPPORT_ALLOCATION_COUNTER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The error that a call throws, for tests that look at its code and its words.
 #ifndef SIGNCCL_TESTS_SUPPORT_CAUGHT_H_
 #define SIGNCCL_TESTS_SUPPORT_CAUGHT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes memory or threads run out at a chosen moment, for tests of what a library does then.
 #ifndef SIGNCCL_TESTS_SUPPORT_FAILING_MEMORY_H_
 #define SIGNCCL_TESTS_SUPPORT_FAILING_MEMORY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A transport that behaves as badly as its contract allows, and worse if asked: it delays, reorders, copies where it
 // could lend, keeps messages in buffers, and loses them.
 #ifndef SIGNCCL_TESTS_SUPPORT_FAULTY_TRANSPORT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Binary floating-point formats as integers: fractions rounded by long division, without any floating-point arithmetic.
 #ifndef SIGNCCL_TESTS_SUPPORT_FLOAT_FORMAT_H_
 #define SIGNCCL_TESTS_SUPPORT_FLOAT_FORMAT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A user's buffer: not aligned, with guards on both sides.
 #ifndef SIGNCCL_TESTS_SUPPORT_GUARDED_BUFFER_H_
 #define SIGNCCL_TESTS_SUPPORT_GUARDED_BUFFER_H_

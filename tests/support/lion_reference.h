@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a Lion step means, element by element, written from docs/semantics.md alone: in double precision, which holds
 // sums and products of float32 so well that rounding the result to float32 is the one rounding that the page asks for.
 #ifndef SIGNCCL_TESTS_SUPPORT_LION_REFERENCE_H_

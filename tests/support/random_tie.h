@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tie rule `random` once more, written from docs/semantics.md alone.
 #ifndef SIGNCCL_TESTS_SUPPORT_RANDOM_TIE_H_
 #define SIGNCCL_TESTS_SUPPORT_RANDOM_TIE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a function as the ranks of a group, each in a thread.
 #ifndef SIGNCCL_TESTS_SUPPORT_RANK_THREADS_H_
 #define SIGNCCL_TESTS_SUPPORT_RANK_THREADS_H_

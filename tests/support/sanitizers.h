@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether the tests are built with a sanitizer, and with which. They are then several times slower and see other
 // allocations.
 #ifndef SIGNCCL_TESTS_SUPPORT_SANITIZERS_H_

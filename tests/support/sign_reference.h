@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the collectives mean, element by element, written from docs/semantics.md alone: no kernels, tables or schedules.
 #ifndef SIGNCCL_TESTS_SUPPORT_SIGN_REFERENCE_H_
 #define SIGNCCL_TESTS_SUPPORT_SIGN_REFERENCE_H_

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # What ranks on several hosts compute, and what they say when a host falls silent or a rank is killed:
 # fault_hosts_test.sh <path of tools/hosts> <path of sign_all_reduce_perf>. Exit status 77 if no hosts can be made here.
 # Single quotes are meant: what they hold is expanded in the hosts.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Tests .ci/run with stages that do nothing: what it says and returns if one fails, is skipped, or is cut by the time limit.
 # gate_test.sh <path of .ci/run>
 # shellcheck disable=SC2016  # the commands of stages are expanded by those

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tools/gpu: what it carries, and its run against the fake driver of a build (SIGNCCL_TEST_BUILD_DIR)."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What tests on hosts share: a setup of tools/hosts of their own that is removed at the end, and expectations. Sourced
 # with the path of tools/hosts in $1.
 # shellcheck shell=bash

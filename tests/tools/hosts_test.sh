@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Tests of tools/hosts: hosts_test.sh <path of tools/hosts>. Exit status 77 if no hosts can be made here.
 # Single quotes are meant: what they hold is expanded in the hosts.
 # shellcheck disable=SC2016

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One rank of a test of tools/hosts: hosts_test_peer.py NBYTES SECONDS
 
 Every rank sends NBYTES to rank 0. Fails if that does not work within SECONDS.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Hosts that have more interfaces than the one that joins them, as clusters do: a second network that does not reach the
 # peers, container bridges with the same address on every host, a second link:
 # interface_hosts_test.sh <path of tools/hosts> <path of sign_all_reduce_perf>. Exit status 77 if no hosts can be made

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kernels that tools/sass must reject and others that it must not, compiled by nvcc. tools/sass runs this; by hand:
 
 SIGNCCL_NVCC=... SIGNCCL_CUOBJDUMP=... SIGNCCL_NVDISASM=... python3 -m unittest tests/tools/sass_faults_test.py

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tests of how tools/sass reads machine code, with instructions written here; sass_faults_test.py has those of nvcc."""
 
 import sys

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Tests tools/subject: which first lines of commit messages it lets pass. subject_test.sh <path of tools/subject>
 set -euo pipefail
 subject=$1

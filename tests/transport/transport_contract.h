@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The contract of Transport as tests, run for every transport: see INSTANTIATE_TEST_SUITE_P in the other files.
 #ifndef SIGNCCL_TESTS_TRANSPORT_TRANSPORT_CONTRACT_H_
 #define SIGNCCL_TESTS_TRANSPORT_TRANSPORT_CONTRACT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of the contract of Transport that ends an exchange: flush().
 #include <algorithm>
 #include <chrono>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls handlers of XLA's foreign function interface as XLA does on a device, with a stream: jaxlib for CPUs has no
 // stream to give. For tests in Python, which call it by ctypes.
 #include <cstdint>

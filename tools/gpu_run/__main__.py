@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds SignCCL, and tests and measures it on the GPU of this machine.
 
   tools/gpu run --packages DIR            with what `tools/gpu pack DIR` has made

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configures and builds what runs on the GPU: with packages of this machine, or with carried ones alone."""
 
 import subprocess

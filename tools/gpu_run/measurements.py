@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The steps, in the order in which a first run on a GPU has to answer them."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One step: a function that runs programs, within a limit, and says how it ended and what it measured."""
 
 import contextlib

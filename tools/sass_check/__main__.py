@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks the machine code of the kernels in a library, and prints what they cost.
 
   python3 tools/sass_check [OPTION...] LIBRARY

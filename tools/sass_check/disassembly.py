@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads the machine code (SASS) of the kernels in a library, object or fatbin, by NVIDIA's cuobjdump and nvdisasm."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a path through a kernel's loop moves and costs.
 
 The cost that counts is the share of issue slots: how long a GPU takes to issue the instructions of a path, as a part of

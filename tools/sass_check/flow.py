@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Control flow of a kernel: its blocks, its loops, and the ways through a loop.
 
 A kernel is a loop over tiles with two ways through it: one for whole tiles of aligned buffers, in accesses of 128 bits,

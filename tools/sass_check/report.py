@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of all kernels, as text for people and docs, and as JSON for programs."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the machine code of each kernel must hold, by the name of the kernel."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How often an inner loop turns, where that is a constant: it counts a register up to a constant, or down.
 
 The few instructions that count are carried out; a register that any other instruction writes is unknown from then on.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which values differ between the lanes of a warp: those that come from the number of the lane.
 
 An access whose address is the same in all lanes, such as that of a hyperparameter, moves one sector of 32 bytes, not 32

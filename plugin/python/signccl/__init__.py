@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SignCCL: collective communication of signs.
 
 Every rank gives the signs of a vector; :func:`all_reduce_vote` gives every rank the majority sign of each element,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks of plain arguments, and what they become in the C API."""
 
 from __future__ import annotations

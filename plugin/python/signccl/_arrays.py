@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What arrays the collectives take: NumPy arrays, objects whose memory NumPy can use without a copy, and arrays in the
 memory of CUDA devices."""
 

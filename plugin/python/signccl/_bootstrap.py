@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the ranks of a new communicator get the unique id that rank 0 makes.
 
 Rank 0 gives the others an offer: the id, or why it could not make one, so that they fail with that reason instead of

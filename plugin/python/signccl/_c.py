@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The functions of include/signccl/signccl.h in ctypes, and how their results become exceptions.
 
 Importing this module loads the library. ``lib.signccl...`` are the functions; each call releases the GIL. Plugins of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The types of include/signccl/signccl.h in ctypes: enumerations, structs with their initializers, limits.
 
 Nothing here loads the library. tests/python/test_header.py compares all of it with the header.

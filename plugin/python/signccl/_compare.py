@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ranks compare lists of texts, such as names and shapes. A rank that has none to show takes part with its error."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arrays in the memory of CUDA devices, and CUDA streams, as Python objects describe them.
 
 An array is what `__cuda_array_interface__` says (versions 0 to 3: CuPy, Numba, PyTorch and others), and a stream is a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the processes of a launched job meet, as their environment says: what Communicator.from_env() does."""
 
 from __future__ import annotations

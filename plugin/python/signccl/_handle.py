@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A handle of the C API, and how it ends: closed, aborted, interrupted, forked, forgotten, or left over at exit."""
 
 from __future__ import annotations

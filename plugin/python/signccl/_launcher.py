@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which process of how many this one is, and where the processes meet, as launchers say it in environment variables.
 
 The same rules as those of the programs of this repository (launch/launcher.cc and launch/meet.cc).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds and loads libsignccl.so.
 
 1. ``SIGNCCL_LIBRARY``, the path of the file, if it is set; then nothing else is tried.

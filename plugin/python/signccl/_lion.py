@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Steps of Distributed Lion on addresses: what the optimizers of torch and JAX, and tests with NumPy, are made of."""
 
 from __future__ import annotations

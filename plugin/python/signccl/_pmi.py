@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The key-value space of PMI-1, through which the processes of MPICH's Hydra, Intel's mpiexec and srun --mpi=pmi2 meet.
 
 The launcher gives each process a socket (PMI_FD) and answers requests, a line each. The programs of this repository do

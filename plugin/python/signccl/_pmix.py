@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The key-value store of PMIx, through which the processes of mpirun and srun meet without anybody's help.
 
 The few functions of libpmix that are needed, in ctypes: their types are part of the PMIx standard and the same in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lets a process have one UCX only.
 
 Ranks in several processes talk over UCX, which the C library loads when the first of them joins: the UCX that is in

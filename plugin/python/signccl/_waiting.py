@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Waiting that Ctrl-C can end.
 
 Python runs signal handlers in the main thread, between two of its own instructions, so that thread must not stay in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two collectives for NumPy arrays, and for arrays on CUDA devices."""
 
 from __future__ import annotations

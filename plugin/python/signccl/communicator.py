@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Communicators: one rank's handle on a group of ranks."""
 
 from __future__ import annotations

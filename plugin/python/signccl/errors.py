@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exceptions, one for each kind of error that the C library returns.
 
 Every one is a :class:`SignCCLError`, and also the built-in exception that a Python user would catch for it. The text

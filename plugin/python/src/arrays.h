@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From XLA's arrays and errors to those of the C API.
 #ifndef SIGNCCL_JAX_ARRAYS_H_
 #define SIGNCCL_JAX_ARRAYS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // On which device XLA calls a handler. The headers of jaxlib 0.6.2 have it in C alone.
 #ifndef SIGNCCL_JAX_CALLING_DEVICE_H_
 #define SIGNCCL_JAX_CALLING_DEVICE_H_

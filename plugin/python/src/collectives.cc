@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The handlers of the two collectives.
 #include <exception>
 #include <stdexcept>

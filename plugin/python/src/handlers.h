@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * What libsignccl_jax.so exports: handlers of XLA's foreign function interface (FFI), for the platforms "cpu" and
  * "CUDA", and the table of the ranks that they use. Python calls it through signccl.jax; there is no Python in it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ranks that this process holds, by numbers that compiled programs of XLA carry, and who may use one when.
 #ifndef SIGNCCL_JAX_RANKS_H_
 #define SIGNCCL_JAX_RANKS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What can be checked of a schedule without running it: ranges, and which slot may stand in which step. For the
 // verifier.
 #ifndef SIGNCCL_SCHEDULE_VERIFY_FORM_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which kRecv takes the message of which kSend: between a pair of ranks the n-th goes to the n-th. For the verifier.
 #ifndef SIGNCCL_SCHEDULE_VERIFY_MESSAGE_MATCH_H_
 #define SIGNCCL_SCHEDULE_VERIFY_MESSAGE_MATCH_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the verifier says what is wrong: steps in words, and one exception type that never leaves it.
 #ifndef SIGNCCL_SCHEDULE_VERIFY_OBJECTION_H_
 #define SIGNCCL_SCHEDULE_VERIFY_OBJECTION_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Proves the schedules of all ranks right, together and symbolically: no bytes, but exactly whose votes are where.
 #ifndef SIGNCCL_SCHEDULE_VERIFY_VERIFY_H_
 #define SIGNCCL_SCHEDULE_VERIFY_VERIFY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sets of ranks whose votes some counters hold, exact, as sorted intervals. For the verifier.
 #ifndef SIGNCCL_SCHEDULE_VERIFY_VOTE_SETS_H_
 #define SIGNCCL_SCHEDULE_VERIFY_VOTE_SETS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps UCX from taking signals away from the program.
 #ifndef SIGNCCL_TRANSPORT_UCX_SIGNAL_KEEPER_H_
 #define SIGNCCL_TRANSPORT_UCX_SIGNAL_KEEPER_H_

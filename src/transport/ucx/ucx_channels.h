@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several UCX workers for one rank, so that large vectors travel over several connections to each peer at a time: one
 // TCP connection does not fill a fast link.
 #ifndef SIGNCCL_TRANSPORT_UCX_UCX_CHANNELS_H_

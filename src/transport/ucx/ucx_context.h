@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The UCX library as SignCCL sets it up: one context for each process and choice of devices.
 #ifndef SIGNCCL_TRANSPORT_UCX_UCX_CONTEXT_H_
 #define SIGNCCL_TRANSPORT_UCX_UCX_CONTEXT_H_

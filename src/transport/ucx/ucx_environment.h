@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the environment of the user asks of UCX.
 #ifndef SIGNCCL_TRANSPORT_UCX_UCX_ENVIRONMENT_H_
 #define SIGNCCL_TRANSPORT_UCX_UCX_ENVIRONMENT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The UCX library, which SignCCL is not linked with: found and loaded when ranks turn out to be several processes.
 #ifndef SIGNCCL_TRANSPORT_UCX_UCX_LIBRARY_H_
 #define SIGNCCL_TRANSPORT_UCX_UCX_LIBRARY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Transport over UCX active messages: between processes and hosts, through shared memory, tcp or verbs as UCX chooses.
 //
 // A message up to one segment of the transport arrives in memory of UCX, which shared memory lends and tcp wants

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a UcxTransport ends: what is to leave leaves, and what UCX still uses stays. Nothing is allocated.
 #include <algorithm>
 #include <chrono>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How messages reach a UcxTransport and meet their receives.
 #include <algorithm>
 #include <bit>

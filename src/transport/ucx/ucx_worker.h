@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A worker of UCX, and how a thread sleeps until there is something for it to do.
 #ifndef SIGNCCL_TRANSPORT_UCX_UCX_WORKER_H_
 #define SIGNCCL_TRANSPORT_UCX_UCX_WORKER_H_

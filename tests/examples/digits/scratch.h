@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A place for files of one test.
 #ifndef TESTS_EXAMPLES_DIGITS_SCRATCH_H_
 #define TESTS_EXAMPLES_DIGITS_SCRATCH_H_

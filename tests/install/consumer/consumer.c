@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A user's program in C99: one rank votes with itself. */
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What libsignccl_cuda.so gives to those who load it. That it exports nothing else: tests/install/check_image.sh.
 #include "kernels/device/image.h"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Configures the project where no nvcc is found, or one that does not work, with SIGNCCL_CUDA as named: without an error
 # under AUTO, which says why there are no kernels for GPUs, and OFF, and with one that says what is missing under ON.
 # without_nvcc_test.sh <cmake> <source folder> auto|off|on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which tiles a range of words has, against a search through all tiles.
 #include "kernels/device/lion_tables.h"
 

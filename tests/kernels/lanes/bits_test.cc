@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bits within the words of one lane: signs, votes and counts on their way to and from elements.
 #include <algorithm>
 #include <random>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counting on a GPU, beyond what tests/kernels/count_test.cc asks of every instance.
 #include "kernels/lanes/count.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // merge, clamp, decide and restoreTop on a GPU, beyond what tests/kernels/counters_test.cc asks of every instance:
 // planes at all alignments, and launches of all sizes.
 #include "kernels/lanes/counters.h"

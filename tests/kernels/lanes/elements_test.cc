@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Encode and decode on a GPU, beyond what the tests of every instance ask: whole tiles of elements that are aligned to
 // their own size only, launches of all sizes, and exchanges that failed.
 #include <random>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kernels/lanes/host_group.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the tests of device kernels share: launches of several sizes, and planes at chosen alignments.
 #ifndef SIGNCCL_TESTS_KERNELS_LANES_LANES_TEST_SUPPORT_H_
 #define SIGNCCL_TESTS_KERNELS_LANES_LANES_TEST_SUPPORT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Lion kernels of a GPU over lists of many tensors, against the reference called for one tensor after the other.
 #include <array>
 #include <vector>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The search for the tensor of a tile, against a search one by one.
 #include "kernels/lanes/tensor_tiles.h"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One rank of two: votes on device memory. Rank 0 ends right after the call; rank 1 comes later and needs its signs."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One rank of a job: compares many results with NumPy's. exact.py [share of the cases, 1 in n]"""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One rank of a job: compares Lion steps with those of NumPy, and 1,000 steps of all ranks with each other."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ends in many ways without closing its communicator. exit.py return|raise|sys.exit|thread|daemon|request|cycle"""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Forks while communicators are open: in children nothing works, nothing hangs, and nothing of the parent's is harmed.
 
 fork.py threads|processes: the ranks.

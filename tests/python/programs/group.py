@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One rank of a job with a process group of torch too. group.py before|after|import: when that is made, if at all"""
 
 import os

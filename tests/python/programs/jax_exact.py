@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One rank of a job: compares results of signccl.jax with NumPy's, to the bit.
 
 jax_exact.py SHARE MEETING: checks 1 of SHARE cases. MEETING is how the processes meet: "launcher"; "distributed", by

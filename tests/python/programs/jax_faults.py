@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One rank of a job in which something goes wrong inside jit; says how it ended.
 
 jax_faults.py killed: rank 1 says "waiting" and sleeps, while the others vote, and say how that ended.

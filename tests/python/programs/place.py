@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One rank of a job: says its place and the sum of all signs in one line. place.py [number of communicators at once]"""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One rank of a job of which rank 1 does nothing but wait for a signal, while the others wait for it in a Lion step.
 
 wait_in_step.py retry|finish|close|forget|exit: says "waiting", and then how the call ended.

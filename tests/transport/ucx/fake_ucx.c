@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A libucp.so.0 that SignCCL must refuse: of FAKE_MINOR, and without the functions that do anything. */
 /* NOLINTBEGIN(readability-identifier-naming): names of UCX */
 void ucp_get_version(unsigned* major, unsigned* minor, unsigned* release);

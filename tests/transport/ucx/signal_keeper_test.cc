@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loading UCX and making contexts leaves the signals of the program alone. Each test has a process of its own.
 #include "transport/ucx/signal_keeper.h"
 

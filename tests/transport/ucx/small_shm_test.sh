@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Ranks where /dev/shm is too small, as in containers, or cannot be written: every rank says so and what to set, and what it
 # says to set works. small_shm_test.sh <sign_all_reduce_perf>
 set -uo pipefail

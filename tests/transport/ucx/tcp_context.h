@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UCX over tcp alone.
 #ifndef SIGNCCL_TESTS_TRANSPORT_UCX_TCP_CONTEXT_H_
 #define SIGNCCL_TESTS_TRANSPORT_UCX_TCP_CONTEXT_H_

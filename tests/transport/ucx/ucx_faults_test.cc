@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the UCX transport does when peers vanish, send what no rank sends, or when it ends with work outstanding.
 #include <algorithm>
 #include <chrono>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Children of a process that uses UCX: they make transports of their own, and those of the parent go on.
 #include <array>
 #include <atomic>

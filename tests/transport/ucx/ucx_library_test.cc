@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which UCX a process takes. Each test has a process of its own in which none is loaded: a death test that ends well.
 #include "transport/ucx/ucx_library.h"
 

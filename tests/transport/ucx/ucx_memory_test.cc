@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Running out of memory while messages come and go: an exception out of progress() or recv(), never one through the
 // frames of UCX, and what UCX lent is given back.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Active messages that no rank of the communicator sent: dropped or left alone, and the ranks go on.
 #include <algorithm>
 #include <cstring>

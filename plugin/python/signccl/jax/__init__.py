@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Votes inside jit, and Distributed Lion for optax.
 
 ::

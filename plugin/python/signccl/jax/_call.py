@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A call of a handler: what JAX is told about it, and the errors of those who transform it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds and loads libsignccl_jax.so, and registers its handlers with XLA.
 
 1. ``SIGNCCL_JAX_LIBRARY``, the path of the file, if it is set; then nothing else is tried.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The numbers by which compiled programs know communicators, and how those end.
 
 A jitted call is dispatched: it returns before XLA has made it. So a communicator that is closed, or used from Python,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ranks compare their parameters, since replicas stay equal only if they begin so."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two collectives for arrays of JAX, inside and outside of jit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which ranks vote: one for each process, or one for each device."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fused step of Distributed Lion: gradients go in, parameters and momenta are updated, in two passes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Distributed Lion as transformations of optax, made of the operations of optax.lion with a vote instead of a sign."""
 
 from __future__ import annotations

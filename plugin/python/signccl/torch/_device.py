@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tensors on CUDA devices: where they are, on which stream calls on them go, and memory like theirs.
 
 All that signccl.torch knows of CUDA is here, so that tests can put a device in its place.

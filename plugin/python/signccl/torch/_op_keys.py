@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a communicator travels into an op: as a text, since ops of PyTorch take tensors, numbers and texts only.
 
 =================  =====================================================================================

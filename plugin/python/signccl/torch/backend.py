@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Backend "signccl" of torch.distributed: process groups with votes, and Gloo for everything else.
 
 ::

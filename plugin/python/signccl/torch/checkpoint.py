@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a DistributedLion saves and how it is loaded: momenta are different on every rank."""
 
 from __future__ import annotations

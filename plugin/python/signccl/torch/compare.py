@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ranks compare of their parameters, once."""
 
 from __future__ import annotations

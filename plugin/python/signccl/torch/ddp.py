@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Modules whose gradients stay local."""
 
 from __future__ import annotations

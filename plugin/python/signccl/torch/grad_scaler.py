@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A GradScaler whose scale is the same on all ranks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Averages the momenta of all ranks, which drift apart since every rank has gradients of its own.
 
 Published as a part of Lion Cub (Ishikawa et al. 2024, arXiv:2411.16462).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two collectives as PyTorch ops, for eager code and for torch.compile.
 
 :func:`all_reduce_vote` and :func:`all_reduce_avg` make a new tensor or fill ``out``; :func:`all_reduce_vote_` and

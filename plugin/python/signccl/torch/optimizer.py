@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DistributedLion, a torch.optim.Optimizer."""
 
 from __future__ import annotations

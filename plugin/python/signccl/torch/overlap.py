@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exchanges buckets of tensors while the backward pass still runs.
 
 Buckets go from the last tensor to the first, which is about the order in which gradients come, and they are sent

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the parameter groups of an optimizer to one Lion object, and from gradients to addresses."""
 
 from __future__ import annotations

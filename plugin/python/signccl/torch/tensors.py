@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tensors as the C API sees them: addresses and element types, with checks that name the parameter."""
 
 from __future__ import annotations
