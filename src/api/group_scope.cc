@@ -106,14 +106,8 @@ void GroupScope::end() {
 void GroupScope::carryOut() {
   joinAll();
   bundleCalls();
-  int nlayers = 0;
-  for (const Bundle& bundle : bundles()) nlayers = std::max(nlayers, bundle.layer + 1);
-  for (int layer = 0; layer < nlayers; ++layer) {
-    for (Bundle& bundle : bundles()) {
-      if (bundle.layer == layer) submit(bundle);
-    }
-    enqueueLayer(layer);
-  }
+  for (Bundle& bundle : bundles()) submit(bundle);
+  enqueueAllBacks();
   waitForBlocking();
 }
 
@@ -150,11 +144,8 @@ GroupScope::Bundle& GroupScope::bundleFor(const Call& call) {
     return bundle.comm == call.comm && bundle.rules == call.collective.rules && bundle.place == call.collective.place;
   });
   if (found != open.end()) return *found;
-  const auto is_of_rank = [&](const Bundle& bundle) { return bundle.comm == call.comm; };
-  const auto layer = std::count_if(open.begin(), open.end(), is_of_rank);
   if (nbundles_ == bundles_.size()) bundles_.emplace_back();
   Bundle& fresh = bundles_[nbundles_++];
-  fresh.layer = static_cast<int>(layer);
   fresh.comm = call.comm;
   fresh.rules = call.collective.rules;
   fresh.place = call.collective.place;
@@ -198,21 +189,24 @@ void GroupScope::submit(Bundle& bundle) {
   }
 }
 
-/// Enqueues what follows the fronts of a layer.
-void GroupScope::enqueueLayer(int layer) {
-  std::vector<const Bundle*> chosen;
-  std::vector<EngineCall*> calls;
-  for (const Bundle& bundle : bundles()) {
-    if (bundle.layer != layer || !bundle.stream_call) continue;
-    chosen.push_back(&bundle);
-    calls.push_back(bundle.stream_call.get());
-  }
-  const std::vector<std::exception_ptr> errors = enqueueBacks(calls);
-  for (std::size_t i = 0; i < calls.size(); ++i) {
-    if (errors[i]) report(*chosen[i], errors[i]);
-  }
-  for (Bundle& bundle : bundles()) {
-    if (bundle.layer == layer) bundle.stream_call.reset();
+/// Once the fronts of all calls on streams are enqueued: the first call of each rank, then the second, and so on.
+void GroupScope::enqueueAllBacks() {
+  while (true) {
+    std::vector<const Bundle*> chosen;
+    std::vector<std::unique_ptr<EngineCall>> owned;
+    std::vector<EngineCall*> calls;
+    for (Bundle& bundle : bundles()) {
+      const auto is_same_rank = [&](const Bundle* other) { return other->comm == bundle.comm; };
+      if (!bundle.stream_call || std::ranges::any_of(chosen, is_same_rank)) continue;
+      chosen.push_back(&bundle);
+      calls.push_back(bundle.stream_call.get());
+      owned.push_back(std::move(bundle.stream_call));
+    }
+    if (calls.empty()) return;
+    const std::vector<std::exception_ptr> errors = enqueueBacks(calls);
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      if (errors[i]) report(*chosen[i], errors[i]);
+    }
   }
 }
 

@@ -63,7 +63,6 @@ class GroupScope {
   /// Calls of one communicator that travel in one exchange.
   struct Bundle {
     CommPointer comm;
-    int layer = 0;  ///< bundles of the rank before it: the first of all ranks are enqueued before the second
     ExchangeRules rules;
     StreamPlace place;
     std::vector<Segment> segments;
@@ -78,7 +77,7 @@ class GroupScope {
   void bundleCalls();
   Bundle& bundleFor(const Call& call);
   void submit(Bundle& bundle);
-  void enqueueLayer(int layer);
+  void enqueueAllBacks();
   void waitForBlocking();
   void clear() noexcept;
   void leaveToParent() noexcept;
