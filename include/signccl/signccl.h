@@ -234,8 +234,9 @@ SIGNCCL_EXPORT signcclResult_t signcclCommAbort(signcclComm_t comm);
 SIGNCCL_EXPORT signcclResult_t signcclCommAbortWithReason(signcclComm_t comm, const char* reason);
 
 /**
- * State of the communicator: signcclSuccess, signcclInProgress while non-blocking collectives are under way, or the
- * error that made it unusable.
+ * State of the communicator: signcclSuccess, signcclInProgress while non-blocking collectives or calls on streams are
+ * under way, or the error that made it unusable. A call on a stream is under way for a moment longer than the stream
+ * waits for it.
  */
 SIGNCCL_EXPORT signcclResult_t signcclCommGetAsyncError(signcclComm_t comm, signcclResult_t* asyncError);
 

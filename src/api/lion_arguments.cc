@@ -200,7 +200,7 @@ CheckedLion checkLionConfig(const signcclLionConfig_t* given) {
     options.tensors.push_back(checkTensor(config, i, options.ngroups));
   }
   checkDisjoint(options.tensors);
-  if (loadedCudaDriver() != nullptr) checked.device = deviceOfBuffers(buffersOf(options.tensors));
+  if (mayHaveDeviceMemory()) checked.device = deviceOfBuffers(buffersOf(options.tensors));
   return checked;
 }
 
@@ -227,7 +227,7 @@ void checkLionStep(const signcclLionStepConfig_t* given, const LionPlace& place,
 
 void checkLionGradients(const void* const* gradients, std::size_t first, std::size_t ngradients,
                         const LionPlace& place) {
-  if (loadedCudaDriver() == nullptr) return;
+  if (!mayHaveDeviceMemory()) return;
   if (place.device == kHostBuffers) {
     for (std::size_t i = 0; i < ngradients; ++i) {
       if (gradients[i] == nullptr) continue;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device/capture.h"
 
+#include <string>
+
 #include "base/error.h"
 #include "device/driver_error.h"
 
@@ -22,6 +24,12 @@ std::optional<StreamCapture> captureOf(const Device& device, CudaStream stream) 
                 "forbid: end it and capture again");
   }
   return capture;
+}
+
+void refuseCapture(const Device& device, CudaStream stream, const char* what) {
+  if (!captureOf(device, stream)) return;
+  throw Error(signcclInvalidUsage, std::string("the stream is being captured into a CUDA graph, which ") + what +
+                                       " do not support: make them outside of the capture");
 }
 
 }  // namespace signccl

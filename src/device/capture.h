@@ -19,6 +19,10 @@ struct StreamCapture {
 /// capture forbids has invalidated it, and signcclUnhandledCudaError.
 std::optional<StreamCapture> captureOf(const Device& device, CudaStream stream);
 
+/// Throws signcclInvalidUsage if the stream is being captured. `what` cannot be, for the text: "Lion steps". Else as
+/// captureOf().
+void refuseCapture(const Device& device, CudaStream stream, const char* what);
+
 /// While the object lives, this thread may allocate memory, load kernels and ask for events although streams are being
 /// captured, by this thread or another. What is done so must not be meant for a graph: CUDA forbids it by default since
 /// a program may expect that it is captured. Lives in one thread; objects end in the reverse order of their making.

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "device/capture.h"
 #include "device/driver_error.h"
 
 namespace signccl {
@@ -63,13 +64,7 @@ void StreamLion::checkUnderWay() const {
 void StreamLion::refuseCapture(CudaStream stream) const {
   const Device& device = *streams_.device()->device();
   const ContextScope scope(device);
-  CudaCaptureStatus status = CudaCaptureStatus::kNone;
-  checkCuda(device.driver(), device.driver().cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing", "on ",
-            device);
-  if (status == CudaCaptureStatus::kNone) return;
-  throw Error(signcclInvalidUsage,
-              "the stream is being captured into a CUDA graph, which Lion steps do not support: make them outside of "
-              "the capture");
+  signccl::refuseCapture(device, stream, "Lion steps");
 }
 
 void StreamLion::submit(std::size_t first, std::span<const void* const> gradients) {

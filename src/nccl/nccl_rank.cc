@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "device/driver_error.h"
+#include "device/capture.h"
 #include "nccl/nccl_call.h"
 #include "nccl/nccl_error.h"
 #include "stream/stream_rank.h"
@@ -19,16 +19,6 @@ namespace {
 
 /// How often a rank looks whether NCCL has begun what it was given.
 constexpr std::chrono::microseconds kSettleStep{20};
-
-void refuseCapture(const Device& device, CudaStream stream) {
-  CudaCaptureStatus status = CudaCaptureStatus::kNone;
-  checkCuda(device.driver(), device.driver().cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing", "on ",
-            device);
-  if (status == CudaCaptureStatus::kNone) return;
-  throw Error(signcclInvalidUsage,
-              "the stream is being captured into a CUDA graph, which these calls do not support: make them outside of "
-              "the capture");
-}
 
 }  // namespace
 
@@ -64,7 +54,7 @@ std::unique_ptr<EngineCall> NcclRank::enqueueFront(const ExchangeRules& rules, s
 std::unique_ptr<NcclCall> NcclRank::front(const ExchangeRules& rules, std::span<const Segment> segments,
                                           CudaStream stream) {
   const ContextScope scope(*device_->device());
-  refuseCapture(*device_->device(), stream);
+  refuseCapture(*device_->device(), stream, "calls that NCCL carries out");
   Batch batch;
   batch.rules = comm_.countRules(rules);
   batch.tie = rules.tie;
