@@ -211,7 +211,9 @@ NcclResult beginGroup(State& all, std::unique_lock<std::mutex>& lock, Group done
     all.changed.notify_all();
     comm->pending = std::move(operations);
     if (comm->is_blocking) {
-      all.changed.wait(lock, [&] { return comm->meeting->connected == comm->meeting->nranks || comm->is_aborted; });
+      const Communicator& waiting = *comm;  // Clang 14 captures no structured bindings
+      all.changed.wait(lock,
+                       [&] { return waiting.meeting->connected == waiting.meeting->nranks || waiting.is_aborted; });
     }
     const NcclResult result = advance(all, lock, *comm, comm);
     if (outcome == NcclResult::kSuccess) outcome = result;

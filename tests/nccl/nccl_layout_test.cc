@@ -29,7 +29,7 @@ TEST(NcclLayoutTest, SmallVectorsGoInOneShotAndLargeOnesInTwoPhases) {
 
 TEST(NcclLayoutTest, SlicesCoverAllWordsAndChunksAreEqual) {
   for (const int nranks : {3, 8}) {
-    for (const std::size_t nwords : {1, 7, 64, 1'000}) {
+    for (const unsigned nwords : {1U, 7U, 64U, 1'000U}) {
       const NcclLayout layout(votesOf(nranks, 2), nwords, {.algorithm = Algorithm::kDirect, .slice_bytes = 256});
       std::size_t end = 0;
       for (std::size_t i = 0; i < layout.nslices(); ++i) {
