@@ -189,6 +189,11 @@ void addCounters(std::vector<GpuCase>& cases, std::size_t count) {
   }));
 }
 
+/// `base` is null while the bytes that are needed are only added up.
+std::byte* advanced(std::byte* base, std::size_t bytes) {
+  return reinterpret_cast<std::byte*>(reinterpret_cast<std::uintptr_t>(base) + bytes);
+}
+
 /// A table of `ntensors` tensors that together have the elements of a step.
 struct Tensors {
   std::vector<LionEntry> entries;
@@ -203,8 +208,8 @@ struct Tensors {
     for (std::size_t t = 0; t < ntensors; ++t) {
       const std::size_t first = t * each;
       const std::size_t mine = t + 1 == ntensors ? count - first : each;
-      entries.push_back({numbers + first * number_bytes, mine, nwords, 0});
-      gradients.push_back({gradient + first * gradient_bytes});
+      entries.push_back({advanced(numbers, first * number_bytes), mine, nwords, 0});
+      gradients.push_back({advanced(gradient, first * gradient_bytes)});
       nwords += wordsFor(mine);
     }
     first_tiles.resize(ntensors);
