@@ -14,9 +14,9 @@ namespace signccl {
 
 struct NcclIntroduction {
   signcclResult_t code = signcclSuccess;  ///< why the rank cannot take part, if it cannot
-  std::string error = {};
+  std::string error;
   int version = 0;                     ///< of NCCL
-  std::string device = {};             ///< its UUID
+  std::string device;                  ///< its UUID
   bool allows_shared_devices = false;  ///< NCCL_MULTI_RANK_GPU_ENABLE=1
   NcclUniqueId id{};                   ///< of rank 0
 };

@@ -8,7 +8,7 @@ namespace signccl {
 std::vector<std::exception_ptr> enqueueBacks(std::span<EngineCall* const> calls) {
   std::vector<std::exception_ptr> errors(calls.size());
   std::vector<bool> has_more(calls.size(), true);
-  const auto forAll = [&](auto&& step) {
+  const auto for_all = [&](auto&& step) {
     for (std::size_t i = 0; i < calls.size(); ++i) {
       if (!has_more[i]) continue;
       try {
@@ -20,15 +20,15 @@ std::vector<std::exception_ptr> enqueueBacks(std::span<EngineCall* const> calls)
     }
   };
   while (std::find(has_more.begin(), has_more.end(), true) != has_more.end()) {
-    const std::vector<bool> were_open = has_more;
-    forAll([](EngineCall& call) {
+    const std::vector<bool> were_open(has_more.begin(), has_more.end());
+    for_all([](EngineCall& call) {
       call.open();
       return true;
     });
     for (std::size_t i = 0; i < calls.size(); ++i) {
       if (were_open[i]) calls[i]->close();
     }
-    forAll([](EngineCall& call) { return call.enqueueRound(); });
+    for_all([](EngineCall& call) { return call.enqueueRound(); });
   }
   return errors;
 }
