@@ -6,6 +6,7 @@
 #include <array>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -86,7 +87,8 @@ struct State {
 State& state();
 
 /// How a call fails: thrown by what call() runs.
-struct Refusal {
+struct Refusal : std::exception {
+  explicit Refusal(NcclResult code) : result(code) {}
   NcclResult result;
 };
 
@@ -96,7 +98,10 @@ NcclResult call(const Body& body) noexcept {
   State& all = state();
   std::unique_lock lock(all.mutex);
   ++all.calls;
-  if (all.failing_call > 0 && --all.failing_call == 0) return all.failing_result;
+  if (all.failing_call > 0) {
+    --all.failing_call;
+    if (all.failing_call == 0) return all.failing_result;
+  }
   try {
     return body(all, lock);
   } catch (const Refusal& refusal) {

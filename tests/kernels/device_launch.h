@@ -29,7 +29,7 @@ class DeviceLaunch {
 
   template <typename T>
   const T* in(const T* host, std::size_t bytes, std::size_t alignment = alignof(T)) {
-    return static_cast<const T*>(addInput(host, bytes, alignment));
+    return static_cast<const T*>(addInput(static_cast<const void*>(host), bytes, alignment));
   }
   template <typename T>
   T* out(T* host, std::size_t bytes, std::size_t alignment = alignof(T)) {

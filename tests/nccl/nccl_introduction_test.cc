@@ -15,9 +15,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::vector<NcclIntroduction> ranksOf(int version, std::vector<std::string> devices) {
-  std::vector<NcclIntroduction> ranks;
-  for (const std::string& device : devices) ranks.push_back({.version = version, .device = device});
+std::vector<NcclIntroduction> ranksOf(int version, const std::vector<std::string>& devices) {
+  std::vector<NcclIntroduction> ranks(devices.size());
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    ranks[i].version = version;
+    ranks[i].device = devices[i];
+  }
   std::strcpy(ranks.front().id.internal, "the id");
   return ranks;
 }

@@ -17,7 +17,6 @@ namespace signccl {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 constexpr std::size_t kCount = 100'000;
