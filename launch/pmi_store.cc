@@ -54,8 +54,7 @@ class Session {
   ~Session() {
     try {
       ask("cmd=finalize", "finalize_ack");
-    } catch (
-        const std::exception&) {  // NOLINT(bugprone-empty-catch): what was asked for is there, or is thrown already
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): what was asked for is there, or thrown
     }
   }
   Session(const Session&) = delete;

@@ -3,9 +3,12 @@
 // memory, and whether a kernel sees what the host has written before the word for which the stream waited.
 //
 // Exit codes: 0 all well; 1 no GPU, CUDA has failed, or a kernel has read old data.
+#include <algorithm>
 #include <exception>
 #include <iostream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -25,7 +28,8 @@ Json roundTrips(const LatencyDevice& gpu, WaitKind kind, int rounds) {
           {"stale words read by kernels", measured.nstale}};
 }
 
-int run(int argc, const char* const* argv) {
+/// `arguments`: in reverse, as CLI11 takes them.
+int run(std::vector<std::string> arguments) {
   CLI::App app("Measures how a CUDA stream and the host wait for each other, on device 0.", "stream_latency");
   int rounds = 2000;
   std::size_t copy_bytes = std::size_t{64} << 20;
@@ -34,7 +38,7 @@ int run(int argc, const char* const* argv) {
   app.add_option("--copy-bytes", copy_bytes, "size of a copy (default 64 Mi)")->check(CLI::Range(1, 1 << 30));
   app.add_flag("--json", is_json, "print JSON");
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     return app.exit(error);
   }
@@ -60,7 +64,9 @@ int run(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   try {
-    return signccl::perf::run(argc, argv);
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    std::ranges::reverse(arguments);
+    return signccl::perf::run(std::move(arguments));
   } catch (const std::exception& error) {
     std::cerr << "stream_latency: " << error.what() << '\n';
     return 1;
