@@ -230,8 +230,7 @@ std::string suffixOf(std::size_t ntensors) {
 }
 
 GpuCase lionEncode(std::size_t count, std::size_t ntensors, FloatType gradient, FloatType momentum) {
-  const DeviceKernel kernel = after(DeviceKernel::lion_encode_binary_float32_float32,
-                                    3 * static_cast<int>(momentum) + static_cast<int>(gradient));
+  const DeviceKernel kernel = lionEncodeKernel(gradient, momentum, /*is_ternary=*/false);
   return makeCase(kernel, suffixOf(ntensors), count, [=](Layout& layout) {
     std::byte* const gradients = layout.take(count * floatBytes(gradient));
     std::byte* const momenta = layout.takeReadAndWritten(count * floatBytes(momentum));
@@ -252,9 +251,8 @@ LionStepArguments lionStep(Layout& layout, std::size_t count, std::size_t ntenso
   return {tensors.upload(layout), tensors.range(), nullptr, layout.table(std::span<const std::uint64_t>(key))};
 }
 
-/// `rounding`: 3 for bfloat16 by chance, else the type's number.
-GpuCase lionVote(std::size_t count, std::size_t ntensors, FloatType type, int rounding) {
-  const DeviceKernel kernel = after(DeviceKernel::lion_decode_vote_float32, rounding);
+GpuCase lionVote(std::size_t count, std::size_t ntensors, FloatType type, bool is_stochastic) {
+  const DeviceKernel kernel = lionVoteKernel(type, is_stochastic, /*has_zeros=*/false);
   return makeCase(kernel, suffixOf(ntensors), count, [=](Layout& layout) {
     LionVoteArguments arguments{};
     arguments.step = lionStep(layout, count, ntensors, type);
@@ -264,8 +262,8 @@ GpuCase lionVote(std::size_t count, std::size_t ntensors, FloatType type, int ro
 }
 
 GpuCase lionMean(std::size_t count, std::size_t ntensors, FloatType type) {
-  const DeviceKernel kernel = after(DeviceKernel::lion_decode_avg8_float32, static_cast<int>(type));
   const int nplanes = planesOf(kRanks);
+  const DeviceKernel kernel = lionAvgKernel(type, /*is_stochastic=*/false, nplanes);
   const std::vector<float> means(std::size_t{1} << nplanes);
   return makeCase(kernel, suffixOf(ntensors), count, [=](Layout& layout) {
     LionAvgArguments arguments{};
@@ -280,14 +278,13 @@ GpuCase lionMean(std::size_t count, std::size_t ntensors, FloatType type) {
 }
 
 void addLion(std::vector<GpuCase>& cases, std::size_t count) {
-  constexpr int kByChance = 3;
   for (const std::size_t ntensors : {std::size_t{1}, std::min<std::size_t>(300, count / lanes::kTileElements + 1)}) {
     cases.push_back(lionEncode(count, ntensors, FloatType::kFloat32, FloatType::kFloat32));
     cases.push_back(lionEncode(count, ntensors, FloatType::kBFloat16, FloatType::kFloat32));
     cases.push_back(lionEncode(count, ntensors, FloatType::kBFloat16, FloatType::kBFloat16));
-    cases.push_back(lionVote(count, ntensors, FloatType::kFloat32, static_cast<int>(FloatType::kFloat32)));
-    cases.push_back(lionVote(count, ntensors, FloatType::kBFloat16, static_cast<int>(FloatType::kBFloat16)));
-    cases.push_back(lionVote(count, ntensors, FloatType::kBFloat16, kByChance));
+    cases.push_back(lionVote(count, ntensors, FloatType::kFloat32, /*is_stochastic=*/false));
+    cases.push_back(lionVote(count, ntensors, FloatType::kBFloat16, /*is_stochastic=*/false));
+    cases.push_back(lionVote(count, ntensors, FloatType::kBFloat16, /*is_stochastic=*/true));
     cases.push_back(lionMean(count, ntensors, FloatType::kFloat32));
     cases.push_back(lionMean(count, ntensors, FloatType::kBFloat16));
     if (count <= lanes::kTileElements) break;

@@ -138,9 +138,6 @@ void decodeAvg(ElementType type, ConstPlanes counts, const void* table, std::siz
   launch.run(decodeAvgKernel(type, counts.nplanes), arguments, lanes::tilesFor(count));
 }
 
-/// In the order of the kernels' types.
-int indexOf(FloatType type) { return static_cast<int>(type); }
-
 /// A table of one tensor on the device. Lives until the launch.
 class OneTensor {
  public:
@@ -181,9 +178,7 @@ void encodeLion(const LionMomenta& lion, std::size_t count, Word* positive, Word
   arguments.gradients = launch.in(&gradients, sizeof gradients);
   arguments.positive = launch.out(positive, planeBytes(count));
   arguments.nonnegative = launch.out(nonnegative, planeBytes(count));
-  const DeviceKernel first = positive == nullptr ? DeviceKernel::lion_encode_binary_float32_float32
-                                                 : DeviceKernel::lion_encode_ternary_float32_float32;
-  launch.run(after(first, 3 * indexOf(lion.momentum_type) + indexOf(lion.gradient_type)), arguments, tensor.ntiles());
+  launch.run(lionEncodeKernel(lion.gradient_type, lion.momentum_type, positive != nullptr), arguments, tensor.ntiles());
 }
 
 /// The parameters of a step.
@@ -196,17 +191,21 @@ class Step {
                  count, lion.rounding.first / kWordBits, 0},
                 {{}, lion.learning_rate, lion.weight_decay}),
         arguments_{tensor_.table(), tensor_.range(), nullptr, launch.in(&lion.rounding.key, sizeof lion.rounding.key)},
-        distance_(lion.type == FloatType::kBFloat16 && lion.rounding.is_stochastic ? 3 : indexOf(lion.type)) {}
+        type_(lion.type),
+        is_stochastic_(lion.type == FloatType::kBFloat16 && lion.rounding.is_stochastic) {}
 
   [[nodiscard]] const LionStepArguments& arguments() const { return arguments_; }
   [[nodiscard]] std::size_t ntiles() const { return tensor_.ntiles(); }
-  /// Of the kernels that begin with `first`, that of the parameters' type and rounding.
-  [[nodiscard]] DeviceKernel kernel(DeviceKernel first) const { return after(first, distance_); }
+  [[nodiscard]] DeviceKernel voteKernel(bool has_zeros) const {
+    return lionVoteKernel(type_, is_stochastic_, has_zeros);
+  }
+  [[nodiscard]] DeviceKernel avgKernel(int nplanes) const { return lionAvgKernel(type_, is_stochastic_, nplanes); }
 
  private:
   OneTensor tensor_;
   LionStepArguments arguments_;
-  int distance_;
+  FloatType type_;
+  bool is_stochastic_;
 };
 
 void decodeVoteLion(const LionParameters& lion, const Word* positive, const Word* nonnegative, std::size_t count) {
@@ -214,9 +213,7 @@ void decodeVoteLion(const LionParameters& lion, const Word* positive, const Word
   const Step step(launch, lion, count);
   const LionVoteArguments arguments{step.arguments(), launch.in(positive, planeBytes(count)),
                                     launch.in(nonnegative, planeBytes(count))};
-  const DeviceKernel first =
-      nonnegative == nullptr ? DeviceKernel::lion_decode_vote_float32 : DeviceKernel::lion_decode_vote_zeros_float32;
-  launch.run(step.kernel(first), arguments, step.ntiles());
+  launch.run(step.voteKernel(nonnegative != nullptr), arguments, step.ntiles());
 }
 
 void decodeAvgLion(const LionParameters& lion, ConstPlanes counts, const float* table, std::size_t count) {
@@ -225,9 +222,7 @@ void decodeAvgLion(const LionParameters& lion, ConstPlanes counts, const float* 
   const ConstPlanes planes = launch.in(counts, wordsFor(count));
   const LionAvgArguments arguments{step.arguments(), planes.words, planes.stride, planes.nplanes,
                                    launch.in(table, (std::size_t{1} << counts.nplanes) * sizeof(float))};
-  launch.run(step.kernel(counts.nplanes <= 8 ? DeviceKernel::lion_decode_avg8_float32
-                                             : DeviceKernel::lion_decode_avg16_float32),
-             arguments, step.ntiles());
+  launch.run(step.avgKernel(counts.nplanes), arguments, step.ntiles());
 }
 
 Kernels makeKernels() {
