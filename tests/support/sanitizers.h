@@ -33,6 +33,13 @@ inline constexpr bool kSanitized = SIGNCCL_TESTS_SANITIZED != 0;
 /// ThreadSanitizer, the slowest, sees races only: what runs in one thread needs a small part of its cases under it.
 inline constexpr bool kThreadSanitized = SIGNCCL_TESTS_THREAD_SANITIZED != 0;
 
+/// The allocators of sanitizers do not free their locks for a child of fork(), as that of the C library does. A child
+/// hangs at its first allocation if another thread of its parent was allocating. Tests that fork while other threads
+/// are busy are skipped then, with this text.
+inline constexpr bool kForkedChildrenMayHang = kSanitized;
+inline constexpr const char* kWhyForkedChildrenMayHang =
+    "the allocators of sanitizers do not free their locks for forked children";
+
 }  // namespace signccl
 
 #endif  // SIGNCCL_TESTS_SUPPORT_SANITIZERS_H_

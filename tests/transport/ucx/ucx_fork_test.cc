@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 
 #include "support/caught.h"
+#include "support/sanitizers.h"
 #include "transport/ucx/tcp_context.h"
 #include "transport/ucx/ucx_transport.h"
 
@@ -148,6 +149,7 @@ TEST_P(UcxForkTest, ChildOfAProcessThatUsesUcxIsRefusedAndTheParentGoesOn) {
 }
 
 TEST_P(UcxForkTest, ChildForkedWhileAnotherThreadMakesContextsDoesNotHang) {
+  if (kForkedChildrenMayHang) GTEST_SKIP() << kWhyForkedChildrenMayHang;
   std::atomic<bool> is_over = false;
   std::atomic<bool> has_begun = false;
   std::thread other([&] {
