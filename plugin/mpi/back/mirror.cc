@@ -2,6 +2,7 @@
 #include "mpi/back/mirror.h"
 
 #include <array>
+#include <utility>
 
 #include "mpi/back/end_job.h"
 
@@ -114,9 +115,11 @@ int Mirror::fail(const std::string& reason) {
   return error_code_;
 }
 
-signcclZeroRule_t& Mirror::zeroRuleOf(std::size_t rule) {
-  if (zero_rules_.size() <= rule) zero_rules_.resize(rule + 1, signcclZeroBinary);
-  return zero_rules_[rule];
+std::uint64_t Mirror::newBytesSent() {
+  signcclCommStats_t stats{};
+  stats.size = sizeof stats;
+  signcclCommGetStats(signccl_, &stats);
+  return stats.bytesSent - std::exchange(bytes_sent_, stats.bytesSent);
 }
 
 }  // namespace signccl::mpi

@@ -5,13 +5,12 @@
 
 #include <mpi.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "mpi/back/next_calls.h"
 #include "rules/rules.h"
+#include "rules/takeover.h"
 #include "signccl/signccl.h"
 
 namespace signccl::mpi {
@@ -53,8 +52,10 @@ class Mirror {
   /// Counts a call that matched a rule that takes calls; returns how many there were, this one included.
   std::uint64_t countMatch() { return ++matches_; }
 
-  /// The zero rule with which the last call of this rule succeeded: the next one tries it first.
-  signcclZeroRule_t& zeroRuleOf(std::size_t rule);
+  /// Bytes that SignCCL has sent since the last time that it was asked.
+  std::uint64_t newBytesSent();
+
+  [[nodiscard]] rules::Takeover& takeover() { return takeover_; }
 
  private:
   signcclResult_t joinRanks(const NextCalls& next);
@@ -67,7 +68,8 @@ class Mirror {
   State state_ = State::kWaiting;
   int error_code_ = MPI_SUCCESS;
   std::uint64_t matches_ = 0;
-  std::vector<signcclZeroRule_t> zero_rules_;
+  std::uint64_t bytes_sent_ = 0;
+  rules::Takeover takeover_;
   signcclComm_t signccl_ = nullptr;
 };
 

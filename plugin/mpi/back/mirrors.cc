@@ -2,12 +2,11 @@
 #include "mpi/back/mirrors.h"
 
 #include <memory>
-#include <utility>
 
 namespace signccl::mpi {
 
 // A duplicate of a communicator has other ranks' messages of its own, so it gets no copy of the attribute.
-Mirrors::Mirrors(std::function<void(const Mirror&)> on_end) : on_end_(std::move(on_end)) {
+Mirrors::Mirrors() {
   PMPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, onDelete, &key_, this);
 }
 
@@ -43,12 +42,10 @@ int Mirrors::onDelete(MPI_Comm /*comm*/, int /*key*/, void* value, void* extra) 
 }
 
 void Mirrors::end(const Mirror* mirror) {
+  // Destroyed after the lock, since it may wait for other ranks.
   const std::unique_ptr<const Mirror> owned(mirror);
-  {
-    const std::lock_guard lock(mutex_);
-    std::erase(mirrors_, mirror);
-  }
-  on_end_(*mirror);
+  const std::lock_guard lock(mutex_);
+  std::erase(mirrors_, mirror);
 }
 
 }  // namespace signccl::mpi

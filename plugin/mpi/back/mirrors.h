@@ -6,7 +6,6 @@
 
 #include <mpi.h>
 
-#include <functional>
 #include <mutex>
 #include <vector>
 
@@ -16,8 +15,8 @@ namespace signccl::mpi {
 
 class Mirrors {
  public:
-  /// To be made after MPI_Init(). `on_end` is called for each mirror before it ends, in the thread that ends it.
-  explicit Mirrors(std::function<void(const Mirror&)> on_end);
+  /// To be made after MPI_Init().
+  Mirrors();
 
   /// The mirror of a communicator, made if there is none. Local. Any thread.
   Mirror& of(MPI_Comm comm);
@@ -29,7 +28,6 @@ class Mirrors {
   static int onDelete(MPI_Comm comm, int key, void* value, void* extra);
   void end(const Mirror* mirror);
 
-  std::function<void(const Mirror&)> on_end_;
   int key_ = MPI_KEYVAL_INVALID;
   std::mutex mutex_;  // guards what follows
   std::vector<const Mirror*> mirrors_;

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mpi/back/take_over.h"
+
+#include <optional>
+#include <utility>
+
+#include "mpi/back/element_types.h"
+
+namespace signccl::mpi {
+namespace {
+
+using rules::Action;
+using rules::Verdict;
+using rules::ZeroRule;
+
+signcclSignConfig_t configOf(ZeroRule zero, rules::TieRule tie) {
+  signcclSignConfig_t config = SIGNCCL_SIGN_CONFIG_INITIALIZER;
+  config.zeroRule = zero == ZeroRule::kTernary ? signcclZeroTernary : signcclZeroBinary;
+  config.tieRule = static_cast<int>(tie);  // the enumerators are those of signcclTieRule_t
+  return config;
+}
+
+TakeOver failed(std::string reason) { return {TakeOver::Result::kFailed, std::move(reason), {}}; }
+
+TakeOver forwarded() { return {TakeOver::Result::kForwarded, {}, {}}; }
+
+TakeOver failedCall() { return failed(signcclGetLastError(nullptr)); }
+
+std::string noSign(const signcclSumOutcome_t& outcome) {
+  if (outcome.firstIndex < 0) return "an element of another rank is no sign, but the rule trusts the values";
+  return "element " + std::to_string(outcome.firstIndex) + " is " + std::to_string(outcome.firstValue) +
+         ", but the rule trusts that all are signs";
+}
+
+TakeOver sumOfSigns(Mirror& mirror, const MatchedCall& call) {
+  rules::Takeover& takeover = mirror.takeover();
+  std::optional<ZeroRule> zero = takeover.next(call.rule_index, *call.rule, call.count);
+  if (!zero) return forwarded();
+  for (;;) {
+    const signcclSignConfig_t config = configOf(*zero, call.rule->options.tie);
+    signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
+    if (signcclAllReduceSum(call.send, call.recv, call.count, dataTypeOf(call.type), &config, mirror.signccl(), nullptr,
+                            &outcome) != signcclSuccess)
+      return failedCall();
+    const auto values = static_cast<rules::Values>(outcome.values);  // the enumerators are those of signcclValues_t
+    switch (takeover.agreed(call.rule_index, *call.rule, call.count, *zero, values)) {
+      case Verdict::kTaken:
+        return {};
+      case Verdict::kAgain:
+        zero = ZeroRule::kTernary;
+        break;
+      case Verdict::kFallBack:
+        if (call.rule->options.trust) return failed(noSign(outcome));
+        return {TakeOver::Result::kFellBack, {}, {values, outcome.firstIndex, outcome.firstValue, 0}};
+    }
+  }
+}
+
+}  // namespace
+
+TakeOver takeOver(Mirror& mirror, const MatchedCall& call) {
+  const rules::Options& options = call.rule->options;
+  const signcclSignConfig_t config = configOf(options.zero.value_or(ZeroRule::kBinary), options.tie);
+  const signcclDataType_t type = dataTypeOf(call.type);
+  signcclResult_t result = signcclSuccess;
+  switch (call.rule->action) {
+    case Action::kForward:
+      return forwarded();
+    case Action::kSignSum:
+      return sumOfSigns(mirror, call);
+    case Action::kVote:
+      result = signcclAllReduceVote(call.send, call.recv, call.count, type, type, &config, mirror.signccl(), nullptr);
+      break;
+    case Action::kAvg:
+      result = signcclAllReduceAvg(call.send, call.recv, call.count, type, type, &config, mirror.signccl(), nullptr);
+      break;
+  }
+  return result == signcclSuccess ? TakeOver{} : failedCall();
+}
+
+}  // namespace signccl::mpi
