@@ -110,7 +110,7 @@ void Communicator::linger() noexcept {
 
 CountRules Communicator::countRules(const ExchangeRules& rules) const {
   const bool has_ties = nranks() * rules.votes_per_rank % 2 == 0;
-  return {rules.op, nranks(), rules.votes_per_rank,
+  return {rules.op == SignOp::kVote ? SignOp::kVote : SignOp::kAvg, nranks(), rules.votes_per_rank,
           rules.op == SignOp::kVote && rules.tie == TieRule::kZero && has_ties};
 }
 
@@ -143,6 +143,7 @@ Operation& Communicator::submit(Submission submission) {
   operation.batch.exchange = next_exchange_;
   operation.batch.tie = rules.tie;
   operation.batch.vetoes = submission.vetoes;
+  operation.batch.is_sum = rules.op == SignOp::kSum;
   operation.batch.rules = countRules(rules);
   operation.signature.op = rules.op;
   operation.signature.votes_per_rank = rules.votes_per_rank;
@@ -162,7 +163,7 @@ Operation& Communicator::submit(Submission submission) {
   operation.deadline.reset();
   operation.done.store(false, std::memory_order_relaxed);
   operation.has_failed = false;
-  operation.vetoed = false;
+  operation.notes = {};
   queue_.push_back(&operation);
   // Nothing below throws.
   if (!submission.ends) arrive(next_exchange_);
