@@ -14,7 +14,9 @@ static int worldRank(void) {
 }
 
 static double element(int i, int rank, Values values) {
-  const unsigned mixed = ((unsigned)i * 2654435761u + (unsigned)rank * 40503u) >> 16;
+  unsigned mixed = ((unsigned)i * 4u + (unsigned)rank + 1) * 2654435761u;
+  mixed = (mixed ^ mixed >> 15) * 2246822519u;
+  mixed ^= mixed >> 13;
   if (values == kZeros && mixed % 5 == 0) return 0;
   if (rank == 1 && i == kCount - 7) {
     if (values == kTwo) return 2;

@@ -18,7 +18,7 @@ int MPI_Finalize(void) {
   typedef int (*Function)(void);
   int rank;
   PMPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  if (rank == 0) printf("tool %s saw %d calls\n", TOOL, calls);
+  if (rank == 0) printf("rank 0: tool %s saw %d calls\n", TOOL, calls);
   fflush(stdout);
   return ((Function)dlsym(RTLD_NEXT, "MPI_Finalize"))();
 }

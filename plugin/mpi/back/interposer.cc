@@ -81,6 +81,7 @@ std::string Interposer::whyForwarded(const MatchedCall& matched, const rules::Ca
   if (matched.rule->action == Action::kForward) return {};
   if (matched.send == nullptr || matched.recv == nullptr) return "a buffer is null";
   if (isDeviceMemory(matched.send) || isDeviceMemory(matched.recv)) return "a buffer is in the memory of a GPU";
+  if (matched.rule->action == Action::kSignSum && call.ranks == 1) return "its communicator has one rank";
   return rules::whyNotCarried(*matched.rule, call);
 }
 
@@ -93,15 +94,16 @@ std::optional<int> Interposer::attachAndTake(Mirror& mirror, const MatchedCall& 
       return std::nullopt;
     }
     const std::string problem = mirror.attach(next_);
-    if (!problem.empty()) warn("the communicator '" + mirror.name() + "' has no communicator of SignCCL: " + problem);
+    if (!problem.empty() && !has_warned_.exchange(true))
+      warn("calls are forwarded, since the ranks of communicator '" + mirror.name() + "' cannot join SignCCL: " + problem);
   }
   if (mirror.state() == Mirror::State::kAttached) return take(mirror, call);
   if (call.rule->action == Action::kSignSum) {
-    report_.forwarded(call.rule_index, "its communicator has none of SignCCL");
+    report_.forwarded(call.rule_index, "the ranks of its communicator could not join SignCCL");
     return std::nullopt;
   }
-  return callErrorHandler(mirror.comm(), mirror.fail("rule '" + call.rule->name + "' needs a communicator of SignCCL, which "
-                                                     "could not be made"));
+  return callErrorHandler(mirror.comm(), mirror.fail("rule '" + call.rule->name +
+                                                     "' cannot act, since the ranks could not join SignCCL"));
 }
 
 std::optional<int> Interposer::take(Mirror& mirror, const MatchedCall& call) {

@@ -63,6 +63,7 @@ class Interposer {
   Mirrors mirrors_;
   std::int64_t smallest_count_;
   std::atomic<bool> is_finished_ = false;
+  std::atomic<bool> has_warned_ = false;  ///< of ranks that cannot join
 };
 
 }  // namespace signccl::mpi

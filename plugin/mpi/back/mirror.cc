@@ -78,8 +78,11 @@ void Mirror::agreeOnName(const rules::RuleSet& rules, const NextCalls& next) {
   std::array<std::uint64_t, 2> smallest{};
   next.all_reduce(own.data(), smallest.data(), 2, MPI_UINT64_T, MPI_MIN, comm_);
   if (smallest[0] == ~smallest[1]) return;
-  warn("the communicator '" + name_ + "' has another name on another rank, which other rules match; it counts as one " +
-       "without a name on all ranks");
+  int rank = 0;
+  PMPI_Comm_rank(comm_, &rank);
+  if (rank == 0)
+    warn("rules see the names of a communicator differently on its ranks ('" + name_ +
+         "' on rank 0): it counts as one without a name");
   name_.clear();
 }
 
