@@ -77,6 +77,8 @@ constexpr std::array kVariablesOfOtherParts = std::to_array<SettingInfo>({
      "preload libraries: off forwards everything; dry reports what the rules would take and forwards everything; "
      "unset: "
      "on"},
+    {"SIGNCCL_INTERPOSE_TIMEOUT", "1 to 3600, in seconds",
+     "preload library for MPI: longest time from MPI_Init() until all ranks have compared their rules; unset: 10"},
     {"SIGNCCL_JAX_LIBRARY", "a path of libsignccl_jax.so", "Python: the handlers for JAX; unset: those of the package"},
     {"SIGNCCL_LIBRARY", "a path of libsignccl.so",
      "Python: the library to load; unset: that of the package, else the system's"},

@@ -14,6 +14,14 @@ int MPI_Allreduce(const void* send, void* recv, int count, MPI_Datatype type, MP
   return ((Function)dlsym(RTLD_NEXT, "MPI_Allreduce"))(send, recv, count, type, op, comm);
 }
 
+#if defined(MPICH_VERSION) && MPI_VERSION >= 4
+int MPI_Allreduce_c(const void* send, void* recv, MPI_Count count, MPI_Datatype type, MPI_Op op, MPI_Comm comm) {
+  typedef int (*Function)(const void*, void*, MPI_Count, MPI_Datatype, MPI_Op, MPI_Comm);
+  if (count >= 65536) __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
+  return ((Function)dlsym(RTLD_NEXT, "MPI_Allreduce_c"))(send, recv, count, type, op, comm);
+}
+#endif
+
 int MPI_Finalize(void) {
   typedef int (*Function)(void);
   int rank;

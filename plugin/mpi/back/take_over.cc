@@ -2,6 +2,7 @@
 #include "mpi/back/take_over.h"
 
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include "mpi/back/element_types.h"
@@ -27,9 +28,12 @@ TakeOver forwarded() { return {TakeOver::Result::kForwarded, {}, {}}; }
 TakeOver failedCall() { return failed(signcclGetLastError(nullptr)); }
 
 std::string noSign(const signcclSumOutcome_t& outcome) {
-  if (outcome.firstIndex < 0) return "an element of another rank is no sign, but the rule trusts the values";
-  return "element " + std::to_string(outcome.firstIndex) + " is " + std::to_string(outcome.firstValue) +
-         ", but the rule trusts that all are signs";
+  std::ostringstream text;
+  if (outcome.firstIndex < 0)
+    text << "an element of another rank is no sign, but the rule trusts the values";
+  else
+    text << "element " << outcome.firstIndex << " is " << outcome.firstValue << ", but the rule trusts that all are signs";
+  return text.str();
 }
 
 TakeOver sumOfSigns(Mirror& mirror, const MatchedCall& call) {
