@@ -55,7 +55,8 @@ void sumIsThatOfMpi(const char* what, MPI_Datatype type, Values values, Place pl
   fill(send, type, values);
   fill(recv, type, values);
   PMPI_Allreduce(send, expected, kCount, type, MPI_SUM, comm);
-  require(MPI_Allreduce(place == kInPlace ? MPI_IN_PLACE : send, recv, kCount, type, MPI_SUM, comm) == MPI_SUCCESS, what);
+  require(MPI_Allreduce(place == kInPlace ? MPI_IN_PLACE : send, recv, kCount, type, MPI_SUM, comm) == MPI_SUCCESS,
+          what);
   require(memcmp(recv, expected, bytes) == 0, what);
   free(send);
   free(recv);

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mpi/back/device_memory.h"
 
-#include <dlfcn.h>
-
 #include <atomic>
 #include <cstdint>
+#include <dlfcn.h>
 
 namespace signccl::mpi {
 namespace {
 
 // cuPointerGetAttribute() of cuda.h.
 using PointerGetAttribute = int (*)(void* data, int attribute, std::uintptr_t pointer);
-constexpr int kMemoryType = 2;          // CU_POINTER_ATTRIBUTE_MEMORY_TYPE
+constexpr int kMemoryType = 2;         // CU_POINTER_ATTRIBUTE_MEMORY_TYPE
 constexpr unsigned kDeviceMemory = 2;  // CU_MEMORYTYPE_DEVICE
 
 // Null while the driver is not loaded, which may happen at any time.

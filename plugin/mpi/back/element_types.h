@@ -4,7 +4,6 @@
 #define SIGNCCL_PLUGIN_MPI_BACK_ELEMENT_TYPES_H_
 
 #include <mpi.h>
-
 #include <optional>
 #include <utility>
 #include <vector>

@@ -4,7 +4,6 @@
 #define SIGNCCL_PLUGIN_MPI_BACK_END_JOB_H_
 
 #include <mpi.h>
-
 #include <string>
 
 namespace signccl::mpi {

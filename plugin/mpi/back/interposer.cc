@@ -95,20 +95,21 @@ std::optional<int> Interposer::attachAndTake(Mirror& mirror, const MatchedCall& 
     }
     const std::string problem = mirror.attach(next_);
     if (!problem.empty() && !has_warned_.exchange(true))
-      warn("calls are forwarded, since the ranks of communicator '" + mirror.name() + "' cannot join SignCCL: " + problem);
+      warn("calls are forwarded, since the ranks of communicator '" + mirror.name() +
+           "' cannot join SignCCL: " + problem);
   }
   if (mirror.state() == Mirror::State::kAttached) return take(mirror, call);
   if (call.rule->action == Action::kSignSum) {
     report_.forwarded(call.rule_index, "the ranks of its communicator could not join SignCCL");
     return std::nullopt;
   }
-  return callErrorHandler(mirror.comm(), mirror.fail("rule '" + call.rule->name +
-                                                     "' cannot act, since the ranks could not join SignCCL"));
+  return callErrorHandler(
+      mirror.comm(), mirror.fail("rule '" + call.rule->name + "' cannot act, since the ranks could not join SignCCL"));
 }
 
 std::optional<int> Interposer::take(Mirror& mirror, const MatchedCall& call) {
   const auto begin = steady_clock::now();
-  TakeOver outcome = takeOver(mirror, call);
+  TakeOver outcome = takeOver(mirror, call, next_);
   switch (outcome.result) {
     case TakeOver::Result::kTaken:
       reportTaken(mirror, call, nanosecondsSince(begin));

@@ -3,10 +3,9 @@
 #ifndef SIGNCCL_PLUGIN_MPI_BACK_INTERPOSER_H_
 #define SIGNCCL_PLUGIN_MPI_BACK_INTERPOSER_H_
 
-#include <mpi.h>
-
 #include <atomic>
 #include <cstdint>
+#include <mpi.h>
 #include <optional>
 #include <string>
 

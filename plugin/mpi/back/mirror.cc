@@ -97,7 +97,8 @@ signcclResult_t Mirror::joinRanks(const NextCalls& next) {
   const signcclResult_t result = signcclCommInitRankConfig(&signccl_, ranks_, signcclUniqueId{}, rank, &config);
   if (!meeting.has_begun) meeting.agree(kNotReady);
   const bool has_joined = result == signcclSuccess;
-  if (meeting.are_all_ready && next.smallest(has_joined ? kReady : kNotReady, comm_) == kReady) state_ = State::kAttached;
+  if (meeting.are_all_ready && next.smallest(has_joined ? kReady : kNotReady, comm_) == kReady)
+    state_ = State::kAttached;
   return result;
 }
 

@@ -3,11 +3,11 @@
 #ifndef SIGNCCL_PLUGIN_MPI_BACK_MIRROR_H_
 #define SIGNCCL_PLUGIN_MPI_BACK_MIRROR_H_
 
-#include <mpi.h>
-
 #include <cstdint>
+#include <mpi.h>
 #include <string>
 
+#include "mpi/back/foresight.h"
 #include "mpi/back/next_calls.h"
 #include "rules/rules.h"
 #include "rules/takeover.h"
@@ -19,7 +19,7 @@ namespace signccl::mpi {
 class Mirror {
  public:
   enum class State : std::uint8_t {
-    kWaiting,   ///< no communicator of SignCCL yet
+    kWaiting,  ///< no communicator of SignCCL yet
     kAttached,
     kForwards,  ///< could not be attached: its calls are forwarded
     kFailed     ///< a call failed after the ranks had agreed to take it over: all further ones fail, too
@@ -56,6 +56,7 @@ class Mirror {
   std::uint64_t newBytesSent();
 
   [[nodiscard]] rules::Takeover& takeover() { return takeover_; }
+  [[nodiscard]] Foresight& foresight() { return foresight_; }
 
  private:
   signcclResult_t joinRanks(const NextCalls& next);
@@ -70,6 +71,7 @@ class Mirror {
   std::uint64_t matches_ = 0;
   std::uint64_t bytes_sent_ = 0;
   rules::Takeover takeover_;
+  Foresight foresight_;
   signcclComm_t signccl_ = nullptr;
 };
 

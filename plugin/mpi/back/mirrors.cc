@@ -6,9 +6,7 @@
 namespace signccl::mpi {
 
 // A duplicate of a communicator has other ranks' messages of its own, so it gets no copy of the attribute.
-Mirrors::Mirrors() {
-  PMPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, onDelete, &key_, this);
-}
+Mirrors::Mirrors() { PMPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, onDelete, &key_, this); }
 
 Mirror& Mirrors::of(MPI_Comm comm) {
   void* value = nullptr;

@@ -5,7 +5,6 @@
 #define SIGNCCL_PLUGIN_MPI_BACK_MIRRORS_H_
 
 #include <mpi.h>
-
 #include <mutex>
 #include <vector>
 

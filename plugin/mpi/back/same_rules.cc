@@ -60,7 +60,8 @@ std::chrono::milliseconds deadlineOfComparison() {
   int seconds = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
   if (error != std::errc() || end != value.data() + value.size() || seconds < 1 || seconds > kLongest)
-    endJob("SIGNCCL_INTERPOSE_TIMEOUT=" + std::string(value) + ": expected seconds from 1 to " + std::to_string(kLongest));
+    endJob("SIGNCCL_INTERPOSE_TIMEOUT=" + std::string(value) + ": expected seconds from 1 to " +
+           std::to_string(kLongest));
   return std::chrono::seconds(seconds);
 }
 
@@ -72,9 +73,10 @@ void requireSameRules(std::uint64_t digest, std::chrono::milliseconds deadline, 
   if (rankInWorld() != 0) end += kHeadStart;
   next.all_reduce_async(own.data(), smallest.data(), 2, MPI_UINT64_T, MPI_MIN, MPI_COMM_WORLD, &request);
   if (!isCompleteBefore(end, request)) {
-    endJob("not all ranks have compared their rules within " + std::to_string(deadline.count()) +
-           " ms of MPI_Init(): is every rank preloaded with the same rules? Expected libsignccl_mpi.so in LD_PRELOAD and "
-           "the same SIGNCCL_RULES on all ranks");
+    endJob(
+        "not all ranks have compared their rules within " + std::to_string(deadline.count()) +
+        " ms of MPI_Init(): is every rank preloaded with the same rules? Expected libsignccl_mpi.so in LD_PRELOAD and "
+        "the same SIGNCCL_RULES on all ranks");
   }
   // The smallest complement is that of the largest digest.
   if (smallest[0] != ~smallest[1]) sayWhoDiffers(digest, next);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The back's side of the border: starts after MPI_Init(), ends with MPI_Finalize(), and turns the front's calls into those
 // of the interposer.
-#include <mpi.h>
-
 #include <exception>
 #include <memory>
+#include <mpi.h>
 #include <optional>
 #include <utility>
 
@@ -39,9 +38,8 @@ std::optional<int> carryOut(const AllReduce& call) noexcept {
 }
 
 int allReduce(const SigncclMpiAllReduce* call, int* result) {
-  const std::optional<int> done =
-      carryOut({call->send, call->recv, call->count, handleOf<MPI_Datatype>(call->type), handleOf<MPI_Op>(call->op),
-                handleOf<MPI_Comm>(call->comm)});
+  const std::optional<int> done = carryOut({call->send, call->recv, call->count, handleOf<MPI_Datatype>(call->type),
+                                            handleOf<MPI_Op>(call->op), handleOf<MPI_Comm>(call->comm)});
   if (done) *result = *done;
   return done ? 1 : 0;
 }
@@ -54,8 +52,8 @@ bool isInPlace(const void* address) {
 
 int fortranAllReduce(const SigncclMpiFortranAllReduce* call) {
   const void* send = isInPlace(call->send) ? MPI_IN_PLACE : call->send;
-  const std::optional<int> done = carryOut({send, call->recv, *call->count, PMPI_Type_f2c(*call->type),
-                                            PMPI_Op_f2c(*call->op), PMPI_Comm_f2c(*call->comm)});
+  const std::optional<int> done = carryOut(
+      {send, call->recv, *call->count, PMPI_Type_f2c(*call->type), PMPI_Op_f2c(*call->op), PMPI_Comm_f2c(*call->comm)});
   if (done && call->ierror != nullptr) *call->ierror = *done;
   return done ? 1 : 0;
 }

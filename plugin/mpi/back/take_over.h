@@ -36,8 +36,8 @@ struct TakeOver {
   rules::FellBack fell_back{};  ///< of kFellBack, without the time
 };
 
-/// The mirror must be attached.
-TakeOver takeOver(Mirror& mirror, const MatchedCall& call);
+/// Collective; the mirror must be attached.
+TakeOver takeOver(Mirror& mirror, const MatchedCall& call, const NextCalls& next);
 
 }  // namespace signccl::mpi
 

@@ -45,18 +45,18 @@ static void allReduce(void** slot, const char* name, const SigncclMpiFortranAllR
                                       call->ierror);
 }
 
-#define DEFINE_INIT(name)           \
-  SHOWN void name(int* ierror);     \
-  void name(int* ierror) {          \
-    static void* slot;              \
-    init(&slot, #name, ierror);     \
+#define DEFINE_INIT(name)       \
+  SHOWN void name(int* ierror); \
+  void name(int* ierror) {      \
+    static void* slot;          \
+    init(&slot, #name, ierror); \
   }
 
-#define DEFINE_INIT_THREAD(name)                                \
-  SHOWN void name(int* required, int* provided, int* ierror);   \
-  void name(int* required, int* provided, int* ierror) {        \
-    static void* slot;                                          \
-    initThread(&slot, #name, required, provided, ierror);       \
+#define DEFINE_INIT_THREAD(name)                              \
+  SHOWN void name(int* required, int* provided, int* ierror); \
+  void name(int* required, int* provided, int* ierror) {      \
+    static void* slot;                                        \
+    initThread(&slot, #name, required, provided, ierror);     \
   }
 
 #define DEFINE_ALL_REDUCE(name)                                                                                    \

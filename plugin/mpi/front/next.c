@@ -53,7 +53,8 @@ void* signcclMpiFindNext(const char* name) {
   void* found = dlsym(RTLD_NEXT, name);
   void* library;
   int i;
-  for (i = 0; found == NULL && (library = openMapped(kPrefixes, i, RTLD_LOCAL)) != NULL; ++i) found = dlsym(library, name);
+  for (i = 0; found == NULL && (library = openMapped(kPrefixes, i, RTLD_LOCAL)) != NULL; ++i)
+    found = dlsym(library, name);
   return found;
 }
 

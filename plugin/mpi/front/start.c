@@ -50,9 +50,11 @@ static const SigncclMpiBack* load(void) {
   void* back;
   SigncclMpiStart start;
   if (file == NULL) {
-    warn("SIGNCCL_RULES is set, but the process has no MPI that libsignccl_mpi.so knows: expected Open MPI, or one with the "
-         "binary interface of MPICH",
-         "");
+    warn(
+        "SIGNCCL_RULES is set, but the process has no MPI that libsignccl_mpi.so knows: expected Open MPI, or one with "
+        "the "
+        "binary interface of MPICH",
+        "");
     return NULL;
   }
   if (!besideFront(file, path)) return NULL;
