@@ -86,11 +86,11 @@ struct Kernels {
   /// minus n.
   void (*encodeTernary)(ElementType type, const void* elements, size_t count, Word* positive, Word* nonnegative);
 
-  /// encodeBinary() and encodeTernary() of elements that are to be -1 and +1, or also 0, and the check whether they are,
-  /// in one pass: give kMetZeros and kMetOthers. Elements are compared bit by bit. `positive` and, where it is alone,
-  /// `nonnegative` are 1 where the element is +1; beside `positive`, `nonnegative` is 1 where it is not -1. So the
-  /// planes are those of encodeTernary() unless others are met, and those of encodeBinary() unless zeros or others are.
-  /// `type`: a floating-point type or kInt8.
+  /// Elements that are to be -1 and +1, or also 0 -> one plane or two, and whether they are, in one pass: both give
+  /// kMetZeros and kMetOthers. Elements are compared bit by bit. `positive` is 1 where the element is +1, and
+  /// `nonnegative` where it is not -1; of encodeSumBinary() where it is +1. So the planes are those of encodeTernary()
+  /// if no others are met, and that of encodeBinary() if no zeros are met either. `type`: a floating-point type or
+  /// kInt8.
   uint32_t (*encodeSumBinary)(ElementType type, const void* elements, size_t count, Word* nonnegative);
   uint32_t (*encodeSumTernary)(ElementType type, const void* elements, size_t count, Word* positive, Word* nonnegative);
 

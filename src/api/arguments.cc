@@ -126,6 +126,31 @@ StreamPlace placeOf(const CollectiveArguments& arguments, ElementType sendtype, 
   return streamPlaceOf(buffers, arguments.stream);
 }
 
+/// Those of a vote or an average.
+void checkTypes(const CollectiveArguments& arguments, const ExchangeRules& rules, int nranks, ElementType& sendtype,
+                ElementType& recvtype) {
+  sendtype = checkSendType(arguments.sendtype);
+  const auto known = toElementType(arguments.recvtype);
+  if (!known) refuse("recvtype is " + std::to_string(arguments.recvtype) + ", expected a signcclDataType_t");
+  recvtype = *known;
+  if (arguments.op == SignOp::kVote) {
+    checkVoteRecvType(recvtype, rules.tie);
+  } else {
+    checkAvgRecvType(recvtype, nranks);
+  }
+}
+
+/// What a sum has beyond other collectives.
+SumCall checkSum(const CollectiveArguments& arguments, const CheckedCollective& checked, ElementType type) {
+  if (checked.place.isOnStream()) {
+    refuse("signcclAllReduceSum() is for host buffers and no stream: the call is one on a stream of device " +
+           std::to_string(checked.place.device));
+  }
+  if (arguments.outcome != nullptr)
+    checkVersionedSize(arguments.outcome->size, VersionedStruct<signcclSumOutcome_t>::kInfo, "outcome");
+  return {arguments.outcome, type, arguments.sendbuff, arguments.count, checked.rules.votes_per_rank, 0};
+}
+
 }  // namespace
 
 ExchangeRules checkRules(SignOp op, int zero_rule, int tie_rule) {
@@ -161,35 +186,6 @@ ExchangeRules checkRules(SignOp op, int zero_rule, int tie_rule) {
   if (op == SignOp::kVote) rules.tie = tie;
   return rules;
 }
-
-namespace {
-
-/// Those of a vote or an average.
-void checkTypes(const CollectiveArguments& arguments, const ExchangeRules& rules, int nranks, ElementType& sendtype,
-                ElementType& recvtype) {
-  sendtype = checkSendType(arguments.sendtype);
-  const auto known = toElementType(arguments.recvtype);
-  if (!known) refuse("recvtype is " + std::to_string(arguments.recvtype) + ", expected a signcclDataType_t");
-  recvtype = *known;
-  if (arguments.op == SignOp::kVote) {
-    checkVoteRecvType(recvtype, rules.tie);
-  } else {
-    checkAvgRecvType(recvtype, nranks);
-  }
-}
-
-/// What a sum has beyond other collectives.
-SumCall checkSum(const CollectiveArguments& arguments, const CheckedCollective& checked, ElementType type) {
-  if (checked.place.isOnStream()) {
-    refuse("signcclAllReduceSum() is for host buffers and no stream: the call is one on a stream of device " +
-           std::to_string(checked.place.device));
-  }
-  if (arguments.outcome != nullptr)
-    checkVersionedSize(arguments.outcome->size, VersionedStruct<signcclSumOutcome_t>::kInfo, "outcome");
-  return {arguments.outcome, type, arguments.sendbuff, arguments.count, checked.rules.votes_per_rank, 0};
-}
-
-}  // namespace
 
 CheckedCollective checkCollective(const CollectiveArguments& arguments, int nranks) {
   CheckedCollective checked;

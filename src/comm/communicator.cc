@@ -132,6 +132,7 @@ void Communicator::awaitRanksOfProcess(std::uint64_t exchange) {
 Operation& Communicator::submit(Submission submission) {
   const ExchangeRules& rules = submission.rules;
   const std::span<const Segment> segments = submission.segments;
+  SIGNCCL_ASSERT(rules.op != SignOp::kSum || segments.size() <= kMaxSumSegments);
   const std::lock_guard lock(mutex_);
   throwIfUnusable();
   if (submission.in_background && !progress_thread_.joinable()) {
