@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs signccl-run as a user does, from a tree like the installed one. signccl_run_test.sh <signccl-run> <library> <static program>
+# shellcheck disable=SC2016  # what stands in single quotes is for the programs that are started
 set -euo pipefail
 readonly program=$1 library=$2 static=$3
 
