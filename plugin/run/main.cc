@@ -22,9 +22,9 @@ using namespace signccl;
 
 constexpr int kUsage = 2;
 
-/// Prints what will happen, or what is wrong. Of the processes of a job the first one speaks for all; each that cannot go
-/// on says one thing that is wrong, since it may be so on its host alone. Lines of several processes may come together, so
-/// all are written at once.
+/// Prints what will happen, or what is wrong. Of the processes of a job the first one speaks for all; each that cannot
+/// go on says one thing that is wrong, since it may be so on its host alone. Lines of several processes may come
+/// together, so all are written at once.
 void print(const run::Options& options, const run::Start& start, const std::optional<std::string>& rank) {
   const bool is_first = !rank || *rank == "0";
   const bool has_failed = start.exit_status != 0;

@@ -6,8 +6,10 @@ namespace {
 
 constexpr const char* kHelp = R"(usage: signccl-run [options] [--] program [argument...]
 
-Starts a program so that SignCCL takes over those of its MPI or NCCL allreduces that a rules file names. The program needs
-no change. Under a launcher it stands before the program: mpirun -n 4 signccl-run --rules rules.json -- ./program
+Starts a program so that SignCCL takes over those of its MPI or NCCL allreduces that a rules file names. The program
+needs no change. Under a launcher it stands before the program:
+
+  mpirun -n 4 signccl-run --rules rules.json -- ./program
 
   --rules FILE   the rules, or their text if it begins with {; without it those of SIGNCCL_RULES
   --dry          take nothing, and report what the rules would take
@@ -18,8 +20,8 @@ no change. Under a launcher it stands before the program: mpirun -n 4 signccl-ru
   --help         print this
   --version      print the version
 
-Exit status: that of the program; 1 if the rules are wrong or no library can be preloaded; 2 for a wrong command line; 126
-if the program cannot be started; 127 if it is not found.
+Exit status: that of the program; 1 if the rules are wrong or no library can be preloaded; 2 for a wrong command line;
+126 if the program cannot be started; 127 if it is not found.
 )";
 
 }  // namespace

@@ -21,8 +21,8 @@ struct Start {
   std::vector<std::string> lines;                              ///< to be printed
 };
 
-/// Reads the rules, and looks for the libraries and the program. `program_folder` holds signccl-run. All that is wrong is
-/// said at once.
+/// Reads the rules, and looks for the libraries and the program. `program_folder` holds signccl-run. All that is wrong
+/// is said at once.
 Start planStart(const Options& options, const rules::Environment& environment,
                 const std::filesystem::path& program_folder);
 

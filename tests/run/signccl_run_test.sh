@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs signccl-run as a user does, from a tree like the installed one. signccl_run_test.sh <signccl-run> <library> <static program>
+# Runs signccl-run as a user does, from a tree like the installed one.
+# signccl_run_test.sh <signccl-run> <library> <static program>
 # shellcheck disable=SC2016  # what stands in single quotes is for the programs that are started
 set -euo pipefail
 readonly program=$1 library=$2 static=$3
@@ -25,7 +26,8 @@ expect() {
   shift 2
   "$@" >"$tree/out" 2>"$tree/err" || status=$?
   if ((status != wanted)) || { [[ -n $pattern ]] && ! grep -qE -- "$pattern" "$tree/err"; }; then
-    printf '%s\nhas status %s, expected %s and /%s/ in:\n%s\n' "$*" "$status" "$wanted" "$pattern" "$(cat "$tree/err")" >&2
+    printf '%s\nhas status %s, expected %s and /%s/ in:\n' "$*" "$status" "$wanted" "$pattern" >&2
+    cat "$tree/err" >&2
     exit 1
   fi
 }
