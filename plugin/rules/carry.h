@@ -10,8 +10,8 @@
 
 namespace signccl::rules {
 
-/// Ranks up to which a sum of signs is exact in a type, whatever the order of the additions: beyond them int8 wraps, and
-/// 16-bit types round.
+/// Ranks up to which a sum of signs is exact in a type, whatever the order of the additions: beyond them int8 wraps,
+/// and 16-bit types round.
 std::uint64_t mostRanksOfSum(ElementType type);
 
 /// Why `rule` forwards `call`, which it matches, although it would take it; empty if it takes the call. Depends on what

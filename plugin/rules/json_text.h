@@ -13,8 +13,9 @@ namespace signccl::rules {
 
 using Json = nlohmann::json;
 
-/// Parses `text`. What is wrong goes to `problems`: a syntax error, with its byte (from 1), line and column, after which
-/// the value is null; keys that an object has twice, and values that are nested too deeply, with their JSON pointers.
+/// Parses `text`. What is wrong goes to `problems`: a syntax error, with its byte (from 1), line and column, after
+/// which the value is null; keys that an object has twice, and values that are nested too deeply, with their JSON
+/// pointers.
 Json parseJson(std::string_view text, std::vector<std::string>& problems);
 
 /// JSON pointer of the member `key` of what is at `place`.

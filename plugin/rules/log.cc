@@ -67,7 +67,8 @@ std::string expandFileName(const std::string& pattern) {
   return expanded;
 }
 
-/// Opens the file of the log as the library does: for its owner alone, and through no symbolic link but those of devices.
+/// Opens the file of the log as the library does: for its owner alone, and through no symbolic link but those of
+/// devices.
 int openFile(const std::string& pattern) {
   const std::string name = expandFileName(pattern);
   const bool is_device = name.starts_with("/dev/") && !name.starts_with("/dev/shm/");

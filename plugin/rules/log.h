@@ -26,8 +26,8 @@ class Log {
 
   /// As SIGNCCL_DEBUG, SIGNCCL_DEBUG_SUBSYS, SIGNCCL_DEBUG_FILE and SIGNCCL_DEBUG_TIMESTAMP_FORMAT of the environment
   /// say; config files are not read. Where the library logs to a file, this log has one of its own with `.interpose`
-  /// behind the name, since the library empties its file when it begins. Throws RulesError for a level or subsystem that
-  /// is none, and for a file that cannot be written.
+  /// behind the name, since the library empties its file when it begins. Throws RulesError for a level or subsystem
+  /// that is none, and for a file that cannot be written.
   explicit Log(const Environment& environment);
 
   /// A log at `level` to a file that is open and stays with the caller.

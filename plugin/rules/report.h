@@ -16,7 +16,8 @@
 
 namespace signccl::rules {
 
-/// Bytes that each rank sends in a ring allreduce of `count` elements, as MPI and NCCL would: 2 (N - 1) / N of the vector.
+/// Bytes that each rank sends in a ring allreduce of `count` elements, as MPI and NCCL would: 2 (N - 1) / N of the
+/// vector.
 std::uint64_t ringBytes(ElementType type, std::uint64_t count, int ranks);
 
 /// A call that was taken.
@@ -71,8 +72,8 @@ class Report {
   /// forward, and on probation.
   void forwarded(std::size_t index, const std::string& why);
 
-  /// In a dry run, instead of the three above: a call that would be carried, with this rank's values. Rules with vote and
-  /// avg take all values.
+  /// In a dry run, instead of the three above: a call that would be carried, with this rank's values. Rules with vote
+  /// and avg take all values.
   void wouldTake(std::size_t index, const Call& call, const LocalValues& values);
 
   [[nodiscard]] Counters counters(std::size_t index) const;

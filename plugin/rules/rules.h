@@ -58,8 +58,8 @@ struct Match {
 };
 
 struct Options {
-  /// What zeros are. For sign_sum: kBinary, zeros are no signs; kTernary, they are; nothing: the values decide. For vote
-  /// and avg nothing means kBinary.
+  /// What zeros are. For sign_sum: kBinary, zeros are no signs; kTernary, they are; nothing: the values decide. For
+  /// vote and avg nothing means kBinary.
   std::optional<ZeroRule> zero;
   TieRule tie = TieRule::kRandom;  ///< vote alone
   bool lossy = false;              ///< the user agrees that the result is another one; true for vote and avg
@@ -89,8 +89,8 @@ class RuleSet {
   /// Index in rules() of the first rule that a call matches; nothing: the call is to be forwarded.
   [[nodiscard]] std::optional<std::size_t> match(const Call& call) const;
 
-  /// No rule that takes calls matches one with fewer elements, so that such calls need no look at the rules. The largest
-  /// number if no rule takes calls.
+  /// No rule that takes calls matches one with fewer elements, so that such calls need no look at the rules. The
+  /// largest number if no rule takes calls.
   [[nodiscard]] std::uint64_t smallestCount() const noexcept { return smallest_count_; }
 
   [[nodiscard]] const std::vector<Rule>& rules() const noexcept { return rules_; }

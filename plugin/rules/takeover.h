@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// When a rule with sign_sum tries to take a call, and with which zero rule. Values decide whether a call can be taken, so
-// a rule that never fits would cost a look at the values at every call; it is put on probation instead.
+// When a rule with sign_sum tries to take a call, and with which zero rule. Values decide whether a call can be taken,
+// so a rule that never fits would cost a look at the values at every call; it is put on probation instead.
 #ifndef SIGNCCL_PLUGIN_RULES_TAKEOVER_H_
 #define SIGNCCL_PLUGIN_RULES_TAKEOVER_H_
 
@@ -37,8 +37,8 @@ inline constexpr int kCallsPerProbe = 100;
 /// from what all ranks agreed on. To be used by one thread at a time, in the order of the calls.
 class Takeover {
  public:
-  /// For a call that matches rule `index`, which is `rule`, and can be carried: the zero rule to try it with, or nothing
-  /// if it is to be forwarded. Counts the call.
+  /// For a call that matches rule `index`, which is `rule`, and can be carried: the zero rule to try it with, or
+  /// nothing if it is to be forwarded. Counts the call.
   std::optional<ZeroRule> next(std::size_t index, const Rule& rule, std::uint64_t count);
 
   /// Notes what the ranks agreed on for the call that next() was asked about last, tried with `zero`.

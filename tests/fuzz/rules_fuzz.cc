@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules files: any text is either rules, whose digest and matches can be asked for, or an error that names what is wrong.
+// Rules files: any text is either rules, whose digest and matches can be asked for, or an error that names what is
+// wrong.
 #include <string>
 #include <string_view>
 

@@ -49,7 +49,7 @@ TEST(ReportTest, TheBeginningNamesModeDigestLibraryAndRules) {
   report.begin("MPI is Open MPI");
   EXPECT_THAT(
       log.lines(),
-      ElementsAre("[0] SIGNCCL INFO interposition is on, 2 rules, digest " + digestText(settings.digest()) +
+      ElementsAre("[0] SIGNCCL INFO interposition is on, rules: 2, digest " + digestText(settings.digest()) +
                       ", MPI is Open MPI",
                   "[0] SIGNCCL INFO rule 'small': type any, op any, count 1 to 9, ranks any -> forward",
                   "[0] SIGNCCL INFO rule 'signs': type any, op sum, count 65536 or more, ranks any -> sign_sum"));
