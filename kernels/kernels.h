@@ -64,6 +64,10 @@ inline constexpr int kMaxCountInputs = 65534;
 /// Widest number that any kernel takes.
 inline constexpr int kMaxPlanes = 20;
 
+/// What encodeSumBinary() and encodeSumTernary() met beside -1 and +1, as bits.
+inline constexpr uint32_t kMetZeros = 1;   ///< elements whose bits are all 0: +0, and the integer 0
+inline constexpr uint32_t kMetOthers = 2;  ///< anything else, such as 2, minus zero or NaN
+
 struct Kernels {
   /// scalar, avx2, avx512, neon, or reference.
   const char* name;
@@ -81,6 +85,14 @@ struct Kernels {
   /// A sign s is thus two votes whose number is s + 1, and a ternary sum of n signs is a binary count of 2 n votes
   /// minus n.
   void (*encodeTernary)(ElementType type, const void* elements, size_t count, Word* positive, Word* nonnegative);
+
+  /// Elements that are to be -1 and +1, or also 0 -> one plane or two, and whether they are, in one pass: both give
+  /// kMetZeros and kMetOthers. Elements are compared bit by bit. `positive` is 1 where the element is +1, and
+  /// `nonnegative` where it is not -1; of encodeSumBinary() where it is +1. So the planes are those of encodeTernary()
+  /// if no others are met, and that of encodeBinary() if no zeros are met either. `type`: a floating-point type or
+  /// kInt8.
+  uint32_t (*encodeSumBinary)(ElementType type, const void* elements, size_t count, Word* nonnegative);
+  uint32_t (*encodeSumTernary)(ElementType type, const void* elements, size_t count, Word* positive, Word* nonnegative);
 
   /// counts = number of inputs whose bit is set, per element. Carry-save addition, many inputs per pass over memory.
   /// inputs: [ninputs] planes of nwords words. counts.nplanes == planesFor(ninputs); 0 <= ninputs <= kMaxCountInputs.

@@ -11,6 +11,7 @@
 #include "kernels/decode_avg_impl.h"
 #include "kernels/decode_vote_impl.h"
 #include "kernels/encode_impl.h"
+#include "kernels/encode_sum_impl.h"
 #include "kernels/kernels.h"
 #include "kernels/lion_decode_impl.h"
 #include "kernels/lion_encode_impl.h"
@@ -19,9 +20,22 @@ namespace signccl {
 
 template <typename Isa>
 constexpr Kernels makeKernels(const char* name, bool (*supported)()) noexcept {
-  return {name,           supported,       encodeBinary<Isa>,   encodeTernary<Isa>, count<Isa>,
-          merge<Isa>,     clamp<Isa>,      decide<Isa>,         restoreTop<Isa>,    decodeVote<Isa>,
-          decodeAvg<Isa>, encodeLion<Isa>, decodeVoteLion<Isa>, decodeAvgLion<Isa>};
+  return {name,
+          supported,
+          encodeBinary<Isa>,
+          encodeTernary<Isa>,
+          encodeSumBinary<Isa>,
+          encodeSumTernary<Isa>,
+          count<Isa>,
+          merge<Isa>,
+          clamp<Isa>,
+          decide<Isa>,
+          restoreTop<Isa>,
+          decodeVote<Isa>,
+          decodeAvg<Isa>,
+          encodeLion<Isa>,
+          decodeVoteLion<Isa>,
+          decodeAvgLion<Isa>};
 }
 
 }  // namespace signccl

@@ -80,6 +80,56 @@ void encodeTernary(ElementType type, const void* elements, size_t count, Word* p
   for (size_t e = 0; e < count; ++e) setBit(positive, e, signOfElement(type, elements, e) > 0);
 }
 
+/// -1, 0 or +1 for the patterns of exactly these numbers, 2 for all others.
+int valueOfElement(ElementType type, const void* elements, size_t e) {
+  const auto among = [](uint64_t pattern, uint64_t plus, uint64_t minus) {
+    return pattern == 0 ? 0 : pattern == plus ? 1 : pattern == minus ? -1 : 2;
+  };
+  switch (type) {
+    case ElementType::kFloat64:
+      return among(getElement<uint64_t>(elements, e), 0x3FF0'0000'0000'0000, 0xBFF0'0000'0000'0000);
+    case ElementType::kFloat32:
+      return among(getElement<uint32_t>(elements, e), 0x3F80'0000, 0xBF80'0000);
+    case ElementType::kFloat16:
+      return among(getElement<uint16_t>(elements, e), 0x3C00, 0xBC00);
+    case ElementType::kBFloat16:
+      return among(getElement<uint16_t>(elements, e), 0x3F80, 0xBF80);
+    case ElementType::kInt8:
+      return among(getElement<uint8_t>(elements, e), 1, 0xFF);
+    case ElementType::kInt16:
+    case ElementType::kInt32:
+    case ElementType::kBits:
+      break;
+  }
+  return 2;
+}
+
+uint32_t encodeSumTernary(ElementType type, const void* elements, size_t count, Word* positive, Word* nonnegative) {
+  uint32_t met = 0;
+  clearWords(positive, count);
+  clearWords(nonnegative, count);
+  for (size_t e = 0; e < count; ++e) {
+    const int value = valueOfElement(type, elements, e);
+    setBit(positive, e, value == 1);
+    setBit(nonnegative, e, value != -1);
+    if (value == 0) met |= kMetZeros;
+    if (value == 2) met |= kMetOthers;
+  }
+  return met;
+}
+
+uint32_t encodeSumBinary(ElementType type, const void* elements, size_t count, Word* nonnegative) {
+  uint32_t met = 0;
+  clearWords(nonnegative, count);
+  for (size_t e = 0; e < count; ++e) {
+    const int value = valueOfElement(type, elements, e);
+    setBit(nonnegative, e, value == 1);
+    if (value == 0) met |= kMetZeros;
+    if (value == 2) met |= kMetOthers;
+  }
+  return met;
+}
+
 void count(const Word* const* inputs, int ninputs, size_t nwords, Planes counts) {
   for (size_t e = 0; e < nwords * kWordBits; ++e) {
     uint64_t votes = 0;
@@ -179,6 +229,8 @@ const Kernels kReferenceKernels = {"reference",
                                    everySupported,
                                    encodeBinary,
                                    encodeTernary,
+                                   encodeSumBinary,
+                                   encodeSumTernary,
                                    count,
                                    merge,
                                    clamp,

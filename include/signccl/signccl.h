@@ -5,8 +5,9 @@
  * Two collectives in the shape of NCCL. Every rank gives the signs of a vector; signcclAllReduceVote()
  * gives every rank the majority sign of each element, signcclAllReduceAvg() the mean of the signs. Results
  * are counted in integers, so they are exact and bit-identical on every rank, whatever the algorithm, the
- * instruction set or the number of threads. docs/semantics.md defines them fully. signccl/lion.h has the steps of
- * Distributed Lion, which start from gradients and end in parameters.
+ * instruction set or the number of threads. docs/semantics.md defines them fully. signcclAllReduceSum() is for programs
+ * that sum values which are signs already. signccl/lion.h has the steps of Distributed Lion, which start from gradients
+ * and end in parameters.
  *
  * Conventions
  *   1. Every function that can fail returns a signcclResult_t; nothing throws across this header.
@@ -326,6 +327,60 @@ SIGNCCL_EXPORT signcclResult_t signcclAllReduceAvg(const void* sendbuff, void* r
                                                    signcclStream_t stream);
 
 /**
+ * What became of a signcclAllReduceSum(). Initialise it with SIGNCCL_SUM_OUTCOME_INITIALIZER; the library writes the
+ * fields that it knows.
+ */
+typedef struct {
+  size_t size;        /**< in: sizeof(signcclSumOutcome_t), set by the initializer */
+  int values;         /**< a signcclValues_t, the same on every rank: what the sendbuffs of all ranks hold */
+  int isWritten;      /**< 1: recvbuff holds the sums; 0: the values do not fit the zero rule, and no rank has written
+                           its recvbuff. The same on every rank */
+  int64_t firstIndex; /**< of the first element of this rank's own sendbuff that does not fit; -1 if all fit */
+  double firstValue;  /**< the value of that element, exactly; 0 if all fit */
+} signcclSumOutcome_t;
+
+#define SIGNCCL_SUM_OUTCOME_INITIALIZER {sizeof(signcclSumOutcome_t), 0, 0, 0, 0}
+
+/**
+ * Sum of values that are signs. For vectors that hold -1 and +1, or also 0, it gives the same bits as a sum of
+ * ncclAllReduce() or MPI_Allreduce(), and sends 1 or 2 bits of each element instead of all. Every rank gets
+ *   recvbuff[i] = x_0 + ... + x_{nranks-1}, with x_r the value of rank r's sendbuff[i],
+ * exactly, in the type of the input.
+ *
+ * The zero rule says which values fit: -1 and +1 with signcclZeroBinary, the default; also +0 with signcclZeroTernary.
+ * Values are compared bit by bit. So -0 does not fit, since the sum of -0 on all ranks would be -0.
+ *
+ * If a value of any rank does not fit, no rank writes its recvbuff, also where that is its sendbuff, and all ranks
+ * learn it in the same call. The communicator stays usable. The caller can make the call again with signcclZeroTernary
+ * if `outcome->values` is signcclValuesZeros, or sum in another way.
+ *
+ * The check costs neither a pass over memory nor a message: values are checked as they are packed, and what was found
+ * travels with the messages of the sum. All elements are packed before the first message is sent. So the library keeps
+ * the packed vectors and the counts of the whole call in memory, some bits for each element.
+ *
+ * In a group, each call has its own outcome; seven calls at most travel as one exchange.
+ *
+ * @param sendbuff  [count] elements in host memory
+ * @param recvbuff  [count] elements in host memory; equal to sendbuff or disjoint from it
+ * @param count     elements, the same on every rank; 0 is allowed, the buffers may then be NULL
+ * @param datatype  of both buffers: int8 for at most 127 ranks, bfloat16 for 256, float16 for 2,048; float32 or float64
+ * @param config    the zero rule, or NULL for signcclZeroBinary; read during this call only, in a group too
+ * @param stream    NULL: buffers in device memory and calls on streams are refused with signcclInvalidArgument
+ * @param outcome   receives what became of the call when it is complete, and is left alone if it returns an error; in a
+ *                  group it must stay until signcclGroupEnd(). NULL: values that do not fit are an error
+ *
+ * @return signcclSuccess          if `outcome` is given, also where the values do not fit
+ *         signcclInvalidArgument  a null or partly overlapping buffer, an unknown type or rule, more ranks than the
+ *                                 type has exact sums for; or, without `outcome`, values that do not fit, on every
+ *                                 rank. The call had no effect on any buffer, and everything stays usable
+ *         else as signcclAllReduceVote()
+ */
+SIGNCCL_EXPORT signcclResult_t signcclAllReduceSum(const void* sendbuff, void* recvbuff, size_t count,
+                                                   signcclDataType_t datatype, const signcclSignConfig_t* config,
+                                                   signcclComm_t comm, signcclStream_t stream,
+                                                   signcclSumOutcome_t* outcome);
+
+/**
  * Non-blocking signcclAllReduceVote(): returns once the work is queued. A thread of the communicator progresses
  * it; collectives of one communicator, blocking and non-blocking ones, may be mixed and are carried out in the order of
  * their calls. The buffers belong to the library until the request is complete. For host memory; a call on a stream
@@ -349,6 +404,16 @@ SIGNCCL_EXPORT signcclResult_t signcclAllReduceAvgAsync(const void* sendbuff, vo
                                                         signcclDataType_t sendtype, signcclDataType_t recvtype,
                                                         const signcclSignConfig_t* config, signcclComm_t comm,
                                                         signcclStream_t stream, signcclRequest_t* request);
+
+/**
+ * Non-blocking signcclAllReduceSum(); see signcclAllReduceVoteAsync(). `outcome` must stay until the request is
+ * complete: the function that says so writes it. If `outcome` is NULL, that function returns the error of values that
+ * do not fit.
+ */
+SIGNCCL_EXPORT signcclResult_t signcclAllReduceSumAsync(const void* sendbuff, void* recvbuff, size_t count,
+                                                        signcclDataType_t datatype, const signcclSignConfig_t* config,
+                                                        signcclComm_t comm, signcclStream_t stream,
+                                                        signcclSumOutcome_t* outcome, signcclRequest_t* request);
 
 /**
  * Asks without blocking whether a collective is complete.

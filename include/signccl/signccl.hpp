@@ -169,6 +169,21 @@ class Communicator {
                               stream));
   }
 
+  /// signcclAllReduceSum(). Throws if the values do not fit the zero rule.
+  template <typename T>
+  void sum(const T* sendbuff, T* recvbuff, std::size_t count, const signcclSignConfig_t* config = nullptr) const {
+    check(signcclAllReduceSum(sendbuff, recvbuff, count, DataType<T>::value, config, handle(), nullptr, nullptr));
+  }
+
+  /// The same with values that need not fit: the outcome says whether the sums are written.
+  template <typename T>
+  [[nodiscard]] signcclSumOutcome_t trySum(const T* sendbuff, T* recvbuff, std::size_t count,
+                                           const signcclSignConfig_t* config = nullptr) const {
+    signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
+    check(signcclAllReduceSum(sendbuff, recvbuff, count, DataType<T>::value, config, handle(), nullptr, &outcome));
+    return outcome;
+  }
+
   /// signcclAllReduceVoteAsync().
   template <typename Send, typename Recv>
   [[nodiscard]] Request voteAsync(const Send* sendbuff, Recv* recvbuff, std::size_t count,

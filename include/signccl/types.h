@@ -72,6 +72,13 @@ typedef enum {
                             each call counts, in a group too */
 } signcclTieRule_t;
 
+/** Which values signcclAllReduceSum() met, on all ranks together. A later one includes the earlier ones. */
+typedef enum {
+  signcclValuesSigns = 0, /**< -1 and +1 only */
+  signcclValuesZeros = 1, /**< also 0, but no -0 */
+  signcclValuesOther = 2  /**< also something else, such as 2, -0, NaN or an infinity */
+} signcclValues_t;
+
 /** Marks a field of a config struct that the caller leaves to the library. */
 #define SIGNCCL_CONFIG_UNDEF_INT INT_MIN
 #define SIGNCCL_CONFIG_MAGIC 0x5167ccc1u

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/versioned_struct.h"
+#include "exec/mean_table.h"
 #include "kernels/names.h"
 
 namespace signccl {
@@ -78,6 +79,19 @@ void checkAvgRecvType(ElementType type, int nranks) {
   if (type == ElementType::kInt16) must_hold(std::numeric_limits<std::int16_t>::max());
 }
 
+ElementType checkSumType(int type, int nranks) {
+  const auto known = toElementType(type);
+  if (!known || *known == ElementType::kBits || isSumOnly(*known)) {
+    refuse("datatype is " + (known ? elementTypeName(*known) : std::to_string(type)) +
+           ", expected float32, float16, bfloat16, float64 or int8 for a sum");
+  }
+  if (nranks > mostExactRanks(*known)) {
+    refuse(std::string("datatype is ") + elementTypeName(*known) + ", which does not hold all sums of " +
+           std::to_string(nranks) + " ranks exactly; at most " + std::to_string(mostExactRanks(*known)) + " ranks");
+  }
+  return *known;
+}
+
 /// Bytes of a buffer. No object is larger than PTRDIFF_MAX, so a larger one is a mistake too.
 std::size_t checkBytes(const char* name, ElementType type, std::size_t count) {
   std::ptrdiff_t bytes_of_words = 0;
@@ -110,6 +124,31 @@ StreamPlace placeOf(const CollectiveArguments& arguments, ElementType sendtype, 
       {"sendbuff", arguments.sendbuff, elementBytes(sendtype, arguments.count), elementBytes(sendtype, 1)},
       {"recvbuff", arguments.recvbuff, elementBytes(recvtype, arguments.count), elementBytes(recvtype, 1)}};
   return streamPlaceOf(buffers, arguments.stream);
+}
+
+/// Those of a vote or an average.
+void checkTypes(const CollectiveArguments& arguments, const ExchangeRules& rules, int nranks, ElementType& sendtype,
+                ElementType& recvtype) {
+  sendtype = checkSendType(arguments.sendtype);
+  const auto known = toElementType(arguments.recvtype);
+  if (!known) refuse("recvtype is " + std::to_string(arguments.recvtype) + ", expected a signcclDataType_t");
+  recvtype = *known;
+  if (arguments.op == SignOp::kVote) {
+    checkVoteRecvType(recvtype, rules.tie);
+  } else {
+    checkAvgRecvType(recvtype, nranks);
+  }
+}
+
+/// What a sum has beyond other collectives.
+SumCall checkSum(const CollectiveArguments& arguments, const CheckedCollective& checked, ElementType type) {
+  if (checked.place.isOnStream()) {
+    refuse("signcclAllReduceSum() is for host buffers and no stream: the call is one on a stream of device " +
+           std::to_string(checked.place.device));
+  }
+  if (arguments.outcome != nullptr)
+    checkVersionedSize(arguments.outcome->size, VersionedStruct<signcclSumOutcome_t>::kInfo, "outcome");
+  return {arguments.outcome, type, arguments.sendbuff, arguments.count, checked.rules.votes_per_rank, 0};
 }
 
 }  // namespace
@@ -156,20 +195,18 @@ CheckedCollective checkCollective(const CollectiveArguments& arguments, int nran
   } else {
     checked.rules.op = arguments.op;
   }
-  const ElementType sendtype = checkSendType(arguments.sendtype);
-  const auto recvtype = toElementType(arguments.recvtype);
-  if (!recvtype) {
-    refuse("recvtype is " + std::to_string(arguments.recvtype) + ", expected a signcclDataType_t");
-  }
-  if (arguments.op == SignOp::kVote) {
-    checkVoteRecvType(*recvtype, checked.rules.tie);
+  ElementType sendtype = ElementType::kFloat32;
+  ElementType recvtype = ElementType::kFloat32;
+  if (arguments.op == SignOp::kSum) {
+    sendtype = recvtype = checkSumType(arguments.sendtype, nranks);
   } else {
-    checkAvgRecvType(*recvtype, nranks);
+    checkTypes(arguments, checked.rules, nranks, sendtype, recvtype);
   }
-  checkBuffers(arguments, sendtype, *recvtype);
-  if (!isSurelyOnHost(arguments.stream)) checked.place = placeOf(arguments, sendtype, *recvtype);
+  checkBuffers(arguments, sendtype, recvtype);
+  if (!isSurelyOnHost(arguments.stream)) checked.place = placeOf(arguments, sendtype, recvtype);
+  if (arguments.op == SignOp::kSum) checked.sum = checkSum(arguments, checked, sendtype);
   checked.segment.source = elementSource(sendtype, arguments.sendbuff);
-  checked.segment.sink = elementSink(*recvtype, arguments.recvbuff);
+  checked.segment.sink = elementSink(recvtype, arguments.recvbuff);
   checked.segment.count = arguments.count;
   return checked;
 }

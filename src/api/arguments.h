@@ -3,7 +3,10 @@
 #ifndef SIGNCCL_API_ARGUMENTS_H_
 #define SIGNCCL_API_ARGUMENTS_H_
 
+#include <optional>
+
 #include "api/stream_place.h"
+#include "api/sum_call.h"
 #include "comm/communicator.h"
 #include "signccl/signccl.h"
 
@@ -19,6 +22,7 @@ struct CollectiveArguments {
   signcclDataType_t recvtype = signcclFloat32;
   const signcclSignConfig_t* config = nullptr;
   signcclStream_t stream = nullptr;
+  signcclSumOutcome_t* outcome = nullptr;  ///< of a sum
 };
 
 /// Arguments that have passed all checks.
@@ -26,6 +30,7 @@ struct CheckedCollective {
   ExchangeRules rules;
   Segment segment;
   StreamPlace place;
+  std::optional<SumCall> sum;
 };
 
 /// The rules of an exchange from the fields of a config, which may be undefined. Throws as below.

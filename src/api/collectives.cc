@@ -53,7 +53,7 @@ void runBlocking(const CollectiveArguments& arguments, signcclComm_t handle) {
   }
   if (checked.place.isOnStream()) return enqueue(*comm, checked);
   Operation& operation = comm->comm->submitCall(checked.rules, checked.segment, /*in_background=*/false);
-  comm->comm->wait(operation);
+  comm->wait(operation, checked.sum);
 }
 
 void runInBackground(const CollectiveArguments& arguments, signcclComm_t handle, signcclRequest_t* request) {
@@ -71,7 +71,7 @@ void runInBackground(const CollectiveArguments& arguments, signcclComm_t handle,
     return;
   }
   // The handle comes first: once the work is queued, nothing may fail any more.
-  const signcclRequest_t made = requestHandles().insert({comm, nullptr, nullptr});
+  const signcclRequest_t made = requestHandles().insert({comm, nullptr, nullptr, checked.sum});
   try {
     Operation& operation = comm->comm->submitCall(checked.rules, checked.segment, /*in_background=*/true);
     requestHandles().update(made, [&](PendingRequest& pending) { pending.operation = &operation; });
@@ -102,7 +102,7 @@ void finishRequest(signcclRequest_t* request) {
   if (!mine) refuseRequest();
   *request = nullptr;
   if (mine->failure) std::rethrow_exception(mine->failure);
-  mine->comm->comm->wait(*mine->operation);
+  mine->comm->wait(*mine->operation, mine->sum);
 }
 
 /// finishRequest(), with an error noted at the communicator that it concerns.
@@ -148,6 +148,23 @@ signcclResult_t signcclAllReduceAvgAsync(const void* sendbuff, void* recvbuff, s
                                          signcclComm_t comm, signcclStream_t stream, signcclRequest_t* request) {
   return guardGroupCall(comm, [&] {
     runInBackground({SignOp::kAvg, sendbuff, recvbuff, count, sendtype, recvtype, config, stream}, comm, request);
+  });
+}
+
+signcclResult_t signcclAllReduceSum(const void* sendbuff, void* recvbuff, size_t count, signcclDataType_t datatype,
+                                    const signcclSignConfig_t* config, signcclComm_t comm, signcclStream_t stream,
+                                    signcclSumOutcome_t* outcome) {
+  return guardGroupCall(comm, [&] {
+    runBlocking({SignOp::kSum, sendbuff, recvbuff, count, datatype, datatype, config, stream, outcome}, comm);
+  });
+}
+
+signcclResult_t signcclAllReduceSumAsync(const void* sendbuff, void* recvbuff, size_t count, signcclDataType_t datatype,
+                                         const signcclSignConfig_t* config, signcclComm_t comm, signcclStream_t stream,
+                                         signcclSumOutcome_t* outcome, signcclRequest_t* request) {
+  return guardGroupCall(comm, [&] {
+    runInBackground({SignOp::kSum, sendbuff, recvbuff, count, datatype, datatype, config, stream, outcome}, comm,
+                    request);
   });
 }
 

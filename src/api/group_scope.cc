@@ -69,7 +69,7 @@ void GroupScope::note(CommPointer comm, const CheckedCollective& collective, sig
   Call& call = calls_.emplace_back(Call{std::move(comm), collective});
   if (request != nullptr) {
     try {
-      call.request = requestHandles().insert({call.comm, nullptr, nullptr});
+      call.request = requestHandles().insert({call.comm, nullptr, nullptr, collective.sum});
     } catch (...) {
       calls_.pop_back();
       throw;
@@ -119,14 +119,18 @@ void GroupScope::joinAll() {
 
 void GroupScope::bundleCalls() {
   for (std::size_t i = 0; i < calls_.size(); ++i) {
-    const Call& call = calls_[i];
+    Call& call = calls_[i];
+    std::optional<SumCall>& sum = call.collective.sum;
     Bundle& bundle = bundleFor(call);
+    if (sum) sum->segment = bundle.segments.size();
     bundle.segments.push_back(call.collective.segment);
     bundle.segments.back().call = i;
     if (call.request == nullptr) {
       bundle.is_blocking = true;
+      if (sum) bundle.sums.push_back(*sum);
     } else {
       bundle.requests.push_back(call.request);
+      requestHandles().update(call.request, [&](PendingRequest& pending) { pending.sum = sum; });
     }
   }
   waits_.reserve(nbundles_);
@@ -141,7 +145,8 @@ void GroupScope::bundleCalls() {
 GroupScope::Bundle& GroupScope::bundleFor(const Call& call) {
   const auto open = bundles();
   const auto found = std::find_if(open.begin(), open.end(), [&](const Bundle& bundle) {
-    return bundle.comm == call.comm && bundle.rules == call.collective.rules && bundle.place == call.collective.place;
+    return bundle.comm == call.comm && bundle.rules == call.collective.rules && bundle.place == call.collective.place &&
+           (bundle.rules.op != SignOp::kSum || bundle.segments.size() < kMaxSumSegments);
   });
   if (found != open.end()) return *found;
   if (nbundles_ == bundles_.size()) bundles_.emplace_back();
@@ -151,6 +156,7 @@ GroupScope::Bundle& GroupScope::bundleFor(const Call& call) {
   fresh.place = call.collective.place;
   fresh.segments.clear();
   fresh.requests.clear();
+  fresh.sums.clear();
   fresh.is_blocking = false;
   fresh.operation = nullptr;
   fresh.stream_call.reset();
@@ -215,12 +221,26 @@ void GroupScope::waitForBlocking() {
   waiting_.clear();
   for (const Bundle& bundle : bundles()) {
     if (!bundle.is_blocking || bundle.operation == nullptr) continue;
-    waits_.push_back({bundle.comm->comm.get(), bundle.operation, nullptr});
+    waits_.push_back({bundle.comm->comm.get(), bundle.operation, nullptr, {}});
     waiting_.push_back(&bundle);
   }
   waitForAll(waits_);
   for (std::size_t i = 0; i < waits_.size(); ++i) {
-    if (waits_[i].error) report(*waiting_[i], waits_[i].error);
+    const Bundle& bundle = *waiting_[i];
+    if (waits_[i].error) {
+      report(bundle, waits_[i].error);
+    } else {
+      tellOutcomes(bundle, waits_[i].notes);
+    }
+  }
+}
+
+/// Of the blocking sums of a bundle.
+void GroupScope::tellOutcomes(const Bundle& bundle, const Notes& notes) noexcept {
+  const Communicator& comm = *bundle.comm->comm;
+  for (const SumCall& sum : bundle.sums) {
+    std::exception_ptr error;
+    if (!attempt([&] { tellOutcome(sum, notes, comm.rank(), *comm.options().kernels); }, error)) report(bundle, error);
   }
 }
 

@@ -67,6 +67,7 @@ class GroupScope {
     StreamPlace place;
     std::vector<Segment> segments;
     std::vector<signcclRequest_t> requests;
+    std::vector<SumCall> sums;  ///< those of blocking calls
     bool is_blocking = false;
     Operation* operation = nullptr;
     std::unique_ptr<EngineCall> stream_call;
@@ -79,6 +80,7 @@ class GroupScope {
   void submit(Bundle& bundle);
   void enqueueAllBacks();
   void waitForBlocking();
+  void tellOutcomes(const Bundle& bundle, const Notes& notes) noexcept;
   void clear() noexcept;
   void leaveToParent() noexcept;
   void failRequests(const std::exception_ptr& error) noexcept;

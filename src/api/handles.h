@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "api/handle_table.h"
+#include "api/sum_call.h"
 #include "base/error.h"
 #include "comm/communicator.h"
 #include "nccl/nccl_rank.h"
@@ -44,6 +45,13 @@ class CommHandle {
   /// Of calls, and of replays of CUDA graphs.
   [[nodiscard]] CommCounters counters() const;
 
+  /// Waits for an operation as Communicator::wait() does; if it is a sum, then tells its outcome and throws what
+  /// tellOutcome() throws.
+  void wait(Operation& operation, const std::optional<SumCall>& sum) const {
+    const Notes notes = comm->wait(operation);
+    if (sum) tellOutcome(*sum, notes, comm->rank(), *comm->options().kernels);
+  }
+
   const std::unique_ptr<Communicator> comm;
   std::atomic<int> noted_calls = 0;  ///< collectives that open groups hold
 
@@ -64,6 +72,7 @@ struct PendingRequest {
   CommPointer comm;
   Operation* operation = nullptr;  ///< null until it is queued
   std::exception_ptr failure;      ///< set where it could not be queued
+  std::optional<SumCall> sum;      ///< if it is one
 };
 
 HandleTable<signcclComm_t, CommPointer>& commHandles();

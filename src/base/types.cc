@@ -9,6 +9,20 @@ const char* opName(SignOp op) {
       return "AllReduceVote";
     case SignOp::kAvg:
       return "AllReduceAvg";
+    case SignOp::kSum:
+      return "AllReduceSum";
+  }
+  return "unknown";
+}
+
+const char* shortOpName(SignOp op) {
+  switch (op) {
+    case SignOp::kVote:
+      return "vote";
+    case SignOp::kAvg:
+      return "avg";
+    case SignOp::kSum:
+      return "sum";
   }
   return "unknown";
 }

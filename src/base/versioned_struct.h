@@ -58,6 +58,12 @@ struct VersionedStruct<signcclCommStats_t> {
   static constexpr StructInfo kInfo{"signcclCommStats_t", nullptr, 80, sizeof(signcclCommStats_t)};
 };
 
+template <>
+struct VersionedStruct<signcclSumOutcome_t> {
+  static constexpr StructInfo kInfo{"signcclSumOutcome_t", "SIGNCCL_SUM_OUTCOME_INITIALIZER", 32,
+                                    sizeof(signcclSumOutcome_t)};
+};
+
 /// Throws signcclInvalidArgument unless the struct at `given`, which begins with size, magic and version, is one that
 /// this library understands. Reads as many bytes as its size says. `name` is the argument's name, for messages.
 void checkVersioned(const void* given, const StructInfo& ours, const char* name);

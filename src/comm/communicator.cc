@@ -110,7 +110,7 @@ void Communicator::linger() noexcept {
 
 CountRules Communicator::countRules(const ExchangeRules& rules) const {
   const bool has_ties = nranks() * rules.votes_per_rank % 2 == 0;
-  return {rules.op, nranks(), rules.votes_per_rank,
+  return {rules.op == SignOp::kVote ? SignOp::kVote : SignOp::kAvg, nranks(), rules.votes_per_rank,
           rules.op == SignOp::kVote && rules.tie == TieRule::kZero && has_ties};
 }
 
@@ -132,6 +132,7 @@ void Communicator::awaitRanksOfProcess(std::uint64_t exchange) {
 Operation& Communicator::submit(Submission submission) {
   const ExchangeRules& rules = submission.rules;
   const std::span<const Segment> segments = submission.segments;
+  SIGNCCL_ASSERT(rules.op != SignOp::kSum || segments.size() <= kMaxSumSegments);
   const std::lock_guard lock(mutex_);
   throwIfUnusable();
   if (submission.in_background && !progress_thread_.joinable()) {
@@ -143,6 +144,7 @@ Operation& Communicator::submit(Submission submission) {
   operation.batch.exchange = next_exchange_;
   operation.batch.tie = rules.tie;
   operation.batch.vetoes = submission.vetoes;
+  operation.batch.is_sum = rules.op == SignOp::kSum;
   operation.batch.rules = countRules(rules);
   operation.signature.op = rules.op;
   operation.signature.votes_per_rank = rules.votes_per_rank;
@@ -162,7 +164,7 @@ Operation& Communicator::submit(Submission submission) {
   operation.deadline.reset();
   operation.done.store(false, std::memory_order_relaxed);
   operation.has_failed = false;
-  operation.vetoed = false;
+  operation.notes = {};
   queue_.push_back(&operation);
   // Nothing below throws.
   if (!submission.ends) arrive(next_exchange_);

@@ -31,7 +31,7 @@ namespace signccl {
 struct ExchangeRules {
   SignOp op = SignOp::kVote;
   int votes_per_rank = 1;
-  TieRule tie = TieRule::kRandom;  ///< of votes; kRandom for averages, which have no ties
+  TieRule tie = TieRule::kRandom;  ///< of votes; kRandom for averages and sums, which have no ties
 
   friend bool operator==(const ExchangeRules&, const ExchangeRules&) = default;
 };
@@ -83,7 +83,7 @@ class Communicator {
     return number;
   }
 
-  /// What the rules mean for the counters.
+  /// What the rules mean for the counters, which are the same for a sum and an average.
   [[nodiscard]] CountRules countRules(const ExchangeRules& rules) const;
 
   /// For an exchange with ends outside of the engine: other ranks of the process need no longer wait for this one in
@@ -111,9 +111,9 @@ class Communicator {
   /// Numbers a call and queues it as an exchange of its own with one holder. A call that throws takes no number.
   Operation& submitCall(const ExchangeRules& rules, Segment& segment, bool in_background);
 
-  /// Waits for an operation and carries it out if nobody else does. Throws its error. Drops one hold. True if a rank
-  /// vetoed the exchange.
-  bool wait(Operation& operation);
+  /// Waits for an operation and carries it out if nobody else does. Throws its error. Drops one hold. Gives its
+  /// notes.
+  Notes wait(Operation& operation);
 
   /// Waits as wait() does, but for `longest` at most, and drops no hold. True if the operation is done.
   bool isDoneWithin(const Operation& operation, std::chrono::milliseconds longest);
@@ -194,7 +194,7 @@ class Communicator {
   void failWith(const std::exception_ptr& error) noexcept;
   void failAll() noexcept;
   Operation& firstUnused(int holders);
-  bool release(Operation& operation);
+  Notes release(Operation& operation);
   void recycle(Operation& operation) noexcept;
   void dropHold(Operation& operation) noexcept;
   template <typename Stop>

@@ -43,7 +43,7 @@ void Communicator::driveWhileOpen(const Operation& operation, const Stop& stop) 
   }
 }
 
-bool Communicator::wait(Operation& operation) {
+Notes Communicator::wait(Operation& operation) {
   driveWhileOpen(operation, [] { return false; });
   return release(operation);
 }
@@ -55,14 +55,13 @@ bool Communicator::isDoneWithin(const Operation& operation, std::chrono::millise
   return operation.done.load(std::memory_order_acquire);
 }
 
-/// Takes no lock if the operation succeeded, because a lock would cost a short blocking call too much. True if a rank
-/// vetoed it.
-bool Communicator::release(Operation& operation) {
+/// Takes no lock if the operation succeeded, because a lock would cost a short blocking call too much. Gives its notes.
+Notes Communicator::release(Operation& operation) {
   const bool has_failed = operation.has_failed;
-  const bool vetoed = operation.vetoed;
+  const Notes notes = operation.notes;
   dropHold(operation);
   if (has_failed) throwFailure();
-  return vetoed;
+  return notes;
 }
 
 /// The last one that holds an operation makes it free for a later exchange.
@@ -132,8 +131,8 @@ void Communicator::failWith(const std::exception_ptr& error) noexcept {
 void Communicator::begin(Operation& operation) {
   operation.started = true;
   const Batch& batch = operation.batch;
-  log(LogLevel::kInfo, Subsystem::kColl, rank(), batch.rules.op == SignOp::kVote ? "vote" : "avg", " exchange ",
-      batch.exchange, ": ", batch.segments.size(), " buffer(s), ", batch.nwords, " words");
+  log(LogLevel::kInfo, Subsystem::kColl, rank(), shortOpName(operation.signature.op), " exchange ", batch.exchange,
+      ": ", batch.segments.size(), " buffer(s), ", batch.nwords, " words");
   const bool is_empty = batch.nwords == 0;
   group_->begin(batch.exchange, operation.signature, is_empty);
   operation.announced = is_empty;
@@ -224,7 +223,7 @@ void Communicator::complete(Operation& operation) {
   const std::lock_guard lock(mutex_);
   ++counters_.exchanges;
   counters_.collectives += is_step ? 1 : operation.batch.segments.size();
-  operation.vetoed = operation.batch.nwords > 0 && !operation.outside && engine_->vetoed();
+  if (operation.batch.nwords > 0 && !operation.outside) operation.notes = engine_->notes();
   counters_.engine = engine_->counters();
   queue_.erase(queue_.begin());
   front_.store(queue_.empty() ? nullptr : queue_.front(), std::memory_order_release);

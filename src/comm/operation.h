@@ -11,6 +11,7 @@
 #include "comm/outside_exchange.h"
 #include "comm/signature.h"
 #include "exec/batch.h"
+#include "exec/notes.h"
 
 namespace signccl {
 
@@ -29,7 +30,7 @@ struct Operation {
   Operation* next_unused = nullptr;  ///< the next in a list of operations that nobody holds
   std::atomic<bool> done = false;
   bool has_failed = false;  ///< by the failure of its group; written before `done`
-  bool vetoed = false;      ///< by a rank; see Batch::vetoes; written before `done`
+  Notes notes;              ///< see Engine::notes(); written before `done`
 
   /// True if there is something to exchange, and somebody else than the engine does it.
   [[nodiscard]] bool isOutside() const { return outside && batch.nwords > 0; }

@@ -142,7 +142,7 @@ std::string encode(const ExchangeSignature& signature, std::string memory) {
 ExchangeSignature decodeSignature(std::string_view bytes) {
   WireReader reader(bytes);
   ExchangeSignature signature;
-  signature.op = reader.enumerator(SignOp::kAvg);
+  signature.op = reader.enumerator(SignOp::kSum);
   signature.votes_per_rank = reader.number<std::uint8_t>();
   signature.tie = reader.enumerator(TieRule::kRandom);
   signature.carrier = reader.enumerator(Carrier::kNccl);

@@ -14,7 +14,7 @@ constexpr std::chrono::microseconds kSleep{50};
 
 void finish(Wait& wait) noexcept {
   try {
-    wait.comm->wait(*wait.operation);
+    wait.notes = wait.comm->wait(*wait.operation);
   } catch (...) {
     wait.error = std::current_exception();
   }

@@ -15,6 +15,7 @@ struct Wait {
   Communicator* comm = nullptr;
   Operation* operation = nullptr;
   std::exception_ptr error;  ///< receives what wait() throws, null if it went well
+  Notes notes;               ///< receives what wait() gives
 };
 
 /// Waits until all operations are done, and drops one hold of each. The communicators may be ranks of one group that

@@ -31,8 +31,11 @@ struct Segment {
 struct Batch {
   std::uint64_t exchange = 0;
   /// This rank forbids the sinks of all ranks to take the result. Votes are exchanged all the same, so that nobody
-  /// waits; see Engine::vetoed().
+  /// waits; see Engine::notes().
   bool vetoes = false;
+  /// An exchange of sums, counted as an average is. Sources check their values, sinks take sums instead of means, and
+  /// no sink takes a result before all ranks have agreed that it may; see notes.h. Has kMaxSumSegments at most.
+  bool is_sum = false;
   /// Who encodes and decodes, if not the sources and sinks of the segments: those then only say what the ends are, and
   /// need not outlive the call that queues the exchange. Not owned.
   ExternalEnds* ends = nullptr;
@@ -45,6 +48,7 @@ struct Batch {
   void clear() {
     segments.clear();
     nwords = 0;
+    is_sum = false;
     ends = nullptr;
   }
 
@@ -56,9 +60,9 @@ struct Batch {
     segments.push_back(segment);
   }
 
-  /// True if all slices must be encoded before any is decoded; see overwritesUnread().
+  /// True if all slices must be encoded before any is decoded: for a sum, or see overwritesUnread().
   [[nodiscard]] bool mustEncodeFirst() const {
-    return ends == nullptr && std::ranges::any_of(segments, overwritesUnread);
+    return ends == nullptr && (is_sum || std::ranges::any_of(segments, overwritesUnread));
   }
 
   /// Bytes of user memory that the exchange reads and writes.

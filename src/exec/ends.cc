@@ -24,6 +24,13 @@ void encodeElements(const Source& source, const Kernels& kernels, std::size_t fi
   }
 }
 
+std::uint32_t encodeSumOfElements(const Source& source, const Kernels& kernels, std::size_t first, std::size_t count,
+                                  Word* positive, Word* nonnegative) {
+  const void* const elements = elementsOf(source, first);
+  return positive == nullptr ? kernels.encodeSumBinary(source.type, elements, count, nonnegative)
+                             : kernels.encodeSumTernary(source.type, elements, count, positive, nonnegative);
+}
+
 void decodeVoteToElements(const Sink& sink, const Kernels& kernels, const Word* positive, const Word* nonnegative,
                           std::size_t first, std::size_t count, Store store) {
   kernels.decodeVote(sink.type, positive, nonnegative, count, elementsOf(sink, first), store);
@@ -50,7 +57,7 @@ EndSignature signatureOfElements(const End& end) {
 }
 
 constexpr SourceKind kElementSource = {encodeElements, bytesOfElements<Source>, memoryOfElements<Source>,
-                                       signatureOfElements<Source>};
+                                       signatureOfElements<Source>, encodeSumOfElements};
 
 constexpr SinkKind kElementSink = {
     .decodeVote = decodeVoteToElements,

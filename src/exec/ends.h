@@ -43,6 +43,10 @@ struct SourceKind {
   /// What encode() reads.
   UserMemory (*memory)(const Source& source);
   EndSignature (*signature)(const Source& source);
+  /// Of a source of sums; null for others. encode() as Kernels::encodeSumTernary() or encodeSumBinary() does, and gives
+  /// what it has met.
+  std::uint32_t (*encodeSum)(const Source& source, const Kernels& kernels, std::size_t first, std::size_t count,
+                             Word* positive, Word* nonnegative) = nullptr;
 };
 
 struct SinkKind {
@@ -50,8 +54,8 @@ struct SinkKind {
   /// element is decoded once.
   void (*decodeVote)(const Sink& sink, const Kernels& kernels, const Word* positive, const Word* nonnegative,
                      std::size_t first, std::size_t count, Store store);
-  /// Takes the counts of an average as Kernels::decodeAvg() does. `means`: what each count stands for, as values of
-  /// meanType().
+  /// Takes the counts of an average or a sum as Kernels::decodeAvg() does. `means`: what each count stands for, as
+  /// values of meanType().
   void (*decodeAvg)(const Sink& sink, const Kernels& kernels, ConstPlanes counts, const void* means, std::size_t first,
                     std::size_t count, Store store);
   /// The type of the values that decodeAvg() wants to look up.

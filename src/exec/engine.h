@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "exec/batch.h"
+#include "exec/notes.h"
 #include "exec/plan.h"
 #include "transport/transport.h"
 
@@ -37,8 +38,8 @@ class Engine {
   /// True if no exchange is under way: the results are complete, and no peer needs this rank to keep polling.
   [[nodiscard]] virtual bool finished() const = 0;
 
-  /// True if a rank vetoed the last exchange, which is finished: no sink of any rank has taken a result.
-  [[nodiscard]] virtual bool vetoed() const = 0;
+  /// The notes of the last exchange, which is finished. With a veto, no sink of any rank has taken a result.
+  [[nodiscard]] virtual Notes notes() const = 0;
 
   /// Gives the exchange up after a failure. When it returns, user memory is no longer touched, and memory that
   /// peers may still read stays allocated. Afterwards only wake() and counters() may be called.

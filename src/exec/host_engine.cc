@@ -50,14 +50,17 @@ void HostEngine::start(const Plan& plan, const Batch& batch) {
 void HostEngine::prepareMeans() {
   const CountRules& rules = context_.batch->rules;
   if (mean_rules_.nranks != rules.nranks || mean_rules_.votes_per_rank != rules.votes_per_rank) {
-    for (auto& table : mean_tables_) table.reset();
+    mean_tables_ = {};
+    sum_tables_ = {};
     mean_rules_ = rules;
   }
+  const CountMeaning meaning = context_.batch->is_sum ? CountMeaning::kSum : CountMeaning::kMean;
+  MeanTables& tables = meaning == CountMeaning::kSum ? sum_tables_ : mean_tables_;
   means_.clear();
   for (const Segment& segment : context_.batch->segments) {
     const ElementType type = segment.sink.kind->meanType(segment.sink);
-    std::unique_ptr<MeanTable>& table = mean_tables_.at(static_cast<std::size_t>(type));
-    if (!table) table = std::make_unique<MeanTable>(type, rules);
+    std::unique_ptr<MeanTable>& table = tables.at(static_cast<std::size_t>(type));
+    if (!table) table = std::make_unique<MeanTable>(type, rules, meaning);
     means_.push_back(table.get());
   }
   context_.means = means_;

@@ -37,7 +37,7 @@ class HostEngine final : public Engine {
   void start(const Plan& plan, const Batch& batch) override;
   bool progress() override;
   [[nodiscard]] bool finished() const override { return is_finished_; }
-  [[nodiscard]] bool vetoed() const override { return (active_->note() & kVetoNote) != 0; }
+  [[nodiscard]] Notes notes() const override { return active_->notes(); }
   void abandon() noexcept override;
   void wait(std::chrono::microseconds longest) override;
   [[nodiscard]] bool lacksOwnSigns() const override {
@@ -67,7 +67,9 @@ class HostEngine final : public Engine {
 
   StationContext context_;
   Layout layout_;
-  std::array<std::unique_ptr<MeanTable>, kNumElementTypes> mean_tables_;  ///< of rules mean_rules_
+  using MeanTables = std::array<std::unique_ptr<MeanTable>, kNumElementTypes>;
+  MeanTables mean_tables_;  ///< of rules mean_rules_
+  MeanTables sum_tables_;   ///< the same
   CountRules mean_rules_;
   std::vector<const MeanTable*> means_;
   Scratch scratch_;

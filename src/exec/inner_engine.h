@@ -24,8 +24,7 @@ class InnerEngine {
   virtual bool progress() = 0;
   /// True if no exchange is under way: the results are complete, and messages may be overwritten.
   [[nodiscard]] virtual bool finished() const = 0;
-  /// What the messages of all ranks had for a note; see Slice::note. Of the last exchange, once it is finished.
-  [[nodiscard]] virtual std::uint32_t note() const = 0;
+  [[nodiscard]] virtual Notes notes() const = 0;
   virtual void abandon() noexcept = 0;
 
   /// Peers of the messages of `kind` (kSend or kRecv) that are outstanding, in any order.

@@ -25,7 +25,7 @@ void LaneEngine::start() {
   next_slice_ = 0;
   encodes_left_ = context_->nslices;
   without_signs_.clear();
-  note_ = 0;
+  notes_ = {0, ownNote(*context_->batch)};
   for (std::size_t i = 0; i < nlanes_; ++i) startSlice(*lanes_[i]);
   // The first messages of a small vector leave before the first look at the transport.
   if (has_small_slices_) runStations();
@@ -72,7 +72,7 @@ bool LaneEngine::runStations() {
     startReady();
     done_.clear();
     if (!runner_->poll(done_)) break;
-    for (const StationWork& work : done_) completeStation(*lanes_[work.lane], work.station);
+    for (const StationWork& work : done_) completeStation(*lanes_[work.lane], work);
     ran = true;
   } while (has_small_slices_);
   startReady();
@@ -145,23 +145,35 @@ void LaneEngine::startStation(const Lane& lane, std::int32_t station) {
   runner_->post({context_, &lane.slice, lane.number, station});
 }
 
-void LaneEngine::completeStation(Lane& lane, std::int32_t station) {
-  if (station == kEncodeStation) {
+void LaneEngine::completeStation(Lane& lane, const StationWork& work) {
+  if (work.station == kEncodeStation) {
+    notes_.own |= work.note;
     completeEncode(lane);
-  } else if (station == kDecodeStation) {
+  } else if (work.station == kDecodeStation) {
     lane.decoded = true;
     endSliceIfDone(lane);
   } else {
-    completeStep(lane, station);
+    completeStep(lane, work.station);
   }
 }
 
 void LaneEngine::completeEncode(Lane& lane) {
   --encodes_left_;
+  if (context_->batch->is_sum) return completeEncodeOfSum();
   startWaiting(lane, context_->plan->after_encode);
   // The last slice to be encoded lets the others write their results.
   if (context_->encodes_first && encodes_left_ == 0) {
     for (std::size_t i = 0; i < nlanes_; ++i) decodeIfReady(*lanes_[i]);
+  }
+}
+
+/// A rank that has any result of a sum may write, so its first message must say what all of its values are. All slices
+/// are on lanes.
+void LaneEngine::completeEncodeOfSum() {
+  if (encodes_left_ > 0) return;
+  for (std::size_t i = 0; i < nlanes_; ++i) {
+    lanes_[i]->slice.note |= notes_.own;
+    startWaiting(*lanes_[i], context_->plan->after_encode);
   }
 }
 
@@ -193,7 +205,7 @@ void LaneEngine::releaseInboxes(Lane& lane, const PlanStep& step) {
 void LaneEngine::decodeIfReady(Lane& lane) {
   if (lane.results_left > 0 || lane.decoding || (context_->encodes_first && encodes_left_ > 0)) return;
   lane.decoding = true;
-  note_ |= lane.slice.note;
+  notes_.all |= lane.slice.note;
   startStation(lane, kDecodeStation);
 }
 

@@ -27,7 +27,7 @@ class LaneEngine final : public InnerEngine {
   bool progress() override;
   [[nodiscard]] bool finished() const override { return lanes_left_ == 0; }
   [[nodiscard]] bool lacksSigns() const { return !without_signs_.empty(); }
-  [[nodiscard]] std::uint32_t note() const override { return note_; }
+  [[nodiscard]] Notes notes() const override { return notes_; }
   void abandon() noexcept override;
   [[nodiscard]] std::vector<Rank> peersOf(StepKind kind) const override;
 
@@ -39,9 +39,10 @@ class LaneEngine final : public InnerEngine {
   bool runStations();
   void startReady();
   void completeRequest(Request& request);
-  void completeStation(Lane& lane, std::int32_t station);
+  void completeStation(Lane& lane, const StationWork& work);
   bool takeSigns();
   void completeEncode(Lane& lane);
+  void completeEncodeOfSum();
   void completeStep(Lane& lane, std::int32_t number);
   void startWaiting(Lane& lane, std::span<const std::int32_t> steps);
   void releaseInboxes(Lane& lane, const PlanStep& step);
@@ -59,7 +60,7 @@ class LaneEngine final : public InnerEngine {
   std::size_t lanes_left_ = 0;     ///< lanes with a slice under way
   std::size_t next_slice_ = 0;
   std::size_t encodes_left_ = 0;  ///< slices not yet encoded
-  std::uint32_t note_ = 0;        ///< of the slices that have their results
+  Notes notes_;                   ///< all: of the slices that have their results; own: of those that are encoded
 
   struct Ready {
     Lane* lane;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <new>
 
 #include "base/error.h"
@@ -14,7 +15,7 @@ namespace signccl {
 namespace {
 
 /// Rounds to a binary float with `mantissa_bits` stored bits and exponents down to `min_exponent`, and encodes it.
-/// For |value| <= 1, so nothing overflows.
+/// For values that do not overflow, such as those up to 2048.
 std::uint16_t toSmallFloat(double value, int mantissa_bits, int min_exponent, int bias) {
   const std::uint16_t sign = std::signbit(value) ? 0x8000 : 0;
   const double magnitude = std::fabs(value);
@@ -34,9 +35,10 @@ void put(void* table, std::int64_t index, T value) {
   std::memcpy(static_cast<std::byte*>(table) + static_cast<std::size_t>(index) * sizeof(T), &value, sizeof(T));
 }
 
-void putMean(void* table, std::int64_t index, ElementType type, std::int64_t sum, int nranks) {
+/// Puts sum / divisor, or for integer types the sum.
+void putMean(void* table, std::int64_t index, ElementType type, std::int64_t sum, int divisor) {
   // Both are exact in double; for the narrower types rounding twice is innocuous, double has more than 2 p + 2 bits.
-  const double mean = static_cast<double>(sum) / nranks;
+  const double mean = static_cast<double>(sum) / divisor;
   switch (type) {
     case ElementType::kFloat32:
       return put(table, index, static_cast<float>(mean));
@@ -76,7 +78,29 @@ std::uint16_t toFloat16(double value) { return toSmallFloat(value, 10, -14, 15);
 
 std::uint16_t toBFloat16(double value) { return toSmallFloat(value, 7, -126, 127); }
 
-MeanTable::MeanTable(ElementType type, const CountRules& rules) {
+std::int64_t mostExactRanks(ElementType type) {
+  switch (type) {
+    case ElementType::kFloat64:
+      return std::int64_t{1} << 53;
+    case ElementType::kFloat32:
+      return std::int64_t{1} << 24;
+    case ElementType::kFloat16:
+      return std::int64_t{1} << 11;
+    case ElementType::kBFloat16:
+      return std::int64_t{1} << 8;
+    case ElementType::kInt8:
+      return std::numeric_limits<std::int8_t>::max();
+    case ElementType::kInt16:
+      return std::numeric_limits<std::int16_t>::max();
+    case ElementType::kInt32:
+      return std::numeric_limits<std::int32_t>::max();
+    case ElementType::kBits:
+      break;
+  }
+  return 0;
+}
+
+MeanTable::MeanTable(ElementType type, const CountRules& rules, CountMeaning meaning) {
   constexpr std::size_t kAlignment = 64;
   const std::size_t entries = std::size_t{1} << fullPlanes(rules);
   bytes_ = (elementBytes(type, entries) + kAlignment - 1) / kAlignment * kAlignment;
@@ -87,7 +111,7 @@ MeanTable::MeanTable(ElementType type, const CountRules& rules) {
   const std::int64_t total = rules.totalVotes();
   for (std::int64_t count = 0; count <= total; ++count) {
     const std::int64_t sum = rules.votes_per_rank == 1 ? 2 * count - total : count - rules.nranks;
-    putMean(values_.get(), count, type, sum, rules.nranks);
+    putMean(values_.get(), count, type, sum, meaning == CountMeaning::kMean ? rules.nranks : 1);
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an average gives for every possible count, as values of the output type: the table of Kernels::decodeAvg.
+// What an average or a sum gives for every possible count, as values of the output type: the table of
+// Kernels::decodeAvg.
 #ifndef SIGNCCL_EXEC_MEAN_TABLE_H_
 #define SIGNCCL_EXEC_MEAN_TABLE_H_
 
@@ -12,13 +13,16 @@
 
 namespace signccl {
 
-/// Entry c is (sum of signs) / nranks, correctly rounded, or for integer types the sum, where c votes were positive:
+/// What a count stands for. An average in an integer type is a sum, too.
+enum class CountMeaning : std::uint8_t { kMean, kSum };
+
+/// Entry c is (sum of signs) / nranks, correctly rounded, or the sum itself, where c votes were positive:
 /// sum = 2 c - nranks for binary signs, c - nranks for ternary ones. 2^fullPlanes entries, those that no count reaches
 /// are 0.
 class MeanTable {
  public:
-  /// The integer types must hold nranks.
-  MeanTable(ElementType type, const CountRules& rules);
+  /// The type must hold all sums of nranks signs exactly where it is to hold sums; see mostExactRanks().
+  MeanTable(ElementType type, const CountRules& rules, CountMeaning meaning = CountMeaning::kMean);
 
   [[nodiscard]] const void* data() const { return values_.get(); }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
@@ -30,6 +34,9 @@ class MeanTable {
   std::size_t bytes_;
   std::unique_ptr<void, Free> values_;
 };
+
+/// The most ranks whose sums of signs a type holds exactly; 0 for kBits.
+std::int64_t mostExactRanks(ElementType type);
 
 /// Correctly rounded (to nearest, ties to even) conversions of finite values; bit patterns.
 std::uint16_t toFloat16(double value);

@@ -28,8 +28,8 @@ void OneRoundEngine::prepare(const StationContext& context, std::size_t /*nlanes
 }
 
 void OneRoundEngine::start() {
-  slice_.note = ownNote(*context_->batch);
-  encodeSlice(*context_, slice_);
+  own_note_ = ownNote(*context_->batch) | encodeSlice(*context_, slice_);
+  slice_.note = own_note_;
   Tag tag{context_->batch->exchange, 0, 0, context_->batch->digest};
   sends_left_ = nsends_;
   receives_left_ = messages_.size() - nsends_;

@@ -26,7 +26,7 @@ class OneRoundEngine final : public InnerEngine {
   void start() override;
   bool progress() override;
   [[nodiscard]] bool finished() const override { return is_decoded_ && sends_left_ == 0; }
-  [[nodiscard]] std::uint32_t note() const override { return slice_.note; }
+  [[nodiscard]] Notes notes() const override { return {slice_.note, own_note_}; }
   void abandon() noexcept override;
   [[nodiscard]] std::vector<Rank> peersOf(StepKind kind) const override;
 
@@ -43,6 +43,7 @@ class OneRoundEngine final : public InnerEngine {
   Transport& transport_;
   const StationContext* context_ = nullptr;
   Slice slice_;
+  std::uint32_t own_note_ = 0;
   std::vector<Message> messages_;  ///< sends first
   std::size_t nsends_ = 0;
   std::vector<const Word*> inboxes_;  ///< [inboxes] where the message is

@@ -12,10 +12,10 @@ namespace signccl {
 namespace {
 
 /// Runs a station, and draws it in the timeline if there is one.
-void runTraced(const StationWork& work, TraceBuffer* trace) {
-  if (trace == nullptr) return runStation(*work.context, *work.slice, work.station);
-  const std::int64_t begin_ns = nowNs();
-  runStation(*work.context, *work.slice, work.station);
+void runTraced(StationWork& work, TraceBuffer* trace) {
+  const std::int64_t begin_ns = trace == nullptr ? 0 : nowNs();
+  work.note = runStation(*work.context, *work.slice, work.station);
+  if (trace == nullptr) return;
   TraceEvent event;
   event.slice = static_cast<std::int32_t>(work.slice->number);
   event.begin_ns = begin_ns;
@@ -41,7 +41,7 @@ class InlineRunner final : public StationRunner {
 
   bool poll(std::vector<StationWork>& done) override {
     if (head_ == queue_.size()) return false;
-    const StationWork work = queue_[head_++];
+    StationWork work = queue_[head_++];
     if (head_ == queue_.size()) drain();
     runTraced(work, trace_);
     done.push_back(work);

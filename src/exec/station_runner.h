@@ -19,6 +19,7 @@ struct StationWork {
   const Slice* slice = nullptr;
   std::size_t lane = 0;      ///< for the poster
   std::int32_t station = 0;  ///< kEncodeStation, kDecodeStation, or the number of a kCount or kDecide step
+  std::uint32_t note = 0;    ///< once it is done: what runStation() gave
 };
 
 /// All calls come from one thread at a time.

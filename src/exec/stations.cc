@@ -94,27 +94,33 @@ int restoreCounts(const StationContext& context, const Slice& slice, ChunkRun ru
 
 }  // namespace
 
-void encodeSlice(const StationContext& context, const Slice& slice) {
+std::uint32_t encodeSlice(const StationContext& context, const Slice& slice) {
   const Kernels& kernels = *context.kernels;
   const Batch& batch = *context.batch;
+  std::uint32_t note = 0;
+  const auto encode = [&](const Piece& piece, Word* positive, Word* nonnegative) {
+    const Source& source = piece.segment.source;
+    if (batch.is_sum) {
+      note |= noteOfSum(piece.index,
+                        source.kind->encodeSum(source, kernels, piece.element, piece.count, positive, nonnegative));
+    } else {
+      source.kind->encode(source, kernels, piece.element, piece.count, positive, nonnegative);
+    }
+  };
   if (batch.rules.votes_per_rank == 1) {
     // One plane: the chunks lie one after the other, so the slice is encoded as a whole.
     const SlotView signs = view(context, slice, SlotKind::kSigns, 0, {0, slice.nwords});
-    forEachPiece(batch, slice.word_begin, slice.nwords, [&](const Piece& piece) {
-      const Source& source = piece.segment.source;
-      source.kind->encode(source, kernels, piece.element, piece.count, nullptr, signs.words + piece.word);
-    });
-    return;
+    forEachPiece(batch, slice.word_begin, slice.nwords,
+                 [&](const Piece& piece) { encode(piece, nullptr, signs.words + piece.word); });
+    return note;
   }
   forEachUniformRun(context, SlotKind::kSigns, [&](ChunkRun run) {
     const WordRange words = context.wordsOf(slice, run);
     const SlotView signs = view(context, slice, SlotKind::kSigns, run.first, words);
-    forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
-      const Source& source = piece.segment.source;
-      source.kind->encode(source, kernels, piece.element, piece.count, signs.plane(0) + piece.word,
-                          signs.plane(1) + piece.word);
-    });
+    forEachPiece(batch, slice.word_begin + words.begin, words.size,
+                 [&](const Piece& piece) { encode(piece, signs.plane(0) + piece.word, signs.plane(1) + piece.word); });
   });
+  return note;
 }
 
 void countVotes(const StationContext& context, const Slice& slice, const PlanStep& step) {
@@ -181,6 +187,7 @@ void decodeSlice(const StationContext& context, const Slice& slice) {
     if (batch.ends != nullptr) return;
     forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
       const Sink& sink = piece.segment.sink;
+      if (batch.is_sum && !fitsSigns(metOfSum(slice.note, piece.index), batch.rules.votes_per_rank)) return;
       if (is_avg) {
         sink.kind->decodeAvg(sink, kernels, {results.words + piece.word, results.stride, planes},
                              context.means[piece.index]->data(), piece.element, piece.count, context.store);
@@ -193,11 +200,15 @@ void decodeSlice(const StationContext& context, const Slice& slice) {
   });
 }
 
-void runStation(const StationContext& context, const Slice& slice, std::int32_t station) {
+std::uint32_t runStation(const StationContext& context, const Slice& slice, std::int32_t station) {
   if (station == kEncodeStation) return encodeSlice(context, slice);
-  if (station == kDecodeStation) return decodeSlice(context, slice);
+  if (station == kDecodeStation) {
+    decodeSlice(context, slice);
+    return 0;
+  }
   const PlanStep& step = context.plan->steps[static_cast<std::size_t>(station)];
   step.kind == StepKind::kCount ? countVotes(context, slice, step) : decideChunk(context, slice, step);
+  return 0;
 }
 
 std::span<Word> messageWords(const StationContext& context, const Slice& slice, const PlanStep& step) {

@@ -10,6 +10,7 @@
 #include "exec/batch.h"
 #include "exec/layout.h"
 #include "exec/mean_table.h"
+#include "exec/notes.h"
 #include "exec/plan.h"
 #include "kernels/kernels.h"
 #include "schedule/chunk.h"
@@ -24,17 +25,15 @@ struct Slice {
   Word* memory = nullptr;
   std::span<const Word*> inboxes;  ///< [ninboxes] where the message in an inbox is
 
-  /// What goes with every message of the slice, Request::note. A result depends on votes of all ranks, and what a
+  /// What goes with every message of the slice, see notes.h. A result depends on votes of all ranks, and what a
   /// message holds on those whose notes its sender has: when a slice has its results, it has the notes of all ranks.
   std::uint32_t note = 0;
 
   Word* external = nullptr;  ///< memory of ExternalEnds, if the plan has those
 };
 
-/// A note: its sender, or a rank whose votes the sender has, vetoes the exchange.
-inline constexpr std::uint32_t kVetoNote = 1;
-
-/// The note of this rank's messages of an exchange before it has received any.
+/// The note of this rank's messages of an exchange before it has received any; of a sum, what encodeSlice() gives comes
+/// to it.
 inline std::uint32_t ownNote(const Batch& batch) { return batch.vetoes ? kVetoNote : 0; }
 
 /// What the stations of one exchange work with; the same for all slices.
@@ -61,12 +60,13 @@ struct StationContext {
 inline constexpr std::int32_t kEncodeStation = -1;
 inline constexpr std::int32_t kDecodeStation = -2;
 
-/// Runs one of the stations below: kEncodeStation, kDecodeStation, or the kCount or kDecide step of that number. Throws
-/// std::bad_alloc only.
-void runStation(const StationContext& context, const Slice& slice, std::int32_t station);
+/// Runs one of the stations below: kEncodeStation, kDecodeStation, or the kCount or kDecide step of that number. Gives
+/// what encodeSlice() gives, else 0. Throws std::bad_alloc only.
+std::uint32_t runStation(const StationContext& context, const Slice& slice, std::int32_t station);
 
-/// Segments of the slice -> signs of all chunks.
-void encodeSlice(const StationContext& context, const Slice& slice);
+/// Segments of the slice -> signs of all chunks. Gives the note of what their sources have met, 0 unless the exchange
+/// is a sum.
+std::uint32_t encodeSlice(const StationContext& context, const Slice& slice);
 
 /// One kCount step.
 void countVotes(const StationContext& context, const Slice& slice, const PlanStep& step);
@@ -74,7 +74,8 @@ void countVotes(const StationContext& context, const Slice& slice, const PlanSte
 /// One kDecide step.
 void decideChunk(const StationContext& context, const Slice& slice, const PlanStep& step);
 
-/// Results of all chunks -> segments of the slice, unless somebody else decodes them.
+/// Results of all chunks -> segments of the slice, unless somebody else decodes them. Segments that the slice's note
+/// forbids are left alone.
 void decodeSlice(const StationContext& context, const Slice& slice);
 
 /// The words that a send or receive moves: those of its slot, or of its staging if is_staged.

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/failure.h"
+#include "exec/notes.h"
 
 namespace signccl {
 namespace {
@@ -99,7 +100,7 @@ std::optional<bool> Lion::finish(std::optional<std::chrono::milliseconds> longes
       if (!comm_->isDoneWithin(*operation, std::max(left, std::chrono::milliseconds(0)))) return std::nullopt;
     }
     try {
-      if (comm_->wait(*operation)) was_skipped_ = true;
+      if ((comm_->wait(*operation).all & kVetoNote) != 0) was_skipped_ = true;
     } catch (...) {
       noteFailure(std::current_exception());
     }

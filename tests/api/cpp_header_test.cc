@@ -60,6 +60,18 @@ TEST(CppHeader, TypesOfBuffersAreDeduced) {
   EXPECT_THAT(sum, ElementsAre(1, -1));
 }
 
+TEST(CppHeader, SumsThrowOrTellTheOutcomeWhereValuesDoNotFit) {
+  const Communicator comm(1, signccl::makeUniqueId(), 0);
+  std::vector<float> values = {1, -1, 3};
+  std::vector<float> sums(3);
+  comm.sum(values.data(), sums.data(), 2);
+  EXPECT_THAT(sums, ElementsAre(1, -1, 0));
+  EXPECT_EQ(errorOf([&] { comm.sum(values.data(), sums.data(), 3); }).result(), signcclInvalidArgument);
+  const signcclSumOutcome_t outcome = comm.trySum(values.data(), sums.data(), 3);
+  EXPECT_EQ(outcome.isWritten, 0);
+  EXPECT_EQ(outcome.firstIndex, 2);
+}
+
 TEST(CppHeader, ErrorsHaveTheResultAndTheText) {
   const Communicator comm(1, signccl::makeUniqueId(), 0);
   float value = 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/mean_table.h"
 
+#include <algorithm>
 #include <cfenv>
 #include <cstring>
 #include <limits>
@@ -9,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "support/float_format.h"
+#include "support/sum_reference.h"
 
 namespace signccl {
 namespace {
@@ -73,6 +75,38 @@ TEST(MeanTableTest, IntegerTypesHoldTheSum) {
   const CountRules most{SignOp::kAvg, kMaxRanks, 1};
   EXPECT_EQ(entryOf(MeanTable(ElementType::kInt16, most), ElementType::kInt16, 0), -kMaxRanks);
   EXPECT_EQ(entryOf(MeanTable(ElementType::kInt16, most), ElementType::kInt16, kMaxRanks), kMaxRanks);
+}
+
+TEST(MeanTableTest, SumsAreExactInEveryTypeUpToItsMostRanks) {
+  for (const ElementType type : sumTypes()) {
+    const auto most = static_cast<int>(std::min<std::int64_t>(mostExactRanks(type), kMaxRanks));
+    for (const int nranks : {1, 2, 5, 127, 128, 256, 1021, 2048, kMaxRanks}) {
+      if (nranks > most) continue;
+      for (const int votes_per_rank : {1, 2}) {
+        const CountRules rules{SignOp::kAvg, nranks, votes_per_rank};
+        const MeanTable table(type, rules, CountMeaning::kSum);
+        for (std::int64_t count = 0; count <= rules.totalVotes(); ++count) {
+          std::byte expected[8] = {};
+          putNumber(type, sumOf(rules, count), expected, 0);
+          const std::size_t width = elementBytes(type, 1);
+          const auto* const entry =
+              static_cast<const std::byte*>(table.data()) + static_cast<std::size_t>(count) * width;
+          ASSERT_EQ(std::memcmp(entry, expected, width), 0)
+              << "count " << count << " of " << nranks << " ranks, type " << static_cast<int>(type);
+        }
+      }
+    }
+  }
+}
+
+TEST(MeanTableTest, MostExactRanksIsWhereTheNextSumIsLost) {
+  EXPECT_EQ(mostExactRanks(ElementType::kInt8), 127);
+  EXPECT_EQ(mostExactRanks(ElementType::kBFloat16), 256);
+  EXPECT_EQ(mostExactRanks(ElementType::kFloat16), 2048);
+  EXPECT_EQ(toBFloat16(257), toBFloat16(256));
+  EXPECT_EQ(toFloat16(2049), toFloat16(2048));
+  EXPECT_NE(toBFloat16(255), toBFloat16(256));
+  EXPECT_NE(toFloat16(2047), toFloat16(2048));
 }
 
 TEST(MeanTableTest, EntriesThatNoCountReachesAreZero) {

@@ -65,7 +65,7 @@ class Voters {
   void expect(bool is_vetoed, SignOp op, const std::string& where) const {
     const int sum = op == SignOp::kVote ? 1 : topology_.nranks();
     for (std::size_t rank = 0; rank < engines_.size(); ++rank) {
-      EXPECT_EQ(engines_[rank]->vetoed(), is_vetoed) << where << ", rank " << rank;
+      EXPECT_EQ(engines_[rank]->notes().all, is_vetoed ? kVetoNote : 0) << where << ", rank " << rank;
       const auto expected = is_vetoed ? kUntouched : static_cast<std::int8_t>(sum);
       EXPECT_EQ(std::ranges::count(results_[rank], expected), std::ssize(results_[rank])) << where << ", rank " << rank;
     }

@@ -65,6 +65,21 @@ TEST_P(BoundsTest, EncodeAndDecodeVoteStayInside) {
   }
 }
 
+TEST_P(BoundsTest, EncodeSumStaysInside) {
+  for (const ElementType type : signTypes()) {
+    if (type == ElementType::kBits) continue;  // no type of a sum
+    for (const Edge edge : {Edge::kStart, Edge::kEnd}) {
+      for (size_t count = 0; count < 600; count += kCoarseGrid ? 41 : 7) {
+        const size_t plane_bytes = elementBytes(ElementType::kBits, count);
+        EdgeBuffer elements(elementBytes(type, count), edge), positive(plane_bytes, edge),
+            nonnegative(plane_bytes, edge);
+        kernels().encodeSumBinary(type, elements.data(), count, nonnegative.words());
+        kernels().encodeSumTernary(type, elements.data(), count, positive.words(), nonnegative.words());
+      }
+    }
+  }
+}
+
 TEST_P(BoundsTest, DecodeAvgStaysInside) {
   for (const ElementType type : {ElementType::kInt8, ElementType::kInt16, ElementType::kInt32, ElementType::kFloat64}) {
     for (const Edge edge : {Edge::kStart, Edge::kEnd}) {

@@ -22,6 +22,7 @@ STRUCTS = {
     "signcclSignConfig_t": _c_types.SignConfig,
     "signcclConfig_t": _c_types.Config,
     "signcclCommStats_t": _c_types.CommStats,
+    "signcclSumOutcome_t": _c_types.SumOutcome,
     "signcclUniqueId": _c_types.UniqueId,
     "signcclLionConfig_t": _c_lion.LionConfig,
     "signcclLionStepConfig_t": _c_lion.LionStepConfig,
@@ -30,6 +31,7 @@ STRUCTS = {
 MADE = {
     "SIGNCCL_CONFIG_INITIALIZER": _c_types.Config(),
     "SIGNCCL_SIGN_CONFIG_INITIALIZER": _c_types.SignConfig(),
+    "SIGNCCL_SUM_OUTCOME_INITIALIZER": _c_types.SumOutcome(),
     "SIGNCCL_LION_CONFIG_INITIALIZER": _c_lion.LionConfig(),
     "SIGNCCL_LION_STEP_INITIALIZER": _c_lion.LionStepConfig(),
 }
@@ -39,6 +41,7 @@ ENUMS = {
     "signcclDataType_t": (_c_types.DataType, "signccl"),
     "signcclZeroRule_t": (_c_types.ZeroRule, "signcclZero"),
     "signcclTieRule_t": (_c_types.TieRule, "signcclTie"),
+    "signcclValues_t": (_c_types.Values, "signcclValues"),
     "signcclLionAggregation_t": (_c_lion.LionAggregation, "signcclLion"),
     "signcclLionRounding_t": (_c_lion.LionRounding, "signcclLionRound"),
 }
@@ -73,6 +76,7 @@ TYPES: dict[str, Any] = {
     "const signcclSignConfig_t*": ctypes.POINTER(_c_types.SignConfig),
     "const signcclConfig_t*": ctypes.POINTER(_c_types.Config),
     "signcclCommStats_t*": ctypes.POINTER(_c_types.CommStats),
+    "signcclSumOutcome_t*": ctypes.POINTER(_c_types.SumOutcome),
     "signcclLion_t": ctypes.c_void_p,
     "signcclLion_t*": ctypes.POINTER(ctypes.c_void_p),
     "const signcclLionConfig_t*": ctypes.POINTER(_c_lion.LionConfig),

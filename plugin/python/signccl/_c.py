@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from ._c_types import AllGatherFn, CommStats, Config, Result, SignConfig, UniqueId
+from ._c_types import AllGatherFn, CommStats, Config, Result, SignConfig, SumOutcome, UniqueId
 from ._library import load
 from .errors import error_for
 
@@ -34,6 +34,16 @@ _collective = (
     ctypes.POINTER(SignConfig),
     _comm,
     ctypes.c_void_p,  # stream
+)
+_sum = (
+    ctypes.c_void_p,  # sendbuff
+    ctypes.c_void_p,  # recvbuff
+    ctypes.c_size_t,  # count
+    _enum,  # datatype
+    ctypes.POINTER(SignConfig),
+    _comm,
+    ctypes.c_void_p,  # stream
+    ctypes.POINTER(SumOutcome),
 )
 
 PROTOTYPES: dict[str, _Prototype] = {
@@ -70,6 +80,8 @@ PROTOTYPES: dict[str, _Prototype] = {
 # Functions that a library of this interface may lack, since they came in a later patch version.
 OPTIONAL: dict[str, _Prototype] = {
     "signcclRequestWaitAll": (_enum, (ctypes.c_size_t, _request)),
+    "signcclAllReduceSum": (_enum, _sum),
+    "signcclAllReduceSumAsync": (_enum, (*_sum, _request)),
 }
 
 

@@ -65,6 +65,14 @@ class TieRule(IntEnum):
     RANDOM = 3
 
 
+class Values(IntEnum):
+    """Which values a sum met, ``signcclValues_t``."""
+
+    SIGNS = 0
+    ZEROS = 1
+    OTHER = 2
+
+
 AllGatherFn = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 
 
@@ -126,3 +134,18 @@ class CommStats(ctypes.Structure):
 
     def __init__(self) -> None:
         super().__init__(ctypes.sizeof(CommStats))
+
+
+class SumOutcome(ctypes.Structure):
+    """``signcclSumOutcome_t``, made as SIGNCCL_SUM_OUTCOME_INITIALIZER makes it."""
+
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("values", ctypes.c_int),
+        ("isWritten", ctypes.c_int),
+        ("firstIndex", ctypes.c_int64),
+        ("firstValue", ctypes.c_double),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(ctypes.sizeof(SumOutcome))

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mpi/back/same_rules.h"
+
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "mpi/back/end_job.h"
+
+namespace signccl::mpi {
+namespace {
+
+using std::chrono::steady_clock;
+
+// Time that the message of rank 0 has to end the job before the other ranks repeat it.
+constexpr std::chrono::milliseconds kHeadStart{300};
+
+int rankInWorld() {
+  int rank = 0;
+  PMPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  return rank;
+}
+
+bool isCompleteBefore(steady_clock::time_point end, MPI_Request& request) {
+  for (int is_complete = 0;;) {
+    PMPI_Test(&request, &is_complete, MPI_STATUS_IGNORE);
+    if (is_complete != 0) return true;
+    if (steady_clock::now() >= end) return false;
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+}
+
+// All ranks know that the digests differ, so all gather them.
+[[noreturn]] void sayWhoDiffers(std::uint64_t digest, const NextCalls& next) {
+  int ranks = 0;
+  PMPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  std::vector<std::uint64_t> digests(static_cast<std::size_t>(ranks));
+  next.all_gather(&digest, 1, MPI_UINT64_T, digests.data(), 1, MPI_UINT64_T, MPI_COMM_WORLD);
+  std::size_t other = 1;
+  while (other + 1 < digests.size() && digests[other] == digests[0]) ++other;
+  if (rankInWorld() != 0) std::this_thread::sleep_for(kHeadStart);
+  endJob("rank " + std::to_string(other) +
+         " follows other rules than rank 0, or another mode: expected the same SIGNCCL_RULES and SIGNCCL_INTERPOSE on "
+         "all ranks");
+}
+
+}  // namespace
+
+std::chrono::milliseconds deadlineOfComparison() {
+  constexpr int kLongest = 3600;
+  const char* text = std::getenv("SIGNCCL_INTERPOSE_TIMEOUT");
+  if (text == nullptr || *text == '\0') return std::chrono::seconds(10);
+  const std::string_view value = text;
+  int seconds = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+  if (error != std::errc() || end != value.data() + value.size() || seconds < 1 || seconds > kLongest)
+    endJob("SIGNCCL_INTERPOSE_TIMEOUT=" + std::string(value) + ": expected seconds from 1 to " +
+           std::to_string(kLongest));
+  return std::chrono::seconds(seconds);
+}
+
+void requireSameRules(std::uint64_t digest, std::chrono::milliseconds deadline, const NextCalls& next) {
+  const std::array<std::uint64_t, 2> own = {digest, ~digest};
+  std::array<std::uint64_t, 2> smallest{};
+  MPI_Request request = MPI_REQUEST_NULL;
+  auto end = steady_clock::now() + deadline;
+  if (rankInWorld() != 0) end += kHeadStart;
+  next.all_reduce_async(own.data(), smallest.data(), 2, MPI_UINT64_T, MPI_MIN, MPI_COMM_WORLD, &request);
+  if (!isCompleteBefore(end, request)) {
+    endJob(
+        "not all ranks have compared their rules within " + std::to_string(deadline.count()) +
+        " ms of MPI_Init(): is every rank preloaded with the same rules? Expected libsignccl_mpi.so in LD_PRELOAD and "
+        "the same SIGNCCL_RULES on all ranks");
+  }
+  // The smallest complement is that of the largest digest.
+  if (smallest[0] != ~smallest[1]) sayWhoDiffers(digest, next);
+}
+
+}  // namespace signccl::mpi
