@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the environment says to the preload libraries.
+#ifndef SIGNCCL_PLUGIN_RULES_SETTINGS_H_
+#define SIGNCCL_PLUGIN_RULES_SETTINGS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "rules/environment.h"
+#include "rules/rules.h"
+
+namespace signccl::rules {
+
+/// A value, read once for each process.
+struct Settings {
+  RuleSet rules;          ///< SIGNCCL_RULES; none if it is not set
+  Mode mode = Mode::kOn;  ///< SIGNCCL_INTERPOSE
+
+  /// To be compared on all ranks before the first call is matched.
+  [[nodiscard]] std::uint64_t digest() const { return rules.digest(mode); }
+
+  /// Throws RulesError for rules or a mode that cannot be understood. The job must then stop at its first collective:
+  /// forwarding instead would hide the mistake. With SIGNCCL_INTERPOSE=off the rules are not read.
+  static Settings load(const Environment& environment = environmentVariable);
+};
+
+/// A digest as logs and errors show it, 16 hexadecimal digits.
+std::string digestText(std::uint64_t digest);
+
+}  // namespace signccl::rules
+
+#endif  // SIGNCCL_PLUGIN_RULES_SETTINGS_H_
