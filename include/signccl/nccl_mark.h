@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Marks all-reduces of NCCL for SignCCL's stand-in, so that a rule with "marked": true takes them over (docs/preload.md).
+ * Marks all-reduces of NCCL for SignCCL's stand-in, so that a rule with "marked": true takes them over
+ * (docs/preload.md).
  *
  * NCCL 2.32 and newer give each call a configuration with a list of options of other vendors, which NCCL ignores. So a
  * marked call is an ordinary one where the stand-in is not preloaded, and needs neither SignCCL's library nor another
@@ -15,8 +16,8 @@
  *   ncclAllReduceConfig(signs, signs, count, ncclFloat32, ncclSum, comm, stream, &config);
  *
  * A mark alone changes nothing: there must be a rule with the same action that the call matches. Where the two differ,
- * the call is forwarded. All ranks must mark the same calls alike; nobody checks that. Include nccl.h first; without it,
- * or with an older one, there are the numbers alone.
+ * the call is forwarded. All ranks must mark the same calls alike; nobody checks that. Include nccl.h first; without
+ * it, or with an older one, there are the numbers alone.
  */
 #ifndef SIGNCCL_NCCL_MARK_H_
 #define SIGNCCL_NCCL_MARK_H_

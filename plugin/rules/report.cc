@@ -87,7 +87,7 @@ void Report::begin(const std::string& library) const {
   if (!log_.isEnabled(LogLevel::kInfo)) return;
   const std::vector<Rule>& rules = settings_.rules.rules();
   line(LogLevel::kInfo, "interposition is " + std::string(nameOf(settings_.mode)) + ", " +
-                            std::to_string(rules.size()) + " rules, digest " + digestText(settings_.digest()) +
+                            "rules: " + std::to_string(rules.size()) + ", digest " + digestText(settings_.digest()) +
                             (library.empty() ? "" : ", " + library));
   for (const Rule& rule : rules) line(LogLevel::kInfo, "rule " + describe(rule));
 }

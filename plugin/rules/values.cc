@@ -58,13 +58,16 @@ typename Type::Bits bitsAt(const unsigned char* elements, std::size_t index) {
 /// What is in elements `begin` to `end`.
 template <typename Type>
 Values valuesOf(const unsigned char* elements, std::size_t begin, std::size_t end) {
-  unsigned zeros = 0;
-  unsigned others = 0;
+  // As wide as an element, so that a vector holds as many of them as elements.
+  using Bits = typename Type::Bits;
+  Bits zeros = 0;
+  Bits others = 0;
   for (std::size_t i = begin; i < end; ++i) {
-    const auto bits = bitsAt<Type>(elements, i);
-    const unsigned is_zero = bits == 0 ? 1 : 0;
+    const Bits bits = bitsAt<Type>(elements, i);
+    const Bits is_zero = bits == 0 ? 1 : 0;
+    const Bits is_sign = Type::isSign(bits) ? 1 : 0;
     zeros |= is_zero;
-    others |= 1U ^ (is_zero | (Type::isSign(bits) ? 1U : 0U));
+    others |= static_cast<Bits>(1 ^ (is_zero | is_sign));
   }
   if (others != 0) return Values::kOther;
   return zeros != 0 ? Values::kZeros : Values::kSigns;

@@ -46,12 +46,13 @@ constexpr std::array kSubsystems = std::to_array<NamedSubsystem>({
     {"CALL", Subsystem::kCall},
     {"BOOTSTRAP", Subsystem::kBootstrap},
     {"DESTROY", Subsystem::kDestroy},
+    {"INTERPOSE", Subsystem::kInterpose},
     {"ALL", Subsystem::kAll},
 });
 
-constexpr std::uint32_t kDefaultSubsystems = static_cast<std::uint32_t>(Subsystem::kInit) |
-                                             static_cast<std::uint32_t>(Subsystem::kBootstrap) |
-                                             static_cast<std::uint32_t>(Subsystem::kEnv);
+constexpr std::uint32_t kDefaultSubsystems =
+    static_cast<std::uint32_t>(Subsystem::kInit) | static_cast<std::uint32_t>(Subsystem::kBootstrap) |
+    static_cast<std::uint32_t>(Subsystem::kEnv) | static_cast<std::uint32_t>(Subsystem::kInterpose);
 
 /// What the settings ask of the log.
 struct LogSettings {

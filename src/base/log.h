@@ -29,7 +29,8 @@ enum class Subsystem : std::uint32_t {
   kCall = 1U << 6,       ///< calls of the C API
   kBootstrap = 1U << 7,  ///< ranks that find each other
   kDestroy = 1U << 8,    ///< end of communicators
-  kAll = (1U << 9) - 1,
+  kInterpose = 1U << 9,  ///< what the preload libraries do; they write these lines themselves (plugin/rules/log.h)
+  kAll = (1U << 10) - 1,
 };
 
 /// Rank to give for a line that belongs to no rank.

@@ -35,9 +35,9 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
     {"SIGNCCL_DEBUG", "VERSION, WARN, INFO, TRACE", "how much is logged; unset: nothing"},
     {"SIGNCCL_DEBUG_FILE", "a path; %h is the host, %p the process id", "file of the log; unset: standard output"},
     {"SIGNCCL_DEBUG_SUBSYS",
-     "comma list of INIT, COLL, NET, TUNING, ENV, ALLOC, CALL, BOOTSTRAP, DESTROY, ALL; ^ before the list: all but "
-     "these",
-     "subsystems that log at INFO and TRACE; unset: INIT,BOOTSTRAP,ENV"},
+     "comma list of INIT, COLL, NET, TUNING, ENV, ALLOC, CALL, BOOTSTRAP, DESTROY, INTERPOSE, ALL; ^ before the list: "
+     "all but these",
+     "subsystems that log at INFO and TRACE; unset: INIT,BOOTSTRAP,ENV,INTERPOSE"},
     {"SIGNCCL_DEBUG_TIMESTAMP_FORMAT", "a strftime format", "local time before each line; unset: none"},
     {"SIGNCCL_HOSTID", "any text",
      "a name for the node: ranks with the same name count as one node; unset: the host's name and the boot id of its "
@@ -47,7 +47,8 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
      "speed of this host's link to the others, for the cost model; unset: what the network interface says, or "
      "10000"},
     {"SIGNCCL_NCCL_LIBRARY", "a path of libnccl.so.2, or of the folder that holds it",
-     "NCCL to load if the process has none yet; unset: the one that the dynamic linker finds"},
+     "NCCL to load if the process has none yet, and the real NCCL behind the preload library; unset: the one that the "
+     "dynamic linker finds"},
     {"SIGNCCL_NCHANNELS", "1 to 16, the same on every rank",
      "connections to each peer, which the slices of a large vector take in turn; unset: 1"},
     {"SIGNCCL_NTHREADS", "1 to 1024",
@@ -72,9 +73,15 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
 });
 
 constexpr std::array kVariablesOfOtherParts = std::to_array<SettingInfo>({
+    {"SIGNCCL_INTERPOSE", "on, off, dry; the same on every rank",
+     "preload libraries: off forwards everything; dry reports what the rules would take and forwards everything; "
+     "unset: "
+     "on"},
     {"SIGNCCL_JAX_LIBRARY", "a path of libsignccl_jax.so", "Python: the handlers for JAX; unset: those of the package"},
     {"SIGNCCL_LIBRARY", "a path of libsignccl.so",
      "Python: the library to load; unset: that of the package, else the system's"},
+    {"SIGNCCL_RULES", "a path of a rules file, or its text; the same rules on every rank",
+     "preload libraries: which allreduces they take over (docs/preload.md); unset: none"},
     {"SIGNCCL_TESTS_MIN_BW", "a number of GB/s, 0 or more",
      "sign_all_reduce_perf: it fails if the average of busbw is below this; unset: not checked"},
 });

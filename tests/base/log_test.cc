@@ -101,9 +101,9 @@ TEST_F(LogTest, UnknownVariableIsAWarning) {
   EXPECT_THAT(read("log"), HasSubstr("WARN there is no setting SIGNCCL_ALGORITHM"));
 }
 
-TEST_F(LogTest, DefaultSubsystemsAreInitBootstrapAndEnv) {
+TEST_F(LogTest, DefaultSubsystemsAreInitBootstrapEnvAndInterpose) {
   logAt("INFO");
-  for (const Subsystem on : {Subsystem::kInit, Subsystem::kBootstrap, Subsystem::kEnv}) {
+  for (const Subsystem on : {Subsystem::kInit, Subsystem::kBootstrap, Subsystem::kEnv, Subsystem::kInterpose}) {
     EXPECT_TRUE(logEnabled(LogLevel::kInfo, on));
   }
   for (const Subsystem off : {Subsystem::kColl, Subsystem::kNet, Subsystem::kTuning, Subsystem::kAlloc,

@@ -40,7 +40,9 @@ constexpr const char* kOthers = R"(
 SIGNCCL_ALGO, SIGNCCL_SLICE_BYTES, SIGNCCL_NCHANNELS, SIGNCCL_RANKS_PER_NODE and the contents of SIGNCCL_TUNING_FILE
 must be the same on all ranks; ranks that differ get signcclInvalidUsage when they join.
 
-## Variables of the Python package and the benchmarks
+## Variables of the Python package, the preload libraries and the benchmarks
+
+They come from the environment alone.
 
 )";
 

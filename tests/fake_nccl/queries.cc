@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions that SignCCL itself does not use, and its preload library does: further ways to make communicators, and what
-// is asked of them.
+// Functions that SignCCL itself does not use, and its preload library does: further ways to make communicators, and
+// what is asked of them.
 #include <string>
 
 #include "fake_nccl/nccl_api.h"

@@ -12,8 +12,8 @@ namespace fake_nccl {
 /// Bytes of an element of an ncclDataType_t.
 std::size_t elementBytes(int type);
 
-/// Sums or averages (ncclSum, ncclAvg) the vectors of all ranks, one behind the other in `parts`, into `to`. Of int8 and
-/// float32; other types and operations give zeros.
+/// Sums or averages (ncclSum, ncclAvg) the vectors of all ranks, one behind the other in `parts`, into `to`. Of int8
+/// and float32; other types and operations give zeros.
 void reduceParts(int type, int op, int nranks, const std::vector<std::byte>& parts, std::span<std::byte> to);
 
 }  // namespace fake_nccl

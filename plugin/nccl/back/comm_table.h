@@ -26,8 +26,8 @@ class CommTable {
   /// Takes the record out, or null. To be called before NCCL frees the communicator: the address is used again at once.
   std::shared_ptr<Record> take(Comm comm);
 
-  /// A communicator with this name is being made. In a group, and if it does not block, NCCL writes the handle later, so
-  /// it is read from `handle` when a communicator is first used. An empty name is not noted.
+  /// A communicator with this name is being made. In a group, and if it does not block, NCCL writes the handle later,
+  /// so it is read from `handle` when a communicator is first used. An empty name is not noted.
   void expect(const Comm* handle, const std::string& name);
 
   /// NCCL has written the handle: it is read now, since the caller's variable may be gone when it is first used.

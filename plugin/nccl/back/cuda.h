@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The few functions of the CUDA driver that the back uses, looked up in the libcuda.so.1 of the process. NCCL needs it, so
-// a process that has a communicator has a driver.
+// The few functions of the CUDA driver that the back uses, looked up in the libcuda.so.1 of the process. NCCL needs it,
+// so a process that has a communicator has a driver.
 #ifndef SIGNCCL_PLUGIN_NCCL_BACK_CUDA_H_
 #define SIGNCCL_PLUGIN_NCCL_BACK_CUDA_H_
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory for one all-gather of introductions: pinned, from where copies go and come without blocking, and of the device,
-// which is what NCCL takes.
+// Memory for one all-gather of introductions: pinned, from where copies go and come without blocking, and of the
+// device, which is what NCCL takes.
 #ifndef SIGNCCL_PLUGIN_NCCL_BACK_GATHER_BUFFERS_H_
 #define SIGNCCL_PLUGIN_NCCL_BACK_GATHER_BUFFERS_H_
 

@@ -20,8 +20,8 @@
 
 namespace signccl::nccl_preload {
 
-/// One for a process, and one for each rank in tests. Any thread may call it. Functions have the results of the functions
-/// of NCCL that they stand for.
+/// One for a process, and one for each rank in tests. Any thread may call it. Functions have the results of the
+/// functions of NCCL that they stand for.
 class Interposer {
  public:
   /// `library` says which NCCL is behind, and why. Settings that cannot be read are an error of the first all-reduce.
@@ -47,8 +47,8 @@ class Interposer {
   Result revoke(Comm comm, int flags);
   Result getAsyncError(Comm comm, Result* error);
 
-  /// Why the last all-reduce or group of this thread failed, if SignCCL had taken it; else what NCCL says. Valid until the
-  /// next call of this thread.
+  /// Why the last all-reduce or group of this thread failed, if SignCCL had taken it; else what NCCL says. Valid until
+  /// the next call of this thread.
   const char* getLastError(Comm comm);
 
   [[nodiscard]] const rules::Report& report() const { return *report_; }

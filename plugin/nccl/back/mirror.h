@@ -30,8 +30,8 @@ class Mirror {
   [[nodiscard]] int rank() const noexcept { return rank_; }
   [[nodiscard]] int nranks() const noexcept { return nranks_; }
 
-  /// Bytes sent since it was last asked; 0 while calls are under way, whose bytes are counted later. For the thread that
-  /// makes calls.
+  /// Bytes sent since it was last asked; 0 while calls are under way, whose bytes are counted later. For the thread
+  /// that makes calls.
   std::uint64_t newlySentBytes();
 
  private:

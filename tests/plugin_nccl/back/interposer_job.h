@@ -117,8 +117,8 @@ class Member {
   signccl::Stream stream_;
 };
 
-/// Both drivers in the state of a fresh process, with eight devices. At the end no communicator may be left, and nothing
-/// may have been done that NCCL forbids.
+/// Both drivers in the state of a fresh process, with eight devices. At the end no communicator may be left, and
+/// nothing may have been done that NCCL forbids.
 class InterposerTest : public StreamTest {
  protected:
   InterposerTest() {
