@@ -7,6 +7,43 @@
 #include "fake_nccl/nccl_api.h"
 #include "fake_nccl/state.h"
 
+namespace fake_nccl {
+
+NcclResult join(State& all, std::unique_lock<std::mutex>& lock, const Place& place, NcclHandle* handle) {
+  Meeting& meeting = *place.meeting;
+  if (place.rank < 0 || place.rank >= place.nranks || (meeting.nranks != 0 && meeting.nranks != place.nranks)) {
+    violate(all, "ranks do not fit the number of ranks");
+  }
+  auto comm = std::make_shared<Communicator>();
+  lock.unlock();
+  if (signccl::cuCtxGetDevice(&comm->device) != signccl::CudaResult::kSuccess ||
+      signccl::cuDevicePrimaryCtxRetain(&comm->context, comm->device) != signccl::CudaResult::kSuccess) {
+    lock.lock();
+    throw Refusal{NcclResult::kUnhandledCudaError};
+  }
+  lock.lock();
+  for (const auto& [other_handle, other] : all.communicators) {
+    const bool is_shared = other->meeting == place.meeting && other->device == comm->device;
+    if (is_shared && all.version < 23003) violate(all, "two ranks share a device");
+  }
+  meeting.nranks = place.nranks;
+  ++meeting.arrived;
+  comm->meeting = place.meeting;
+  comm->rank = place.rank;
+  comm->is_blocking = place.is_blocking;
+  const auto made = reinterpret_cast<NcclHandle>(++all.last_number);
+  all.communicators[made] = comm;
+  all.changed.notify_all();
+  // As NCCL does, which writes the handle of a group at its end.
+  if (place.is_blocking && deferToGroupEnd(handle, made, place.meeting)) return NcclResult::kSuccess;
+  *handle = made;
+  if (!place.is_blocking) return NcclResult::kInProgress;
+  all.changed.wait(lock, [&] { return meeting.arrived == place.nranks; });
+  return NcclResult::kSuccess;
+}
+
+}  // namespace fake_nccl
+
 namespace signccl {
 
 using fake_nccl::call;
@@ -69,36 +106,11 @@ NcclResult ncclCommInitRankConfig(NcclHandle* handle, int nranks, NcclUniqueId i
   return call([&](State& all, auto& lock) {
     const auto found = all.meetings.find(id.internal);
     if (found == all.meetings.end()) violate(all, "a communicator is made with an id that is none");
-    if (config->size != sizeof(NcclConfig) || config->magic != kNcclConfigMagic || config->version < 21801) {
+    if (config->size < sizeof(NcclConfig) || config->magic != kNcclConfigMagic || config->version < 21801) {
       violate(all, "a configuration is malformed");
     }
-    fake_nccl::Meeting& meeting = *found->second;
-    if (rank < 0 || rank >= nranks || (meeting.nranks != 0 && meeting.nranks != nranks)) {
-      violate(all, "ranks do not fit the number of ranks");
-    }
-    auto comm = std::make_shared<Communicator>();
-    lock.unlock();
-    if (cuCtxGetDevice(&comm->device) != CudaResult::kSuccess ||
-        cuDevicePrimaryCtxRetain(&comm->context, comm->device) != CudaResult::kSuccess) {
-      lock.lock();
-      throw Refusal{NcclResult::kUnhandledCudaError};
-    }
-    lock.lock();
-    for (const auto& [other_handle, other] : all.communicators) {
-      const bool is_shared = other->meeting == found->second && other->device == comm->device;
-      if (is_shared && all.version < 23003) violate(all, "two ranks share a device");
-    }
-    meeting.nranks = nranks;
-    ++meeting.arrived;
-    comm->meeting = found->second;
-    comm->rank = rank;
-    comm->is_blocking = config->blocking != 0;
-    *handle = reinterpret_cast<NcclHandle>(++all.last_number);
-    all.communicators[*handle] = comm;
-    all.changed.notify_all();
-    if (!comm->is_blocking) return NcclResult::kInProgress;
-    all.changed.wait(lock, [&] { return meeting.arrived == nranks; });
-    return NcclResult::kSuccess;
+    const fake_nccl::Place place{found->second, nranks, rank, config->blocking != 0};
+    return fake_nccl::join(all, lock, place, handle);
   });
 }
 

@@ -38,6 +38,9 @@ SIGNCCL_FAKE_NCCL_EXPORT int communicators();
 /// Communicators that were aborted since the last reset.
 SIGNCCL_FAKE_NCCL_EXPORT int aborted();
 
+/// All-reduces since the last reset, of all communicators.
+SIGNCCL_FAKE_NCCL_EXPORT long allReduces();
+
 /// Uses that NCCL forbids, or leaves undefined, since the last reset.
 SIGNCCL_FAKE_NCCL_EXPORT std::vector<std::string> violations();
 

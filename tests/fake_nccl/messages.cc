@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <deque>
 #include <utility>
+#include <vector>
 
 #include "fake_cuda/driver_api.h"
 #include "fake_cuda/fake_cuda.h"
 #include "fake_nccl/nccl_api.h"
+#include "fake_nccl/reduction.h"
 #include "fake_nccl/state.h"
 
 namespace fake_nccl {
@@ -37,7 +40,10 @@ class Kernel {
     all.changed.notify_all();
     while (!comm_.is_aborted) {
       if (std::erase_if(awaited_, [&](const Awaited& one) { return receive(one); }) > 0) all.changed.notify_all();
-      if (awaited_.empty() && std::ranges::all_of(sent_, [](const auto& one) { return one->is_taken; })) return;
+      if (awaited_.empty() && std::ranges::all_of(sent_, [](const auto& one) { return one->is_taken; })) {
+        for (const auto& [operation, parts] : reductions_) reduce(operation, parts);
+        return;
+      }
       all.changed.wait(lock);
     }
     // Kernels of NCCL return when they are aborted, whatever their memory holds.
@@ -53,6 +59,7 @@ class Kernel {
     if (operation.kind == OperationKind::kRecv) {
       awaited_.push_back({OperationKind::kSend, operation.peer, operation.to, operation.bytes});
     }
+    if (operation.kind == OperationKind::kAllReduce) beginAllReduce(operation);
     if (operation.kind != OperationKind::kAllGather) return;
     for (int rank = 0; rank < comm_.meeting->nranks; ++rank) {
       std::byte* const part = operation.to + static_cast<std::size_t>(rank) * operation.bytes;
@@ -63,6 +70,25 @@ class Kernel {
         awaited_.push_back({OperationKind::kAllGather, rank, part, operation.bytes});
       }
     }
+  }
+
+  void beginAllReduce(const Operation& operation) {
+    const auto nranks = static_cast<std::size_t>(comm_.meeting->nranks);
+    auto& [kept, parts] = reductions_.emplace_back(operation, std::vector<std::byte>(nranks * operation.bytes));
+    for (int rank = 0; rank < comm_.meeting->nranks; ++rank) {
+      std::byte* const part = parts.data() + static_cast<std::size_t>(rank) * operation.bytes;
+      if (rank == comm_.rank) {
+        std::memcpy(part, FakeMemory::translate(operation.from), operation.bytes);
+      } else {
+        send(operation, rank);
+        awaited_.push_back({OperationKind::kAllReduce, rank, part, operation.bytes});
+      }
+    }
+  }
+
+  void reduce(const Operation& operation, const std::vector<std::byte>& parts) const {
+    std::byte* const to = FakeMemory::translate(operation.to);
+    reduceParts(operation.type, operation.op, comm_.meeting->nranks, parts, {to, operation.bytes});
   }
 
   void send(const Operation& operation, int to) {
@@ -84,6 +110,7 @@ class Kernel {
   Communicator& comm_;
   std::vector<std::shared_ptr<Message>> sent_;
   std::vector<Awaited> awaited_;
+  std::deque<std::pair<Operation, std::vector<std::byte>>> reductions_;  ///< all-reduces and the vectors of all ranks
 };
 
 void runTask(void* number) {
@@ -171,6 +198,12 @@ struct Group {
   int depth = 0;
   NcclResult error = NcclResult::kSuccess;
   std::vector<std::pair<std::shared_ptr<Communicator>, std::vector<Operation>>> communicators;
+  struct Made {
+    NcclHandle* handle;
+    NcclHandle value;
+    std::shared_ptr<Meeting> meeting;
+  };
+  std::vector<Made> made;
 };
 thread_local Group group;
 
@@ -178,7 +211,9 @@ void note(State& all, NcclHandle handle, const Operation& operation) {
   if (group.depth == 0) violate(all, "a message is sent outside of a group");
   const std::shared_ptr<Communicator> comm = communicatorOf(all, handle);
   const int nranks = comm->meeting->nranks;
-  const bool has_peer = operation.kind != OperationKind::kAllGather;
+  const bool has_peer = operation.kind == OperationKind::kSend || operation.kind == OperationKind::kRecv;
+  if (comm->is_revoked) violate(all, "a communicator is used that was revoked");
+  if (operation.kind == OperationKind::kAllReduce) ++all.nall_reduces;
   if (has_peer && (operation.peer < 0 || operation.peer >= nranks || operation.peer == comm->rank)) {
     violate(all, "a message goes to a rank that is none, or to itself");
   }
@@ -205,11 +240,17 @@ NcclResult noteCall(NcclHandle handle, const Operation& operation) {
 
 NcclResult beginGroup(State& all, std::unique_lock<std::mutex>& lock, Group done) {
   if (done.error != NcclResult::kSuccess) return done.error;
+  for (const Group::Made& one : done.made) {
+    all.changed.wait(lock, [&] { return one.meeting->arrived == one.meeting->nranks; });
+    *one.handle = one.value;
+  }
   NcclResult outcome = NcclResult::kSuccess;
   for (auto& [comm, operations] : done.communicators) {
     if (!std::exchange(comm->is_connected, true)) ++comm->meeting->connected;
-    all.changed.notify_all();
     comm->pending = std::move(operations);
+  }
+  all.changed.notify_all();
+  for (auto& [comm, operations] : done.communicators) {
     if (comm->is_blocking) {
       const Communicator& waiting = *comm;  // Clang 14 captures no structured bindings
       all.changed.wait(lock,
@@ -222,6 +263,11 @@ NcclResult beginGroup(State& all, std::unique_lock<std::mutex>& lock, Group done
 }
 
 }  // namespace
+
+bool deferToGroupEnd(NcclHandle* handle, NcclHandle made, const std::shared_ptr<Meeting>& meeting) {
+  if (group.depth > 0) group.made.push_back({handle, made, meeting});
+  return group.depth > 0;
+}
 
 NcclResult advance(State& all, std::unique_lock<std::mutex>& lock, Communicator& comm,
                    const std::shared_ptr<Communicator>& shared) {
@@ -270,6 +316,11 @@ NcclResult ncclGroupEnd() {
   return call([&](State& all, auto& lock) { return fake_nccl::beginGroup(all, lock, std::move(done)); });
 }
 
+NcclResult ncclGroupSimulateEnd(void* /*info*/) {
+  if (--group.depth <= 0) group = {};
+  return NcclResult::kSuccess;
+}
+
 NcclResult ncclSend(const void* buffer, std::size_t count, NcclDataType /*type*/, int peer, NcclHandle comm,
                     CudaStream stream) {
   return noteCall(comm, {OperationKind::kSend, bytesAt(buffer), nullptr, bytesOf(count), peer, stream});
@@ -283,6 +334,23 @@ NcclResult ncclRecv(void* buffer, std::size_t count, NcclDataType /*type*/, int 
 NcclResult ncclAllGather(const void* part, void* all, std::size_t count, NcclDataType /*type*/, NcclHandle comm,
                          CudaStream stream) {
   return noteCall(comm, {OperationKind::kAllGather, bytesAt(part), bytesAt(all), bytesOf(count), -1, stream});
+}
+
+NcclResult ncclAllReduce(const void* send, void* recv, std::size_t count, int type, int op, NcclHandle comm,
+                         CudaStream stream) {
+  // A call outside of groups is a group of one.
+  const bool is_alone = group.depth == 0;
+  if (is_alone) ncclGroupStart();
+  fake_nccl::Operation operation{OperationKind::kAllReduce, bytesAt(send), bytesAt(recv), 0, -1, stream, type, op};
+  operation.bytes = count * fake_nccl::elementBytes(type);
+  const NcclResult result = noteCall(comm, operation);
+  const NcclResult end = is_alone ? ncclGroupEnd() : NcclResult::kSuccess;
+  return result == NcclResult::kSuccess ? end : result;
+}
+
+NcclResult ncclAllReduceConfig(const void* send, void* recv, std::size_t count, int type, int op, NcclHandle comm,
+                               CudaStream stream, const void* /*config*/) {
+  return ncclAllReduce(send, recv, count, type, op, comm, stream);
 }
 
 }  // namespace signccl

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The functions of NCCL that the fake has, under their own names.
+// The functions of NCCL that the fake has, under their own names: those of SignCCL's table, and others by which tests
+// play its user.
 #ifndef SIGNCCL_TESTS_FAKE_NCCL_NCCL_API_H_
 #define SIGNCCL_TESTS_FAKE_NCCL_NCCL_API_H_
 
@@ -12,6 +13,22 @@ namespace signccl {
 #define SIGNCCL_DECLARE(result, name, parameters) result name parameters;
 SIGNCCL_NCCL_FUNCTIONS(SIGNCCL_DECLARE)
 #undef SIGNCCL_DECLARE
+
+// What the library itself does not use, with types and operations as their numbers.
+NcclResult ncclAllReduce(const void* send, void* recv, std::size_t count, int type, int op, NcclHandle comm,
+                         CudaStream stream);
+NcclResult ncclAllReduceConfig(const void* send, void* recv, std::size_t count, int type, int op, NcclHandle comm,
+                               CudaStream stream, const void* config);
+NcclResult ncclGroupSimulateEnd(void* info);
+NcclResult ncclCommInitRank(NcclHandle* comm, int nranks, NcclUniqueId id, int rank);
+NcclResult ncclCommInitRankScalable(NcclHandle* comm, int nranks, int rank, int nids, NcclUniqueId* ids,
+                                    NcclConfig* config);
+NcclResult ncclCommSplit(NcclHandle comm, int color, int key, NcclHandle* newcomm, NcclConfig* config);
+NcclResult ncclCommFinalize(NcclHandle comm);
+NcclResult ncclCommRevoke(NcclHandle comm, int flags);
+NcclResult ncclCommCount(NcclHandle comm, int* count);
+NcclResult ncclCommUserRank(NcclHandle comm, int* rank);
+NcclResult ncclCommCuDevice(NcclHandle comm, int* device);
 }  // namespace signccl
 #pragma GCC visibility pop
 }

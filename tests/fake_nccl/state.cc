@@ -29,6 +29,7 @@ bool reset(int version) {
   all.calls = 0;
   all.failing_call = 0;
   all.naborted = 0;
+  all.nall_reduces = 0;
   all.violations.clear();
   all.meetings.clear();
   all.tasks.clear();
@@ -61,6 +62,11 @@ int communicators() {
 int aborted() {
   const std::lock_guard lock(state().mutex);
   return state().naborted;
+}
+
+long allReduces() {
+  const std::lock_guard lock(state().mutex);
+  return state().nall_reduces;
 }
 
 std::vector<std::string> violations() {

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "fake_nccl/fake_nccl.h"
@@ -21,16 +22,19 @@ namespace fake_nccl {
 using signccl::CudaStream;
 using signccl::NcclHandle;
 
-enum class OperationKind { kSend, kRecv, kAllGather };
+enum class OperationKind { kSend, kRecv, kAllGather, kAllReduce };
 
-/// What one call asks for. An all-gather sends `from`, and receives into `to` from rank after rank.
+/// What one call asks for. An all-gather sends `from`, and receives into `to` from rank after rank. An all-reduce
+/// writes `to` when all ranks have taken `from`, which may be the same.
 struct Operation {
   OperationKind kind = OperationKind::kSend;
   const std::byte* from = nullptr;
   std::byte* to = nullptr;
   std::size_t bytes = 0;
-  int peer = -1;  ///< -1 of an all-gather
+  int peer = -1;  ///< -1 of a collective
   CudaStream stream = nullptr;
+  int type = 0;  ///< of an all-reduce, as ncclDataType_t
+  int op = 0;    ///< of an all-reduce, as ncclRedOp_t
 };
 
 /// A send that the receiver has not taken yet.
@@ -44,6 +48,8 @@ struct Message {
 struct Meeting {
   int nranks = 0;
   int arrived = 0;
+  /// [split][rank]: color and key, of the splits of this communicator in their order
+  std::vector<std::map<int, std::pair<int, int>>> splits;
   int connected = 0;  ///< ranks that have ended a group: before all have, none is connected
   /// [kind, sender, receiver] in the order of the sends.
   std::map<std::tuple<OperationKind, int, int>, std::deque<std::shared_ptr<Message>>> messages;
@@ -57,7 +63,9 @@ struct Communicator {
   bool is_blocking = true;
   bool is_connected = false;
   bool is_aborted = false;
+  bool is_revoked = false;
   bool is_launching = false;
+  int nsplits = 0;
   int ntasks = 0;                  ///< on streams
   std::vector<Operation> pending;  ///< of a group that waits for connections
   NcclResult error = NcclResult::kSuccess;
@@ -78,7 +86,8 @@ struct State {
   NcclResult failing_result = NcclResult::kSuccess;
   int naborted = 0;
   std::vector<std::string> violations;
-  std::map<std::string, std::shared_ptr<Meeting>> meetings;  ///< by unique id
+  long nall_reduces = 0;                                     ///< since the last reset
+  std::map<std::string, std::shared_ptr<Meeting>> meetings;  ///< by unique id, and by what is split
   std::map<NcclHandle, std::shared_ptr<Communicator>> communicators;
   std::map<void*, std::shared_ptr<Task>> tasks;
   std::uintptr_t last_number = 0;  ///< of an id, a handle or a task
@@ -114,6 +123,20 @@ NcclResult call(const Body& body) noexcept {
 
 /// Throws if there is no such communicator.
 std::shared_ptr<Communicator> communicatorOf(State& all, NcclHandle handle);
+
+/// Where a rank joins.
+struct Place {
+  std::shared_ptr<Meeting> meeting;
+  int nranks = 0;
+  int rank = 0;
+  bool is_blocking = true;
+};
+
+/// Makes a communicator, and waits for the other ranks if it blocks and no group is open. Throws Refusal.
+NcclResult join(State& all, std::unique_lock<std::mutex>& lock, const Place& place, NcclHandle* handle);
+
+/// If this thread has a group open: has its end write the handle, when all ranks of the meeting have arrived.
+bool deferToGroupEnd(NcclHandle* handle, NcclHandle made, const std::shared_ptr<Meeting>& meeting);
 
 /// What a non-blocking communicator is about: puts what is pending on its streams once all ranks are connected.
 NcclResult advance(State& all, std::unique_lock<std::mutex>& lock, Communicator& comm,

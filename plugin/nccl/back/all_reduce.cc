@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nccl/back/all_reduce.h"
+
+#include <optional>
+
+#include "nccl/back/failure.h"
+#include "nccl/back/inside.h"
+
+namespace signccl::nccl_preload {
+namespace {
+
+std::optional<rules::ElementType> elementTypeOf(DataType type) {
+  switch (type) {
+    case DataType::kInt8:
+      return rules::ElementType::kInt8;
+    case DataType::kFloat16:
+      return rules::ElementType::kFloat16;
+    case DataType::kFloat32:
+      return rules::ElementType::kFloat32;
+    case DataType::kFloat64:
+      return rules::ElementType::kFloat64;
+    case DataType::kBfloat16:
+      return rules::ElementType::kBfloat16;
+    case DataType::kUint64:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<rules::ReduceOp> reduceOpOf(RedOp op) {
+  if (op == RedOp::kSum) return rules::ReduceOp::kSum;
+  if (op == RedOp::kAvg) return rules::ReduceOp::kAvg;
+  return std::nullopt;
+}
+
+int zeroRuleOf(rules::ZeroRule rule) {
+  return rule == rules::ZeroRule::kBinary ? signcclZeroBinary : signcclZeroTernary;
+}
+
+int tieRuleOf(rules::TieRule rule) {
+  switch (rule) {
+    case rules::TieRule::kZero:
+      return signcclTieZero;
+    case rules::TieRule::kPositive:
+      return signcclTiePositive;
+    case rules::TieRule::kNegative:
+      return signcclTieNegative;
+    case rules::TieRule::kRandom:
+      return signcclTieRandom;
+  }
+  return signcclTieRandom;
+}
+
+}  // namespace
+
+rules::Call describe(const AllReduce& call) {
+  rules::Call described;
+  described.type = elementTypeOf(call.type);
+  described.op = reduceOpOf(call.op);
+  described.count = call.count;
+  return described;
+}
+
+Result forward(const RealNccl& nccl, const AllReduce& call) {
+  const InsideNccl inside;
+  if (call.has_config) {
+    return callReal(nccl.ncclAllReduceConfig, call.send, call.recv, call.count, call.type, call.op, call.comm,
+                    call.stream, call.config);
+  }
+  return callReal(nccl.ncclAllReduce, call.send, call.recv, call.count, call.type, call.op, call.comm, call.stream);
+}
+
+void carryOut(const TakenCall& call) {
+  signcclSignConfig_t config = SIGNCCL_SIGN_CONFIG_INITIALIZER;
+  config.zeroRule = zeroRuleOf(call.zero);
+  config.tieRule = tieRuleOf(call.tie);
+  const AllReduce& arguments = call.arguments;
+  const auto type = static_cast<signcclDataType_t>(arguments.type);
+  const auto collective = call.action == rules::Action::kVote ? signcclAllReduceVote : signcclAllReduceAvg;
+  const InsideNccl inside;
+  expectSigncclSuccess(collective(arguments.send, arguments.recv, arguments.count, type, type, &config,
+                                  call.mirror->get(), arguments.stream),
+                       "an all-reduce taken from NCCL");
+}
+
+}  // namespace signccl::nccl_preload

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each wrapped call of NCCL does: matches all-reduces with the rules, takes some of them, and keeps groups and
+// mirrors in step with NCCL's. All else is forwarded.
+#ifndef SIGNCCL_PLUGIN_NCCL_BACK_INTERPOSER_H_
+#define SIGNCCL_PLUGIN_NCCL_BACK_INTERPOSER_H_
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nccl/back/all_reduce.h"
+#include "nccl/back/comm_table.h"
+#include "nccl/back/group.h"
+#include "nccl/back/nccl_abi.h"
+#include "rules/log.h"
+#include "rules/report.h"
+#include "rules/settings.h"
+
+namespace signccl::nccl_preload {
+
+/// One for a process, and one for each rank in tests. Any thread may call it. Functions have the results of the
+/// functions of NCCL that they stand for.
+class Interposer {
+ public:
+  /// `library` says which NCCL is behind, and why. Settings that cannot be read are an error of the first all-reduce.
+  Interposer(const RealNccl& nccl, const rules::Environment& environment, const std::string& library);
+  Interposer(const Interposer&) = delete;
+  Interposer& operator=(const Interposer&) = delete;
+
+  Result allReduce(const AllReduce& call);
+
+  Result groupStart();
+  Result groupEnd();
+  Result groupSimulateEnd(void* info);
+
+  Result initRankConfig(Comm* comm, int nranks, const UniqueId& id, int rank, Config* config);
+  Result initRankScalable(Comm* comm, int nranks, int rank, int nids, UniqueId* ids, Config* config);
+  Result split(Comm comm, int color, int key, Comm* newcomm, Config* config);
+  Result shrink(Comm comm, int* excluded, int nexcluded, Comm* newcomm, Config* config, int flags);
+  Result grow(Comm comm, int nranks, const UniqueId* id, int rank, Comm* newcomm, Config* config);
+
+  Result destroy(Comm comm);
+  Result abort(Comm comm);
+  Result finalize(Comm comm);
+  Result revoke(Comm comm, int flags);
+  Result getAsyncError(Comm comm, Result* error);
+
+  /// Why the last all-reduce or group of this thread failed, if SignCCL had taken it; else what NCCL says. Valid until
+  /// the next call of this thread.
+  const char* getLastError(Comm comm);
+
+  [[nodiscard]] const rules::Report& report() const { return *report_; }
+
+ private:
+  /// What is to become of a call. Throws Failure.
+  Result decide(const AllReduce& call);
+  Result take(TakenCall call, const std::shared_ptr<Record>& record);
+  /// Why a call that matches a rule is forwarded all the same; empty if it is to be taken.
+  [[nodiscard]] std::string whyForwarded(const rules::Rule& rule, const rules::Call& described, const AllReduce& call,
+                                         const Mark& mark) const;
+  void attachNow(const std::vector<Candidate>& candidates);
+  void issue(const std::vector<TakenCall>& calls);
+  Result endOfGroup(Result of_nccl);
+
+  /// The number of ranks, 0 if NCCL does not say.
+  int ranksOf(Comm comm, Record& record) const;
+  /// A communicator is made, or will be: notes its name.
+  Result made(Result result, const Comm* handle, const Config* config, const std::string& inherited);
+  [[nodiscard]] std::string nameOf(Comm comm) const;
+
+  /// Carries out what is ours of a call, whose failures become results.
+  Result guarded(const std::function<Result()>& body) noexcept;
+  Result failed(Result result, const std::string& text) noexcept;
+
+  RealNccl nccl_;
+  std::string settings_error_;  ///< empty if they could be read
+  rules::Settings settings_;
+  std::optional<rules::Log> log_;
+  std::optional<rules::Report> report_;
+  bool compares_names_ = false;
+  CommTable comms_;
+  std::atomic<bool> has_said_failure_ = false;
+};
+
+}  // namespace signccl::nccl_preload
+
+#endif  // SIGNCCL_PLUGIN_NCCL_BACK_INTERPOSER_H_

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nccl/back/mirror.h"
+
+#include <utility>
+
+namespace signccl::nccl_preload {
+
+std::uint64_t Mirror::newlySentBytes() {
+  signcclResult_t state = signcclSuccess;
+  if (signcclCommGetAsyncError(comm_, &state) != signcclSuccess || state != signcclSuccess) return 0;
+  signcclCommStats_t stats{};
+  stats.size = sizeof(stats);
+  if (signcclCommGetStats(comm_, &stats) != signcclSuccess) return 0;
+  return stats.bytesSent - std::exchange(sent_bytes_, stats.bytesSent);
+}
+
+std::shared_ptr<Mirror> Record::mirror() const {
+  const std::lock_guard lock(mutex_);
+  return mirror_;
+}
+
+void Record::setMirror(std::shared_ptr<Mirror> mirror) {
+  const signcclComm_t comm = mirror->get();
+  {
+    const std::lock_guard lock(mutex_);
+    mirror_ = mirror;
+  }
+  if (isAborted()) signcclCommAbort(comm);
+}
+
+void Record::abort() {
+  is_closed_ = true;
+  is_aborted_ = true;
+  const std::shared_ptr<Mirror> stopped = mirror();
+  if (stopped) signcclCommAbort(stopped->get());
+}
+
+void Record::fail(const Failure& failure) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_) failure_ = failure;
+}
+
+std::optional<Failure> Record::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+Result Record::asyncError() const {
+  if (const auto failed = failure()) return failed->result();
+  const std::shared_ptr<Mirror> asked = mirror();
+  signcclResult_t state = signcclSuccess;
+  if (asked && signcclCommGetAsyncError(asked->get(), &state) != signcclSuccess) return Result::kInternalError;
+  // Work on streams is no state that NCCL's users know: a communicator of NCCL has success while its kernels run.
+  return state == signcclInProgress ? Result::kSuccess : resultOf(state);
+}
+
+}  // namespace signccl::nccl_preload

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A communicator of SignCCL with the ranks of one of NCCL, by which calls of the latter are carried out.
+#ifndef SIGNCCL_PLUGIN_NCCL_BACK_MIRROR_H_
+#define SIGNCCL_PLUGIN_NCCL_BACK_MIRROR_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "nccl/back/failure.h"
+#include "nccl/back/nccl_abi.h"
+#include "rules/takeover.h"
+#include "signccl/signccl.h"
+
+namespace signccl::nccl_preload {
+
+/// Owns the handle. Shared by the record of the communicator, by calls that wait in groups, and by those under way, so
+/// that the last of them destroys it, whichever thread aborts or destroys NCCL's communicator meanwhile.
+class Mirror {
+ public:
+  Mirror(signcclComm_t comm, int rank, int nranks) : comm_(comm), rank_(rank), nranks_(nranks) {}
+  ~Mirror() { signcclCommDestroy(comm_); }
+  Mirror(const Mirror&) = delete;
+  Mirror& operator=(const Mirror&) = delete;
+
+  [[nodiscard]] signcclComm_t get() const noexcept { return comm_; }
+  [[nodiscard]] int rank() const noexcept { return rank_; }
+  [[nodiscard]] int nranks() const noexcept { return nranks_; }
+
+  /// Bytes sent since it was last asked; 0 while calls are under way, whose bytes are counted later. For the thread
+  /// that makes calls.
+  std::uint64_t newlySentBytes();
+
+ private:
+  signcclComm_t comm_;
+  int rank_;
+  int nranks_;
+  std::uint64_t sent_bytes_ = 0;
+};
+
+/// What is known of one communicator of NCCL. Any thread; no lock is held while something is waited for.
+class Record {
+ public:
+  /// Given when the communicator is made, before calls; empty if it has none.
+  std::string name;
+
+  [[nodiscard]] std::shared_ptr<Mirror> mirror() const;
+  /// Aborts it at once if the communicator has been aborted meanwhile.
+  void setMirror(std::shared_ptr<Mirror> mirror);
+
+  /// Calls are not taken any more; those that are queued are still issued.
+  void close() noexcept { is_closed_ = true; }
+  [[nodiscard]] bool isClosed() const noexcept { return is_closed_; }
+
+  /// Stops the mirror, from any thread, and closes the record. Waits for no call.
+  void abort();
+  [[nodiscard]] bool isAborted() const noexcept { return is_aborted_; }
+
+  /// The first failure stays.
+  void fail(const Failure& failure);
+  [[nodiscard]] std::optional<Failure> failure() const;
+
+  /// What ncclCommGetAsyncError() is to say where NCCL has success.
+  [[nodiscard]] Result asyncError() const;
+
+  /// The number of ranks, once it is known; 0 before.
+  std::atomic<int> nranks = 0;
+
+ private:
+  mutable std::mutex mutex_;  ///< of the two below
+  std::shared_ptr<Mirror> mirror_;
+  std::optional<Failure> failure_;
+  std::atomic<bool> is_closed_ = false;
+  std::atomic<bool> is_aborted_ = false;
+};
+
+}  // namespace signccl::nccl_preload
+
+#endif  // SIGNCCL_PLUGIN_NCCL_BACK_MIRROR_H_
