@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/failure.h"
+#include "kernels/random_ties.h"
 
 namespace signccl {
 namespace {
@@ -36,7 +37,7 @@ void Lion::begin(Communicator& comm, std::span<const LionGroup> groups, bool ski
   was_skipped_ = false;
   kept_.clear();
   call_ = comm.takeCallNumber();
-  const LionRounding rounding{options_.rounds_stochastically, roundingKey(options_.rounding_seed, call_), 0};
+  const LionRounding rounding{options_.rounds_stochastically, lionRoundingKey(options_.rounding_seed, call_), 0};
   for (StepTensor& step : tensors_.all()) {
     step.origin = skips ? SignOrigin::kNone : SignOrigin::kGradients;
     step.is_submitted = false;

@@ -56,7 +56,9 @@ static_assert(isEqual(NcclResult::kInvalidArgument, ncclInvalidArgument));
 static_assert(isEqual(NcclResult::kInvalidUsage, ncclInvalidUsage));
 static_assert(isEqual(NcclResult::kRemoteError, ncclRemoteError));
 static_assert(isEqual(NcclResult::kInProgress, ncclInProgress));
+static_assert(static_cast<int>(NcclDataType::kUint32) == static_cast<int>(ncclUint32));
 static_assert(static_cast<int>(NcclDataType::kUint64) == static_cast<int>(ncclUint64));
+static_assert(static_cast<int>(NcclReduction::kMax) == static_cast<int>(ncclMax));
 
 static_assert(sizeof(NcclUniqueId) == sizeof(ncclUniqueId));
 static_assert(std::is_same_v<NcclHandle, ncclComm_t>);
