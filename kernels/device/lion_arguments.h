@@ -92,7 +92,8 @@ struct LionAvgArguments {
 /// What a step reads from device memory beside the numbers of its tensors and the hyperparameters.
 struct alignas(8) LionStepState {
   uint64_t rounding_key;  ///< LionRounding::key
-  uint32_t skips;         ///< not 0: this rank skips the step
+  uint32_t skips;         ///< 1: this rank skips the step; else 0
+  uint32_t unused;        ///< 0, so that both are one word
 };
 
 /// As many groups are given to a kernel at once.

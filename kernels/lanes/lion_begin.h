@@ -38,7 +38,7 @@ struct LionBeginBody {
     G::each([&](int lane) {
       if (warp.number != 0 || lane != 0) return;
       const uint32_t found = arguments.found_inf == nullptr ? 0 : G::load(arguments.found_inf);
-      const uint32_t skips = arguments.skips | found << 1;  // minus zero is zero
+      const uint32_t skips = (arguments.skips | found << 1) != 0 ? 1 : 0;  // minus zero is zero
       uint64_t call = arguments.call;
       if (arguments.replays != nullptr) {
         const uint64_t replays = G::load(arguments.replays);
@@ -47,6 +47,7 @@ struct LionBeginBody {
       }
       G::store(&arguments.state->rounding_key, lionRoundingKey(arguments.rounding_seed, call));
       G::store(&arguments.state->skips, skips);
+      G::store(&arguments.state->unused, uint32_t{0});
       G::store(arguments.host_skips, skips);
     });
   }

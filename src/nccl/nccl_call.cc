@@ -167,15 +167,15 @@ void NcclCall::gatherVetoes() {
   const NcclLibrary& nccl = rank_.nccl().nccl();
   const NcclHandle handle = rank_.nccl().handle();
   checkNccl(nccl,
-            nccl.ncclAllReduce(ends_.veto, room_.memory->vetoed(), 1, NcclDataType::kUint32, NcclReduction::kMax,
+            nccl.ncclAllGather(ends_.veto, room_.memory->words(layout_.vetoesOffset()), 1, NcclDataType::kUint64,
                                handle, stream_),
-            "ncclAllReduce of vetoes", handle);
+            "ncclAllGather of vetoes", handle);
 }
 
 /// A rank alone has only its own.
 const std::uint32_t* NcclCall::vetoed() const {
   if (ends_.veto == nullptr || layout_.schedule() == NcclSchedule::kAlone) return ends_.veto;
-  return room_.memory->vetoed();
+  return reinterpret_cast<const std::uint32_t*>(room_.memory->words(layout_.vetoedOffset()));
 }
 
 void NcclCall::enqueueKernels() {
@@ -204,6 +204,13 @@ void NcclCall::count(const WordRange& slice) {
 
 void NcclCall::decode(const WordRange& slice) {
   const NcclMemory& memory = *room_.memory;
+  if (slice_ == 0 && ends_.veto != nullptr && layout_.schedule() != NcclSchedule::kAlone) {
+    enqueueAny(*rank_.device(),
+               {{memory.words(layout_.vetoesOffset()), 1, rank_.comm().nranks()},
+                memory.words(layout_.vetoedOffset()),
+                memory.words(layout_.vetoCountsOffset())},
+               stream_);
+  }
   const int nplanes = externalResultPlanes(batch_.rules);
   const bool is_restored = layout_.schedule() == NcclSchedule::kTwoPhases && nplanes > layout_.gatheredPlanes();
   if (is_restored) {

@@ -37,16 +37,13 @@ class NcclMemory {
  public:
   /// Throws what DeviceMemory and PinnedMemory throw.
   NcclMemory(const std::shared_ptr<Device>& device, std::size_t nwords)
-      : nwords_(nwords), planes_(device, (nwords + 1) * sizeof(Word)), begun_(device), ended_(device) {}
+      : nwords_(nwords), planes_(device, (nwords == 0 ? 1 : nwords) * sizeof(Word)), begun_(device), ended_(device) {}
 
   [[nodiscard]] std::size_t nwords() const { return nwords_; }
   [[nodiscard]] CudaDevicePointer address(std::size_t offset) const {
     return planes_.address() + offset * sizeof(Word);
   }
   [[nodiscard]] Word* words(std::size_t offset) const { return reinterpret_cast<Word*>(address(offset)); }
-
-  /// A word behind the planes: whether a rank has vetoed the call.
-  [[nodiscard]] std::uint32_t* vetoed() const { return reinterpret_cast<std::uint32_t*>(words(nwords_)); }
 
   /// The number of the latest call that the stream has come to, and of the latest one that it is through with.
   [[nodiscard]] const PinnedWord& begun() const { return begun_; }

@@ -73,7 +73,7 @@ std::unique_ptr<NcclCall> NcclRank::front(const ExchangeRules& rules, std::span<
   NcclRoom& room = memories_.take(layout.nwords());
   const NcclEnds ends{kernels, step == nullptr ? nullptr : step->device_veto};
   auto call = std::make_unique<NcclCall>(*this, std::move(batch), layout, ends, room, stream);
-  auto watch = std::make_shared<NcclWatch>(room.memory, room.number, switch_);
+  auto watch = std::make_shared<NcclWatch>(room.memory, room.number, layout.messages(), switch_);
   comm_.submit({.rules = rules,
                 .segments = segments,
                 .in_background = true,

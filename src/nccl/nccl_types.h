@@ -27,11 +27,8 @@ enum class NcclResult : std::uint32_t {
   kInProgress = 7,
 };
 
-/// ncclDataType_t. Votes are words of 64 bits, and a veto is one of 32.
-enum class NcclDataType : std::uint32_t { kUint32 = 3, kUint64 = 5 };
-
-/// ncclRedOp_t.
-enum class NcclReduction : std::uint32_t { kMax = 2 };
+/// ncclDataType_t. Votes are words of 64 bits.
+enum class NcclDataType : std::uint32_t { kUint64 = 5 };
 
 /// ncclUniqueId.
 struct NcclUniqueId {

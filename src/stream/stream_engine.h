@@ -24,7 +24,8 @@ struct StreamStep {
   std::int64_t first_tensor = 0;  ///< see Submission::first_tensor
   /// A word in memory that the host shares: not 0, once the signs are there, if this rank vetoes; see Batch::vetoes.
   const std::atomic<std::uint32_t>* veto = nullptr;
-  const std::uint32_t* device_veto = nullptr;  ///< the same word, in device memory
+  /// The same word in device memory. The 32 bits behind it are 0.
+  const std::uint32_t* device_veto = nullptr;
   /// Of all that the step refers to. A graph into which the step is captured holds it, else the exchange does.
   std::shared_ptr<const void> owner;
 };
@@ -45,8 +46,8 @@ class EngineCall {
   /// Ends a round in which open() went well. False if it was the last one.
   virtual bool enqueueRound() = 0;
 
-  /// Of a call of a step, once its back is enqueued: a word that the device reads behind it, and that is not 0 then if a
-  /// rank has vetoed. As long as no later call uses the engine.
+  /// Of a call of a step, once its back is enqueued: a word that the device reads behind it, and that is not 0 then if
+  /// a rank has vetoed. As long as no later call uses the engine.
   [[nodiscard]] virtual const std::uint32_t* vetoed() const = 0;
 };
 
@@ -57,8 +58,8 @@ class StreamEngine {
 
   /// Queues the exchange and enqueues what leads to the signs of this rank. Waits for no other rank. The segments'
   /// sources and sinks are those that the kernels of `step` work on; where that is null, elements in memory that the
-  /// device reaches. If it throws signcclUnhandledCudaError or signcclSystemError, or after the exchange was queued, the
-  /// communicator has failed, so that the others do not wait for this rank; else the call had no effect.
+  /// device reaches. If it throws signcclUnhandledCudaError or signcclSystemError, or after the exchange was queued,
+  /// the communicator has failed, so that the others do not wait for this rank; else the call had no effect.
   virtual std::unique_ptr<EngineCall> enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments,
                                                    CudaStream stream, const StreamStep* step) = 0;
 

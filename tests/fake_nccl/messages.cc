@@ -25,13 +25,6 @@ struct Awaited {
   std::size_t bytes;
 };
 
-/// Numbers of 32 bits.
-void takeLargest(std::byte* to, const std::byte* from, std::size_t bytes) {
-  auto* const numbers = reinterpret_cast<std::uint32_t*>(FakeMemory::translate(to));
-  const auto* const others = reinterpret_cast<const std::uint32_t*>(FakeMemory::translate(from));
-  for (std::size_t i = 0; i < bytes / sizeof(std::uint32_t); ++i) numbers[i] = std::max(numbers[i], others[i]);
-}
-
 /// A task under way.
 class Kernel {
  public:
@@ -60,15 +53,14 @@ class Kernel {
     if (operation.kind == OperationKind::kRecv) {
       awaited_.push_back({OperationKind::kSend, operation.peer, operation.to, operation.bytes});
     }
-    if (operation.kind != OperationKind::kAllGather && operation.kind != OperationKind::kAllReduce) return;
+    if (operation.kind != OperationKind::kAllGather) return;
     for (int rank = 0; rank < comm_.meeting->nranks; ++rank) {
-      const std::size_t place = operation.kind == OperationKind::kAllGather ? static_cast<std::size_t>(rank) : 0;
-      std::byte* const part = operation.to + place * operation.bytes;
+      std::byte* const part = operation.to + static_cast<std::size_t>(rank) * operation.bytes;
       if (rank == comm_.rank) {
         std::memmove(FakeMemory::translate(part), FakeMemory::translate(operation.from), operation.bytes);
       } else {
         send(operation, rank);
-        awaited_.push_back({operation.kind, rank, part, operation.bytes});
+        awaited_.push_back({OperationKind::kAllGather, rank, part, operation.bytes});
       }
     }
   }
@@ -83,11 +75,7 @@ class Kernel {
     auto& queue = comm_.meeting->messages[{one.kind, one.from, comm_.rank}];
     // Several receives from one rank are served in their order.
     if (queue.empty() || queue.front()->bytes != one.bytes) return false;
-    if (one.kind == OperationKind::kAllReduce) {
-      takeLargest(one.to, queue.front()->from, one.bytes);
-    } else {
-      std::memcpy(FakeMemory::translate(one.to), FakeMemory::translate(queue.front()->from), one.bytes);
-    }
+    std::memcpy(FakeMemory::translate(one.to), FakeMemory::translate(queue.front()->from), one.bytes);
     queue.front()->is_taken = true;
     queue.pop_front();
     return true;
@@ -190,7 +178,7 @@ void note(State& all, NcclHandle handle, const Operation& operation) {
   if (group.depth == 0) violate(all, "a message is sent outside of a group");
   const std::shared_ptr<Communicator> comm = communicatorOf(all, handle);
   const int nranks = comm->meeting->nranks;
-  const bool has_peer = operation.kind == OperationKind::kSend || operation.kind == OperationKind::kRecv;
+  const bool has_peer = operation.kind != OperationKind::kAllGather;
   if (has_peer && (operation.peer < 0 || operation.peer >= nranks || operation.peer == comm->rank)) {
     violate(all, "a message goes to a rank that is none, or to itself");
   }
@@ -295,12 +283,6 @@ NcclResult ncclRecv(void* buffer, std::size_t count, NcclDataType /*type*/, int 
 NcclResult ncclAllGather(const void* part, void* all, std::size_t count, NcclDataType /*type*/, NcclHandle comm,
                          CudaStream stream) {
   return noteCall(comm, {OperationKind::kAllGather, bytesAt(part), bytesAt(all), bytesOf(count), -1, stream});
-}
-
-NcclResult ncclAllReduce(const void* from, void* to, std::size_t count, NcclDataType /*type*/,
-                         NcclReduction /*reduction*/, NcclHandle comm, CudaStream stream) {
-  const std::size_t bytes = count * sizeof(std::uint32_t);
-  return noteCall(comm, {OperationKind::kAllReduce, bytesAt(from), bytesAt(to), bytes, -1, stream});
 }
 
 }  // namespace signccl

@@ -21,16 +21,15 @@ namespace fake_nccl {
 using signccl::CudaStream;
 using signccl::NcclHandle;
 
-enum class OperationKind { kSend, kRecv, kAllGather, kAllReduce };
+enum class OperationKind { kSend, kRecv, kAllGather };
 
-/// What one call asks for. An all-gather sends `from`, and receives into `to` from rank after rank. An all-reduce
-/// leaves the largest numbers of 32 bits of all ranks there.
+/// What one call asks for. An all-gather sends `from`, and receives into `to` from rank after rank.
 struct Operation {
   OperationKind kind = OperationKind::kSend;
   const std::byte* from = nullptr;
   std::byte* to = nullptr;
   std::size_t bytes = 0;
-  int peer = -1;  ///< -1 of what all ranks do
+  int peer = -1;  ///< -1 of an all-gather
   CudaStream stream = nullptr;
 };
 

@@ -105,7 +105,7 @@ TEST_P(NcclLionExactnessTest, FoundInfOfOneRankSkipsTheStepOnAllRanks) {
         mine.step(kGroups, static_cast<std::uint64_t>(step), is_skipped ? std::vector{finder} : std::vector<int>{});
         ASSERT_TRUE(lion.agreesWith(mine)) << "rank " << rank << ", step " << step;
         lion.onDevice().stream().synchronize();
-        EXPECT_EQ(skipped.get() != 0, is_skipped);
+        EXPECT_EQ(skipped.get(), is_skipped ? 1 : 0);
       }
     });
   }
@@ -163,6 +163,31 @@ TEST_F(NcclLionTest, RanksInHostMemoryAndOnDevicesDoNotMix) {
     awaitError(comm, signcclInvalidUsage);
     EXPECT_THAT(signcclGetLastError(comm), HasSubstr("what carries the votes"));
     if (rank == 0) lion.onDevice().stream().synchronize();
+  });
+}
+
+/// So many ranks that a vote has to be counted before it is decided.
+TEST_F(NcclLionTest, VetoesOfManyRanksReachAll) {
+  constexpr int kRanks = 17;
+  const Environment environment{{"NCCL_MULTI_RANK_GPU_ENABLE", "1"}};
+  const LionReference reference({{100}}, kRanks, {}, 37);
+  Ranks ranks(kRanks);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    const CurrentDevice current(rank % 8);
+    AnyLionRank lion(reference, rank, {}, comm, true);
+    LionReference mine = reference;
+    DeviceValues<float> found({0});
+    const LionHyperparameters hyperparameters({kGroups[0]});
+    signcclLionStepConfig_t config = hyperparameters.config();
+    config.foundInf = found.data();
+    for (int step = 0; step < 3; ++step) {
+      const bool is_skipped = step == 1;
+      found.set({is_skipped && rank == kRanks - 1 ? 1.0F : 0.0F});
+      lion.step(mine, config, 1);
+      mine.step({kGroups[0]}, static_cast<std::uint64_t>(step),
+                is_skipped ? std::vector{kRanks - 1} : std::vector<int>{});
+      ASSERT_TRUE(lion.agreesWith(mine)) << "rank " << rank << ", step " << step;
+    }
   });
 }
 
