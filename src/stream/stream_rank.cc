@@ -73,7 +73,12 @@ StreamRank::~StreamRank() {
 StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
                                     const StreamStep* step) {
   StreamCall call;
-  orFail([&] { call = front(rules, segments, stream, step); });
+  try {
+    call = front(rules, segments, stream, step);
+  } catch (...) {
+    failForCuda(comm_, std::current_exception());
+    throw;
+  }
   if (!call.capture) comm_.arrive(call.exchange);
   if (call.place) places_[*call.place].is_open = true;
   return call;
@@ -84,39 +89,53 @@ StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment
   const RelaxedCapture relaxed(device_->device()->driver());
   const ContextScope scope(*device_->device());
   StreamCall call = prepare(rules, segments, stream);
-  if (call.capture) {
-    beginCaptured(call, rules, step);
-  } else {
-    beginExchange(call, rules, step);
+  try {
+    if (call.capture) {
+      beginCaptured(call, rules, step);
+    } else {
+      beginExchange(call, rules, step);
+    }
+    for (std::size_t slice = 0; slice < call.slices.size(); ++slice) encodeSlice(call, slice);
+  } catch (...) {
+    endFailed(call);
+    throw;
   }
-  for (std::size_t slice = 0; slice < call.slices.size(); ++slice) encodeSlice(call, slice);
   return call;
 }
 
 void StreamRank::enqueueBack(StreamCall& call) {
   if (call.place) places_[*call.place].is_open = false;
-  orFail([&] {
-    // Nothing of a captured call is carried out now, and its replays do not come by here.
-    if (!call.capture) comm_.awaitRanksOfProcess(call.exchange);
-    const RelaxedCapture relaxed(device_->device()->driver());
-    const ContextScope scope(*device_->device());
-    if (!call.capture && !call.slices.empty()) {
-      last_call_->letWait(*device_->device(), call.stream);  // for what was enqueued since the front
-      if (!call.is_of_step) kernels_.prepare(call.batch, call.stream);
-    }
-    for (std::size_t slice = 0; slice < call.slices.size(); ++slice) decodeSlice(call, slice);
-    endCall(call);
-  });
-}
-
-/// After an error of CUDA, or without memory, the other ranks would wait for this one.
-template <typename Enqueue>
-void StreamRank::orFail(const Enqueue& enqueue) {
   try {
-    enqueue();
+    back(call);
   } catch (...) {
     failForCuda(comm_, std::current_exception());
+    endFailed(call);
     throw;
+  }
+}
+
+void StreamRank::back(const StreamCall& call) {
+  // Nothing of a captured call is carried out now, and its replays do not come by here.
+  if (!call.capture) comm_.awaitRanksOfProcess(call.exchange);
+  const RelaxedCapture relaxed(device_->device()->driver());
+  const ContextScope scope(*device_->device());
+  if (!call.capture && !call.slices.empty()) {
+    last_call_->letWait(*device_->device(), call.stream);  // for what was enqueued since the front
+    if (!call.is_of_step) kernels_.prepare(call.batch, call.stream);
+  }
+  for (std::size_t slice = 0; slice < call.slices.size(); ++slice) decodeSlice(call, slice);
+  endCall(call);
+}
+
+/// What a call has enqueued before it failed uses its memory, too.
+void StreamRank::endFailed(const StreamCall& call) noexcept {
+  if (call.capture || call.slices.empty()) return;  // memory of captured calls belongs to the graph
+  try {
+    const RelaxedCapture relaxed(device_->device()->driver());
+    const ContextScope scope(*device_->device());
+    last_call_->record(*device_->device(), call.stream);
+  } catch (const std::exception& error) {
+    log(LogLevel::kInfo, Subsystem::kColl, comm_.rank(), "after a failure: ", error.what());
   }
 }
 

@@ -80,11 +80,11 @@ class StreamRank {
   void beginExchange(StreamCall& call, const ExchangeRules& rules, const StreamStep* step);
   void takeSlots(StreamCall& call);
   void beginCaptured(StreamCall& call, const ExchangeRules& rules, const StreamStep* step);
+  void back(const StreamCall& call);
   void endCall(const StreamCall& call);
+  void endFailed(const StreamCall& call) noexcept;
   void encodeSlice(const StreamCall& call, std::size_t slice);
   void decodeSlice(const StreamCall& call, std::size_t slice);
-  template <typename Enqueue>
-  void orFail(const Enqueue& enqueue);
 
   struct Place {
     CallSlots slots;
