@@ -2,43 +2,26 @@
 #include "kernels/emulated_counters.h"
 
 #include "kernels/device/arguments.h"
-#include "kernels/device/kernel_list.h"
+#include "kernels/emulated_run.h"
 #include "kernels/lanes/count.h"
 #include "kernels/lanes/counters.h"
-#include "kernels/lanes/run_on_host.h"
 
 namespace signccl::emulated {
 namespace {
 
-/// Blocks of a launch: few, so that warps walk over several tiles.
-constexpr size_t kBlocks = 2;
+void run(DeviceKernel kernel, const CountArguments& arguments){SIGNCCL_COUNT_KERNELS(SIGNCCL_RUN_IF_CHOSEN)}
 
 #define SIGNCCL_RUN_KERNEL(name, Arguments, ...)                            \
   void run_##name(const Arguments& arguments) {                             \
     lanes::runOnHost<lanes::DirectMemory, __VA_ARGS__>(arguments, kBlocks); \
   }
-SIGNCCL_COUNT_KERNELS(SIGNCCL_RUN_KERNEL)    // NOLINT(readability-identifier-naming)
 SIGNCCL_COUNTER_KERNELS(SIGNCCL_RUN_KERNEL)  // NOLINT(readability-identifier-naming)
-
-/// Kernels of exactly so many inputs.
-constexpr void (*kCountFew[])(const CountArguments&) = {
-    nullptr,      run_count_1,  run_count_2,  run_count_3,  run_count_4,  run_count_5,
-    run_count_6,  run_count_7,  run_count_8,  run_count_9,  run_count_10, run_count_11,
-    run_count_12, run_count_13, run_count_14, run_count_15, run_count_16};
-constexpr int kMostOfFew = 16;
 
 }  // namespace
 
 void count(const Word* const* inputs, int ninputs, size_t nwords, Planes counts) {
   if (ninputs == 0) return;
-  const CountArguments arguments{{{nullptr, 0, ninputs}, inputs}, nwords, counts};
-  if (ninputs <= kMostOfFew) {
-    kCountFew[ninputs](arguments);
-  } else if (counts.nplanes <= 8) {
-    run_count_8_planes(arguments);
-  } else {
-    run_count_16_planes(arguments);
-  }
+  run(countKernel(ninputs, counts.nplanes), {{{nullptr, 0, ninputs}, inputs}, nwords, counts});
 }
 
 void merge(ConstPlanes a, ConstPlanes b, size_t nwords, Planes sum) { run_merge({a, b, nwords, sum}); }

@@ -104,7 +104,7 @@ OneTensor oneTensor(const LionParameters& lion, void* parameters, size_t count) 
 }
 
 LionStepArguments stepOf(const OneTensor& tensor, const LionParameters& lion) {
-  return {tensor.table(), tensor.range(), nullptr, &lion.rounding.key};
+  return {tensor.table(), tensor.range(), nullptr, &lion.rounding.key, nullptr};
 }
 
 /// Only parameters of bfloat16 are rounded by chance.

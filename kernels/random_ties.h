@@ -27,6 +27,12 @@ SIGNCCL_WORD_OP uint64_t tieKey(uint64_t call) {
   return x ^ (x >> 31);
 }
 
+/// The number of the call in replay `replay`, from 0, of a CUDA graph into which it was captured with number `call`.
+SIGNCCL_WORD_OP uint64_t replayCall(uint64_t call, uint64_t replay) { return call + (replay << 32); }
+
+/// LionRounding::key in the step with this number of its call.
+SIGNCCL_WORD_OP uint64_t lionRoundingKey(uint64_t seed, uint64_t call) { return tieKey(tieKey(seed) + call); }
+
 /// The tie bits for a kernel that begins at word `first_word` of the buffer of a call.
 SIGNCCL_WORD_OP TieBits randomTies(uint64_t call, uint64_t first_word) { return {true, tieKey(call), first_word}; }
 

@@ -36,7 +36,10 @@
  *      next call. All momenta of the buckets that were submitted have then taken their gradients, and some parameters
  *      may have changed; signcclLionGetChanged() names all tensors of those buckets. Signs are not kept, so
  *      signcclLionRetry() is refused with signcclInvalidUsage.
- *  10. a stream that is being captured into a CUDA graph is refused with signcclInvalidUsage.
+ *  10. a step on a stream that is being captured becomes part of a CUDA graph, and every replay is a step with a number
+ *      of its own, which docs/semantics.md gives. signcclLionBegin(), signcclLionSubmit() and signcclLionFinish() of a
+ *      step belong into the same capture. Hyperparameters in host memory stay those of the capture; what the step reads
+ *      from device memory is read in each replay, from the same addresses.
  */
 #ifndef SIGNCCL_LION_H_
 #define SIGNCCL_LION_H_

@@ -262,7 +262,7 @@ typedef struct {
   size_t size;               /**< in: sizeof(signcclCommStats_t) */
   uint64_t collectives;      /**< completed collectives, each call of a group counted */
   uint64_t exchanges;        /**< completed exchanges; the calls of a group share one */
-  uint64_t bytesSent;        /**< payload handed to the transport */
+  uint64_t bytesSent;        /**< payload handed to the transport, or to NCCL */
   uint64_t bytesReceived;    /**< payload received from it */
   uint64_t messagesSent;     /**< messages handed to the transport */
   uint64_t messagesReceived; /**< messages received from it */

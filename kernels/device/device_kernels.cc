@@ -46,6 +46,11 @@ DeviceKernel kernelOf(const PlanesKernels& kernels, int nplanes) {
   return nplanes <= 8 ? kernels.some : kernels.many;
 }
 
+/// A kernel further on in the list.
+DeviceKernel numbered(DeviceKernel first, int number) {
+  return static_cast<DeviceKernel>(static_cast<int>(first) + number);
+}
+
 }  // namespace
 
 DeviceKernel encodeKernel(ElementType type, bool is_ternary) {
@@ -56,6 +61,15 @@ DeviceKernel encodeKernel(ElementType type, bool is_ternary) {
                                         encode_ternary_float64, encode_ternary_int8,    encode_ternary_bits};
   return kernelOf(is_ternary ? kTernary : kBinary, type);
 }
+
+DeviceKernel countKernel(int ninputs, int nplanes) {
+  if (ninputs <= 16) return numbered(DeviceKernel::count_1, ninputs - 1);
+  return nplanes <= 8 ? DeviceKernel::count_8_planes : DeviceKernel::count_16_planes;
+}
+static_assert(static_cast<int>(DeviceKernel::count_16) - static_cast<int>(DeviceKernel::count_1) == 15);
+
+DeviceKernel countDecideKernel(int ninputs) { return numbered(DeviceKernel::count_decide_1, ninputs - 1); }
+static_assert(static_cast<int>(DeviceKernel::count_decide_16) - static_cast<int>(DeviceKernel::count_decide_1) == 15);
 
 DeviceKernel decodeVoteKernel(ElementType type, bool has_zeros) {
   using enum DeviceKernel;

@@ -27,6 +27,12 @@ inline constexpr const char* kDeviceKernelNames[] = {
 /// Takes EncodeArguments. `type`: one that encode takes.
 DeviceKernel encodeKernel(ElementType type, bool is_ternary);
 
+/// Takes CountArguments, with so many inputs, at least 1, and planes of counts.
+DeviceKernel countKernel(int ninputs, int nplanes);
+
+/// Takes CountDecideArguments, with so many inputs, 1 to 16.
+DeviceKernel countDecideKernel(int ninputs);
+
 /// Takes DecodeVoteArguments. `type`: one that decodeVote takes; not kBits if the vote has zeros.
 DeviceKernel decodeVoteKernel(ElementType type, bool has_zeros);
 

@@ -63,13 +63,14 @@ struct LionEncodeArguments {
   Word* nonnegative;
 };
 
-/// What all kernels that change parameters are given. If `status` is not null and the word there is not 0, the kernel
-/// writes nothing.
+/// What all kernels that change parameters are given. If `status` or `veto` is not null and the word there is not 0,
+/// the kernel writes nothing.
 struct LionStepArguments {
   LionTable table;  ///< of parameters
   LionRange range;
-  const uint32_t* status;
+  const uint32_t* status;        ///< of the exchange; the host may write it at any time
   const uint64_t* rounding_key;  ///< LionRounding::key, of stochastic rounding only
+  const uint32_t* veto;          ///< of the step
 };
 
 /// Kernels::decodeVoteLion() for the elements of a range.
@@ -91,7 +92,8 @@ struct LionAvgArguments {
 /// What a step reads from device memory beside the numbers of its tensors and the hyperparameters.
 struct alignas(8) LionStepState {
   uint64_t rounding_key;  ///< LionRounding::key
-  uint32_t skips;         ///< not 0: this rank skips the step
+  uint32_t skips;         ///< 1: this rank skips the step; else 0
+  uint32_t unused;        ///< 0, so that both are one word
 };
 
 /// As many groups are given to a kernel at once.
@@ -108,8 +110,10 @@ struct LionBeginArguments {
   LionStepState* state;         ///< is written
   uint32_t* host_skips;         ///< in memory that the host reads: receives state->skips, too
   const uint32_t* found_inf;    ///< a float32 in device memory, or nullptr: the rank skips the step unless it is zero
-  uint64_t rounding_key;
-  uint32_t skips;  ///< not 0: the rank skips the step anyhow
+  uint64_t rounding_seed;       ///< see lionRoundingKey()
+  uint64_t call;                ///< number of the step's call; of a step in a graph that of its first replay
+  uint64_t* replays;            ///< nullptr, or a number that the kernel reads and then increments: the replays so far
+  uint32_t skips;               ///< not 0: the rank skips the step anyhow
   uint32_t ngroups;
   LionHyperparameters values[kLionGroupsAtOnce];
 };

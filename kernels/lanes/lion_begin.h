@@ -5,6 +5,7 @@
 
 #include "kernels/device/lion_arguments.h"
 #include "kernels/lanes/group.h"
+#include "kernels/random_ties.h"
 
 namespace signccl::lanes {
 
@@ -37,9 +38,16 @@ struct LionBeginBody {
     G::each([&](int lane) {
       if (warp.number != 0 || lane != 0) return;
       const uint32_t found = arguments.found_inf == nullptr ? 0 : G::load(arguments.found_inf);
-      const uint32_t skips = arguments.skips | found << 1;  // minus zero is zero
-      G::store(&arguments.state->rounding_key, arguments.rounding_key);
+      const uint32_t skips = (arguments.skips | found << 1) != 0 ? 1 : 0;  // minus zero is zero
+      uint64_t call = arguments.call;
+      if (arguments.replays != nullptr) {
+        const uint64_t replays = G::load(arguments.replays);
+        call = replayCall(call, replays);
+        G::store(arguments.replays, replays + 1);
+      }
+      G::store(&arguments.state->rounding_key, lionRoundingKey(arguments.rounding_seed, call));
       G::store(&arguments.state->skips, skips);
+      G::store(&arguments.state->unused, uint32_t{0});
       G::store(arguments.host_skips, skips);
     });
   }

@@ -59,6 +59,7 @@ struct LionDecodeBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const Arguments& arguments, WarpIndex warp) {
     const LionStepArguments& step = arguments.step;
+    if (hasFailed<G>(step.veto)) return;
     forEachTensorTile<G>(step.table, step.range, step.status, warp, [&](const TensorTile& tile) {
       const LionHyperparameters group = G::load(step.table.groups + tile.entry.group);
       const Rule<G> rule{{group.learning_rate}, {group.weight_decay}, randomOf<G>(step, tile)};

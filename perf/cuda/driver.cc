@@ -16,26 +16,19 @@ struct Functions {
   CudaResult (*event_elapsed_time)(float* milliseconds, CudaEvent start, CudaEvent end) = nullptr;
 };
 
-template <typename Function>
-void find(void* library, const char* symbol, Function& function) {
-  function = reinterpret_cast<Function>(dlsym(library, symbol));
-  if (function == nullptr) throw NoCuda(std::string("the CUDA driver lacks ") + symbol);
-}
-
-void check(CudaResult result, const char* call) {
-  if (result != CudaResult::kSuccess) {
-    throw NoCuda(std::string(call) + " failed: " + cudaResultText(requiredCudaDriver("a benchmark"), result));
-  }
+void* library() {
+  static void* const loaded = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
+  if (loaded == nullptr) throw NoCuda("there is no CUDA driver: libcuda.so.1 cannot be loaded");
+  return loaded;
 }
 
 Functions loadFunctions() {
-  void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
-  if (library == nullptr) throw NoCuda(std::string("there is no CUDA driver: ") + dlerror());
   Functions functions;
-  find(library, "cuMemGetInfo_v2", functions.mem_get_info);
-  find(library, "cuEventElapsedTime", functions.event_elapsed_time);
+  functions.mem_get_info = reinterpret_cast<decltype(functions.mem_get_info)>(driverFunction("cuMemGetInfo_v2"));
+  functions.event_elapsed_time =
+      reinterpret_cast<decltype(functions.event_elapsed_time)>(driverFunction("cuEventElapsedTime"));
   try {
-    check(requiredCudaDriver("a benchmark").cuInit(0), "cuInit");
+    requireSuccess(requiredCudaDriver("a benchmark").cuInit(0), "cuInit");
   } catch (const Error& error) {
     throw NoCuda(error.what());
   }
@@ -51,10 +44,22 @@ const Functions& functions() {
 
 void loadCuda() { functions(); }
 
+void* driverFunction(const char* symbol) {
+  void* const function = dlsym(library(), symbol);
+  if (function == nullptr) throw NoCuda(std::string("the CUDA driver lacks ") + symbol);
+  return function;
+}
+
+void requireSuccess(CudaResult result, const char* call) {
+  if (result != CudaResult::kSuccess) {
+    throw NoCuda(std::string(call) + " failed: " + cudaResultText(requiredCudaDriver("a benchmark"), result));
+  }
+}
+
 int countGpus() {
   loadCuda();
   int count = 0;
-  check(requiredCudaDriver("a benchmark").cuDeviceGetCount(&count), "cuDeviceGetCount");
+  requireSuccess(requiredCudaDriver("a benchmark").cuDeviceGetCount(&count), "cuDeviceGetCount");
   return count;
 }
 
@@ -62,13 +67,13 @@ std::size_t freeBytes(const Device& device) {
   const ContextScope scope(device);
   std::size_t free_bytes = 0;
   std::size_t all_bytes = 0;
-  check(functions().mem_get_info(&free_bytes, &all_bytes), "cuMemGetInfo");
+  requireSuccess(functions().mem_get_info(&free_bytes, &all_bytes), "cuMemGetInfo");
   return free_bytes;
 }
 
 float elapsedMs(CudaEvent start, CudaEvent end) {
   float milliseconds = 0;
-  check(functions().event_elapsed_time(&milliseconds, start, end), "cuEventElapsedTime");
+  requireSuccess(functions().event_elapsed_time(&milliseconds, start, end), "cuEventElapsedTime");
   return milliseconds;
 }
 

@@ -23,6 +23,12 @@ void loadCuda();
 /// Devices that this process sees (CUDA_VISIBLE_DEVICES). Throws NoCuda.
 int countGpus();
 
+/// A function of the driver that the library does not use, by its name there. Throws NoCuda.
+void* driverFunction(const char* symbol);
+
+/// Throws NoCuda, with the name of the function that was called, unless the result is success.
+void requireSuccess(CudaResult result, const char* call);
+
 /// Memory of the device that nobody has allocated. Throws NoCuda, and what ContextScope throws.
 std::size_t freeBytes(const Device& device);
 

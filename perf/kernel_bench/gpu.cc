@@ -2,13 +2,13 @@
 #include "kernel_bench/gpu.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <random>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "cuda/driver.h"
+#include "cuda/kernel_image.h"
 #include "device/driver_error.h"
 #include "kernels/lanes/tiles.h"
 
@@ -24,18 +24,12 @@ std::shared_ptr<Device> firstDevice() {
   return Device::get(0);
 }
 
-const KernelImage& image() {
-  const char* wanted = std::getenv("SIGNCCL_CUDA_LIBRARY");
-  static const KernelImage loaded = loadKernelImage(wanted == nullptr ? "" : wanted);
-  return loaded;
-}
-
 }  // namespace
 
 Gpu::Gpu(std::size_t bytes)
     : device_(firstDevice()),
       scope_(*device_),
-      kernels_(device_, image(), kDeviceKernelNames),
+      kernels_(device_, perf::kernelImage(), kDeviceKernelNames),
       stream_(device_),
       store_(device_, kStoreBytes) {
   if (const std::size_t free_bytes = perf::freeBytes(*device_); bytes > free_bytes) {

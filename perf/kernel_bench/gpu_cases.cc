@@ -248,7 +248,7 @@ LionStepArguments lionStep(Layout& layout, std::size_t count, std::size_t ntenso
   std::byte* const parameters = layout.takeReadAndWritten(count * floatBytes(type));
   const Tensors tensors(count, ntensors, parameters, floatBytes(type), nullptr, 0);
   const std::uint64_t key[] = {1};
-  return {tensors.upload(layout), tensors.range(), nullptr, layout.table(std::span<const std::uint64_t>(key))};
+  return {tensors.upload(layout), tensors.range(), nullptr, layout.table(std::span<const std::uint64_t>(key)), nullptr};
 }
 
 GpuCase lionVote(std::size_t count, std::size_t ntensors, FloatType type, bool is_stochastic) {

@@ -92,7 +92,7 @@ Json configuration(const Options& options, const RunInfo& info, const std::vecto
                  {"iterations", options.iters},
                  {"aggregated_iterations", options.agg_iters},
                  {"validation", options.check_iters},
-                 {"graph", 0},
+                 {"graph", options.graph_launches},
                  {"blocking_collectives", boolText(options.form == CallForm::kBlocking)},
                  {"per_iter_timing", boolText(false)},
                  {"per_iter_skip", 0},

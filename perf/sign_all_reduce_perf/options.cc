@@ -31,7 +31,6 @@ const std::vector<ForeignOption>& foreignOptions() {
       {"-r,--root", {"0", "-1"}, "the collectives have no root"},
       {"-z,--blocking", {"0"}, "calls block by themselves; --async measures the other form"},
       {"-y,--stream_null", {"0"}, "ranks with a GPU use a stream of their own"},
-      {"-G,--cudagraph", {"0"}, "graphs are not measured"},
       {"-C,--report_cputime", {"0"}, "the time is that until results are there"},
       {"-R,--local_register", {"0"}, "buffers need no registration"},
       {"-D,--device_implementation", {"0"}, "there is no device API"},
@@ -164,6 +163,10 @@ void addOptionsOfNcclTests(CLI::App& app, const Choices& choices, Options& optio
   addInt(app, "-N,--run_cycles", options.run_cycles, CLI::Range(0, 1000000), "repetitions; 0: forever (default 1)");
   addInt(app, "-c,--check", options.check_iters, CLI::Range(0, 1000000),
          "checked iterations; 0: do not check (default 1)");
+  addInt(
+      app, "-G,--cudagraph", options.graph_launches, CLI::Range(0, 1000000),
+      "capture the timed iterations into a CUDA graph, and time so many launches of it; 0: make the calls one by one "
+      "(default 0)");
   choices.op.addTo(app, "-o,--op", options.ops, "operation (default vote)");
   choices.sendtype.addTo(app, "-d,--datatype", options.sendtypes, "type of the input (default float)");
   choices.average.addTo(app, "-a,--average", options.average,
@@ -245,6 +248,10 @@ void requireThatOptionsFit(const Options& options) {
   }
   if (options.ngpus > 0 && options.form == CallForm::kAsync) {
     throw OptionError("--async does not go with -g: calls on a stream return at once by themselves");
+  }
+  if (options.graph_launches > 0 && options.ngpus == 0) {
+    throw OptionError("--cudagraph " + std::to_string(options.graph_launches) +
+                      " goes with -g: only calls on the stream of a GPU can be captured");
   }
   if (options.oversubscribe && options.ngpus == 0) throw OptionError("--oversubscribe goes with -g");
   if (!options.tuning_file.empty()) requireThatTuningFits(options);

@@ -36,8 +36,9 @@ struct Options {
   int iters = 20;
   int warmup_iters = 1;
   int agg_iters = 1;
-  int run_cycles = 1;   ///< 0: forever
-  int check_iters = 1;  ///< 0: results are not checked
+  int run_cycles = 1;      ///< 0: forever
+  int check_iters = 1;     ///< 0: results are not checked
+  int graph_launches = 0;  ///< of each CUDA graph into which calls are captured; 0: they are not
   std::vector<SignOp> ops = {SignOp::kVote};
   std::vector<signcclDataType_t> sendtypes = {signcclFloat32};
   std::optional<signcclDataType_t> recvtype;  ///< empty: defaultRecvType()

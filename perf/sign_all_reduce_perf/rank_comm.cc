@@ -96,6 +96,13 @@ void RankComm::waitForStream() {
   checkResult(state, "a call on the stream", comm_);
 }
 
+void RankComm::awaitCount(std::uint64_t ncalls) {
+  while (stats().collectives < ncalls) {
+    std::this_thread::yield();
+    waitForStream();  // throws after a failure
+  }
+}
+
 void RankComm::meet() {
   ++sequence_;
   std::uint64_t bits = 0;

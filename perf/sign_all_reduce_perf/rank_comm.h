@@ -44,6 +44,10 @@ class RankComm {
   /// Waits for all queued calls, and those on the stream.
   void wait();
 
+  /// Once the stream has come to the end of replays: waits until the communicator has counted `ncalls` calls in all,
+  /// as signcclCommGetStats() counts them.
+  void awaitCount(std::uint64_t ncalls);
+
   /// A collective of a few elements in host memory: ranks leave it within microseconds of each other, be they processes
   /// or threads.
   void meet();

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <span>
 #include <system_error>
 #include <thread>
 
+#include "cuda/graph.h"
 #include "cuda/range.h"
 #include "sign_all_reduce_perf/buffers.h"
 #include "sign_all_reduce_perf/element_types.h"
@@ -218,6 +220,33 @@ class RankRunner {
                            [](std::uint64_t sum, const Figures& rank) { return sum + rank.nwrong; });
   }
 
+  /// The timed iterations: what makes them, or a graph of them.
+  struct Work {
+    std::function<void()> iterations;
+    std::unique_ptr<Graph> graph;
+  };
+
+  [[nodiscard]] Work makeWork(const Case& issued, const SlotCycle& slots) {
+    Work work;
+    work.iterations = [this, issued, next = slots]() mutable {
+      for (int i = 0; i < options_.iters; ++i) issue(issued, next);
+    };
+    if (options_.graph_launches > 0) work.graph = std::make_unique<Graph>(gpu_->stream(), work.iterations);
+    return work;
+  }
+
+  /// Carries the work out `ntimes` times, and returns how long that takes.
+  std::chrono::duration<double> carryOut(const Work& work, int ntimes) {
+    const std::uint64_t counted = comm_.stats().collectives;
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < ntimes; ++i) work.graph ? work.graph->launch(gpu_->stream()) : work.iterations();
+    comm_.wait();
+    const auto end = std::chrono::steady_clock::now();
+    const auto ncalls = static_cast<std::uint64_t>(options_.iters) * static_cast<std::uint64_t>(ntimes) * calls_.size();
+    if (work.graph) comm_.awaitCount(counted + ncalls);
+    return end - start;
+  }
+
   void timeIterations(const Case& c, InPlace placement) {
     const Range range = beginPhase(c, placement == InPlace::kNo ? "timing out of place" : "timing in place");
     const Case issued = issuedCase(c);
@@ -225,16 +254,15 @@ class RankRunner {
     SlotCycle slots = first_slot;
     issue(issued, first_slot);
     comm_.wait();
-    const int iterations = options_.iters;
+    const Work work = makeWork(issued, slots);
+    if (options_.graph_launches > 0) carryOut(work, 1);  // the first launch waits until all ranks have captured
     session_.barrierOfAll();
     // The barrier wakes one process after the other, which a few short iterations would show.
     if (options_.nprocesses > 1) comm_.meet();
+    const int ntimes = std::max(options_.graph_launches, 1);
     const std::uint64_t sent_before = comm_.stats().bytesSent;
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < iterations; ++i) issue(issued, slots);
-    comm_.wait();
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    const auto ncalls = static_cast<double>(iterations) * static_cast<double>(calls_.size());
+    const std::chrono::duration<double> elapsed = carryOut(work, ntimes);
+    const auto ncalls = static_cast<double>(options_.iters) * ntimes * static_cast<double>(calls_.size());
     share().figures.seconds = elapsed.count() / ncalls;
     share().figures.sent_bytes = static_cast<double>(comm_.stats().bytesSent - sent_before) / ncalls;
   }
@@ -248,14 +276,24 @@ class RankRunner {
       prepareCheck(c, placement, seed);
       const std::uint64_t sequence = comm_.sequence();
       SlotCycle slots = buffers_.cycle(c, placement);
-      issue(issuedCase(c), slots);
-      comm_.wait();
+      issueOnce(issuedCase(c), slots);
       for (std::size_t call = 0; call < calls_.size(); ++call) buffers_.fetch(c, call);
       if (rank_ == options_.corrupt_rank && c.count > 0) *buffers_.output(c, 0) ^= std::byte{1};
       session_.group.barrier();
       share().figures.nwrong += countWrong(c, seed, sequence);
       session_.group.barrier();
     }
+  }
+
+  /// One iteration, in the way of the timed ones.
+  void issueOnce(const Case& issued, SlotCycle& slots) {
+    if (options_.graph_launches == 0) {
+      issue(issued, slots);
+      return comm_.wait();
+    }
+    const Graph graph(gpu_->stream(), [&] { issue(issued, slots); });
+    graph.launch(gpu_->stream());
+    comm_.wait();
   }
 
   void prepareCheck(const Case& c, InPlace placement, std::uint32_t seed) {

@@ -96,10 +96,10 @@ std::string formatHeader(const Options& options, const RunInfo& info, const std:
   const int ngpus = std::max(options.ngpus, 1);
   text += format(
       "# nThread %d nGpus %d minBytes %zu maxBytes %zu step: %zu(%s) warmup iters: %d iters: %d agg iters: %d "
-      "validation: %d graph: 0\n",
+      "validation: %d graph: %d\n",
       options.nthreads / ngpus, ngpus, options.min_bytes, options.max_bytes,
       by_factor ? options.step_factor : options.step_bytes, by_factor ? "factor" : "bytes", options.warmup_iters,
-      options.iters, options.agg_iters, options.check_iters);
+      options.iters, options.agg_iters, options.check_iters, options.graph_launches);
   text += formatRules(options) + "#\n# Using devices\n";
   for (int rank = 0; rank < options.nranks; ++rank) {
     const Host& host = hosts[static_cast<std::size_t>(rank / options.nthreads)];

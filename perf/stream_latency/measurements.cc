@@ -5,10 +5,10 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <stdexcept>
 #include <string>
 
+#include "cuda/kernel_image.h"
 #include "device/driver_error.h"
 #include "kernels/device/arguments.h"
 #include "kernels/device/device_kernels.h"
@@ -23,12 +23,6 @@ constexpr std::size_t kDataWords = 512;
 /// So many rounds are enqueued before the first is answered: a driver takes about a thousand launches before it waits.
 constexpr int kRoundsAtOnce = 100;
 constexpr std::chrono::seconds kLongestWait{10};
-
-const KernelImage& image() {
-  const char* wanted = std::getenv("SIGNCCL_CUDA_LIBRARY");
-  static const KernelImage loaded = loadKernelImage(wanted == nullptr ? "" : wanted);
-  return loaded;
-}
 
 double microseconds(Clock::duration time) { return std::chrono::duration<double, std::micro>(time).count(); }
 
@@ -115,7 +109,7 @@ double secondsOfCopies(const LatencyDevice& gpu, CudaDevicePointer to, CudaDevic
 LatencyDevice::LatencyDevice()
     : device_(Device::get(0)),
       scope_(*device_),
-      kernels_(device_, image(), kDeviceKernelNames),
+      kernels_(device_, kernelImage(), kDeviceKernelNames),
       stream_(device_),
       has_memory_operations_(supportsMemoryOperations(device_)) {}
 

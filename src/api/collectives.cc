@@ -37,7 +37,7 @@ void enqueue(CommHandle& comm, CheckedCollective& checked) {
   StreamEngine& engine = comm.engineOf(checked.place.device);
   checked.segment.call = comm.comm->nextCallNumber();
   const std::unique_ptr<EngineCall> call =
-      engine.enqueueFront(checked.rules, {&checked.segment, 1}, checked.place.stream);
+      engine.enqueueFront(checked.rules, {&checked.segment, 1}, checked.place.stream, nullptr);
   comm.comm->takeCallNumber();
   EngineCall* const calls[] = {call.get()};
   if (const std::exception_ptr error = enqueueBacks(calls).front()) std::rethrow_exception(error);

@@ -171,7 +171,7 @@ void GroupScope::submit(Bundle& bundle) {
       [&] {
         if (bundle.place.isOnStream()) {
           StreamEngine& engine = bundle.comm->engineOf(bundle.place.device);
-          bundle.stream_call = engine.enqueueFront(bundle.rules, bundle.segments, bundle.place.stream);
+          bundle.stream_call = engine.enqueueFront(bundle.rules, bundle.segments, bundle.place.stream, nullptr);
           return;
         }
         bundle.operation = &comm.submit({.rules = bundle.rules,

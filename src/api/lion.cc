@@ -30,7 +30,7 @@ struct LionHandle {
     if (device == kHostBuffers) {
       on_host.emplace(std::move(made.options));
     } else {
-      on_device.emplace(std::move(made.options), *comm->comm, comm->streamsOf(device));
+      on_device.emplace(made.options, *comm->comm, comm->engineOf(device));
     }
   }
 

@@ -298,10 +298,7 @@ std::unique_ptr<Communicator> Communicator::awaitDuplicate(std::string name) {
 }
 
 void CommCounters::add(const CommCounters& other) {
-  engine.messages.bytes_sent += other.engine.messages.bytes_sent;
-  engine.messages.bytes_received += other.engine.messages.bytes_received;
-  engine.messages.messages_sent += other.engine.messages.messages_sent;
-  engine.messages.messages_received += other.engine.messages.messages_received;
+  engine.messages.add(other.engine.messages);
   engine.scratch_bytes += other.engine.scratch_bytes;
   collectives += other.collectives;
   exchanges += other.exchanges;
@@ -311,6 +308,7 @@ void CommCounters::add(const CommCounters& other) {
 CommCounters Communicator::counters() const {
   const std::lock_guard lock(mutex_);
   CommCounters counters = counters_;
+  counters.engine.messages.add(outside_messages_);
   const int last_algorithm = last_algorithm_.load(std::memory_order_relaxed);
   if (last_algorithm >= 0) counters.last_algorithm = static_cast<Algorithm>(last_algorithm);
   return counters;

@@ -236,6 +236,7 @@ class Communicator {
   std::atomic<Operation*> released_ = nullptr;          ///< a list that unused_ takes over; written without the mutex
   std::uint64_t next_exchange_ = 0;
   CommCounters counters_;
+  TransportCounters outside_messages_;  ///< of exchanges that the engine did not carry out
   bool finalized_ = false;
   bool stopping_ = false;
   bool is_duplicating_ = false;  ///< awaitDuplicate() is to come, or under way

@@ -225,6 +225,7 @@ void Communicator::complete(Operation& operation) {
   counters_.collectives += is_step ? 1 : operation.batch.segments.size();
   if (operation.batch.nwords > 0 && !operation.outside) operation.notes = engine_->notes();
   counters_.engine = engine_->counters();
+  if (operation.isOutside()) outside_messages_.add(operation.outside->messages());
   queue_.erase(queue_.begin());
   front_.store(queue_.empty() ? nullptr : queue_.front(), std::memory_order_release);
   end(operation);

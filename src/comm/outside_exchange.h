@@ -4,6 +4,8 @@
 #ifndef SIGNCCL_COMM_OUTSIDE_EXCHANGE_H_
 #define SIGNCCL_COMM_OUTSIDE_EXCHANGE_H_
 
+#include "transport/transport.h"
+
 namespace signccl {
 
 /// Calls come from the thread that drives the communicator; none blocks or calls CUDA.
@@ -17,6 +19,9 @@ class OutsideExchange {
 
   /// True once the results are where they belong.
   [[nodiscard]] virtual bool hasEnded() noexcept = 0;
+
+  /// What this rank has sent and received. Once hasEnded().
+  [[nodiscard]] virtual TransportCounters messages() const noexcept = 0;
 
   /// The group has failed: nobody may wait for the exchange any more. Also called if it never began. The last call.
   virtual void fail() noexcept = 0;

@@ -6,48 +6,14 @@
 #include <cuda.h>
 #include <type_traits>
 
+#include "device/compare_declarations.h"
 #include "device/driver_functions.h"
 
 namespace signccl {
 namespace {
 
-/// Whether two types of parameters are passed alike: pointers to objects of one size, and other values of one size.
-/// Enumerations have other names here, and options that are always null are void.
-template <typename Ours, typename Theirs>
-constexpr bool isPassedAlike() {
-  if constexpr (std::is_same_v<Ours, Theirs>) {
-    return true;
-  } else if constexpr (std::is_pointer_v<Ours> && std::is_pointer_v<Theirs>) {
-    using OurObject = std::remove_const_t<std::remove_pointer_t<Ours>>;
-    using TheirObject = std::remove_const_t<std::remove_pointer_t<Theirs>>;
-    if constexpr (std::is_void_v<OurObject> || std::is_same_v<OurObject, TheirObject>) {
-      return true;
-    } else if constexpr (std::is_function_v<OurObject>) {
-      return std::is_function_v<TheirObject>;
-    } else {
-      return isPassedAlike<OurObject, TheirObject>();
-    }
-  } else {
-    return std::is_pointer_v<Ours> == std::is_pointer_v<Theirs> && sizeof(Ours) == sizeof(Theirs);
-  }
-}
-
-template <typename Ours, typename Theirs>
-struct Compared;
-
-template <typename OurResult, typename... Ours, typename TheirResult, typename... Theirs>
-struct Compared<OurResult (*)(Ours...), TheirResult (*)(Theirs...)> {
-  static constexpr bool isAlike() {
-    if constexpr (sizeof...(Ours) == sizeof...(Theirs)) {
-      return isPassedAlike<OurResult, TheirResult>() && (isPassedAlike<Ours, Theirs>() && ...);
-    } else {
-      return false;
-    }
-  }
-};
-
 #define SIGNCCL_COMPARE(name, symbol, parameters) \
-  static_assert(Compared<decltype(CudaFunctions::name), decltype(&::symbol)>::isAlike(), #symbol);
+  static_assert(Compared<decltype(CudaFunctions::name), decltype(&::symbol)>::areAlike(), #symbol);
 SIGNCCL_CUDA_FUNCTIONS(SIGNCCL_COMPARE)
 #undef SIGNCCL_COMPARE
 

@@ -12,8 +12,9 @@
 namespace signccl {
 namespace {
 
-/// The word of the host comes before what is copied, on a line of its own.
-constexpr std::size_t kHostBytes = 128;
+/// The word that the host reads and the number of replays come before what is copied, each on a line of its own.
+constexpr std::size_t kReplaysPlace = 128;
+constexpr std::size_t kHostBytes = 256;
 constexpr std::size_t kAlignment = 16;
 
 /// Hands out places one after the other.
@@ -96,6 +97,7 @@ DeviceTensors::DeviceTensors(const std::shared_ptr<Device>& device, std::span<co
       memory_(device, uploadBytes(momenta_, parameters_) + writtenBytes(tensors.size(), momenta_.size(), ngroups)) {
   auto* const base = static_cast<std::byte*>(memory_.pointer());
   host_skips_ = new (pinned_.host()) std::atomic<std::uint32_t>(0);
+  new (pinned_.host() + kReplaysPlace) std::uint64_t(0);
   Places places;
   const auto copy = [&]<typename T>(const std::vector<T>& from) {
     const std::size_t place = places.take<T>(from.size());
@@ -121,6 +123,10 @@ DeviceTensors::DeviceTensors(const std::shared_ptr<Device>& device, std::span<co
   }
   for (TensorTable& table : parameters_) table.on_device.groups = groups_;
   SIGNCCL_ASSERT(places.bytes() <= memory_.bytes());
+}
+
+std::uint64_t* DeviceTensors::replaysAddress() const {
+  return reinterpret_cast<std::uint64_t*>(pinned_.address() + kReplaysPlace);
 }
 
 void DeviceTensors::upload(CudaStream stream) const {

@@ -49,6 +49,9 @@ class DeviceTensors {
   [[nodiscard]] LionHyperparameters* groups() const { return groups_; }
   [[nodiscard]] LionStepState* state() const { return state_; }
 
+  /// A number that kernels count up; it begins with 0.
+  [[nodiscard]] std::uint64_t* replaysAddress() const;
+
   /// A word that kernels write and the host reads.
   [[nodiscard]] std::uint32_t* hostSkipsAddress() const { return reinterpret_cast<std::uint32_t*>(pinned_.address()); }
   [[nodiscard]] const std::atomic<std::uint32_t>& hostSkips() const { return *host_skips_; }
@@ -57,7 +60,7 @@ class DeviceTensors {
   const std::shared_ptr<Device> device_;
   std::vector<TensorTable> momenta_;
   std::vector<TensorTable> parameters_;
-  PinnedMemory pinned_;  ///< the word of hostSkips(), and what upload() copies
+  PinnedMemory pinned_;  ///< the word of hostSkips(), the number of replays, and what upload() copies
   DeviceMemory memory_;
   LionHyperparameters* groups_ = nullptr;
   LionStepState* state_ = nullptr;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/failure.h"
 #include "exec/notes.h"
+#include "kernels/random_ties.h"
 
 namespace signccl {
 namespace {
@@ -37,7 +38,7 @@ void Lion::begin(Communicator& comm, std::span<const LionGroup> groups, bool ski
   was_skipped_ = false;
   kept_.clear();
   call_ = comm.takeCallNumber();
-  const LionRounding rounding{options_.rounds_stochastically, roundingKey(options_.rounding_seed, call_), 0};
+  const LionRounding rounding{options_.rounds_stochastically, lionRoundingKey(options_.rounding_seed, call_), 0};
   for (StepTensor& step : tensors_.all()) {
     step.origin = skips ? SignOrigin::kNone : SignOrigin::kGradients;
     step.is_submitted = false;

@@ -54,7 +54,7 @@ class Lion {
   /// To be called after checkRetry(). Throws like finish().
   bool retry(Communicator& comm);
 
-  /// Waits for what is under way, whatever comes of it.
+  /// Waits until the step that is under way has ended, and drops its error.
   void cancel() noexcept;
 
   [[nodiscard]] bool isUnderWay() const { return state_ == State::kUnderWay; }

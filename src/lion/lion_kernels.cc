@@ -21,8 +21,9 @@ std::size_t tilesOf(const LionRange& range) { return range.end_tile - range.begi
 /// before words that belong to none, so the last one says where they are.
 LionRange rangeOf(const TensorTable& table, const Batch& batch, WordRange words) {
   const Segment& last = batch.segments.back();
-  const std::uint64_t begin = last.first_word - last.word_begin + words.begin;
-  return table.rangeOf(begin, begin + words.size);
+  const std::uint64_t first = last.first_word - last.word_begin;
+  // What follows the end of the batch is padding here, and in the step it may be signs of another batch.
+  return table.rangeOf(first + words.begin, first + std::min(words.begin + words.size, batch.nwords));
 }
 
 /// A kernel that gives each of `count` items to a lane.
@@ -33,27 +34,28 @@ std::size_t warpsFor(std::size_t count) { return (count + lanes::kLanes - 1) / l
 LionKernels::LionKernels(std::shared_ptr<StreamDevice> device, std::span<const StepTensor> tensors,
                          const LionOptions& options)
     : device_(std::move(device)),
-      tensors_(std::make_shared<DeviceTensors>(device_->device(), tensors, options.ngroups)),
+      tensors_(std::make_unique<DeviceTensors>(device_->device(), tensors, options.ngroups)),
       rounds_stochastically_(options.rounds_stochastically) {
+  begin_.rounding_seed = options.rounding_seed;
   for (const TensorTable& table : tensors_->momenta()) {
     gradients_.push_back({std::vector<LionGradients>(table.tensors.size()), {}});
   }
 }
 
-void LionKernels::beginStep(std::span<const LionGroup> groups, const DeviceInputs& inputs, bool skips,
-                            std::uint64_t rounding_key) {
+void LionKernels::beginStep(const LionStepInputs& step) {
   groups_.clear();
-  for (const LionGroup& group : groups) {
+  for (const LionGroup& group : step.groups) {
     groups_.push_back(
         {betasOf(group), static_cast<float>(group.learning_rate), static_cast<float>(group.weight_decay)});
   }
-  begin_.learning_rates = inputs.learning_rates;
-  begin_.weight_decays = inputs.weight_decays;
-  begin_.found_inf = reinterpret_cast<const std::uint32_t*>(inputs.found_inf);
+  begin_.learning_rates = step.on_device.learning_rates;
+  begin_.weight_decays = step.on_device.weight_decays;
+  begin_.found_inf = reinterpret_cast<const std::uint32_t*>(step.on_device.found_inf);
   begin_.state = tensors_->state();
   begin_.host_skips = tensors_->hostSkipsAddress();
-  begin_.rounding_key = rounding_key;
-  begin_.skips = skips ? 1 : 0;
+  begin_.call = step.call;
+  begin_.skips = step.skips ? 1 : 0;
+  is_replayed_ = step.is_replayed;
   has_begun_ = false;
 }
 
@@ -72,7 +74,7 @@ void LionKernels::prepare(const Batch& batch, CudaStream stream) {
   if (!is_uploaded_) tensors_->upload(stream);
   is_uploaded_ = true;
   if (batch.rules.op == SignOp::kAvg && !means_) {
-    auto fresh = std::make_shared<DeviceTable>(device_->device(), MeanTable(ElementType::kFloat32, batch.rules));
+    auto fresh = std::make_unique<DeviceTable>(device_->device(), MeanTable(ElementType::kFloat32, batch.rules));
     fresh->upload(stream);
     means_ = std::move(fresh);
   }
@@ -91,6 +93,8 @@ void LionKernels::enqueueBegin(CudaStream stream) {
     if (begin_.learning_rates != nullptr) arguments.learning_rates = begin_.learning_rates + first;
     if (begin_.weight_decays != nullptr) arguments.weight_decays = begin_.weight_decays + first;
     arguments.ngroups = static_cast<std::uint32_t>(count);
+    const bool is_last = first + count == groups_.size();
+    arguments.replays = is_replayed_ && is_last ? tensors_->replaysAddress() : nullptr;
     std::copy_n(groups_.begin() + static_cast<std::ptrdiff_t>(first), count, arguments.values);
     device_->launch(DeviceKernel::lion_begin, arguments, warpsFor(count), stream);
   }
@@ -130,7 +134,7 @@ void LionKernels::encode(const Batch& batch, WordRange words, CudaDevicePointer 
   }
 }
 
-void LionKernels::decode(const Batch& batch, WordRange words, CudaDevicePointer planes, const std::uint32_t* status,
+void LionKernels::decode(const Batch& batch, WordRange words, CudaDevicePointer planes, const DecodeGuards& guards,
                          CudaStream stream) const {
   const CountRules& rules = batch.rules;
   const Word* const first = wordsAt(planes);
@@ -138,7 +142,7 @@ void LionKernels::decode(const Batch& batch, WordRange words, CudaDevicePointer 
     const LionRange range = rangeOf(table, batch, words);
     if (tilesOf(range) == 0) continue;
     const bool is_stochastic = isStochastic(table.type);
-    const LionStepArguments step{table.on_device, range, status, &tensors_->state()->rounding_key};
+    const LionStepArguments step{table.on_device, range, guards.status, &tensors_->state()->rounding_key, guards.veto};
     if (rules.op == SignOp::kAvg) {
       const int nplanes = externalResultPlanes(rules);
       const LionAvgArguments arguments{step, first, words.size, nplanes, static_cast<const float*>(means_->pointer())};

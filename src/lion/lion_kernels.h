@@ -24,6 +24,15 @@ struct DeviceInputs {
   const float* found_inf = nullptr;       ///< unless it is zero, the rank skips the step
 };
 
+/// What a step is begun with.
+struct LionStepInputs {
+  std::span<const LionGroup> groups;
+  DeviceInputs on_device;
+  bool skips = false;
+  std::uint64_t call = 0;    ///< its number
+  bool is_replayed = false;  ///< it is part of a CUDA graph; the number is that of the first replay
+};
+
 /// The sources and sinks of batches are those of step_ends.h, in the order of the tensors. Used by one thread at a
 /// time.
 class LionKernels final : public EndKernels {
@@ -32,23 +41,20 @@ class LionKernels final : public EndKernels {
   LionKernels(std::shared_ptr<StreamDevice> device, std::span<const StepTensor> tensors, const LionOptions& options);
 
   /// What the next batches belong to.
-  void beginStep(std::span<const LionGroup> groups, const DeviceInputs& inputs, bool skips, std::uint64_t rounding_key);
+  void beginStep(const LionStepInputs& step);
 
   /// The gradients of the next batch, which has tensors [first, first + gradients.size()).
   void setGradients(std::size_t first, std::span<const void* const> gradients);
 
   void prepare(const Batch& batch, CudaStream stream) override;
   void encode(const Batch& batch, WordRange words, CudaDevicePointer planes, CudaStream stream) const override;
-  void decode(const Batch& batch, WordRange words, CudaDevicePointer planes, const std::uint32_t* status,
+  void decode(const Batch& batch, WordRange words, CudaDevicePointer planes, const DecodeGuards& guards,
               CudaStream stream) const override;
 
-  /// Not 0 once the stream has come to a batch of a step that this rank skips.
-  [[nodiscard]] std::shared_ptr<const std::atomic<std::uint32_t>> veto() const {
-    return {tensors_, &tensors_->hostSkips()};
-  }
-
-  /// All device memory, which kernels on streams may still use.
-  [[nodiscard]] std::vector<std::shared_ptr<const void>> memory() const { return {tensors_, means_}; }
+  /// Not 0 once the stream has come to a batch of a step that this rank skips: a word that the host reads, and the same
+  /// in device memory.
+  [[nodiscard]] const std::atomic<std::uint32_t>& veto() const { return tensors_->hostSkips(); }
+  [[nodiscard]] const std::uint32_t* deviceVeto() const { return &tensors_->state()->skips; }
 
  private:
   /// Addresses of gradients, as the kernels find them.
@@ -64,11 +70,12 @@ class LionKernels final : public EndKernels {
   }
 
   const std::shared_ptr<StreamDevice> device_;
-  const std::shared_ptr<DeviceTensors> tensors_;  ///< shared with what streams still use of it
-  std::shared_ptr<const DeviceTable> means_;
+  const std::unique_ptr<DeviceTensors> tensors_;
+  std::unique_ptr<const DeviceTable> means_;
   const bool rounds_stochastically_;
   bool is_uploaded_ = false;
-  bool has_begun_ = false;  ///< the kernel that sets up the step is enqueued
+  bool has_begun_ = false;    ///< the kernel that sets up the step is enqueued
+  bool is_replayed_ = false;  ///< the step is part of a CUDA graph
   LionBeginArguments begin_ = {};
   std::vector<LionHyperparameters> groups_;  ///< of the step
   std::size_t first_tensor_ = 0;             ///< of the next batch

@@ -50,8 +50,8 @@ void encodeStep(StepTensor& tensor, const Kernels& kernels, std::size_t first, s
 Source stepSource(const StepTensor& tensor);
 Sink stepSink(StepTensor& tensor);
 
-/// For the exchange of tensors without elements: a word of signs that say nothing, since only messages tell a rank that
-/// another one skips the step.
+/// For a bucket of tensors without elements: one word of signs, whose result nobody reads. Without it there would be no
+/// messages, and it is messages that tell a rank that another one skips the step.
 inline constexpr std::size_t kPadElements = 1;
 Source padSource();
 Sink padSink();

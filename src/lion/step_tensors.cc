@@ -8,7 +8,6 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "kernels/names.h"
-#include "kernels/random_ties.h"
 
 namespace signccl {
 namespace {
@@ -37,8 +36,6 @@ LionBetas betasOf(const LionGroup& group) {
   return {static_cast<float>(group.beta1), static_cast<float>(1 - group.beta1), static_cast<float>(group.beta2),
           static_cast<float>(1 - group.beta2)};
 }
-
-std::uint64_t roundingKey(std::uint64_t seed, std::uint64_t call) { return tieKey(tieKey(seed) + call); }
 
 StepTensors::StepTensors(const LionOptions& options) : options_(options), steps_(options.tensors.size()) {
   for (std::size_t i = 0; i < steps_.size(); ++i) {

@@ -18,9 +18,6 @@ namespace signccl {
 /// b1, 1 - b1, b2 and 1 - b2 as steps use them.
 LionBetas betasOf(const LionGroup& group);
 
-/// The key of the random bits by which parameters are rounded in a step.
-std::uint64_t roundingKey(std::uint64_t seed, std::uint64_t call);
-
 class StepTensors {
  public:
   /// `options` must stay. Throws std::bad_alloc.

@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/failure.h"
 #include "base/log.h"
 #include "device/capture.h"
 #include "device/driver_error.h"
+#include "stream/stream_rank.h"
 
 namespace signccl {
 namespace {
@@ -23,35 +25,37 @@ CudaEvent makeEvent(StreamDevice& device) {
 
 }  // namespace
 
-StreamLion::StreamLion(LionOptions options, Communicator& comm, StreamRank& streams)
-    : options_(std::move(options)),
-      tensors_(options_),
-      comm_(comm),
-      streams_(streams),
-      kernels_(streams.device(), tensors_.all(), options_),
-      last_use_(makeEvent(*streams.device())) {}
+StreamLion::StreamLion(const LionOptions& options, Communicator& comm, StreamEngine& engine)
+    : comm_(comm),
+      engine_(engine),
+      own_(std::make_shared<LionOnDevice>(engine.device(), options)),
+      last_use_(makeEvent(*engine.device())) {}
 
 StreamLion::~StreamLion() {
   try {
-    std::vector<std::shared_ptr<const void>> memory = kernels_.memory();
-    std::erase(memory, nullptr);
-    streams_.device()->keepUntil({last_use_}, std::move(memory));
+    engine_.device()->keepUntil({last_use_}, {std::move(own_)});
   } catch (const std::exception& error) {
-    log(LogLevel::kWarn, Subsystem::kDestroy, comm_.rank(), "what a Lion object had on ", *streams_.device()->device(),
+    log(LogLevel::kWarn, Subsystem::kDestroy, comm_.rank(), "what a Lion object had on ", *engine_.device()->device(),
         " may not be freed: ", error.what());
   }
 }
 
 void StreamLion::begin(const StreamLionStep& step) {
   if (is_under_way_) throw Error(signcclInvalidUsage, "a Lion step is under way: it ends with signcclLionFinish()");
-  SIGNCCL_ASSERT(step.groups.size() == options_.ngroups);
-  refuseCapture(step.stream);
-  tensors_.setHyperparameters(step.groups);
-  for (StepTensor& tensor : tensors_.all()) tensor.is_submitted = false;
+  SIGNCCL_ASSERT(step.groups.size() == options().ngroups);
+  const Device& device = *engine_.device()->device();
+  const RelaxedCapture relaxed(device.driver());
+  const ContextScope scope(device);
+  engine_.checkCapture(step.stream, "Lion steps");
+  capture_ = captureOf(device, step.stream);
+  if (capture_) engine_.device()->freeUnused();
+  working_ = capture_ ? std::make_shared<LionOnDevice>(engine_.device(), options()) : own_;
+  working_->tensors.setHyperparameters(step.groups);
+  for (StepTensor& tensor : own_->tensors.all()) tensor.is_submitted = false;
   step_ = step;
   step_.groups = {};
   call_ = comm_.takeCallNumber();
-  kernels_.beginStep(step.groups, step.inputs, step.skips, roundingKey(options_.rounding_seed, call_));
+  working_->kernels.beginStep({step.groups, step.inputs, step.skips, call_, capture_.has_value()});
   error_ = nullptr;
   is_under_way_ = true;
 }
@@ -60,30 +64,38 @@ void StreamLion::checkUnderWay() const {
   if (!is_under_way_) throw Error(signcclInvalidUsage, "no Lion step is under way: signcclLionBegin() begins one");
 }
 
-/// A graph would make the step with the same number again and again.
-void StreamLion::refuseCapture(CudaStream stream) const {
-  const Device& device = *streams_.device()->device();
+/// True if the stream is in the capture in which the step was begun, or is not captured, as it was not then.
+bool StreamLion::isWhereItBegan() const {
+  const Device& device = *engine_.device()->device();
   const ContextScope scope(device);
-  signccl::refuseCapture(device, stream, "Lion steps");
+  const std::optional<StreamCapture> now = captureOf(device, step_.stream);
+  return now.has_value() == capture_.has_value() && (!now || now->id == capture_->id);
 }
 
 void StreamLion::submit(std::size_t first, std::span<const void* const> gradients) {
   checkUnderWay();
-  tensors_.checkNotSubmitted(first, gradients.size());
+  own_->tensors.checkNotSubmitted(first, gradients.size());
   if (gradients.empty()) return;
   if (error_) std::rethrow_exception(error_);
+  if (!isWhereItBegan()) {
+    throw Error(signcclInvalidUsage,
+                capture_ ? "the capture into a CUDA graph in which the Lion step was begun has ended: all its buckets "
+                           "and signcclLionFinish() belong into the same capture"
+                         : "the stream is being captured into a CUDA graph, and the Lion step was begun before: submit "
+                           "its buckets before the capture");
+  }
   try {
-    refuseCapture(step_.stream);
-    tensors_.segmentsOf(first, gradients.size(), call_, segments_);
-    kernels_.setGradients(first, gradients);
+    working_->tensors.segmentsOf(first, gradients.size(), call_, segments_);
+    LionKernels& kernels = working_->kernels;
+    kernels.setGradients(first, gradients);
     calls_.reserve(calls_.size() + 1);
-    const StreamStep step{kernels_, static_cast<std::int64_t>(first), kernels_.veto()};
-    calls_.push_back(streams_.enqueueFront(options_.rules, segments_, step_.stream, &step));
+    const StreamStep step{kernels, static_cast<std::int64_t>(first), &kernels.veto(), kernels.deviceVeto(), working_};
+    calls_.push_back(engine_.enqueueFront(options().rules, segments_, step_.stream, &step));
   } catch (...) {
     note(std::current_exception());
     throw;
   }
-  for (StepTensor& tensor : tensors_.all().subspan(first, gradients.size())) tensor.is_submitted = true;
+  for (StepTensor& tensor : own_->tensors.all().subspan(first, gradients.size())) tensor.is_submitted = true;
 }
 
 /// Notes the first error of the step. The other ranks wait for the votes of this one, which are not coming.
@@ -94,17 +106,35 @@ void StreamLion::note(const std::exception_ptr& error) noexcept {
 
 void StreamLion::finish() {
   checkUnderWay();
-  is_under_way_ = false;
-  for (StreamCall& call : calls_) {
-    attempt([&] { streams_.enqueueBack(call); });
+  if (!isWhereItBegan()) {
+    if (!capture_) {
+      throw Error(signcclInvalidUsage,
+                  "the stream is being captured into a CUDA graph, and the Lion step was begun before: end the step "
+                  "before the capture or after it");
+    }
+    note(std::make_exception_ptr(
+        Error(signcclInvalidUsage,
+              "the capture into a CUDA graph in which the Lion step was begun has ended before the step: do not replay "
+              "the graph, and call signcclLionFinish() before the end of the capture")));
+    calls_.clear();
   }
-  if (!error_) attempt([this] { tellSkipped(); });
-  record();
-  calls_.clear();
+  is_under_way_ = false;
+  endBuckets();
+  release();
   if (error_) std::rethrow_exception(error_);
 }
 
 /// Buckets that were submitted are decoded, whatever else goes wrong in the step: the other ranks have their results.
+void StreamLion::endBuckets() {
+  for (const auto& call : calls_) {
+    attempt([&] {
+      EngineCall* const calls[] = {call.get()};
+      if (const std::exception_ptr error = enqueueBacks(calls).front()) std::rethrow_exception(error);
+    });
+  }
+  if (!error_) attempt([this] { tellSkipped(); });
+}
+
 template <typename Enqueue>
 void StreamLion::attempt(const Enqueue& enqueue) noexcept {
   try {
@@ -116,33 +146,40 @@ void StreamLion::attempt(const Enqueue& enqueue) noexcept {
 
 void StreamLion::tellSkipped() {
   if (step_.skipped == nullptr) return;
-  const Device& device = *streams_.device()->device();
+  const Device& device = *engine_.device()->device();
   const ContextScope scope(device);
   const auto to = reinterpret_cast<CudaDevicePointer>(step_.skipped);
-  if (calls_.empty()) return streams_.device()->enqueueWrite(step_.stream, to, 0);
-  // Every slice has the vetoes of all ranks.
-  const CudaDevicePointer status = reinterpret_cast<CudaDevicePointer>(calls_.back().memory->statusAddress(0));
+  if (calls_.empty()) return engine_.device()->enqueueWrite(step_.stream, to, 0);
+  const CudaDevicePointer vetoed = reinterpret_cast<CudaDevicePointer>(calls_.back()->vetoed());
   const CudaDriver& driver = device.driver();
-  checkCuda(driver, driver.cuMemcpyAsync(to, status, sizeof(int), step_.stream), "cuMemcpyAsync",
+  checkCuda(driver, driver.cuMemcpyAsync(to, vetoed, sizeof(int), step_.stream), "cuMemcpyAsync",
             "of what became of a step on ", device);
 }
 
-/// Behind what the stream does for this step.
-void StreamLion::record() noexcept {
-  if (calls_.empty() && !error_) return;
+/// The step is over: the stream, or the graph, may go on using what it worked with.
+void StreamLion::release() noexcept {
+  const bool used_own = !capture_ && (!calls_.empty() || error_);
+  calls_.clear();
   try {
-    const ContextScope scope(*streams_.device()->device());
-    streams_.device()->device()->driver().cuEventRecord(last_use_, step_.stream);
+    if (capture_) {
+      engine_.device()->keepWhileHeld({std::move(working_)});
+    } else if (used_own) {
+      const ContextScope scope(*engine_.device()->device());
+      engine_.device()->device()->driver().cuEventRecord(last_use_, step_.stream);
+    }
   } catch (const std::exception& error) {
     log(LogLevel::kWarn, Subsystem::kColl, comm_.rank(), "after a Lion step: ", error.what());
   }
+  working_.reset();
 }
 
 void StreamLion::cancel() noexcept {
   if (!is_under_way_) return;
   try {
     finish();
-  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): nobody is left to hear of it
+  } catch (const std::exception&) {
+    // Nobody is left to hear of it. A step that goes on leaves this rank without results that the others have.
+    if (is_under_way_) comm_.fail(failureOf(std::current_exception()));
   }
 }
 

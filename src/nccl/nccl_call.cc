@@ -12,13 +12,14 @@
 
 namespace signccl {
 
-NcclCall::NcclCall(NcclRank& rank, Batch batch, const NcclLayout& layout, NcclRoom& room, CudaStream stream)
-    : rank_(rank), batch_(std::move(batch)), layout_(layout), room_(room), stream_(stream) {}
+NcclCall::NcclCall(NcclRank& rank, Batch batch, const NcclLayout& layout, const NcclEnds& ends, NcclRoom& room,
+                   CudaStream stream)
+    : rank_(rank), batch_(std::move(batch)), layout_(layout), ends_(ends), room_(room), stream_(stream) {}
 
 NcclCall::~NcclCall() {
   if (is_finished_) return;
   try {
-    const ContextScope scope(*rank_.device().device());
+    const ContextScope scope(*rank_.device()->device());
     rank_.memories().release(room_, stream_);
   } catch (const std::exception& error) {
     log(LogLevel::kInfo, Subsystem::kColl, rank_.comm().rank(), "after a failure: ", error.what());
@@ -26,16 +27,16 @@ NcclCall::~NcclCall() {
 }
 
 void NcclCall::enqueueSigns() {
-  rank_.device().enqueueWrite(stream_, room_.memory->begun().address(), room_.number);
+  rank_.device()->enqueueWrite(stream_, room_.memory->begun().address(), room_.number);
   for (std::size_t number = 0; number < layout_.nslices(); ++number) {
     const WordRange slice = layout_.slice(number);
-    rank_.kernels().encode(batch_, slice, room_.memory->address(layout_.signsOffset(slice)), stream_);
+    ends_.kernels.encode(batch_, slice, room_.memory->address(layout_.signsOffset(slice)), stream_);
   }
 }
 
 void NcclCall::open() {
   try {
-    const ContextScope scope(*rank_.device().device());
+    const ContextScope scope(*rank_.device()->device());
     openRound();
   } catch (...) {
     rank_.failWith(std::current_exception());
@@ -66,7 +67,7 @@ void NcclCall::close() noexcept {
 
 bool NcclCall::enqueueRound() {
   try {
-    const ContextScope scope(*rank_.device().device());
+    const ContextScope scope(*rank_.device()->device());
     return finishRound();
   } catch (...) {
     rank_.failWith(std::current_exception());
@@ -98,8 +99,10 @@ void NcclCall::checkGroup() {
 
 void NcclCall::enqueueMessages() {
   const WordRange slice = layout_.slice(slice_);
-  if (layout_.schedule() == NcclSchedule::kOneShot) return gatherSigns(slice);
-  is_counted_ ? gatherResults(slice) : scatterSigns(slice);
+  const bool is_one_shot = layout_.schedule() == NcclSchedule::kOneShot;
+  if (!is_one_shot && !is_counted_) return scatterSigns(slice);
+  is_one_shot ? gatherSigns(slice) : gatherResults(slice);
+  if (slice_ == 0 && ends_.veto != nullptr) gatherVetoes();
 }
 
 void NcclCall::gatherSigns(const WordRange& slice) {
@@ -128,7 +131,7 @@ void NcclCall::scatterSigns(const WordRange& slice) {
   const Rank own = rank_.comm().rank();
   const int nranks = rank_.comm().nranks();
   for (std::size_t plane = 0; plane < planes; ++plane) {
-    const StreamDevice& device = rank_.device();
+    const StreamDevice& device = *rank_.device();
     const CudaDriver& driver = device.device()->driver();
     checkCuda(driver,
               driver.cuMemcpyAsync(memory.address(votes(own, plane)), memory.address(signs(own, plane)),
@@ -160,6 +163,21 @@ void NcclCall::gatherResults(const WordRange& slice) {
   }
 }
 
+void NcclCall::gatherVetoes() {
+  const NcclLibrary& nccl = rank_.nccl().nccl();
+  const NcclHandle handle = rank_.nccl().handle();
+  checkNccl(nccl,
+            nccl.ncclAllGather(ends_.veto, room_.memory->words(layout_.vetoesOffset()), 1, NcclDataType::kUint64,
+                               handle, stream_),
+            "ncclAllGather of vetoes", handle);
+}
+
+/// A rank alone has only its own.
+const std::uint32_t* NcclCall::vetoed() const {
+  if (ends_.veto == nullptr || layout_.schedule() == NcclSchedule::kAlone) return ends_.veto;
+  return reinterpret_cast<const std::uint32_t*>(room_.memory->words(layout_.vetoedOffset()));
+}
+
 void NcclCall::enqueueKernels() {
   const WordRange slice = layout_.slice(slice_);
   if (!is_counted_) count(slice);
@@ -175,7 +193,7 @@ void NcclCall::count(const WordRange& slice) {
       layout_.schedule() == NcclSchedule::kAlone ? layout_.signsOffset(slice) : layout_.votesOffset();
   const auto ninputs = static_cast<int>(layout_.ninputs());
   const bool has_counts = batch_.rules.op == SignOp::kVote && layout_.ninputs() > kMostDecidedInputs;
-  enqueueCount(rank_.device(),
+  enqueueCount(*rank_.device(),
                {batch_,
                 {slice.begin + begin, counted},
                 {memory.words(votes), counted, ninputs},
@@ -186,18 +204,26 @@ void NcclCall::count(const WordRange& slice) {
 
 void NcclCall::decode(const WordRange& slice) {
   const NcclMemory& memory = *room_.memory;
+  if (slice_ == 0 && ends_.veto != nullptr && layout_.schedule() != NcclSchedule::kAlone) {
+    enqueueAny(*rank_.device(),
+               {{memory.words(layout_.vetoesOffset()), 1, rank_.comm().nranks()},
+                memory.words(layout_.vetoedOffset()),
+                memory.words(layout_.vetoCountsOffset())},
+               stream_);
+  }
   const int nplanes = externalResultPlanes(batch_.rules);
   const bool is_restored = layout_.schedule() == NcclSchedule::kTwoPhases && nplanes > layout_.gatheredPlanes();
   if (is_restored) {
-    enqueueRestoreTop(rank_.device(),
+    enqueueRestoreTop(*rank_.device(),
                       {memory.words(layout_.signsOffset(slice)), slice.size, batch_.rules.votes_per_rank},
                       {memory.words(layout_.resultsOffset()), slice.size, nplanes}, slice.size, stream_);
   }
-  rank_.kernels().decode(batch_, slice, memory.address(layout_.resultsOffset()), rank_.power()->status(), stream_);
+  ends_.kernels.decode(batch_, slice, memory.address(layout_.resultsOffset()), {rank_.power()->status(), vetoed()},
+                       stream_);
 }
 
 void NcclCall::finish() {
-  rank_.device().enqueueWrite(stream_, room_.memory->ended().address(), room_.number);
+  rank_.device()->enqueueWrite(stream_, room_.memory->ended().address(), room_.number);
   is_finished_ = true;
   rank_.memories().release(room_, stream_);
 }

@@ -3,6 +3,8 @@
 //
 //   one shot:    gather the signs of all ranks; count, decide and decode
 //   two phases:  send each rank the signs of its chunk; count and decide; gather the results; decode
+//
+// In a call of a step the ranks also learn, with what they gather for the first slice, whether one of them vetoes.
 #ifndef SIGNCCL_NCCL_NCCL_CALL_H_
 #define SIGNCCL_NCCL_NCCL_CALL_H_
 
@@ -11,10 +13,17 @@
 
 namespace signccl {
 
+/// Who encodes and decodes.
+struct NcclEnds {
+  EndKernels& kernels;
+  const std::uint32_t* veto = nullptr;  ///< see StreamStep::device_veto; null: the call belongs to no step
+};
+
 /// One thread at a time.
 class NcclCall final : public EngineCall {
  public:
-  NcclCall(NcclRank& rank, Batch batch, const NcclLayout& layout, NcclRoom& room, CudaStream stream);
+  NcclCall(NcclRank& rank, Batch batch, const NcclLayout& layout, const NcclEnds& ends, NcclRoom& room,
+           CudaStream stream);
   ~NcclCall() override;
   NcclCall(const NcclCall&) = delete;
   NcclCall& operator=(const NcclCall&) = delete;
@@ -25,6 +34,7 @@ class NcclCall final : public EngineCall {
   void open() override;
   void close() noexcept override;
   bool enqueueRound() override;
+  [[nodiscard]] const std::uint32_t* vetoed() const override;
 
  private:
   void openRound();
@@ -35,6 +45,7 @@ class NcclCall final : public EngineCall {
   void gatherSigns(const WordRange& slice);
   void scatterSigns(const WordRange& slice);
   void gatherResults(const WordRange& slice);
+  void gatherVetoes();
   void enqueueKernels();
   void count(const WordRange& slice);
   void decode(const WordRange& slice);
@@ -43,6 +54,7 @@ class NcclCall final : public EngineCall {
   NcclRank& rank_;
   const Batch batch_;
   const NcclLayout layout_;
+  const NcclEnds ends_;
   NcclRoom& room_;
   const CudaStream stream_;
 

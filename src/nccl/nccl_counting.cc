@@ -9,20 +9,6 @@
 namespace signccl {
 namespace {
 
-DeviceKernel numbered(DeviceKernel first, int number) {
-  return static_cast<DeviceKernel>(static_cast<int>(first) + number);
-}
-
-/// Of exactly `ninputs` planes, up to 16.
-DeviceKernel decideKernel(int ninputs) { return numbered(DeviceKernel::count_decide_1, ninputs - 1); }
-static_assert(static_cast<int>(DeviceKernel::count_decide_16) - static_cast<int>(DeviceKernel::count_decide_1) == 15);
-
-DeviceKernel countKernel(int ninputs, int nplanes) {
-  if (ninputs <= 16) return numbered(DeviceKernel::count_1, ninputs - 1);
-  return nplanes <= 8 ? DeviceKernel::count_8_planes : DeviceKernel::count_16_planes;
-}
-static_assert(static_cast<int>(DeviceKernel::count_16) - static_cast<int>(DeviceKernel::count_1) == 15);
-
 /// Warps that are of use: each lane takes a word.
 std::size_t warpsFor(std::size_t nwords) { return (nwords + lanes::kLanes - 1) / lanes::kLanes; }
 
@@ -46,7 +32,7 @@ void enqueueDecision(const StreamDevice& device, const NcclCount& count, WordRan
   } else {
     const ConstPlanes votes{count.votes.words + words.begin, count.votes.stride, count.votes.nplanes};
     const CountDecideArguments arguments{{votes, nullptr}, words.size, decision};
-    device.launch(decideKernel(votes.nplanes), arguments, warpsFor(words.size), stream);
+    device.launch(countDecideKernel(votes.nplanes), arguments, warpsFor(words.size), stream);
   }
 }
 
@@ -72,6 +58,18 @@ void enqueueCount(const StreamDevice& device, const NcclCount& count, CudaStream
     const TieBits ties = randomTies(piece.segment.call, piece.segment.first_word + piece.element / kWordBits);
     enqueueDecision(device, count, {piece.word, wordsFor(piece.count)}, ties, stream);
   });
+}
+
+/// It is a vote that one bit of all wins.
+void enqueueAny(const StreamDevice& device, const NcclAny& any, CudaStream stream) {
+  const Decision decision{1, false, sameTies(0), any.any, nullptr};
+  if (any.words.nplanes <= static_cast<int>(kMostDecidedInputs)) {
+    const CountDecideArguments arguments{{any.words, nullptr}, 1, decision};
+    return device.launch(countDecideKernel(any.words.nplanes), arguments, 1, stream);
+  }
+  const Planes counts{any.counts, 1, planesFor(static_cast<std::uint64_t>(any.words.nplanes))};
+  enqueueCounts(device, any.words, counts, 1, stream);
+  device.launch(DeviceKernel::decide, DecideArguments{{counts.words, 1, counts.nplanes}, decision, 1}, 1, stream);
 }
 
 void enqueueRestoreTop(const StreamDevice& device, ConstPlanes signs, Planes results, std::size_t nwords,

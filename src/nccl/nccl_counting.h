@@ -21,6 +21,16 @@ struct NcclCount {
 /// Enqueues it. With the device's context.
 void enqueueCount(const StreamDevice& device, const NcclCount& count, CudaStream stream);
 
+/// Words of all ranks, one of each, and where their disjunction goes. All in device memory.
+struct NcclAny {
+  ConstPlanes words;  ///< one in each plane
+  Word* any;
+  Word* counts;  ///< room for planesFor(words.nplanes) words
+};
+
+/// Enqueues it.
+void enqueueAny(const StreamDevice& device, const NcclAny& any, CudaStream stream);
+
 /// Enqueues the completion of averages that came modulo a power of two; see Kernels::restoreTop(). `signs`: those of
 /// this rank; results.nplanes: complete.
 void enqueueRestoreTop(const StreamDevice& device, ConstPlanes signs, Planes results, std::size_t nwords,

@@ -44,7 +44,25 @@ NcclLayout::NcclLayout(const CountRules& rules, std::size_t nwords, const Option
   results_ = votes_ + (schedule_ == NcclSchedule::kAlone ? 0 : upTo(ninputs() * counted, kLineWords));
   counts_ = results_ + upTo(planes * slice_words_, kLineWords);
   const bool has_counts = rules.op == SignOp::kVote && ninputs() > kMostDecidedInputs;
-  end_ = counts_ + (has_counts ? static_cast<std::size_t>(fullPlanes(rules)) * counted : 0);
+  vetoes_ = counts_ + (has_counts ? static_cast<std::size_t>(fullPlanes(rules)) * counted : 0);
+  end_ = vetoes_ + nranks() + 1 + static_cast<std::size_t>(planesFor(nranks()));
+}
+
+TransportCounters NcclLayout::messages() const {
+  if (schedule_ == NcclSchedule::kAlone) return {};
+  const auto votes_per_rank = static_cast<std::uint64_t>(rules_.votes_per_rank);
+  std::uint64_t nwords = 0;  // to each peer
+  std::uint64_t nmessages = 0;
+  for (std::size_t number = 0; number < nslices_; ++number) {
+    const WordRange part = slice(number);
+    const bool is_one_shot = schedule_ == NcclSchedule::kOneShot;
+    const std::uint64_t nplanes = votes_per_rank + (is_one_shot ? 0 : static_cast<std::uint64_t>(gatheredPlanes()));
+    nwords += nplanes * countedWords(part);
+    nmessages += is_one_shot ? 1 : nplanes;
+  }
+  const std::uint64_t npeers = nranks() - 1;
+  const std::uint64_t bytes = npeers * nwords * sizeof(Word);
+  return {bytes, bytes, npeers * nmessages, npeers * nmessages};
 }
 
 WordRange NcclLayout::slice(std::size_t number) const {

@@ -10,6 +10,7 @@
 #include "schedule/algorithm.h"
 #include "schedule/chunk.h"
 #include "schedule/width.h"
+#include "transport/transport.h"
 
 namespace signccl {
 
@@ -54,7 +55,16 @@ class NcclLayout {
   [[nodiscard]] std::size_t resultsOffset() const { return results_; }
   /// The counts of a vote with too many inputs for a kernel that decides at once; there are none otherwise.
   [[nodiscard]] std::size_t countsOffset() const { return counts_; }
+  /// In a call of a step: a word of each rank, which is not 0 if it vetoes; then a word that is not 0 if one of them
+  /// does, and room for counts of vetoes.
+  [[nodiscard]] std::size_t vetoesOffset() const { return vetoes_; }
+  [[nodiscard]] std::size_t vetoedOffset() const { return vetoes_ + nranks(); }
+  [[nodiscard]] std::size_t vetoCountsOffset() const { return vetoes_ + nranks() + 1; }
   [[nodiscard]] std::size_t nwords() const { return end_; }
+
+  /// What each rank sends and receives in a call, without vetoes. What is gathered counts as a message to each peer;
+  /// which way NCCL takes is its own affair.
+  [[nodiscard]] TransportCounters messages() const;
 
   /// Planes of results that are gathered in the second phase; the last one of an average is then completed.
   [[nodiscard]] int gatheredPlanes() const { return resultPlanes(rules_); }
@@ -70,6 +80,7 @@ class NcclLayout {
   std::size_t votes_ = 0;
   std::size_t results_ = 0;
   std::size_t counts_ = 0;
+  std::size_t vetoes_ = 0;
   std::size_t end_ = 0;
 };
 

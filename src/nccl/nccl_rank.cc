@@ -42,19 +42,23 @@ NcclRank::~NcclRank() {
 }
 
 std::unique_ptr<EngineCall> NcclRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments,
-                                                   CudaStream stream) {
+                                                   CudaStream stream, const StreamStep* step) {
   try {
-    return front(rules, segments, stream);
+    return front(rules, segments, stream, step);
   } catch (...) {
     failForCuda(comm_, std::current_exception());
     throw;
   }
 }
 
+void NcclRank::checkCapture(CudaStream stream, const char* what) const {
+  refuseCapture(*device_->device(), stream, (std::string(what) + " over NCCL").c_str());
+}
+
 std::unique_ptr<NcclCall> NcclRank::front(const ExchangeRules& rules, std::span<const Segment> segments,
-                                          CudaStream stream) {
+                                          CudaStream stream, const StreamStep* step) {
   const ContextScope scope(*device_->device());
-  refuseCapture(*device_->device(), stream, "calls that NCCL carries out");
+  checkCapture(stream, step == nullptr ? "calls" : "Lion steps");
   Batch batch;
   batch.rules = comm_.countRules(rules);
   batch.tie = rules.tie;
@@ -62,14 +66,20 @@ std::unique_ptr<NcclCall> NcclRank::front(const ExchangeRules& rules, std::span<
   const NcclLayout layout(batch.rules, batch.nwords,
                           {.algorithm = comm_.options().algorithm, .slice_bytes = comm_.options().slice_bytes});
   memories_.follow(stream);
-  kernels_.prepare(batch, stream);
+  EndKernels& kernels = step == nullptr ? kernels_ : step->kernels;
+  kernels.prepare(batch, stream);
   NcclIntroduction introduced;
   if (!is_ready_ && !is_introduced_) introduced = introduction();
   NcclRoom& room = memories_.take(layout.nwords());
-  auto call = std::make_unique<NcclCall>(*this, std::move(batch), layout, room, stream);
-  auto watch = std::make_shared<NcclWatch>(room.memory, room.number, switch_);
-  comm_.submit(
-      {.rules = rules, .segments = segments, .in_background = true, .holders = 0, .outside = std::move(watch)});
+  const NcclEnds ends{kernels, step == nullptr ? nullptr : step->device_veto};
+  auto call = std::make_unique<NcclCall>(*this, std::move(batch), layout, ends, room, stream);
+  auto watch = std::make_shared<NcclWatch>(room.memory, room.number, layout.messages(), switch_);
+  comm_.submit({.rules = rules,
+                .segments = segments,
+                .in_background = true,
+                .holders = 0,
+                .first_tensor = step == nullptr ? kNoStep : step->first_tensor,
+                .outside = std::move(watch)});
   try {
     if (!is_ready_ && !is_introduced_) {
       comm_.postAllGather(encode(introduced));

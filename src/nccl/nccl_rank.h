@@ -30,13 +30,13 @@ class NcclRank final : public StreamEngine {
   NcclRank& operator=(const NcclRank&) = delete;
 
   std::unique_ptr<EngineCall> enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments,
-                                           CudaStream stream) override;
+                                           CudaStream stream, const StreamStep* step) override;
+  void checkCapture(CudaStream stream, const char* what) const override;
+  [[nodiscard]] const std::shared_ptr<StreamDevice>& device() const override { return device_; }
 
   // What its calls use.
 
   [[nodiscard]] Communicator& comm() const { return comm_; }
-  [[nodiscard]] const StreamDevice& device() const { return *device_; }
-  [[nodiscard]] const SliceKernels& kernels() const { return kernels_; }
   [[nodiscard]] const std::shared_ptr<NcclSwitch>& power() const { return switch_; }
   [[nodiscard]] NcclCommunicator& nccl() const { return *switch_->communicator(); }
   [[nodiscard]] NcclMemories& memories() { return memories_; }
@@ -54,7 +54,8 @@ class NcclRank final : public StreamEngine {
   [[noreturn]] void failWith(const std::exception_ptr& error);
 
  private:
-  std::unique_ptr<NcclCall> front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
+  std::unique_ptr<NcclCall> front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                                  const StreamStep* step);
   [[nodiscard]] NcclIntroduction introduction();
   void connect(NcclIntroduction& introduction);
 

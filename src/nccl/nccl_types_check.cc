@@ -4,44 +4,19 @@
 #include <nccl.h>
 #include <type_traits>
 
+#include "device/compare_declarations.h"
 #include "nccl/nccl_functions.h"
 
 namespace signccl {
+
+/// ncclConfig_t says its size.
+template <>
+inline constexpr bool kIsBeginningOf<NcclConfig, ncclConfig_t> = true;
+
 namespace {
 
-/// Whether two types of parameters are passed alike. Enumerations and structs have other names here; cudaStream_t is
-/// CUstream_st*.
-template <typename Ours, typename Theirs>
-constexpr bool isPassedAlike() {
-  if constexpr (std::is_same_v<Ours, Theirs>) {
-    return true;
-  } else if constexpr (std::is_pointer_v<Ours> && std::is_pointer_v<Theirs>) {
-    using OurObject = std::remove_pointer_t<Ours>;
-    using TheirObject = std::remove_pointer_t<Theirs>;
-    if constexpr (std::is_const_v<OurObject> != std::is_const_v<TheirObject>) return false;
-    if constexpr (std::is_same_v<OurObject, NcclConfig>) return std::is_same_v<TheirObject, ncclConfig_t>;
-    return isPassedAlike<std::remove_const_t<OurObject>, std::remove_const_t<TheirObject>>();
-  } else {
-    return sizeof(Ours) == sizeof(Theirs) && std::is_class_v<Ours> == std::is_class_v<Theirs>;
-  }
-}
-
-template <typename Ours, typename Theirs>
-struct Compared;
-
-template <typename OurResult, typename... Ours, typename TheirResult, typename... Theirs>
-struct Compared<OurResult (*)(Ours...), TheirResult (*)(Theirs...)> {
-  static constexpr bool isAlike() {
-    if constexpr (sizeof...(Ours) == sizeof...(Theirs)) {
-      return sizeof(OurResult) == sizeof(TheirResult) && (isPassedAlike<Ours, Theirs>() && ...);
-    } else {
-      return false;
-    }
-  }
-};
-
 #define SIGNCCL_COMPARE(result, name, parameters) \
-  static_assert(Compared<decltype(NcclFunctions::name), decltype(&::name)>::isAlike(), #name);
+  static_assert(Compared<decltype(NcclFunctions::name), decltype(&::name)>::areAlike(), #name);
 SIGNCCL_NCCL_FUNCTIONS(SIGNCCL_COMPARE)
 #undef SIGNCCL_COMPARE
 

@@ -42,9 +42,10 @@ class NcclSwitch {
 /// Makes no CUDA call.
 class NcclWatch final : public OutsideExchange {
  public:
-  /// For call `number` of the memory, which is noted at the communicator.
-  NcclWatch(std::shared_ptr<const NcclMemory> memory, std::uint32_t number, std::shared_ptr<NcclSwitch> power)
-      : memory_(std::move(memory)), number_(number), switch_(std::move(power)) {
+  /// For call `number` of the memory, which is noted at the communicator. `messages`: of the call.
+  NcclWatch(std::shared_ptr<const NcclMemory> memory, std::uint32_t number, const TransportCounters& messages,
+            std::shared_ptr<NcclSwitch> power)
+      : memory_(std::move(memory)), number_(number), messages_(messages), switch_(std::move(power)) {
     if (switch_->communicator() != nullptr) switch_->communicator()->noteCall();
   }
   ~NcclWatch() override {
@@ -55,12 +56,14 @@ class NcclWatch final : public OutsideExchange {
 
   [[nodiscard]] bool hasBegun() noexcept override { return memory_->begun().hasReached(number_); }
   [[nodiscard]] bool hasEnded() noexcept override { return memory_->ended().hasReached(number_); }
+  [[nodiscard]] TransportCounters messages() const noexcept override { return messages_; }
   void fail() noexcept override { switch_->turnOff(); }
 
  private:
   const std::shared_ptr<const NcclMemory>
       memory_;  ///< shared: the stream may come to it after the communicator has gone
   const std::uint32_t number_;
+  const TransportCounters messages_;
   const std::shared_ptr<NcclSwitch> switch_;
 };
 

@@ -2,6 +2,7 @@
 #include "stream/captured_call.h"
 
 #include "device/driver_error.h"
+#include "kernels/random_ties.h"
 
 namespace signccl {
 namespace {
@@ -20,7 +21,7 @@ bool CapturedCall::isPosted() const noexcept {
 
 std::span<const Segment> CapturedCall::nextReplay() {
   segments_ = exchange_.segments;
-  for (Segment& segment : segments_) segment.call = replayCallNumber(segment.call, replays_);
+  for (Segment& segment : segments_) segment.call = replayCall(segment.call, replays_);
   ++replays_;
   return segments_;
 }

@@ -27,19 +27,16 @@ inline constexpr std::uint32_t kSlotClear = 0;
 struct CapturedExchange {
   unsigned long long capture = 0;  ///< id of the capture
   ExchangeRules rules;
-  std::vector<Segment> segments;  ///< with the numbers of their calls at the capture
-  std::vector<SlotSlice> slices;  ///< in slots 0, 1 and so on
+  std::vector<Segment> segments;                     ///< with the numbers of their calls at the capture
+  std::vector<SlotSlice> slices;                     ///< in slots 0, 1 and so on
+  std::int64_t first_tensor = kNoStep;               ///< see Submission::first_tensor
+  const std::atomic<std::uint32_t>* veto = nullptr;  ///< see StreamStep::veto
 };
-
-/// The number of the call in replay `replay`, from 0, of a call that had number `call` at its capture.
-constexpr std::uint64_t replayCallNumber(std::uint64_t call, std::uint64_t replay) noexcept {
-  return call + (replay << 32U);
-}
 
 /// Makes no CUDA call. All but drop() and isDropped() is for one thread at a time.
 class CapturedCall final : public ExternalEnds {
  public:
-  /// `tables` is what the graph uses besides. Somebody else holds both as well and frees them later.
+  /// `tables` is what the graph and the exchange use besides. Somebody else holds both as well and frees them later.
   CapturedCall(std::shared_ptr<const SlotMemory> memory, std::shared_ptr<const void> tables, CapturedExchange exchange)
       : memory_(std::move(memory)), tables_(std::move(tables)), exchange_(std::move(exchange)) {}
 
@@ -48,7 +45,7 @@ class CapturedCall final : public ExternalEnds {
 
   [[nodiscard]] unsigned long long capture() const { return exchange_.capture; }
   [[nodiscard]] const ExchangeRules& rules() const { return exchange_.rules; }
-  [[nodiscard]] const std::vector<SlotSlice>& slices() const { return exchange_.slices; }
+  [[nodiscard]] std::int64_t firstTensor() const { return exchange_.first_tensor; }
 
   /// True if a stream has begun a replay, and has no answer yet.
   [[nodiscard]] bool isPosted() const noexcept;
@@ -66,7 +63,9 @@ class CapturedCall final : public ExternalEnds {
   // Of the replay that is exchanged. A failure is answered by failPosted(), when no peer reads the signs any more.
   [[nodiscard]] Word* memoryOf(std::size_t slice) noexcept override;
   [[nodiscard]] bool hasSigns(std::size_t slice) noexcept override;
-  [[nodiscard]] bool vetoes(std::size_t) noexcept override { return false; }
+  [[nodiscard]] bool vetoes(std::size_t) noexcept override {
+    return exchange_.veto != nullptr && exchange_.veto->load(std::memory_order_relaxed) != 0;
+  }
   void end(std::size_t slice, SliceOutcome outcome) noexcept override;
   void fail() noexcept override {}
 

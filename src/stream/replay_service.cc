@@ -210,7 +210,8 @@ bool ReplayService::State::failPosted() {
 
 void ReplayService::State::exchange(const std::shared_ptr<CapturedCall>& call) {
   has_exchanged_ = true;
-  Operation& operation = lane_->submit({.rules = call->rules(), .segments = call->nextReplay(), .ends = call});
+  Operation& operation = lane_->submit(
+      {.rules = call->rules(), .segments = call->nextReplay(), .first_tensor = call->firstTensor(), .ends = call});
   const auto is_done = [&] {
     const ExitGate::Pass pass;
     return lane_->isDoneWithin(operation, kLook);

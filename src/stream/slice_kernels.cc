@@ -44,7 +44,7 @@ void SliceKernels::encode(const Batch& batch, WordRange words, CudaDevicePointer
   });
 }
 
-void SliceKernels::decode(const Batch& batch, WordRange words, CudaDevicePointer planes, const std::uint32_t* status,
+void SliceKernels::decode(const Batch& batch, WordRange words, CudaDevicePointer planes, const DecodeGuards& guards,
                           CudaStream stream) const {
   const CountRules& rules = batch.rules;
   const std::size_t stride = words.size;
@@ -56,11 +56,11 @@ void SliceKernels::decode(const Batch& batch, WordRange words, CudaDevicePointer
     const std::size_t ntiles = lanes::tilesFor(piece.count);
     if (rules.op == SignOp::kAvg) {
       const void* const means = tables_.at(static_cast<std::size_t>(sink.type))->pointer();
-      const DecodeAvgArguments arguments{{first, stride, nplanes}, means, piece.count, elements, status};
+      const DecodeAvgArguments arguments{{first, stride, nplanes}, means, piece.count, elements, guards.status};
       device_->launch(decodeAvgKernel(sink.type, nplanes), arguments, ntiles, stream);
     } else {
       const DecodeVoteArguments arguments{first, rules.ternary_result ? first + stride : nullptr, piece.count, elements,
-                                          status};
+                                          guards.status};
       device_->launch(decodeVoteKernel(sink.type, rules.ternary_result), arguments, ntiles, stream);
     }
   });

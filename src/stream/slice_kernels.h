@@ -21,7 +21,7 @@ class SliceKernels final : public EndKernels {
 
   void prepare(const Batch& batch, CudaStream stream) override;
   void encode(const Batch& batch, WordRange words, CudaDevicePointer planes, CudaStream stream) const override;
-  void decode(const Batch& batch, WordRange words, CudaDevicePointer planes, const std::uint32_t* status,
+  void decode(const Batch& batch, WordRange words, CudaDevicePointer planes, const DecodeGuards& guards,
               CudaStream stream) const override;
 
   /// Gives away all device memory, which kernels on streams may still use.

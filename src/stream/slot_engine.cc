@@ -16,6 +16,9 @@ class SlotCall final : public EngineCall {
     return false;
   }
 
+  /// Every slice has the vetoes of all ranks.
+  [[nodiscard]] const std::uint32_t* vetoed() const override { return call_.memory->statusAddress(0); }
+
  private:
   StreamRank& rank_;
   StreamCall call_;
@@ -24,8 +27,8 @@ class SlotCall final : public EngineCall {
 }  // namespace
 
 std::unique_ptr<EngineCall> SlotEngine::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments,
-                                                     CudaStream stream) {
-  return std::make_unique<SlotCall>(rank_, rank_.enqueueFront(rules, segments, stream));
+                                                     CudaStream stream, const StreamStep* step) {
+  return std::make_unique<SlotCall>(rank_, rank_.enqueueFront(rules, segments, stream, step));
 }
 
 }  // namespace signccl

@@ -16,7 +16,9 @@ class SlotEngine final : public StreamEngine {
   explicit SlotEngine(StreamRank& rank) : rank_(rank) {}
 
   std::unique_ptr<EngineCall> enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments,
-                                           CudaStream stream) override;
+                                           CudaStream stream, const StreamStep* step) override;
+  void checkCapture(CudaStream /*stream*/, const char* /*what*/) const override {}
+  [[nodiscard]] const std::shared_ptr<StreamDevice>& device() const override { return rank_.device(); }
 
  private:
   StreamRank& rank_;

@@ -3,7 +3,8 @@
 //
 // A slot serves one slice. Two words say whose turn it is: the stream stores the number of the call in `posted` when
 // the signs are there, and the host stores it in `answered` when the results, or a status without results, are there.
-// Numbers only grow, and whoever waits is content with a later one, so a failure can be answered before anybody asks.
+// Numbers only grow, and a wait for a number also ends at any later one. So the host can store the answer to a failed
+// call before the stream has come to it.
 // Calls in CUDA graphs use the words as flags (captured_call.h).
 #ifndef SIGNCCL_STREAM_SLOT_MEMORY_H_
 #define SIGNCCL_STREAM_SLOT_MEMORY_H_

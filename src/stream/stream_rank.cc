@@ -37,6 +37,8 @@ SlotNeeds needsOf(const StreamCall& call) {
   return {call.slices.size(), last.offset + externalWords(call.batch.rules, last.words.size), call.has_copy};
 }
 
+std::int64_t firstTensorOf(const StreamStep* step) { return step == nullptr ? kNoStep : step->first_tensor; }
+
 }  // namespace
 
 void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept {
@@ -71,7 +73,12 @@ StreamRank::~StreamRank() {
 StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
                                     const StreamStep* step) {
   StreamCall call;
-  orFail([&] { call = front(rules, segments, stream, step); });
+  try {
+    call = front(rules, segments, stream, step);
+  } catch (...) {
+    failForCuda(comm_, std::current_exception());
+    throw;
+  }
   if (!call.capture) comm_.arrive(call.exchange);
   if (call.place) places_[*call.place].is_open = true;
   return call;
@@ -82,40 +89,53 @@ StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment
   const RelaxedCapture relaxed(device_->device()->driver());
   const ContextScope scope(*device_->device());
   StreamCall call = prepare(rules, segments, stream);
-  if (call.capture) {
-    SIGNCCL_ASSERT(step == nullptr);
-    beginCaptured(call, rules);
-  } else {
-    beginExchange(call, rules, step);
+  try {
+    if (call.capture) {
+      beginCaptured(call, rules, step);
+    } else {
+      beginExchange(call, rules, step);
+    }
+    for (std::size_t slice = 0; slice < call.slices.size(); ++slice) encodeSlice(call, slice);
+  } catch (...) {
+    endFailed(call);
+    throw;
   }
-  for (std::size_t slice = 0; slice < call.slices.size(); ++slice) encodeSlice(call, slice);
   return call;
 }
 
 void StreamRank::enqueueBack(StreamCall& call) {
   if (call.place) places_[*call.place].is_open = false;
-  orFail([&] {
-    // Nothing of a captured call is carried out now, and its replays do not come by here.
-    if (!call.capture) comm_.awaitRanksOfProcess(call.exchange);
-    const RelaxedCapture relaxed(device_->device()->driver());
-    const ContextScope scope(*device_->device());
-    if (!call.capture && !call.slices.empty()) {
-      last_call_->letWait(*device_->device(), call.stream);  // for what was enqueued since the front
-      if (!call.is_of_step) kernels_.prepare(call.batch, call.stream);
-    }
-    for (std::size_t slice = 0; slice < call.slices.size(); ++slice) decodeSlice(call, slice);
-    endCall(call);
-  });
-}
-
-/// After an error of CUDA, or without memory, the other ranks would wait for this one.
-template <typename Enqueue>
-void StreamRank::orFail(const Enqueue& enqueue) {
   try {
-    enqueue();
+    back(call);
   } catch (...) {
     failForCuda(comm_, std::current_exception());
+    endFailed(call);
     throw;
+  }
+}
+
+void StreamRank::back(const StreamCall& call) {
+  // Nothing of a captured call is carried out now, and its replays do not come by here.
+  if (!call.capture) comm_.awaitRanksOfProcess(call.exchange);
+  const RelaxedCapture relaxed(device_->device()->driver());
+  const ContextScope scope(*device_->device());
+  if (!call.capture && !call.slices.empty()) {
+    last_call_->letWait(*device_->device(), call.stream);  // for what was enqueued since the front
+    if (!call.is_of_step) kernels_.prepare(call.batch, call.stream);
+  }
+  for (std::size_t slice = 0; slice < call.slices.size(); ++slice) decodeSlice(call, slice);
+  endCall(call);
+}
+
+/// What a call has enqueued before it failed uses its memory, too.
+void StreamRank::endFailed(const StreamCall& call) noexcept {
+  if (call.capture || call.slices.empty()) return;  // memory of captured calls belongs to the graph
+  try {
+    const RelaxedCapture relaxed(device_->device()->driver());
+    const ContextScope scope(*device_->device());
+    last_call_->record(*device_->device(), call.stream);
+  } catch (const std::exception& error) {
+    log(LogLevel::kInfo, Subsystem::kColl, comm_.rank(), "after a failure: ", error.what());
   }
 }
 
@@ -143,14 +163,16 @@ void StreamRank::beginExchange(StreamCall& call, const ExchangeRules& rules, con
     call.kernels = &step->kernels;
     call.kernels->prepare(call.batch, call.stream);
   }
+  std::shared_ptr<const std::atomic<std::uint32_t>> veto;
+  if (step != nullptr) veto = {step->owner, step->veto};
+  auto ends = std::make_shared<SlotEnds>(call.memory, call.slices, call.number, std::move(veto));
   call.exchange = comm_
                       .submit({.rules = rules,
                                .segments = call.batch.segments,
                                .in_background = true,
                                .holders = 0,
-                               .first_tensor = step == nullptr ? kNoStep : step->first_tensor,
-                               .ends = std::make_shared<SlotEnds>(call.memory, call.slices, call.number,
-                                                                  step == nullptr ? nullptr : step->veto)})
+                               .first_tensor = firstTensorOf(step),
+                               .ends = std::move(ends)})
                       .batch.exchange;
 }
 
@@ -166,7 +188,7 @@ void StreamRank::takeSlots(StreamCall& call) {
 
 /// Gives the graph memory and tables of its own: those of other calls may be replaced while it lives. A call without
 /// elements leaves nothing to replay.
-void StreamRank::beginCaptured(StreamCall& call, const ExchangeRules& rules) {
+void StreamRank::beginCaptured(StreamCall& call, const ExchangeRules& rules, const StreamStep* step) {
   comm_.requireUsable();
   device_->freeUnused();
   if (call.slices.empty()) return;
@@ -174,10 +196,21 @@ void StreamRank::beginCaptured(StreamCall& call, const ExchangeRules& rules) {
   const Device& device = *device_->device();
   call.number = kSlotSet;
   call.memory = std::make_shared<SlotMemory>(device_->device(), needs.nslots, needs.nwords, needs.has_copy);
-  const auto kernels = std::make_shared<SliceKernels>(device_);
-  call.kernels = kernels.get();
-  const auto captured = std::make_shared<CapturedCall>(
-      call.memory, kernels, CapturedExchange{call.capture->id, rules, call.batch.segments, call.slices});
+  std::shared_ptr<const void> tables;
+  if (step == nullptr) {
+    auto kernels = std::make_shared<SliceKernels>(device_);
+    call.kernels = kernels.get();
+    tables = std::move(kernels);
+  } else {
+    call.is_of_step = true;
+    call.kernels = &step->kernels;
+    // Each call holds what its step refers to by an object of its own, whose holders can be counted.
+    tables = std::make_shared<const std::shared_ptr<const void>>(step->owner);
+  }
+  const auto captured =
+      std::make_shared<CapturedCall>(call.memory, std::move(tables),
+                                     CapturedExchange{call.capture->id, rules, call.batch.segments, call.slices,
+                                                      firstTensorOf(step), step == nullptr ? nullptr : step->veto});
   device_->keepWhileHeld({captured->memory(), captured->tables()});
   giveToGraph(device, call.capture->graph, captured);
   replays_.add(captured);
@@ -230,7 +263,7 @@ void StreamRank::decodeSlice(const StreamCall& call, std::size_t number) {
     checkCuda(driver, driver.cuMemcpyHtoDAsync(results, memory.hostWords(offset), bytes, call.stream),
               "cuMemcpyHtoDAsync", "of ", bytes, " bytes of results on ", *device_->device());
   }
-  call.kernels->decode(call.batch, slice.words, results, memory.statusAddress(number), call.stream);
+  call.kernels->decode(call.batch, slice.words, results, {memory.statusAddress(number)}, call.stream);
 }
 
 }  // namespace signccl

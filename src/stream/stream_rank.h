@@ -11,7 +11,6 @@
 #ifndef SIGNCCL_STREAM_STREAM_RANK_H_
 #define SIGNCCL_STREAM_STREAM_RANK_H_
 
-#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -27,20 +26,13 @@
 #include "stream/slice_kernels.h"
 #include "stream/slot_ends.h"
 #include "stream/stream_device.h"
+#include "stream/stream_engine.h"
 
 namespace signccl {
 
 /// Makes the communicator fail after an error of CUDA or of the system: the rank cannot take part in what the others
 /// have called.
 void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept;
-
-/// What an exchange is that belongs to a step of an optimizer.
-struct StreamStep {
-  EndKernels& kernels;            ///< must stay until the back is enqueued
-  std::int64_t first_tensor = 0;  ///< see Submission::first_tensor
-  /// This rank vetoes, see Batch::vetoes, if the word is not 0 once the signs are there.
-  std::shared_ptr<const std::atomic<std::uint32_t>> veto;
-};
 
 /// One exchange between its front and its back.
 struct StreamCall {
@@ -68,12 +60,12 @@ class StreamRank {
   StreamRank& operator=(const StreamRank&) = delete;
 
   /// Queues the exchange and enqueues the front; of a captured call no exchange is queued. The segments' sources and
-  /// sinks are those that the kernels of `step` work on; without a step, elements in memory that the device reaches. No
-  /// step may be captured. If it throws signcclUnhandledCudaError or signcclSystemError, the communicator has failed,
-  /// so that the others do not wait for this rank; else the call had no effect. enqueueBack() must follow, also where
-  /// another call of a group has failed.
+  /// sinks are those that the kernels of `step` work on; without a step, elements in memory that the device reaches. If
+  /// it throws signcclUnhandledCudaError or signcclSystemError, the communicator has failed, so that the others do not
+  /// wait for this rank; else the call had no effect. enqueueBack() must follow, also where another call of a group has
+  /// failed.
   StreamCall enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
-                          const StreamStep* step = nullptr);
+                          const StreamStep* step);
 
   /// Waits until the other ranks of this process have enqueued their fronts, then enqueues the back. If it throws, the
   /// communicator has failed.
@@ -87,12 +79,12 @@ class StreamRank {
   [[nodiscard]] StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
   void beginExchange(StreamCall& call, const ExchangeRules& rules, const StreamStep* step);
   void takeSlots(StreamCall& call);
-  void beginCaptured(StreamCall& call, const ExchangeRules& rules);
+  void beginCaptured(StreamCall& call, const ExchangeRules& rules, const StreamStep* step);
+  void back(const StreamCall& call);
   void endCall(const StreamCall& call);
+  void endFailed(const StreamCall& call) noexcept;
   void encodeSlice(const StreamCall& call, std::size_t slice);
   void decodeSlice(const StreamCall& call, std::size_t slice);
-  template <typename Enqueue>
-  void orFail(const Enqueue& enqueue);
 
   struct Place {
     CallSlots slots;

@@ -64,6 +64,13 @@ struct TransportCounters {
   std::uint64_t bytes_received = 0;
   std::uint64_t messages_sent = 0;
   std::uint64_t messages_received = 0;
+
+  void add(const TransportCounters& other) {
+    bytes_sent += other.bytes_sent;
+    bytes_received += other.bytes_received;
+    messages_sent += other.messages_sent;
+    messages_received += other.messages_received;
+  }
 };
 
 /// Moves messages of one rank. No call but wait() blocks. All calls but wake() are made by one thread at a time.

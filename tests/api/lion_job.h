@@ -178,16 +178,20 @@ class LionReference {
 
   /// New gradients of all ranks; some tensors of some ranks have none.
   void drawGradients() {
+    drawNumbers();
+    is_missing_.assign(shapes_.size(), std::vector<bool>(nranks_));
+    for (std::vector<bool>& tensor : is_missing_) {
+      for (std::size_t rank = 0; rank < nranks_; ++rank) tensor[rank] = random_() % 7 == 0;
+    }
+  }
+  /// The same, but those that are missing stay so.
+  void drawNumbers() {
     gradients_.assign(shapes_.size(), {});
     for (std::size_t i = 0; i < shapes_.size(); ++i) {
       for (std::size_t rank = 0; rank < nranks_; ++rank) {
         FloatBuffer& gradients = gradients_[i].emplace_back(shapes_[i].gradients, shapes_[i].count);
         gradients.fill(random_, 0.1);
       }
-    }
-    is_missing_.assign(shapes_.size(), std::vector<bool>(nranks_));
-    for (std::vector<bool>& tensor : is_missing_) {
-      for (std::size_t rank = 0; rank < nranks_; ++rank) tensor[rank] = random_() % 7 == 0;
     }
   }
   [[nodiscard]] std::vector<const FloatBuffer*> gradientsOf(int rank) const {

@@ -190,7 +190,8 @@ class Step {
                               floatBytes(lion.type)),
                  count, lion.rounding.first / kWordBits, 0},
                 {{}, lion.learning_rate, lion.weight_decay}),
-        arguments_{tensor_.table(), tensor_.range(), nullptr, launch.in(&lion.rounding.key, sizeof lion.rounding.key)},
+        arguments_{tensor_.table(), tensor_.range(), nullptr, launch.in(&lion.rounding.key, sizeof lion.rounding.key),
+                   nullptr},
         type_(lion.type),
         is_stochastic_(lion.type == FloatType::kBFloat16 && lion.rounding.is_stochastic) {}
 

@@ -2,7 +2,6 @@
 #include "device_launch.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <memory>
@@ -10,11 +9,11 @@
 
 #include "base/error.h"
 #include "device/driver_error.h"
-#include "device/kernel_image.h"
 #include "device/kernel_library.h"
 #include "device/memory.h"
 #include "device/stream.h"
 #include "kernels/lanes/tiles.h"
+#include "perf/cuda/kernel_image.h"
 
 namespace signccl {
 namespace {
@@ -28,15 +27,9 @@ constexpr std::size_t kLineBytes = 64;
 struct Gpu {
   Gpu()
       : device(Device::get(0)),
-        kernels(device, image(), kDeviceKernelNames),
+        kernels(device, perf::kernelImage(), kDeviceKernelNames),
         stream(device),
         memory(device, kDeviceBytes) {}
-
-  static const KernelImage& image() {
-    const char* wanted = std::getenv("SIGNCCL_CUDA_LIBRARY");
-    static const KernelImage loaded = loadKernelImage(wanted == nullptr ? "" : wanted);
-    return loaded;
-  }
 
   void toDevice(const std::vector<std::byte>& bytes) const {
     const CudaDriver& driver = device->driver();

@@ -77,6 +77,29 @@ TEST(GpusTest, AProfilerThatIsAttachedGetsRanges) {
 }
 #endif
 
+TEST(GpusTest, CallsThatAreCapturedIntoGraphsAreRight) {
+  const auto document = runForJson(3, {"-g", "3",    "-o", "all", "-d", "bfloat16", "-b",          "8", "-e", "9001",
+                                       "-f", "1000", "-n", "3",   "-m", "2",        "--cudagraph", "4", "-c", "2"},
+                                   4);
+  EXPECT_EQ(document["config"]["graph"], 4);
+  for (const auto& row : document["results"]) EXPECT_GT(row["sent_bytes_per_rank"], 0) << row;
+}
+
+TEST(GpusTest, ADamagedResultOfAGraphIsCounted) {
+  const ProgramResult result =
+      runWithGpus(2, {"-g", "2", "-b", "1K", "-e", "1K", "-n", "2", "-c", "2", "-G", "2", "--corrupt", "1"});
+  EXPECT_EQ(result.exit_code, 1) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("graph: 2"));
+  EXPECT_THAT(result.output, HasSubstr("# Out of bounds values : 4 FAILED"));
+}
+
+TEST(GpusTest, RanksThatDisagreeInAGraphAreReported) {
+  const ProgramResult result =
+      runWithGpus(2, {"-g", "2", "-b", "4K", "-e", "4K", "-n", "1", "-w", "0", "-G", "1", "--disagree", "1"});
+  EXPECT_EQ(result.exit_code, 1) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("1023"));
+}
+
 TEST(GpusTest, ADamagedResultIsCounted) {
   const ProgramResult result =
       runWithGpus(2, {"-g", "2", "-b", "1K", "-e", "1K", "-n", "1", "-c", "2", "--corrupt", "1"});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes wrong: peers, deadlines, aborts and CUDA itself. Every stream drains in time, no output is garbage, and
 // everybody learns why.
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <thread>
@@ -75,9 +76,11 @@ TEST_F(StreamFaultsTest, AStreamDrainsWhenAPeerNeverCalls) {
   Ranks ranks(2);
   const CurrentDevice current(0);
   Vote vote;
-  // Both are ranks of this process, so the other one must come before the back is enqueued.
+  // Both are ranks of this process, so the other one must come before the back is enqueued. The exchange has the same
+  // deadline, and whichever is seen first is reported.
   EXPECT_EQ(vote.call(ranks[0]), signcclTimeout);
-  EXPECT_THAT(signcclGetLastError(ranks[0]), HasSubstr("the other ranks of its process"));
+  EXPECT_THAT(signcclGetLastError(ranks[0]),
+              AnyOf(HasSubstr("the other ranks of its process"), HasSubstr("for rank 1 in exchange number 0")));
   vote.stream().synchronize();
   EXPECT_TRUE(vote.isUntouched());
 }
@@ -125,6 +128,77 @@ TEST_F(StreamFaultsTest, AStreamThatNeverPostsIsNamedByThoseWhoWait) {
     vote.stream().synchronize();
     EXPECT_TRUE(vote.isUntouched()) << "rank " << rank;
     EXPECT_EQ(stateOf(comm), signcclTimeout);
+  });
+}
+
+TEST_F(StreamFaultsTest, CallsWithoutElementsAndAnAbortLeaveNothingToTheNextCommunicator) {
+  for (int turn = 0; turn < 3; ++turn) {
+    {
+      Ranks ranks(2);
+      ranks.inThreads([&](int rank, signcclComm_t comm) {
+        const CurrentDevice current(0);
+        const Stream stream;
+        const DeviceBuffer buffer(8);
+        for (const SignOp op : {SignOp::kVote, SignOp::kAvg}) {
+          EXPECT_EQ(callOn({.op = op}, buffer.data(), buffer.data(), 0, comm, stream.get()), signcclSuccess)
+              << signcclGetLastError(nullptr);
+        }
+        if (rank == turn % 2) {
+          EXPECT_EQ(signcclCommAbort(comm), signcclSuccess);
+        } else {
+          EXPECT_THAT(callOn({}, buffer.data(), buffer.data(), 0, comm, stream.get()),
+                      AnyOf(signcclSuccess, signcclRemoteError));
+        }
+        stream.synchronize();
+      });
+    }
+    {
+      Ranks ranks(2);
+      ranks.inThreads([&](int /*rank*/, signcclComm_t comm) {
+        const CurrentDevice current(0);
+        Vote vote;
+        EXPECT_EQ(vote.call(comm), signcclSuccess) << signcclGetLastError(nullptr);
+        vote.stream().synchronize();
+        EXPECT_TRUE(vote.isUntouchedOrResult());
+        EXPECT_FALSE(vote.isUntouched());
+      });
+    }
+    if (turn == 1) begin({});  // another machine
+  }
+}
+
+TEST_F(StreamFaultsTest, WhatACallThatFailedHasEnqueuedKeepsItsMemory) {
+  Ranks ranks(2);
+  std::atomic<bool> is_calling = false;
+  std::atomic<bool> may_go_on = false;
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    const CurrentDevice current(0);
+    Vote vote;
+    EXPECT_EQ(vote.call(comm), signcclSuccess);
+    vote.stream().synchronize();
+    if (rank == 1) {
+      while (!is_calling) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));  // rank 0 waits for this rank now
+      EXPECT_EQ(signcclCommAbort(comm), signcclSuccess);
+      return;
+    }
+    expectCuda(cuLaunchHostFunc(
+        vote.stream().get(),
+        [](void* flag) {
+          while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
+        },
+        &may_go_on));
+    is_calling = true;
+    EXPECT_NE(vote.call(comm), signcclSuccess);
+    std::thread releaser([&] {
+      for (int i = 0; i < 50 && !may_go_on; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      may_go_on = true;
+    });
+    EXPECT_EQ(signcclCommDestroy(comm), signcclSuccess);
+    ranks[0] = nullptr;
+    EXPECT_FALSE(may_go_on.exchange(true)) << "the communicator waited for the stream";
+    releaser.join();
+    vote.stream().synchronize();
   });
 }
 

@@ -141,37 +141,6 @@ TEST_F(StreamLionArgumentsTest, StreamsThatDoNotFitAreRefused) {
                 AllOf(HasSubstr("stream"), HasSubstr("belongs to device 1"), HasSubstr("device 0")));
 }
 
-TEST_F(StreamLionArgumentsTest, AStreamThatIsBeingCapturedIsRefused) {
-  const Stream stream;
-  expectCuda(cuStreamBeginCapture_v2(stream.get(), CudaCaptureMode::kRelaxed));
-  signcclLionStepConfig_t step = stepConfig();
-  step.stream = stream.get();
-  expectRefused(step, gradients_->data(), AllOf(HasSubstr("captured"), HasSubstr("Lion steps")), signcclInvalidUsage);
-  CudaGraph graph = nullptr;
-  expectCuda(cuStreamEndCapture(stream.get(), &graph));
-  expectCuda(cuGraphDestroy(graph));
-}
-
-TEST_F(StreamLionArgumentsTest, AStepWhoseStreamIsCapturedAfterItsBeginningFails) {
-  const Stream stream;
-  signcclLionStepConfig_t step = stepConfig();
-  step.stream = stream.get();
-  signcclLion_t lion = make();
-  const void* all[] = {nullptr, gradients_->data()};
-  ASSERT_EQ(signcclLionBegin(lion, &step), signcclSuccess);
-  expectCuda(cuStreamBeginCapture_v2(stream.get(), CudaCaptureMode::kRelaxed));
-  EXPECT_EQ(signcclLionSubmit(lion, 1, 1, all + 1), signcclInvalidUsage);
-  CudaGraph graph = nullptr;
-  expectCuda(cuStreamEndCapture(stream.get(), &graph));
-  expectCuda(cuGraphDestroy(graph));
-  int done = 0;
-  EXPECT_EQ(signcclLionFinish(lion, -1, &done, nullptr), signcclInvalidUsage);
-  EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("captured"));
-  EXPECT_EQ(signcclLionStep(lion, &step, all, nullptr), signcclSuccess) << signcclGetLastError(nullptr);
-  stream.synchronize();
-  EXPECT_EQ(signcclLionDestroy(lion), signcclSuccess);
-}
-
 TEST_F(StreamLionArgumentsTest, WhatAStepReadsAndWritesMustBeOnTheDevice) {
   float on_host = 0;
   int skipped = 0;

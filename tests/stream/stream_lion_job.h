@@ -87,6 +87,12 @@ class DeviceLionRank {
       addresses_[i] = gradients_[i]->data();
     }
   }
+  /// Copies gradients to where the last ones are. The same ones are missing.
+  void refillGradients(const std::vector<const FloatBuffer*>& gradients) const {
+    for (std::size_t i = 0; i < gradients.size(); ++i) {
+      if (gradients[i] != nullptr) gradients_[i]->put(gradients[i]->bytes());
+    }
+  }
   [[nodiscard]] const void* const* gradients() const { return addresses_.data(); }
 
   /// True if the rank holds what the reference says, and nothing else was written.

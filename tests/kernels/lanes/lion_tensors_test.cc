@@ -34,8 +34,11 @@ struct Launch {
   uint64_t end = 0;
   size_t nblocks = 3;
   const uint32_t* status = nullptr;
+  const uint32_t* veto = nullptr;  ///< of kernels that change parameters
 
-  [[nodiscard]] bool isForbidden() const { return status != nullptr && *status != 0; }
+  [[nodiscard]] bool isForbidden() const {
+    return (status != nullptr && *status != 0) || (veto != nullptr && *veto != 0);
+  }
 };
 
 std::ostream& operator<<(std::ostream& out, const Launch& launch) {
@@ -145,7 +148,7 @@ void LionTensorsTest::expectVotes(const LionList& list, LionStepTypes types, boo
   }
   const TestTable table(list, types.parameter, parameters.second);
   emulated::launch(types,
-                   LionVoteArguments{{table.table(), table.range(launch), launch.status, &kKey},
+                   LionVoteArguments{{table.table(), table.range(launch), launch.status, &kKey, launch.veto},
                                      votes.plane(0),
                                      has_zeros ? votes.plane(1) : nullptr},
                    launch.nblocks);
@@ -167,11 +170,13 @@ void LionTensorsTest::expectMeans(const LionList& list, LionStepTypes types, int
   }
   const TestTable table(list, types.parameter, parameters.second);
   const ConstPlanes planes = counts.view();
-  emulated::launch(
-      types,
-      LionAvgArguments{
-          {table.table(), table.range(launch), launch.status, &kKey}, planes.words, planes.stride, nplanes, means},
-      launch.nblocks);
+  emulated::launch(types,
+                   LionAvgArguments{{table.table(), table.range(launch), launch.status, &kKey, launch.veto},
+                                    planes.words,
+                                    planes.stride,
+                                    nplanes,
+                                    means},
+                   launch.nblocks);
   ASSERT_TRUE(parameters.first == parameters.second) << launch << ", " << typeName(types.parameter) << ", stochastic "
                                                      << types.is_stochastic << ", planes " << nplanes;
 }
@@ -251,6 +256,16 @@ TEST_F(LionTensorsTest, WriteNothingIfTheStatusForbidsIt) {
     Launch launch = all(list);
     launch.status = &status;
     for (int round = 0; round < kRounds; ++round) ASSERT_NO_FATAL_FAILURE(expectAllEqual(list, launch));
+  }
+}
+
+TEST_F(LionTensorsTest, LeaveParametersAloneIfThereIsAVeto) {
+  const LionList list(variousTensors(33, countsAroundTiles(), groups().size(), random()));
+  for (const uint32_t veto : {0U, 1U, ~0U}) {
+    Launch launch = all(list);
+    launch.veto = &veto;
+    ASSERT_NO_FATAL_FAILURE(expectVotes(list, {FloatType::kFloat32, false}, true, launch));
+    ASSERT_NO_FATAL_FAILURE(expectMeans(list, {FloatType::kBFloat16, true}, 3, launch));
   }
 }
 

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lion steps that are captured into CUDA graphs: every replay is a step of its own.
+#include <barrier>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include "graph_job.h"
+#include "stream_lion_job.h"
+#include "support/sanitizers.h"
+
+namespace signccl {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::vector<ReferenceHyperparameters> kGroups = {{0.01, 0.9, 0.99, 0.1}, {1e-3, 0.95, 0.98, 0}};
+
+/// docs/semantics.md: a call that was captured as number c has number c + 2^32 r in replay r.
+std::uint64_t numberOf(std::uint64_t call, std::uint64_t replay) { return call + (replay << 32U); }
+
+/// Begins a step on the rank's stream, submits it in buckets, and ends it.
+void step(const DeviceLionRank& lion, signcclLionStepConfig_t config, std::size_t bucket = 1'000) {
+  config.stream = lion.stream().get();
+  ASSERT_EQ(signcclLionBegin(lion.lion(), &config), signcclSuccess) << signcclGetLastError(nullptr);
+  for (std::size_t first = 0; first < lion.ntensors(); first += bucket) {
+    const std::size_t n = std::min(bucket, lion.ntensors() - first);
+    ASSERT_EQ(signcclLionSubmit(lion.lion(), first, n, lion.gradients() + first), signcclSuccess)
+        << signcclGetLastError(nullptr);
+  }
+  int done = 0;
+  int skipped = 99;
+  ASSERT_EQ(signcclLionFinish(lion.lion(), -1, &done, &skipped), signcclSuccess) << signcclGetLastError(nullptr);
+  EXPECT_EQ(done, 1);
+  EXPECT_EQ(skipped, -1);
+}
+
+/// Tensors of several types, in two groups, of which one is empty.
+std::vector<LionShape> someShapes() {
+  return {{1'000},
+          {3'000, FloatType::kBFloat16, FloatType::kFloat32, FloatType::kBFloat16, 1},
+          {0},
+          {65, FloatType::kFloat16, FloatType::kFloat16, FloatType::kFloat16, 1},
+          {7, FloatType::kBFloat16, FloatType::kBFloat16, FloatType::kBFloat16}};
+}
+
+/// Captures one step of ranks that are threads, and compares everything after each replay.
+void expectExactReplays(int nranks, const ReferenceLionRules& rules, int nreplays, std::size_t bucket = 1'000) {
+  const LionReference reference(someShapes(), nranks, rules, 21);
+  Ranks ranks(nranks);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    const CurrentDevice current(0);
+    DeviceLionRank lion(reference, rank, rules, comm);
+    LionReference mine = reference;
+    lion.setGradients(mine.gradientsOf(rank));
+    const LionHyperparameters hyperparameters(kGroups);
+    const Graph graph(lion.stream(), [&] { step(lion, hyperparameters.config(), bucket); });
+    for (int replay = 0; replay < nreplays; ++replay) {
+      graph.launch(lion.stream());
+      mine.step(kGroups, numberOf(0, static_cast<std::uint64_t>(replay)));
+      ASSERT_TRUE(lion.agreesWith(mine, rank))
+          << nranks << " ranks, rank " << rank << ", replay " << replay << ", op " << static_cast<int>(rules.op)
+          << ", ternary " << rules.is_ternary << ", tie " << static_cast<int>(rules.tie) << ", bucket " << bucket;
+      mine.drawNumbers();
+      lion.refillGradients(mine.gradientsOf(rank));
+    }
+  });
+}
+
+using StreamLionGraphTest = GraphTest;
+
+TEST_F(StreamLionGraphTest, ReplaysAreStepsByEveryRule) {
+  for (const bool is_ternary : {false, true}) {
+    expectExactReplays(2, {SignOp::kVote, is_ternary, TieRule::kRandom}, 3);
+    expectExactReplays(3, {SignOp::kAvg, is_ternary}, 3);
+    if (HasFailure()) return;
+  }
+}
+
+TEST_F(StreamLionGraphTest, StochasticRoundingAndTiesAreThoseOfTheNumberOfTheReplay) {
+  const ReferenceLionRules rules{SignOp::kVote, true, TieRule::kRandom, true, 0x1234'5678'9ABC'DEF0};
+  expectExactReplays(2, rules, kSanitized ? 4 : 40);
+}
+
+TEST_F(StreamLionGraphTest, BucketsGiveWhatOneExchangeGives) {
+  for (const std::size_t bucket : {1U, 2U}) expectExactReplays(2, {}, 3, bucket);
+}
+
+TEST_F(StreamLionGraphTest, AThousandReplaysGiveTheSameBits) {
+  expectExactReplays(2, {SignOp::kVote, false, TieRule::kRandom, true, 3}, kSanitized ? 20 : 1'000);
+}
+
+TEST_F(StreamLionGraphTest, LearningRatesAndDecaysAreThoseOfDeviceMemoryAtTheReplay) {
+  const LionReference reference(someShapes(), 2, {}, 22);
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    const CurrentDevice current(0);
+    DeviceLionRank lion(reference, rank, {}, comm);
+    LionReference mine = reference;
+    lion.setGradients(mine.gradientsOf(rank));
+    DeviceValues<float> rates({0, 0});
+    DeviceValues<float> decays({0, 0});
+    std::optional<LionHyperparameters> captured(LionHyperparameters({{0, 0.9, 0.99, 0}, {0, 0.8, 0.9, 0}}));
+    signcclLionStepConfig_t config = captured->config();
+    config.deviceLearningRates = rates.data();
+    config.deviceWeightDecays = decays.data();
+    config.learningRates = config.weightDecays = nullptr;
+    const Graph graph(lion.stream(), [&] { step(lion, config); });
+    captured.reset();  // the graph has what the host knew
+    for (std::uint64_t replay = 0; replay < 3; ++replay) {
+      const float value = 1.0F / static_cast<float>(2ULL << replay);
+      rates.set({value, value / 2});
+      decays.set({value / 4, value / 8});
+      graph.launch(lion.stream());
+      mine.step({{value, 0.9, 0.99, value / 4}, {value / 2, 0.8, 0.9, value / 8}}, numberOf(0, replay));
+      ASSERT_TRUE(lion.agreesWith(mine, rank)) << "rank " << rank << ", replay " << replay;
+    }
+  });
+}
+
+TEST_F(StreamLionGraphTest, FoundInfOfOneRankSkipsTheReplayOnAllRanks) {
+  const LionReference reference(someShapes(), 3, {}, 23);
+  Ranks ranks(3);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    const CurrentDevice current(0);
+    DeviceLionRank lion(reference, rank, {}, comm);
+    LionReference mine = reference;
+    lion.setGradients(mine.gradientsOf(rank));
+    DeviceValues<float> found({0});
+    const DeviceValues<int> skipped({99});
+    const LionHyperparameters hyperparameters(kGroups);
+    signcclLionStepConfig_t config = hyperparameters.config();
+    config.foundInf = found.data();
+    config.deviceSkipped = skipped.data();
+    const Graph graph(lion.stream(), [&] { step(lion, config, 2); });
+    for (int replay = 0; replay < 6; ++replay) {
+      const bool is_skipped = replay % 2 == 1;
+      const int finder = replay / 2;
+      found.set({is_skipped && finder == rank ? std::numeric_limits<float>::infinity() : 0.0F});
+      graph.launch(lion.stream());
+      mine.step(kGroups, numberOf(0, static_cast<std::uint64_t>(replay)),
+                is_skipped ? std::vector{finder} : std::vector<int>{});
+      ASSERT_TRUE(lion.agreesWith(mine, rank)) << "rank " << rank << ", replay " << replay;
+      EXPECT_EQ(skipped.get(), is_skipped ? 1 : 0);
+    }
+  });
+}
+
+TEST_F(StreamLionGraphTest, StepsOutsideOfTheGraphAndReplaysTakeTurns) {
+  const ReferenceLionRules rules{SignOp::kVote, false, TieRule::kRandom, true, 9};
+  const LionReference reference(someShapes(), 2, rules, 24);
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    const CurrentDevice current(0);
+    DeviceLionRank lion(reference, rank, rules, comm);
+    LionReference captured = reference;  // its gradients, which the graph reads, stay
+    LionReference mine = reference;
+    lion.setGradients(captured.gradientsOf(rank));
+    const LionHyperparameters first(kGroups);
+    const std::vector<ReferenceHyperparameters> other_groups = {{0.5, 0.5, 0.5, 0.5}, {0.25, 0.75, 0.125, 0}};
+    const LionHyperparameters other(other_groups);
+    const Graph graph(lion.stream(), [&] { step(lion, first.config()); });
+    lion.setGradients(mine.gradientsOf(rank));  // elsewhere
+    for (std::uint64_t turn = 0; turn < 4; ++turn) {
+      graph.launch(lion.stream());
+      mine.step(kGroups, numberOf(0, turn));
+      step(lion, other.config());
+      mine.step(other_groups, turn + 1);
+      ASSERT_TRUE(lion.agreesWith(mine, rank)) << "rank " << rank << ", turn " << turn;
+    }
+  });
+}
+
+TEST_F(StreamLionGraphTest, TheGraphLivesOnWithoutTheLionObject) {
+  const LionReference reference(someShapes(), 2, {}, 25);
+  Ranks ranks(2);
+  std::barrier captured(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    const CurrentDevice current(0);
+    DeviceLionRank lion(reference, rank, {}, comm);
+    LionReference mine = reference;
+    lion.setGradients(mine.gradientsOf(rank));
+    const LionHyperparameters hyperparameters(kGroups);
+    const Graph graph(lion.stream(), [&] { step(lion, hyperparameters.config(), 1); });
+    captured.arrive_and_wait();  // what is destroyed is freed by the next capture, which waits for all streams
+    lion.destroy();
+    for (std::uint64_t replay = 0; replay < 3; ++replay) {
+      graph.launch(lion.stream());
+      mine.step(kGroups, numberOf(0, replay));
+      ASSERT_TRUE(lion.agreesWith(mine, rank)) << "rank " << rank << ", replay " << replay;
+    }
+  });
+}
+
+TEST_F(StreamLionGraphTest, ParametersDoNotChangeInReplaysAfterAFailure) {
+  const LionReference reference(someShapes(), 1, {}, 26);
+  Ranks ranks(1);
+  const CurrentDevice current(0);
+  DeviceLionRank lion(reference, 0, {}, ranks[0]);
+  LionReference mine = reference;
+  lion.setGradients(mine.gradientsOf(0));
+  const LionHyperparameters hyperparameters(kGroups);
+  const Graph graph(lion.stream(), [&] { step(lion, hyperparameters.config()); });
+  graph.launch(lion.stream());
+  mine.step(kGroups, 0);
+  ASSERT_TRUE(lion.agreesWith(mine, 0));
+  ASSERT_EQ(signcclCommAbort(ranks[0]), signcclSuccess);
+  graph.launch(lion.stream());
+  lion.stream().synchronize();
+  for (std::size_t i = 0; i < lion.ntensors(); ++i) EXPECT_TRUE(areEqual(lion.parameters(i), mine.parameters(i)));
+}
+
+TEST_F(StreamLionGraphTest, RanksThatCapturedOtherHyperparametersGetAnError) {
+  const LionReference reference(someShapes(), 2, {}, 27);
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    const CurrentDevice current(0);
+    DeviceLionRank lion(reference, rank, {}, comm);
+    LionReference mine = reference;
+    lion.setGradients(mine.gradientsOf(rank));
+    const LionHyperparameters hyperparameters({{0.01 + rank, 0.9, 0.99, 0.1}, kGroups[1]});
+    const Graph graph(lion.stream(), [&] { step(lion, hyperparameters.config()); });
+    graph.launch(lion.stream());
+    lion.stream().synchronize();
+    signcclResult_t state = signcclSuccess;
+    ASSERT_EQ(signcclCommGetAsyncError(comm, &state), signcclSuccess);
+    EXPECT_EQ(state, signcclInvalidUsage);
+    EXPECT_THAT(signcclGetLastError(comm), HasSubstr("the learning rate"));
+    for (std::size_t i = 0; i < lion.ntensors(); ++i) EXPECT_TRUE(areEqual(lion.parameters(i), mine.parameters(i)));
+  });
+}
+
+/// A rank with one tensor and gradients, and a step that is begun.
+class BegunStep {
+ public:
+  BegunStep() : reference_({{100}}, 1, {}, 28), lion_(reference_, 0, {}, ranks_[0]), hyperparameters_({kGroups[0]}) {
+    lion_.setGradients(reference_.gradientsOf(0));
+  }
+  void begin() {
+    signcclLionStepConfig_t config = hyperparameters_.config();
+    config.stream = lion_.stream().get();
+    ASSERT_EQ(signcclLionBegin(lion_.lion(), &config), signcclSuccess) << signcclGetLastError(nullptr);
+  }
+  signcclResult_t submit() { return signcclLionSubmit(lion_.lion(), 0, 1, lion_.gradients()); }
+  signcclResult_t finish() {
+    int done = 0;
+    return signcclLionFinish(lion_.lion(), -1, &done, nullptr);
+  }
+  [[nodiscard]] const Stream& stream() const { return lion_.stream(); }
+  /// What the rank holds once it has made step `call`.
+  void expectStep(std::uint64_t call) {
+    reference_.step({kGroups[0]}, call);
+    EXPECT_TRUE(lion_.agreesWith(reference_, 0));
+  }
+
+ private:
+  Ranks ranks_{1};
+  CurrentDevice current_{0};
+  LionReference reference_;
+  DeviceLionRank lion_;
+  LionHyperparameters hyperparameters_;
+};
+
+TEST_F(StreamLionGraphTest, AStepThatWasBegunBeforeTheCaptureEndsAfterIt) {
+  BegunStep step;
+  step.begin();
+  ASSERT_EQ(step.submit(), signcclSuccess) << signcclGetLastError(nullptr);
+  const Graph graph(step.stream(), [&] {
+    EXPECT_EQ(step.finish(), signcclInvalidUsage);
+    EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("end the step before the capture or after it"));
+  });
+  EXPECT_EQ(step.finish(), signcclSuccess) << signcclGetLastError(nullptr);
+  step.expectStep(0);
+  step.begin();
+  const Graph other(step.stream(), [&] {
+    EXPECT_EQ(step.submit(), signcclInvalidUsage);
+    EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("submit its buckets before the capture"));
+  });
+  ASSERT_EQ(step.submit(), signcclSuccess) << signcclGetLastError(nullptr);
+  EXPECT_EQ(step.finish(), signcclSuccess) << signcclGetLastError(nullptr);
+  step.expectStep(1);
+}
+
+TEST_F(StreamLionGraphTest, AStepThatWasBegunInACaptureEndsInIt) {
+  BegunStep step;
+  {
+    const Graph graph(step.stream(), [&] {
+      step.begin();
+      ASSERT_EQ(step.submit(), signcclSuccess) << signcclGetLastError(nullptr);
+    });
+    EXPECT_EQ(step.finish(), signcclInvalidUsage);
+    EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("call signcclLionFinish() before the end of the capture"));
+  }
+  {
+    const Graph graph(step.stream(), [&] { step.begin(); });
+    EXPECT_EQ(step.submit(), signcclInvalidUsage);
+    EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("belong into the same capture"));
+    EXPECT_EQ(step.finish(), signcclInvalidUsage);
+  }
+  step.begin();
+  ASSERT_EQ(step.submit(), signcclSuccess) << signcclGetLastError(nullptr);
+  EXPECT_EQ(step.finish(), signcclSuccess) << signcclGetLastError(nullptr);
+  step.expectStep(2);
+}
+
+}  // namespace
+}  // namespace signccl
