@@ -9,8 +9,8 @@ install(TARGETS signccl EXPORT signccl-targets LIBRARY DESTINATION ${CMAKE_INSTA
 if(TARGET signccl_cuda)
   install(TARGETS signccl_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
-install(FILES include/signccl/lion.h include/signccl/signccl.h include/signccl/signccl.hpp
-  include/signccl/types.h
+install(FILES include/signccl/collectives.h include/signccl/comm.h include/signccl/lion.h include/signccl/signccl.h
+  include/signccl/signccl.hpp include/signccl/types.h
   ${PROJECT_BINARY_DIR}/include/signccl/version.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/signccl)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
