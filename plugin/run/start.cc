@@ -25,7 +25,7 @@ bool isPath(const std::string& value) {
 
 /// The rules as the program's processes are to find them: wherever they go, the file stays the same.
 std::string rulesValue(const Options& options, const rules::Environment& environment) {
-  const std::string value = options.rules ? *options.rules : environment("SIGNCCL_RULES");
+  std::string value = options.rules ? *options.rules : environment("SIGNCCL_RULES");
   return isPath(value) ? std::filesystem::absolute(value).lexically_normal().string() : value;
 }
 
