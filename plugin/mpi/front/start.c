@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "mpi/front/next.h"
 
@@ -15,7 +16,7 @@ const SigncclMpiBack* signccl_mpi_back;
 static int isWanted(void) {
   const char* rules = getenv("SIGNCCL_RULES");
   const char* interpose = getenv("SIGNCCL_INTERPOSE");
-  return rules != NULL && rules[0] != '\0' && (interpose == NULL || strcmp(interpose, "off") != 0);
+  return rules != NULL && rules[0] != '\0' && (interpose == NULL || strcasecmp(interpose, "off") != 0);
 }
 
 /* Launchers number their processes; where none did, each process speaks. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "front.h"
 #include "interface.h"
@@ -29,7 +30,7 @@ int signcclNcclIsActive(void) {
   const char* const rules = getenv("SIGNCCL_RULES");
   if (rules == NULL || rules[0] == '\0') return 0;
   const char* const mode = getenv("SIGNCCL_INTERPOSE");
-  return mode == NULL || strcmp(mode, "off") != 0;
+  return mode == NULL || strcasecmp(mode, "off") != 0;
 }
 
 static int isWrapped(const char* name) {
