@@ -4,11 +4,10 @@
 #ifndef SIGNCCL_PLUGIN_MPI_BACK_FORESIGHT_H_
 #define SIGNCCL_PLUGIN_MPI_BACK_FORESIGHT_H_
 
-#include <mpi.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <mpi.h>
 #include <utility>
 
 #include "mpi/back/next_calls.h"
