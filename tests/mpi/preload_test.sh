@@ -36,6 +36,7 @@ run() {
 
 # on_rank_1 <shell commands>: a program that runs the job `calls`, on rank 1 after these commands.
 on_rank_1() {
+  # shellcheck disable=SC2016 # the program expands it
   printf '#!/bin/sh\nif [ "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}" = 1 ]; then %s; fi\nexec %s\n' "$1" "$PWD/calls" \
     >"$work/program"
   chmod +x "$work/program"
