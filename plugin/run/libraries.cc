@@ -33,13 +33,14 @@ Place placeOfNccl() {
 std::optional<std::string> find(const Place& place, const fs::path& program_folder, std::string& problem) {
   std::string reasons;
   for (const fs::path& candidate : place.candidates) {
-    const std::string path = (program_folder / candidate).lexically_normal().string();
+    std::string path = (program_folder / candidate).lexically_normal().string();
     const std::string why = whyNotPreloaded(path);
     if (why.empty()) return path;
     const std::string reason = "\n  " + path + ": " + why;
-    if (reasons.find(reason) == std::string::npos) reasons += reason;
+    if (reasons.find(reason) == std::string::npos) reasons.append(reason);
   }
-  problem += std::string(problem.empty() ? "" : "\n") + place.what + " cannot be preloaded:" + reasons;
+  if (!problem.empty()) problem += '\n';
+  problem.append(place.what).append(" cannot be preloaded:").append(reasons);
   return std::nullopt;
 }
 

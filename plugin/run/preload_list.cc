@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace signccl::run {
 namespace {
@@ -36,14 +37,16 @@ bool isSameFile(const std::string& a, const std::string& b) {
 }  // namespace
 
 std::string preloadList(const std::vector<std::string>& libraries, const std::string& present) {
-  std::vector<std::string> others = entriesOf(present);
-  std::erase_if(others, [&](const std::string& entry) {
-    return std::ranges::any_of(libraries, [&](const std::string& ours) { return isSameFile(entry, ours); });
-  });
-  const auto behind = std::stable_partition(others.begin(), others.end(), isSanitizerRuntime);
-  std::vector<std::string> all(others.begin(), behind);
+  std::vector<std::string> in_front;
+  std::vector<std::string> behind;
+  for (const std::string& entry : entriesOf(present)) {
+    const auto is_ours = [&](const std::string& library) { return isSameFile(entry, library); };
+    if (std::ranges::any_of(libraries, is_ours)) continue;
+    (isSanitizerRuntime(entry) ? in_front : behind).push_back(entry);
+  }
+  std::vector<std::string> all = std::move(in_front);
   all.insert(all.end(), libraries.begin(), libraries.end());
-  all.insert(all.end(), behind, others.end());
+  all.insert(all.end(), behind.begin(), behind.end());
   std::string list;
   for (const std::string& entry : all) list += (list.empty() ? "" : ":") + entry;
   return list;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "rules/errors.h"
+#include "rules/log.h"
 #include "rules/settings.h"
 #include "run/libraries.h"
 #include "run/preload_list.h"
@@ -25,7 +26,7 @@ bool isPath(const std::string& value) {
 
 /// The rules as the program's processes are to find them: wherever they go, the file stays the same.
 std::string rulesValue(const Options& options, const rules::Environment& environment) {
-  const std::string value = options.rules ? *options.rules : environment("SIGNCCL_RULES");
+  std::string value = options.rules ? *options.rules : environment("SIGNCCL_RULES");
   return isPath(value) ? std::filesystem::absolute(value).lexically_normal().string() : value;
 }
 
@@ -40,7 +41,14 @@ rules::Environment environmentOfProgram(const Options& options, const rules::Env
   };
 }
 
-/// Splits a text of several lines, each after `prefix`.
+/// Throws RulesError if the preload libraries could not log as the environment asks them to. Opens no file.
+void checkLog(const rules::Environment& environment) {
+  const rules::Log log([&](const char* name) {
+    return std::string_view(name) == "SIGNCCL_DEBUG_FILE" ? std::string() : environment(name);
+  });
+}
+
+/// Adds the lines of a text.
 void addLines(std::vector<std::string>& lines, const std::string& text) {
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
@@ -82,6 +90,11 @@ Start planStart(const Options& options, const rules::Environment& environment,
     settings = rules::Settings::load(of_program);
     // Rules that are named here are checked although nothing reads them.
     if (options.rules && settings->mode == rules::Mode::kOff) rules::RuleSet::load(of_program("SIGNCCL_RULES"));
+  } catch (const rules::RulesError& error) {
+    addLines(problems, error.what());
+  }
+  try {
+    checkLog(of_program);
   } catch (const rules::RulesError& error) {
     addLines(problems, error.what());
   }

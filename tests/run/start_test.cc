@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/start.h"
 
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -72,6 +73,17 @@ TEST_F(StartTest, AllThatIsWrongIsSaidAtOnce) {
   EXPECT_THAT(start.lines[1], HasSubstr("SIGNCCL_RULES: /rules/0/options/lossy"));
   EXPECT_EQ(start.lines[2], "the stand-in for NCCL cannot be preloaded:");
   EXPECT_THAT(start.lines.back(), HasSubstr("cannot start '/no/program'"));
+}
+
+TEST_F(StartTest, ALogThatCannotBeIsAnErrorToo) {
+  options_.rules = kRules;
+  variables_["SIGNCCL_DEBUG"] = "LOUD";
+  variables_["SIGNCCL_DEBUG_FILE"] = folder_.at("log");
+  EXPECT_EQ(plan().exit_status, 1);
+  EXPECT_THAT(plan().lines, ElementsAre("SIGNCCL_DEBUG=LOUD: expected one of VERSION, WARN, INFO, TRACE"));
+  variables_["SIGNCCL_DEBUG"] = "INFO";
+  EXPECT_EQ(plan().exit_status, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_.at("log.interpose"))) << "the file is the libraries' to open";
 }
 
 TEST_F(StartTest, AProgramThatIsMissingAloneHasItsOwnStatus) {
