@@ -48,6 +48,29 @@ TEST_P(AllocationOfCalls, IsNoneInOneThread) {
   }
 }
 
+TEST_P(AllocationOfCalls, IsNoneForSumsThatAreWrittenOrRefused) {
+  const Environment environment{{"SIGNCCL_ALGO", GetParam()}, {"SIGNCCL_SLICE_BYTES", "1024"}};
+  Ranks ranks(5);
+  std::vector<float> signs(70'000, 1.0F);
+  std::vector<float> spoiled = signs;
+  spoiled.back() = 2.0F;
+  std::vector<std::vector<float>> sums(5, std::vector<float>(70'000));
+  std::vector<signcclSumOutcome_t> outcomes(5, SIGNCCL_SUM_OUTCOME_INITIALIZER);
+  for (const std::vector<float>& last : {signs, spoiled}) {
+    EXPECT_EQ(allocationsAfterWarmUp([&] {
+                signcclGroupStart();
+                for (std::size_t rank = 0; rank < 5; ++rank) {
+                  const std::vector<float>& mine = rank == 4 ? last : signs;
+                  signcclAllReduceSum(mine.data(), sums[rank].data(), mine.size(), signcclFloat32, nullptr,
+                                      ranks[static_cast<int>(rank)], nullptr, &outcomes[rank]);
+                }
+                EXPECT_EQ(signcclGroupEnd(), signcclSuccess);
+              }),
+              0U);
+    EXPECT_EQ(outcomes[0].isWritten, last.back() == 1.0F ? 1 : 0);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Algorithms, AllocationOfCalls,
                          ::testing::Values("oneshot", "direct", "ring", "tree", "knomial", "hierarchical"),
                          [](const auto& instance) { return std::string(instance.param); });

@@ -106,6 +106,21 @@ TEST(OutOfMemory, ACallThatFailsLeavesTheCommunicatorUsableOrFailed) {
   });
 }
 
+TEST(OutOfMemory, ASumThatFailsLeavesTheOutcomeAloneAndTheCommunicatorUsableOrFailed) {
+  forEveryFailure<FailingMemory>([](const Attempt& attempt) {
+    Ranks ranks(1);
+    std::vector<float> data(70'000, -1.0F);
+    signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
+    const signcclResult_t result = attempt([&] {
+      return signcclAllReduceSum(data.data(), data.data(), data.size(), signcclFloat32, nullptr, ranks[0], nullptr,
+                                 &outcome);
+    });
+    expectSystemErrorOrSuccess(result);
+    EXPECT_EQ(outcome.isWritten, result == signcclSuccess ? 1 : 0);
+    expectUsableOrFailed(ranks[0]);
+  });
+}
+
 TEST(OutOfMemory, ANonBlockingCallThatFailsTouchesNoBufferLater) {
   forEveryFailure<FailingMemory>([](const Attempt& attempt) {
     Ranks ranks(1);

@@ -16,6 +16,10 @@ TEST(TypesTest, NamesAreThoseOfThePublicHeader) {
   for (const auto& [rule, name] : rules) EXPECT_STREQ(tieRuleName(rule), name);
   EXPECT_STREQ(opName(SignOp::kVote), "AllReduceVote");
   EXPECT_STREQ(opName(SignOp::kAvg), "AllReduceAvg");
+  EXPECT_STREQ(opName(SignOp::kSum), "AllReduceSum");
+  EXPECT_STREQ(shortOpName(SignOp::kVote), "vote");
+  EXPECT_STREQ(shortOpName(SignOp::kAvg), "avg");
+  EXPECT_STREQ(shortOpName(SignOp::kSum), "sum");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Buffers and streams that cannot be used: every refusal names what was given and what was expected.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,26 @@ TEST_F(StreamArgumentsTest, CallsWithARequestAreForHostMemory) {
             signcclInvalidArgument);
   EXPECT_THAT(signcclGetLastError(nullptr), AllOf(HasSubstr("request"), HasSubstr("device 0")));
   EXPECT_EQ(request, nullptr);
+}
+
+TEST_F(StreamArgumentsTest, SumsAreForHostMemoryWithoutAStream) {
+  const CurrentDevice current(0);
+  const Stream stream;
+  const DeviceBuffer buffer(kBytes);
+  void* pinned = nullptr;
+  expectCuda(cuMemHostAlloc(&pinned, kBytes, 0));
+  std::fill_n(static_cast<float*>(pinned), kCount, 1.0F);
+  Ranks ranks(1);
+  const auto sum = [&](void* data, CudaStream on) {
+    return signcclAllReduceSum(data, data, kCount, signcclFloat32, nullptr, ranks[0], on, nullptr);
+  };
+  const auto is_refused = AllOf(HasSubstr("signcclAllReduceSum() is for host buffers"), HasSubstr("device 0"));
+  EXPECT_EQ(sum(buffer.data(), nullptr), signcclInvalidArgument);
+  EXPECT_THAT(signcclGetLastError(nullptr), is_refused);
+  EXPECT_EQ(sum(pinned, stream.get()), signcclInvalidArgument);
+  EXPECT_THAT(signcclGetLastError(nullptr), is_refused);
+  EXPECT_EQ(sum(pinned, nullptr), signcclSuccess) << signcclGetLastError(nullptr);
+  expectCuda(cuMemFreeHost(pinned));
 }
 
 TEST_F(StreamArgumentsTest, AllGatherAndLionObjectsInHostMemoryRefuseDeviceMemory) {
