@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The calls that rules meet in programs of C: what is taken over, what never is, and the lives of communicators. Three
    ranks; preload_test.sh knows how many calls are to be taken. */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -137,6 +138,18 @@ static MPI_Comm named(const char* name) {
   return comm;
 }
 
+static void buffersOnGpusAreForwarded(void) {
+  static float send[kCount], recv[kCount], expected[kCount];
+  typedef void (*SetDeviceMemory)(void*, size_t);
+  void* driver = dlopen("./libcuda.so.1", RTLD_NOW);
+  require(driver != NULL, "the fake driver");
+  fill(send, MPI_FLOAT, kSigns);
+  PMPI_Allreduce(send, expected, kCount, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+  ((SetDeviceMemory)dlsym(driver, "setDeviceMemory"))(recv, sizeof recv);
+  MPI_Allreduce(send, recv, kCount, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+  require(memcmp(recv, expected, sizeof recv) == 0, "a buffer on a GPU");
+}
+
 /* Rules with names, and with results that the program asked for. */
 static void namesChooseRules(void) {
   static float send[kCount], recv[kCount], sum[kCount];
@@ -198,6 +211,7 @@ int main(int argc, char** argv) {
   communicatorsOfTheProgram();
   intercommunicatorsAreForwarded();
   threadsHaveCommunicatorsOfTheirOwn();
+  buffersOnGpusAreForwarded();
   namesChooseRules();
   errorsGoToTheCommunicatorsHandler();
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
