@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The back's side of the border: starts after MPI_Init(), ends with MPI_Finalize(), and turns the front's calls into those
-// of the interposer.
+// The back's side of the border: starts after MPI_Init(), ends with MPI_Finalize(), and turns the front's calls into
+// those of the interposer.
 #include <exception>
 #include <memory>
 #include <mpi.h>

@@ -48,7 +48,7 @@ static void* openMapped(const char* const* prefixes, int index, int flags) {
 }
 
 void* signcclMpiFindNext(const char* name) {
-  /* An MPI that was loaded for one module alone, as Python does, is not in the order of search that RTLD_NEXT follows. */
+  /* RTLD_NEXT does not find an MPI that was loaded for one module alone, as Python does it. */
   static const char* const kPrefixes[] = {"libmpi.so", "libmpich.so", "libmpi_", "libmpichf", NULL};
   void* found = dlsym(RTLD_NEXT, name);
   void* library;
