@@ -29,10 +29,10 @@ static void otherValuesFallBack(void) {
 }
 
 /* An op of the program, for floats and for types of several. */
-static void addFloats(void* in, void* inout, int* count, MPI_Datatype* type) {
+static void addFloats(void* in, void* result, int* count, MPI_Datatype* type) {
   int bytes, i;
   MPI_Type_size(*type, &bytes);
-  for (i = 0; i < *count * bytes / (int)sizeof(float); ++i) ((float*)inout)[i] += ((float*)in)[i];
+  for (i = 0; i < *count * bytes / (int)sizeof(float); ++i) ((float*)result)[i] += ((float*)in)[i];
 }
 
 /* None of these may even be looked at. */
