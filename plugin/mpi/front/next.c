@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "mpi/front/next.h"
 
 #include <dlfcn.h>
@@ -33,7 +32,7 @@ static int visitMapped(struct dl_phdr_info* info, size_t size, void* context) {
   (void)size;
   if (path == NULL || strlen(path) >= PATH_MAX || !hasName(path, search->prefixes)) return 0;
   if (search->index-- > 0) return 0;
-  strcpy(search->path, path);
+  memcpy(search->path, path, strlen(path) + 1);
   return 1;
 }
 
