@@ -41,6 +41,11 @@ struct NewerStats {
   uint64_t counter = 42;
 };
 
+struct NewerOutcome {
+  signcclSumOutcome_t known = SIGNCCL_SUM_OUTCOME_INITIALIZER;
+  uint64_t counter = 42;
+};
+
 constexpr unsigned kNewerVersion = 199;  // 0.1.99
 
 template <class T>
@@ -132,6 +137,19 @@ TEST_F(NewerHeaderTest, CountersThatTheLibraryDoesNotKnowAreLeftAlone) {
   EXPECT_EQ(stats.known.collectives, 1U);
   EXPECT_EQ(stats.known.size, sizeof stats);
   EXPECT_EQ(stats.counter, 42U);
+}
+
+TEST_F(NewerHeaderTest, FieldsOfAnOutcomeThatTheLibraryDoesNotKnowAreLeftAlone) {
+  NewerOutcome outcome;
+  outcome.known.size = sizeof outcome;
+  const float one = 1;
+  float sum = 0;
+  EXPECT_EQ(signcclAllReduceSum(&one, &sum, 1, signcclFloat32, nullptr, comm, nullptr, &outcome.known), signcclSuccess)
+      << signcclGetLastError(comm);
+  EXPECT_EQ(sum, 1.0F);
+  EXPECT_EQ(outcome.known.isWritten, 1);
+  EXPECT_EQ(outcome.known.size, sizeof outcome);
+  EXPECT_EQ(outcome.counter, 42U);
 }
 
 }  // namespace
