@@ -6,9 +6,10 @@ preloaded in turns.
   perf/mpi_preload.py shm -n 4                      ranks on this machine
   perf/mpi_preload.py hosts --hosts 4 --rate 1gbit  ranks on hosts of tools/hosts, one each
 
-Each round runs the job plain and preloaded. Times are those of the slowest rank; of all calls of all rounds the table has
-the best and the median. "first" and "last": the first or the last element of one rank is no sign, so that calls fall
-back; there are so few of them that no rule is put on probation. Calls with fewer elements than rules ask for go straight on.
+Each round runs the job plain and preloaded, and checks that both have the same result. Times are those of the slowest
+rank; the table has the best and the median of all calls of all rounds. "signs" are taken. "first" and "last" fall back,
+since the first or the last element of one rank is no sign; there are so few of them that no rule is put on probation.
+Calls with fewer elements than rules ask for go straight on.
 """
 
 import argparse
@@ -103,8 +104,8 @@ def front(options):
 
 def table(measured):
     lines = [
-        f"{'type':8}{'elements':>10} {'values':7}{'plain, ms: best':>17}{'median':>9}{'preloaded: best':>17}{'median':>9}"
-        f"{'plain/preloaded: best':>23}{'median':>8}"
+        f"{'type':8}{'elements':>10} {'values':7}{'plain, ms: best':>17}{'median':>9}"
+        f"{'preloaded: best':>17}{'median':>9}{'plain/preloaded: best':>23}{'median':>8}"
     ]
     for case in measured:
         best, median = min(case.plain), statistics.median(case.plain)

@@ -16,9 +16,9 @@ neon_packages=(g++-aarch64-linux-gnu googletest)
 # What perf/baselines measures for comparison; without it, it is left out.
 baseline_packages=(openmpi-bin libopenmpi-dev)
 
-# Launchers whose jobs the tests of the Python package start. The gate installs them; a test whose launcher is missing is
-# skipped.
-launcher_packages=(mpich munge openmpi-bin slurm-client slurmctld slurmd)
+# Launchers whose jobs the tests start, and what compiles the programs of MPI that the preload library is tested with. The
+# gate installs them; a test whose launcher is missing is skipped.
+launcher_packages=(gfortran libmpich-dev libopenmpi-dev mpich munge openmpi-bin slurm-client slurmctld slurmd)
 
 # What tools/hosts makes hosts with, and its test; without them the test is skipped.
 hosts_packages=(iproute2 procps python3)

@@ -32,6 +32,9 @@ macro(signccl_find_mpi mpi name pattern package)
     message(STATUS "SignCCL: programs of ${name} can be preloaded with libsignccl_mpi.so (${SIGNCCL_MPICC_${mpi}})")
   else()
     message(STATUS "SignCCL: no ${name} (Debian package ${package}), libsignccl_mpi.so forwards all of its calls")
+    # Looked for again next time: mpicc may be that of another MPI.
+    unset(SIGNCCL_MPICC_${mpi} CACHE)
+    unset(SIGNCCL_MPI_HEADER_${mpi} CACHE)
   endif()
 endmacro()
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The calls that rules meet in programs of C: what is taken over, what never is, and the lives of communicators. Three
    ranks; preload_test.sh knows how many calls are to be taken. */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,10 +29,10 @@ static void otherValuesFallBack(void) {
 }
 
 /* An op of the program, for floats and for types of several. */
-static void addFloats(void* in, void* inout, int* count, MPI_Datatype* type) {
+static void addFloats(void* in, void* result, int* count, MPI_Datatype* type) {
   int bytes, i;
   MPI_Type_size(*type, &bytes);
-  for (i = 0; i < *count * bytes / (int)sizeof(float); ++i) ((float*)inout)[i] += ((float*)in)[i];
+  for (i = 0; i < *count * bytes / (int)sizeof(float); ++i) ((float*)result)[i] += ((float*)in)[i];
 }
 
 /* None of these may even be looked at. */
@@ -137,6 +138,18 @@ static MPI_Comm named(const char* name) {
   return comm;
 }
 
+static void buffersOnGpusAreForwarded(void) {
+  static float send[kCount], recv[kCount], expected[kCount];
+  typedef void (*SetDeviceMemory)(void*, size_t);
+  void* driver = dlopen("./libcuda.so.1", RTLD_NOW);
+  require(driver != NULL, "the fake driver");
+  fill(send, MPI_FLOAT, kSigns);
+  PMPI_Allreduce(send, expected, kCount, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+  ((SetDeviceMemory)dlsym(driver, "setDeviceMemory"))(recv, sizeof recv);
+  MPI_Allreduce(send, recv, kCount, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+  require(memcmp(recv, expected, sizeof recv) == 0, "a buffer on a GPU");
+}
+
 /* Rules with names, and with results that the program asked for. */
 static void namesChooseRules(void) {
   static float send[kCount], recv[kCount], sum[kCount];
@@ -198,6 +211,7 @@ int main(int argc, char** argv) {
   communicatorsOfTheProgram();
   intercommunicatorsAreForwarded();
   threadsHaveCommunicatorsOfTheirOwn();
+  buffersOnGpusAreForwarded();
   namesChooseRules();
   errorsGoToTheCommunicatorsHandler();
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);

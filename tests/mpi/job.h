@@ -20,7 +20,8 @@ void require(int is_true, const char* what);
 
 typedef enum { kOutOfPlace, kInPlace } Place;
 
-/* Calls MPI_Allreduce() with sums of such values on all ranks, and requires the bytes of PMPI_Allreduce(). Any thread. */
+/* Calls MPI_Allreduce() with sums of such values on all ranks, and requires the bytes of PMPI_Allreduce(). Any
+   thread. */
 void sumIsThatOfMpi(const char* what, MPI_Datatype type, Values values, Place place, MPI_Comm comm);
 
 #endif /* SIGNCCL_TESTS_MPI_JOB_H_ */

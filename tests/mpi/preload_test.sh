@@ -36,6 +36,7 @@ run() {
 
 # on_rank_1 <shell commands>: a program that runs the job `calls`, on rank 1 after these commands.
 on_rank_1() {
+  # shellcheck disable=SC2016 # the program expands it
   printf '#!/bin/sh\nif [ "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}" = 1 ]; then %s; fi\nexec %s\n' "$1" "$PWD/calls" \
     >"$work/program"
   chmod +x "$work/program"
@@ -56,11 +57,11 @@ case $case in
   calls)
     run "$PWD/libtool_before.so:$front:$PWD/libtool_behind.so" "$PWD/calls" || fail "the job failed"
     says '^all sums are right$'
-    says "^rank 0: tool before saw 46 calls$"
-    says "^rank 0: tool behind saw 21 calls$"
+    says "^rank 0: tool before saw 47 calls$"
+    says "^rank 0: tool behind saw 22 calls$"
     says "\[0\].*rule 'votes': 1 calls matched, 1 taken"
     says "\[0\].*rule 'means': 1 calls matched, 1 taken"
-    says "\[0\].*rule 'signs': 35 calls matched, 21 taken, 4 fallen back, 10 forwarded"
+    says "\[0\].*rule 'signs': 36 calls matched, 21 taken, 4 fallen back, 11 forwarded"
     ;;
   fortran)
     run "$front" "$PWD/fortran" || fail "the job failed"
@@ -68,14 +69,17 @@ case $case in
     says "\[0\].*rule 'signs': 6 calls matched, 5 taken, 0 fallen back, 1 forwarded"
     ;;
   dry)
-    SIGNCCL_INTERPOSE=dry run "$front" "$PWD/fortran" || fail "the job failed"
+    export SIGNCCL_INTERPOSE=dry SIGNCCL_DEBUG_SUBSYS=INTERPOSE,INIT
+    run "$front" "$PWD/fortran" || fail "the job failed"
     says 'all sums are right'
     says "\[0\].*rule 'signs': 6 calls matched"
-    ! grep -q 'communicator of SignCCL' "$log" || fail "a dry run made a communicator"
+    ! grep -q 'communicator .* of 3 ranks' "$log" || fail "a dry run made a communicator"
     ;;
   # Without rules, and switched off, all calls go straight on; so they do where there is no back for the MPI.
   off)
     SIGNCCL_INTERPOSE=off run "$front" "$PWD/fortran" || fail "the job failed"
+    [[ $(<"$log") == *"all sums are right" && $(wc -l <"$log") == 1 ]] || fail "more is printed than the job prints"
+    SIGNCCL_RULES="" run "$front" "$PWD/fortran" || fail "the job failed"
     [[ $(<"$log") == *"all sums are right" && $(wc -l <"$log") == 1 ]] || fail "more is printed than the job prints"
     cp "$front" "$work"
     run "$work/libsignccl_mpi.so" "$PWD/fortran" || fail "the job failed without a back"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Another tool that stands before MPI, as profilers do: counts MPI_Allreduce() and prints the number at the end. Compiled
-   twice, with TOOL being its name, so that one can be preloaded before SignCCL and one behind. */
+/* Another tool that stands before MPI, as profilers do: counts MPI_Allreduce() and prints the number at the end.
+   Compiled twice, with TOOL being its name, so that one can be preloaded before SignCCL and one behind. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <mpi.h>

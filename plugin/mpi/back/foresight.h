@@ -25,8 +25,9 @@ class Foresight {
     rules::LocalValues own;                        ///< of this rank
   };
 
-  /// For a call of this rule and count that is to be tried next. The ranks look at the beginning of their vectors before
-  /// the first try, at all of them after one that fell back, and at nothing after one that was taken. Collective.
+  /// For a call of this rule and count that is to be tried next. The ranks look at the beginning of their vectors
+  /// before the first try, at all of them after one that fell back, and at nothing after one that was taken.
+  /// Collective.
   View look(std::size_t rule, const void* elements, std::size_t count, rules::ElementType type, MPI_Comm comm,
             const NextCalls& next);
 

@@ -30,12 +30,12 @@ class Mirror {
   Mirror(const Mirror&) = delete;
   Mirror& operator=(const Mirror&) = delete;
 
-  /// Lets the ranks compare how the globs of the rules see the communicator's name, which may differ between ranks: where
-  /// they disagree, it has no name for the rules. Collective at its first call for a communicator, if rules have globs.
+  /// Lets the ranks compare how the globs of the rules see the communicator's name, which may differ between ranks:
+  /// where they disagree, it has no name for the rules. Collective at the first call, if rules have globs.
   void agreeOnName(const rules::RuleSet& rules, const NextCalls& next);
 
-  /// Makes the communicator of SignCCL. Collective; afterwards the state is kAttached on all ranks, or kForwards on all.
-  /// Returns what went wrong on this rank, or an empty text.
+  /// Makes the communicator of SignCCL. Collective; afterwards the state is kAttached on all ranks, or kForwards on
+  /// all. Returns what went wrong on this rank, or an empty text.
   std::string attach(const NextCalls& next);
 
   /// The communicator of SignCCL is of no use any more, and the other ranks are told. Returns the error code of MPI.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The back's side of the border: starts after MPI_Init(), ends with MPI_Finalize(), and turns the front's calls into those
-// of the interposer.
+// The back's side of the border: starts after MPI_Init(), ends with MPI_Finalize(), and turns the front's calls into
+// those of the interposer.
 #include <exception>
 #include <memory>
 #include <mpi.h>
@@ -14,13 +14,15 @@
 #include "rules/errors.h"
 
 #ifdef OPEN_MPI
-// Addresses that stand for constants in Fortran. Absent where nothing of the process needs Fortran.
+// Addresses that stand for constants in Fortran. Absent where nothing of the process needs Fortran. The names are those
+// of Open MPI. NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier)
 extern "C" {
 [[gnu::weak]] extern int mpi_fortran_in_place;
 [[gnu::weak]] extern int mpi_fortran_in_place_;
 [[gnu::weak]] extern int mpi_fortran_in_place__;
 [[gnu::weak]] extern int MPI_FORTRAN_IN_PLACE;
 }
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
 #endif
 
 namespace signccl::mpi {

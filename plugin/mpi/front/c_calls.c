@@ -19,12 +19,14 @@ typedef int (*InitThread)(int*, char***, int, int*);
 typedef int (*AllReduce)(const void*, void*, int, SigncclMpiHandle, SigncclMpiHandle, SigncclMpiHandle);
 typedef int (*AllReduceLarge)(const void*, void*, int64_t, SigncclMpiHandle, SigncclMpiHandle, SigncclMpiHandle);
 
+/* The names are MPI's. NOLINTBEGIN(readability-identifier-naming) */
 SHOWN int MPI_Init(int* argc, char*** argv);
 SHOWN int MPI_Init_thread(int* argc, char*** argv, int required, int* provided);
 SHOWN int MPI_Allreduce(const void* send, void* recv, int count, SigncclMpiHandle type, SigncclMpiHandle op,
                         SigncclMpiHandle comm);
 SHOWN int MPI_Allreduce_c(const void* send, void* recv, int64_t count, SigncclMpiHandle type, SigncclMpiHandle op,
                           SigncclMpiHandle comm);
+/* NOLINTEND(readability-identifier-naming) */
 
 static int nothingBehind(const char* name) {
   fprintf(stderr, "signccl: %s: no library that the process has loaded defines it\n", name);

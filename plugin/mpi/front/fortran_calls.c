@@ -69,6 +69,7 @@ static void allReduce(void** slot, const char* name, const SigncclMpiFortranAllR
     allReduce(&slot, #name, &call);                                                                                \
   }
 
+/* The names are those of MPI in Fortran. NOLINTBEGIN(readability-identifier-naming) */
 DEFINE_INIT(mpi_init)
 DEFINE_INIT(mpi_init_)
 DEFINE_INIT(mpi_init__)
@@ -86,3 +87,4 @@ DEFINE_ALL_REDUCE(mpi_allreduce_)
 DEFINE_ALL_REDUCE(mpi_allreduce__)
 DEFINE_ALL_REDUCE(MPI_ALLREDUCE)
 DEFINE_ALL_REDUCE(mpi_allreduce_f08_)
+/* NOLINTEND(readability-identifier-naming) */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "mpi/front/next.h"
 
 #include <dlfcn.h>
@@ -33,7 +32,7 @@ static int visitMapped(struct dl_phdr_info* info, size_t size, void* context) {
   (void)size;
   if (path == NULL || strlen(path) >= PATH_MAX || !hasName(path, search->prefixes)) return 0;
   if (search->index-- > 0) return 0;
-  strcpy(search->path, path);
+  memcpy(search->path, path, strlen(path) + 1);
   return 1;
 }
 
@@ -48,7 +47,7 @@ static void* openMapped(const char* const* prefixes, int index, int flags) {
 }
 
 void* signcclMpiFindNext(const char* name) {
-  /* An MPI that was loaded for one module alone, as Python does, is not in the order of search that RTLD_NEXT follows. */
+  /* RTLD_NEXT does not find an MPI that was loaded for one module alone, as Python does it. */
   static const char* const kPrefixes[] = {"libmpi.so", "libmpich.so", "libmpi_", "libmpichf", NULL};
   void* found = dlsym(RTLD_NEXT, name);
   void* library;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "mpi/front/start.h"
 
 #include <dlfcn.h>
@@ -39,7 +38,7 @@ static int besideFront(const char* file, char path[PATH_MAX]) {
   Dl_info front;
   const char* slash;
   int folder;
-  if (dladdr(&signccl_mpi_back, &front) == 0) return 0;
+  if (dladdr((const void*)&signccl_mpi_back, &front) == 0) return 0;
   slash = strrchr(front.dli_fname, '/');
   folder = slash != NULL ? (int)(slash - front.dli_fname) + 1 : 0;
   return snprintf(path, PATH_MAX, "%.*s%s", folder, front.dli_fname, file) < PATH_MAX;
