@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares nccl_abi.h and signccl/nccl_mark.h with nccl.h, at compile time. Compiled where nccl.h is found; older headers
-// than that of NCCL 2.32 lack some of the functions, and nothing is compared.
+// Compares nccl_abi.h and signccl/nccl_mark.h with nccl.h, at compile time. Compiled where nccl.h is found; older
+// headers than that of NCCL 2.32 lack some of the functions, and nothing is compared.
 #include <nccl.h>
 
 #if NCCL_VERSION_CODE >= 23200
