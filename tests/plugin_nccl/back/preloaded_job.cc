@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program that calls NCCL as its users do: two ranks, which are threads, sum vectors of threes on devices. It is linked
-// with the stand-in, behind which is the fake NCCL under another name. Prints the first element that rank 0 has, or the
-// error of its all-reduce.
+// A program that calls NCCL as its users do: two ranks, which are threads, sum vectors of threes on devices. It is
+// linked with the stand-in, behind which is the fake NCCL under another name. Prints the first element that rank 0 has,
+// or the error of its all-reduce.
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
