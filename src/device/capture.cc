@@ -26,6 +26,11 @@ std::optional<StreamCapture> captureOf(const Device& device, CudaStream stream) 
   return capture;
 }
 
+RelaxedCapture::RelaxedCapture(const CudaDriver& driver) : driver_(driver) {
+  checkCuda(driver_, driver_.cuThreadExchangeStreamCaptureMode(&mode_), "cuThreadExchangeStreamCaptureMode",
+            "to relaxed");
+}
+
 void refuseCapture(const Device& device, CudaStream stream, const char* what) {
   if (!captureOf(device, stream)) return;
   throw Error(signcclInvalidUsage, std::string("the stream is being captured into a CUDA graph, which ") + what +

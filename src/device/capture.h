@@ -28,19 +28,15 @@ void refuseCapture(const Device& device, CudaStream stream, const char* what);
 /// a program may expect that it is captured. Lives in one thread; objects end in the reverse order of their making.
 class RelaxedCapture {
  public:
-  explicit RelaxedCapture(const CudaDriver& driver) noexcept : driver_(driver) {
-    is_set_ = driver_.cuThreadExchangeStreamCaptureMode(&mode_) == CudaResult::kSuccess;
-  }
-  ~RelaxedCapture() {
-    if (is_set_) driver_.cuThreadExchangeStreamCaptureMode(&mode_);
-  }
+  /// Throws signcclUnhandledCudaError: what follows would make a capture invalid.
+  explicit RelaxedCapture(const CudaDriver& driver);
+  ~RelaxedCapture() { driver_.cuThreadExchangeStreamCaptureMode(&mode_); }
   RelaxedCapture(const RelaxedCapture&) = delete;
   RelaxedCapture& operator=(const RelaxedCapture&) = delete;
 
  private:
   const CudaDriver& driver_;
   CudaCaptureMode mode_ = CudaCaptureMode::kRelaxed;  ///< that to set; then that of before
-  bool is_set_ = false;
 };
 
 }  // namespace signccl

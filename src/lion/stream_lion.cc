@@ -13,9 +13,15 @@
 namespace signccl {
 namespace {
 
-/// Frees what Lion objects before have left, and makes an event.
-CudaEvent makeEvent(StreamDevice& device) {
-  device.freeUnused();
+/// Frees what Lion objects before have left, and makes memory, perhaps while this thread captures a stream.
+std::shared_ptr<LionOnDevice> makeOwn(const std::shared_ptr<StreamDevice>& device, const LionOptions& options) {
+  device->freeUnused();
+  const RelaxedCapture relaxed(device->device()->driver());
+  return std::make_shared<LionOnDevice>(device, options);
+}
+
+CudaEvent makeEvent(const StreamDevice& device) {
+  const RelaxedCapture relaxed(device.device()->driver());
   const ContextScope scope(*device.device());
   const CudaDriver& driver = device.device()->driver();
   CudaEvent event = nullptr;
@@ -26,10 +32,7 @@ CudaEvent makeEvent(StreamDevice& device) {
 }  // namespace
 
 StreamLion::StreamLion(const LionOptions& options, Communicator& comm, StreamEngine& engine)
-    : comm_(comm),
-      engine_(engine),
-      own_(std::make_shared<LionOnDevice>(engine.device(), options)),
-      last_use_(makeEvent(*engine.device())) {}
+    : comm_(comm), engine_(engine), own_(makeOwn(engine.device(), options)), last_use_(makeEvent(*engine.device())) {}
 
 StreamLion::~StreamLion() {
   try {
@@ -72,19 +75,23 @@ bool StreamLion::isWhereItBegan() const {
   return now.has_value() == capture_.has_value() && (!now || now->id == capture_->id);
 }
 
+void StreamLion::checkWhereItBegan() const {
+  if (isWhereItBegan()) return;
+  throw Error(signcclInvalidUsage,
+              capture_
+                  ? "the capture into a CUDA graph in which the Lion step was begun has ended: all its buckets and "
+                    "signcclLionFinish() belong into the same capture"
+                  : "the stream is being captured into a CUDA graph, and the Lion step was begun before: submit "
+                    "its buckets before the capture");
+}
+
 void StreamLion::submit(std::size_t first, std::span<const void* const> gradients) {
   checkUnderWay();
   own_->tensors.checkNotSubmitted(first, gradients.size());
   if (gradients.empty()) return;
   if (error_) std::rethrow_exception(error_);
-  if (!isWhereItBegan()) {
-    throw Error(signcclInvalidUsage,
-                capture_ ? "the capture into a CUDA graph in which the Lion step was begun has ended: all its buckets "
-                           "and signcclLionFinish() belong into the same capture"
-                         : "the stream is being captured into a CUDA graph, and the Lion step was begun before: submit "
-                           "its buckets before the capture");
-  }
   try {
+    checkWhereItBegan();
     working_->tensors.segmentsOf(first, gradients.size(), call_, segments_);
     LionKernels& kernels = working_->kernels;
     kernels.setGradients(first, gradients);

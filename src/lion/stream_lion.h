@@ -63,8 +63,9 @@ class StreamLion {
   void begin(const StreamLionStep& step);
 
   /// Enqueues the front of tensors [first, first + gradients.size()) as one bucket. Throws signcclInvalidUsage, without
-  /// effect, if no step is under way, one of them is in it already, or the stream is not in the capture in which the
-  /// step was begun; else what StreamEngine::enqueueFront() throws, or the error of an earlier bucket.
+  /// effect, if no step is under way or one of them is in it already. Else it throws the first error of the step: what
+  /// StreamEngine::enqueueFront() throws, and signcclInvalidUsage if the stream is not in the capture in which the step
+  /// was begun.
   void submit(std::size_t first, std::span<const void* const> gradients);
 
   /// Enqueues the backs of all buckets, and ends the step. Throws the first error of the step. Throws
@@ -82,6 +83,7 @@ class StreamLion {
  private:
   void checkUnderWay() const;
   [[nodiscard]] bool isWhereItBegan() const;
+  void checkWhereItBegan() const;
   template <typename Enqueue>
   void attempt(const Enqueue& enqueue) noexcept;
   void endBuckets();

@@ -61,10 +61,11 @@ void StreamDevice::keepUntil(std::vector<CudaEvent> events, std::vector<std::sha
 }
 
 void StreamDevice::freeUnused() {
-  std::vector<Kept> unused;
-  std::shared_ptr<StreamDevice> self;  // goes last
+  // All is freed in relaxed mode. This object may go with `self`, so nothing after that uses it.
   const RelaxedCapture relaxed(device_->driver());
+  std::shared_ptr<StreamDevice> self;
   const ContextScope scope(*device_);
+  std::vector<Kept> unused;
   {
     const std::lock_guard lock(mutex_);
     const auto first = std::partition(kept_.begin(), kept_.end(), [&](const Kept& kept) {
