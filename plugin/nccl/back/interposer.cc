@@ -177,7 +177,9 @@ Result Interposer::groupEnd() {
     result = callReal(nccl_.ncclGroupEnd);
   }
   Group& group = groupOfThread();
-  if (is_inside || group.depth == 0 || --group.depth > 0) return result;
+  if (is_inside || group.depth == 0) return result;
+  --group.depth;
+  if (group.depth > 0) return result;
   lastErrorOfThread().clear();
   return endOfGroup(result);
 }
@@ -205,8 +207,10 @@ Result Interposer::groupSimulateEnd(void* info) {
   const InsideNccl inside;
   const Result result = callReal(nccl_.ncclGroupSimulateEnd, info);
   Group& group = groupOfThread();
+  if (is_inside || group.depth == 0) return result;
+  --group.depth;
   // A simulated group is not carried out.
-  if (!is_inside && group.depth > 0 && --group.depth == 0) group = {};
+  if (group.depth == 0) group = {};
   return result;
 }
 
