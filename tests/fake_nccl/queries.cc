@@ -12,7 +12,6 @@ using fake_nccl::call;
 using fake_nccl::Communicator;
 using fake_nccl::communicatorOf;
 using fake_nccl::State;
-using fake_nccl::violate;
 
 namespace {
 

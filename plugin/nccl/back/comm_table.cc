@@ -19,10 +19,11 @@ constexpr std::size_t kMostNameBytes = 255;
 Comm valueAt(const Comm* handle) {
   Comm value = nullptr;
   // Reading it would fault where nothing is mapped there any more; the kernel says so instead.
-  iovec own{&value, sizeof(value)};
-  iovec from{const_cast<Comm*>(handle), sizeof(value)};
+  constexpr std::size_t kBytes = sizeof(void*);
+  iovec own{static_cast<void*>(&value), kBytes};
+  iovec from{static_cast<void*>(const_cast<Comm*>(handle)), kBytes};
   const ssize_t bytes = process_vm_readv(getpid(), &own, 1, &from, 1, 0);
-  return bytes == static_cast<ssize_t>(sizeof(value)) ? value : nullptr;
+  return bytes == static_cast<ssize_t>(kBytes) ? value : nullptr;
 }
 
 }  // namespace
@@ -77,7 +78,7 @@ std::string CommTable::takeNameOf(Comm comm) {
 
 std::string nameIn(const Config* config) {
   if (config == nullptr || config->magic != kMagic) return {};
-  if (config->size < offsetof(Config, comm_name) + sizeof(config->comm_name)) return {};
+  if (config->size < offsetof(Config, comm_name) + sizeof(void*)) return {};
   if (config->comm_name == nullptr) return {};
   return {config->comm_name, strnlen(config->comm_name, kMostNameBytes)};
 }

@@ -59,6 +59,7 @@ DeviceScope::DeviceScope(int device) : device_(device) {
   cuda().cuThreadExchangeStreamCaptureMode(&capture_mode_);
 }
 
+// NOLINTNEXTLINE(bugprone-exception-escape): the constructor has the functions already, so cuda() does not throw
 DeviceScope::~DeviceScope() {
   cuda().cuThreadExchangeStreamCaptureMode(&capture_mode_);
   CudaContext context = nullptr;

@@ -119,7 +119,18 @@ Result Interposer::take(TakenCall call, const std::shared_ptr<Record>& record) {
 void Interposer::attachNow(const std::vector<Candidate>& candidates) {
   const InsideNccl inside;
   attach({.nccl = nccl_, .log = *log_, .digest = settings_.digest(), .compares_names = compares_names_}, candidates);
-  if (const auto mirror = candidates.front().record->mirror()) report_->setRank(mirror->rank());
+  for (const Candidate& candidate : candidates) {
+    if (const auto mirror = candidate.record->mirror()) nameRank(*mirror);
+  }
+}
+
+void Interposer::nameRank(const Mirror& mirror) {
+  const std::lock_guard lock(named_mutex_);
+  const bool is_larger = mirror.nranks() > named_nranks_;
+  if (!is_larger && (mirror.nranks() < named_nranks_ || mirror.rank() >= named_rank_)) return;
+  named_nranks_ = mirror.nranks();
+  named_rank_ = mirror.rank();
+  report_->setRank(mirror.rank());
 }
 
 void Interposer::issue(const std::vector<TakenCall>& calls) {
@@ -166,7 +177,9 @@ Result Interposer::groupEnd() {
     result = callReal(nccl_.ncclGroupEnd);
   }
   Group& group = groupOfThread();
-  if (is_inside || group.depth == 0 || --group.depth > 0) return result;
+  if (is_inside || group.depth == 0) return result;
+  --group.depth;
+  if (group.depth > 0) return result;
   lastErrorOfThread().clear();
   return endOfGroup(result);
 }
@@ -194,8 +207,10 @@ Result Interposer::groupSimulateEnd(void* info) {
   const InsideNccl inside;
   const Result result = callReal(nccl_.ncclGroupSimulateEnd, info);
   Group& group = groupOfThread();
+  if (is_inside || group.depth == 0) return result;
+  --group.depth;
   // A simulated group is not carried out.
-  if (!is_inside && group.depth > 0 && --group.depth == 0) group = {};
+  if (group.depth == 0) group = {};
   return result;
 }
 

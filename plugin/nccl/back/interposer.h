@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -61,6 +62,8 @@ class Interposer {
   [[nodiscard]] std::string whyForwarded(const rules::Rule& rule, const rules::Call& described, const AllReduce& call,
                                          const Mark& mark) const;
   void attachNow(const std::vector<Candidate>& candidates);
+  /// The report has the rank in the largest communicator, and of several ranks of this process the lowest.
+  void nameRank(const Mirror& mirror);
   void issue(const std::vector<TakenCall>& calls);
   Result endOfGroup(Result of_nccl);
 
@@ -82,6 +85,9 @@ class Interposer {
   bool compares_names_ = false;
   CommTable comms_;
   std::atomic<bool> has_said_failure_ = false;
+  std::mutex named_mutex_;  ///< of the two below
+  int named_nranks_ = 0;
+  int named_rank_ = 0;
 };
 
 }  // namespace signccl::nccl_preload

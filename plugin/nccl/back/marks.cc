@@ -35,7 +35,7 @@ Enum wordOf(const ConfigExt& entry, const char* option) {
 Mark readMark(const CollConfig* config) {
   Mark mark;
   if (config == nullptr || config->magic != kMagic) return mark;
-  if (config->size < offsetof(CollConfig, ext) + sizeof(config->ext)) return mark;
+  if (config->size < offsetof(CollConfig, ext) + sizeof(void*)) return mark;
   const ConfigExt* entry = config->ext;
   for (int i = 0; i < kMostEntries && entry != nullptr; ++i, entry = entry->next) {
     if (entry->key.vendor != SIGNCCL_NCCL_VENDOR) continue;

@@ -19,7 +19,7 @@ std::shared_ptr<Mirror> Record::mirror() const {
   return mirror_;
 }
 
-void Record::setMirror(std::shared_ptr<Mirror> mirror) {
+void Record::setMirror(const std::shared_ptr<Mirror>& mirror) {
   const signcclComm_t comm = mirror->get();
   {
     const std::lock_guard lock(mutex_);

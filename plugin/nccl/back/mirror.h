@@ -49,7 +49,7 @@ class Record {
 
   [[nodiscard]] std::shared_ptr<Mirror> mirror() const;
   /// Aborts it at once if the communicator has been aborted meanwhile.
-  void setMirror(std::shared_ptr<Mirror> mirror);
+  void setMirror(const std::shared_ptr<Mirror>& mirror);
 
   /// Calls are not taken any more; those that are queued are still issued.
   void close() noexcept { is_closed_ = true; }

@@ -24,7 +24,7 @@ static const char* const wrapped[] = {
     "ncclGroupStart",
 };
 
-extern const char signcclNcclStandIn[];
+extern const char signcclNcclStandIn[]; /* NOLINT(readability-identifier-naming): an exported name */
 
 int signcclNcclIsActive(void) {
   const char* const rules = getenv("SIGNCCL_RULES");

@@ -19,6 +19,7 @@
 #define LIBRARY "libnccl.so.2"
 
 /* Every stand-in has it, and no NCCL does. */
+/* NOLINTNEXTLINE(readability-identifier-naming) */
 __attribute__((visibility("default"))) const char signcclNcclStandIn[] = "SignCCL's stand-in for NCCL";
 
 static const char* const system_folders[] = {
@@ -50,6 +51,7 @@ static int take(RealLibrary* real, const char* path, const char* reason, const c
   struct stat of_path;
   if (stat(path, &of_path) != 0 || isThisFile(path)) return 0;
   /* Without RTLD_DEEPBIND: with it, allocators that programs preload, and AddressSanitizer's, would be bypassed. */
+  /* NOLINTNEXTLINE(clang-analyzer-optin.taint.GenericTaint): the user of the process names it */
   void* const handle = dlopen(path, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
   if (handle == NULL || dlsym(handle, "signcclNcclStandIn") != NULL) return 0;
   real->handle = handle;
@@ -75,7 +77,7 @@ static void takeNamed(RealLibrary* real, const char* named) {
 static struct link_map* firstMapped(void) {
   struct link_map* map = NULL;
   void* const program = dlopen(NULL, RTLD_LAZY);
-  if (program == NULL || dlinfo(program, RTLD_DI_LINKMAP, &map) != 0) return NULL;
+  if (program == NULL || dlinfo(program, RTLD_DI_LINKMAP, (void*)&map) != 0) return NULL;
   while (map != NULL && map->l_prev != NULL) map = map->l_prev;
   return map;
 }

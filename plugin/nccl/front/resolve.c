@@ -8,7 +8,7 @@
 #include "front.h"
 
 void* signcclNcclResolve(uint32_t number);
-extern _Atomic(void*) signcclNcclSlots[];
+extern _Atomic(void*) signcclNcclSlots[]; /* NOLINT(readability-identifier-naming): as functions are named */
 
 static const char* const names[] = {
 #define SIGNCCL_NCCL_NAME(number, name) [number] = #name,
@@ -23,9 +23,10 @@ void signcclNcclSay(const char* format, ...) {
   va_start(arguments, format);
   vsnprintf(line + begin, sizeof(line) - begin - 1, format, arguments);
   va_end(arguments);
-  strcat(line, "\n");
+  const size_t length = strlen(line);
+  line[length] = '\n';
   /* Nothing can be done about a stderr that is closed. */
-  if (write(STDERR_FILENO, line, strlen(line)) < 0) return;
+  if (write(STDERR_FILENO, line, length + 1) < 0) return;
 }
 
 /* In place of functions that the real library lacks. */

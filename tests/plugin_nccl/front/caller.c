@@ -3,7 +3,6 @@
  * A program that calls NCCL, as users' do: linked with it, or with the argument "open" by dlopen() and dlsym(). Prints
  * what it got, a line for each call: its result, then what it gives.
  */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
