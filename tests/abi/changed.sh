@@ -11,11 +11,11 @@ build() {
   rm -rf "$work/include" && mkdir -p "$work/include"
   cp -r "$include/signccl" "$work/include/signccl"
   cp "$version" "$work/include/signccl/version.h"
-  sed -E -i "$1" "$work"/include/signccl/{types,signccl,lion}.h
+  sed -E -i "$1" "$work"/include/signccl/{types,comm,collectives,lion}.h
   # Every declaration becomes a definition.
   {
     echo '#include "signccl/lion.h"'
-    cat "$work"/include/signccl/{signccl,lion}.h | tr '\n' ' ' | grep -oE 'SIGNCCL_EXPORT (const char\*|signcclResult_t) [A-Za-z]+\([^)]*\);' |
+    cat "$work"/include/signccl/{comm,collectives,lion}.h | tr '\n' ' ' | grep -oE 'SIGNCCL_EXPORT (const char\*|signcclResult_t) [A-Za-z]+\([^)]*\);' |
       sed -E 's/^SIGNCCL_EXPORT (.*);$/\1 { return 0; }/'
   } >"$work/api.c"
   echo 'SIGNCCL_0.1 { global: signccl*; local: *; };' >"$work/api.map"
