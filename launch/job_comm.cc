@@ -9,11 +9,12 @@
 namespace signccl::launch {
 namespace {
 
-/// `rank`: of the communicator of all processes, hence a process.
-void check(signcclResult_t result, int process) {
+/// Of a communicator whose ranks are the processes of the job, which the texts of its errors call ranks.
+void check(signcclResult_t result, int process, int nprocesses) {
   if (result == signcclSuccess) return;
-  throw LaunchError("process " + std::to_string(process) +
-                    " (ranks are processes here): " + signcclGetLastError(nullptr));
+  const std::string text = signcclGetLastError(nullptr);
+  if (nprocesses == 1) throw LaunchError(text);
+  throw LaunchError("process " + std::to_string(process) + " (each rank is a process here): " + text);
 }
 
 }  // namespace
@@ -23,7 +24,7 @@ JobComm::JobComm(const Place& place, const signcclUniqueId& id)
   signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
   config.nThreads = 1;
   config.commName = "processes";
-  check(signcclCommInitRankConfig(&comm_, nprocesses_, id, process_, &config), process_);
+  check(signcclCommInitRankConfig(&comm_, nprocesses_, id, process_, &config), process_, nprocesses_);
 }
 
 JobComm::~JobComm() {
@@ -32,7 +33,7 @@ JobComm::~JobComm() {
 
 signcclUniqueId JobComm::shareUniqueId() {
   signcclUniqueId id{};
-  if (isFirst()) check(signcclGetUniqueId(&id), process_);
+  if (isFirst()) check(signcclGetUniqueId(&id), process_, nprocesses_);
   return allGather(id).front();
 }
 
@@ -42,7 +43,7 @@ void JobComm::abort() noexcept {
 
 void JobComm::gather(const void* mine, void* all, std::size_t bytes) {
   if (comm_ != nullptr) {
-    check(signcclCommAllGather(mine, all, bytes, comm_), process_);
+    check(signcclCommAllGather(mine, all, bytes, comm_), process_, nprocesses_);
   } else if (bytes > 0) {
     std::memcpy(all, mine, bytes);
   }
