@@ -18,11 +18,10 @@ function(signccl_add_test)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
-  # Most of the time of a build goes into tests, and most of them need little speed. With AddressSanitizer a compiler takes
-  # twice as long to optimise.
+  # Most of the time of a build goes into tests, and most of them need little speed.
   set(optimization -O1)
-  if(SIGNCCL_SANITIZE MATCHES "address" AND NOT arg_COMPUTES)
-    set(optimization -O0)
+  if(SIGNCCL_LIGHT_OPTIMIZATION AND NOT arg_COMPUTES)
+    set(optimization ${SIGNCCL_LIGHT_OPTIMIZATION})
   endif()
   add_executable(${arg_NAME} ${arg_SOURCES})
   target_link_libraries(${arg_NAME} PRIVATE
