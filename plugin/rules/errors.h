@@ -24,7 +24,10 @@ class RulesError : public std::runtime_error {
  private:
   static std::string joined(const std::string& origin, const std::vector<std::string>& problems) {
     std::string lines;
-    for (const std::string& problem : problems) lines += (lines.empty() ? "" : "\n") + origin + ": " + problem;
+    for (const std::string& problem : problems) {
+      if (!lines.empty()) lines += '\n';
+      lines.append(origin).append(": ").append(problem);
+    }
     return lines;
   }
 
