@@ -36,7 +36,7 @@ std::optional<std::string> find(const Place& place, const fs::path& program_fold
     std::string path = (program_folder / candidate).lexically_normal().string();
     const std::string why = whyNotPreloaded(path);
     if (why.empty()) return path;
-    const std::string reason = "\n  " + path + ": " + why;
+    const std::string reason = std::string("\n  ").append(path).append(": ").append(why);
     if (reasons.find(reason) == std::string::npos) reasons.append(reason);
   }
   if (!problem.empty()) problem += '\n';

@@ -32,11 +32,10 @@ std::string rulesValue(const Options& options, const rules::Environment& environ
 
 /// The variables that decide, as the program will have them.
 rules::Environment environmentOfProgram(const Options& options, const rules::Environment& environment) {
-  const std::string value = rulesValue(options, environment);
-  return [&options, environment, value](const char* name) {
+  return [&options, environment, value = rulesValue(options, environment)](const char* name) -> std::string {
     const std::string_view wanted = name;
     if (wanted == "SIGNCCL_RULES") return value;
-    if (wanted == "SIGNCCL_INTERPOSE" && options.is_dry) return std::string("dry");
+    if (wanted == "SIGNCCL_INTERPOSE" && options.is_dry) return "dry";
     return environment(name);
   };
 }

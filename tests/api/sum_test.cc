@@ -151,7 +151,7 @@ TEST(SumOutcome, TellsWhetherTernaryWasNeeded) {
   std::vector<float> values(100, -1.0F);
   signcclSignConfig_t ternary = SIGNCCL_SIGN_CONFIG_INITIALIZER;
   ternary.zeroRule = signcclZeroTernary;
-  const auto valuesWith = [&](const signcclSignConfig_t* config) {
+  const auto values_with = [&](const signcclSignConfig_t* config) {
     std::vector<signcclSumOutcome_t> outcomes(2, SIGNCCL_SUM_OUTCOME_INITIALIZER);
     ranks.inThreads([&](int rank, signcclComm_t comm) {
       std::vector<float> sums(100);
@@ -162,13 +162,13 @@ TEST(SumOutcome, TellsWhetherTernaryWasNeeded) {
     EXPECT_EQ(outcomes[0].values, outcomes[1].values);
     return std::pair(outcomes[0].values, outcomes[0].isWritten);
   };
-  EXPECT_EQ(valuesWith(nullptr), std::pair(int{signcclValuesSigns}, 1));
-  EXPECT_EQ(valuesWith(&ternary), std::pair(int{signcclValuesSigns}, 1));
+  EXPECT_EQ(values_with(nullptr), std::pair(int{signcclValuesSigns}, 1));
+  EXPECT_EQ(values_with(&ternary), std::pair(int{signcclValuesSigns}, 1));
   values[99] = 0;
-  EXPECT_EQ(valuesWith(nullptr), std::pair(int{signcclValuesZeros}, 0));
-  EXPECT_EQ(valuesWith(&ternary), std::pair(int{signcclValuesZeros}, 1));
+  EXPECT_EQ(values_with(nullptr), std::pair(int{signcclValuesZeros}, 0));
+  EXPECT_EQ(values_with(&ternary), std::pair(int{signcclValuesZeros}, 1));
   values[98] = -0.0F;
-  EXPECT_EQ(valuesWith(&ternary), std::pair(int{signcclValuesOther}, 0));
+  EXPECT_EQ(values_with(&ternary), std::pair(int{signcclValuesOther}, 0));
 }
 
 TEST(SumOutcome, OfNoElementsIsThatAllAreSigns) {

@@ -195,7 +195,7 @@ TEST_F(NcclTest, TheStatisticsCountWhatNcclCarries) {
   };
   // Of 10,000 elements a rank has 157 words of signs. In two phases each of three ranks counts 53, of which the last
   // rank's end beyond the vector.
-  for (const Expected& expected : {Expected{"oneshot", 2 * 157 * 8, 2}, Expected{"direct", 2 * (53 + 53) * 8, 4}}) {
+  for (const Expected& expected : {Expected{"oneshot", 2UL * 157 * 8, 2}, Expected{"direct", 2UL * (53 + 53) * 8, 4}}) {
     const Environment environment{{"SIGNCCL_ALGO", expected.algorithm}};
     Ranks ranks(3);
     ranks.inThreads([&](int rank, signcclComm_t comm) {

@@ -17,7 +17,7 @@
 namespace signccl::rules {
 namespace {
 
-Environment environmentOf(std::map<std::string, std::string> variables) {
+Environment environmentOf(const std::map<std::string, std::string>& variables) {
   return [variables](const char* name) {
     const auto found = variables.find(name);
     return found == variables.end() ? std::string() : found->second;
@@ -42,8 +42,8 @@ TEST(LogTest, ALineHasHostProcessThreadRankAndLevel) {
 }
 
 TEST(LogTest, LevelAndSubsystemChoose) {
-  const auto info = [](std::map<std::string, std::string> variables) {
-    return Log(environmentOf(std::move(variables))).isEnabled(LogLevel::kInfo);
+  const auto info = [](const std::map<std::string, std::string>& variables) {
+    return Log(environmentOf(variables)).isEnabled(LogLevel::kInfo);
   };
   EXPECT_FALSE(info({}));
   EXPECT_FALSE(info({{"SIGNCCL_DEBUG", "WARN"}}));

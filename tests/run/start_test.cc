@@ -121,13 +121,13 @@ TEST_F(StartTest, AProgramThatIgnoresThePreloadIsAWarning) {
 }
 
 TEST_F(StartTest, TheRankIsThatOfTheLauncher) {
-  const auto rankWith = [](const char* variable) {
+  const auto rank_with = [](const char* variable) {
     return rankOf([=](const char* name) { return std::string(name) == variable ? "3" : ""; });
   };
   for (const char* const name : {"RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
-    EXPECT_EQ(rankWith(name), "3") << name;
+    EXPECT_EQ(rank_with(name), "3") << name;
   }
-  EXPECT_EQ(rankWith("HOME"), std::nullopt);
+  EXPECT_EQ(rank_with("HOME"), std::nullopt);
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ TEST_F(InterposerTest, OneThreadDrivesAllRanksInGroups) {
   const UniqueId id = newId();
   std::vector<std::unique_ptr<Member>> members;
   for (int rank = 0; rank < kRanks; ++rank) members.push_back(std::make_unique<Member>(*interposer, rank));
-  const auto inGroup = [&](const std::function<void(int, Member&)>& body) {
+  const auto in_group = [&](const std::function<void(int, Member&)>& body) {
     ASSERT_EQ(interposer->groupStart(), Result::kSuccess);
     for (int rank = 0; rank < kRanks; ++rank) {
       Member& member = *members[static_cast<std::size_t>(rank)];
@@ -54,12 +54,12 @@ TEST_F(InterposerTest, OneThreadDrivesAllRanksInGroups) {
   };
 
   Config config = defaultConfig();
-  inGroup([&](int rank, Member& member) {
+  in_group([&](int rank, Member& member) {
     ASSERT_EQ(interposer->initRankConfig(&member.comm, kRanks, id, rank, &config), Result::kSuccess);
     EXPECT_EQ(member.comm, nullptr) << "the end of the group writes the handle";
   });
   for (const float expected : {9.F, 1.F}) {
-    inGroup([&](int /*rank*/, Member& member) {
+    in_group([&](int /*rank*/, Member& member) {
       member.put(3.F);
       ASSERT_EQ(member.allReduce(), Result::kSuccess);
     });

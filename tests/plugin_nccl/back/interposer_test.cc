@@ -6,8 +6,6 @@
 namespace signccl::nccl_preload {
 namespace {
 
-using ::testing::HasSubstr;
-
 TEST_F(InterposerTest, ACallThatMatchesIsAVoteOfTheRanks) {
   const auto interposer = makeInterposer(kVotes);
   asRanks(3, *interposer, [](int rank, Member& member) {
