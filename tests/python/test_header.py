@@ -17,7 +17,8 @@ import signccl
 from signccl import _c, _c_lion, _c_types
 from support import ROOT
 
-HEADERS = [ROOT / "include" / "signccl" / name for name in ("types.h", "comm.h", "collectives.h", "signccl.h", "lion.h")]
+HEADER_NAMES = ("types.h", "comm.h", "collectives.h", "signccl.h", "lion.h")
+HEADERS = [ROOT / "include" / "signccl" / name for name in HEADER_NAMES]
 STRUCTS = {
     "signcclSignConfig_t": _c_types.SignConfig,
     "signcclConfig_t": _c_types.Config,
