@@ -24,6 +24,19 @@ inline void expectCuda(CudaResult result) {
   EXPECT_EQ(result, CudaResult::kSuccess) << (name == nullptr ? "unknown" : name);
 }
 
+/// Calls `attempt(number)` for number = 1, 1 + step, ..., in which that call of the driver fails, until it returns
+/// true: so many calls were not made. There must be more than `fewest`.
+template <typename Attempt>
+void failEveryCall(long step, long fewest, const Attempt& attempt) {
+  long number = 1;
+  while (!attempt(number)) {
+    number += step;
+    ASSERT_LT(number, 10'000);
+    if (::testing::Test::HasFailure()) return;
+  }
+  EXPECT_GT(number, fewest);
+}
+
 /// The driver in the state of a fresh process, and the kernels for it.
 class StreamTest : public ::testing::Test {
  protected:
