@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "mpi/back/element_types.h"
+#include "rules/sign_config.h"
 
 namespace signccl::mpi {
 namespace {
@@ -14,13 +15,6 @@ using rules::Action;
 using rules::Values;
 using rules::Verdict;
 using rules::ZeroRule;
-
-signcclSignConfig_t configOf(ZeroRule zero, rules::TieRule tie) {
-  signcclSignConfig_t config = SIGNCCL_SIGN_CONFIG_INITIALIZER;
-  config.zeroRule = zero == ZeroRule::kTernary ? signcclZeroTernary : signcclZeroBinary;
-  config.tieRule = static_cast<int>(tie);  // the enumerators are those of signcclTieRule_t
-  return config;
-}
 
 TakeOver failed(std::string reason) { return {TakeOver::Result::kFailed, std::move(reason), {}}; }
 
@@ -43,7 +37,7 @@ TakeOver fellBack(rules::FellBack why) { return {TakeOver::Result::kFellBack, {}
 // Tries the call until the ranks agree; `zero` is what to begin with.
 TakeOver trySum(Mirror& mirror, const MatchedCall& call, ZeroRule zero) {
   for (;;) {
-    const signcclSignConfig_t config = configOf(zero, call.rule->options.tie);
+    const signcclSignConfig_t config = rules::signConfigOf(zero, call.rule->options.tie);
     signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
     if (signcclAllReduceSum(call.send, call.recv, call.count, dataTypeOf(call.type), &config, mirror.signccl(), nullptr,
                             &outcome) != signcclSuccess)
@@ -86,7 +80,7 @@ TakeOver sumOfSigns(Mirror& mirror, const MatchedCall& call, const NextCalls& ne
 
 TakeOver takeOver(Mirror& mirror, const MatchedCall& call, const NextCalls& next) {
   const rules::Options& options = call.rule->options;
-  const signcclSignConfig_t config = configOf(options.zero.value_or(ZeroRule::kBinary), options.tie);
+  const signcclSignConfig_t config = rules::signConfigOf(options.zero.value_or(ZeroRule::kBinary), options.tie);
   const signcclDataType_t type = dataTypeOf(call.type);
   signcclResult_t result = signcclSuccess;
   switch (call.rule->action) {

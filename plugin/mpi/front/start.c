@@ -6,17 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "mpi/front/next.h"
+#include "rules/wanted.h"
 
 const SigncclMpiBack* signccl_mpi_back;
-
-static int isWanted(void) {
-  const char* rules = getenv("SIGNCCL_RULES");
-  const char* interpose = getenv("SIGNCCL_INTERPOSE");
-  return rules != NULL && rules[0] != '\0' && (interpose == NULL || strcasecmp(interpose, "off") != 0);
-}
 
 /* Launchers number their processes; where none did, each process speaks. */
 static int isFirstProcess(void) {
@@ -71,5 +65,5 @@ static const SigncclMpiBack* load(void) {
 void signcclMpiLoadBack(void) {
   static int is_decided;
   if (__atomic_exchange_n(&is_decided, 1, __ATOMIC_ACQ_REL)) return;
-  if (isWanted()) __atomic_store_n(&signccl_mpi_back, load(), __ATOMIC_RELEASE);
+  if (signcclRulesAreWanted()) __atomic_store_n(&signccl_mpi_back, load(), __ATOMIC_RELEASE);
 }

@@ -5,6 +5,7 @@
 
 #include "nccl/back/failure.h"
 #include "nccl/back/inside.h"
+#include "rules/sign_config.h"
 
 namespace signccl::nccl_preload {
 namespace {
@@ -33,24 +34,6 @@ std::optional<rules::ReduceOp> reduceOpOf(RedOp op) {
   return std::nullopt;
 }
 
-int zeroRuleOf(rules::ZeroRule rule) {
-  return rule == rules::ZeroRule::kBinary ? signcclZeroBinary : signcclZeroTernary;
-}
-
-int tieRuleOf(rules::TieRule rule) {
-  switch (rule) {
-    case rules::TieRule::kZero:
-      return signcclTieZero;
-    case rules::TieRule::kPositive:
-      return signcclTiePositive;
-    case rules::TieRule::kNegative:
-      return signcclTieNegative;
-    case rules::TieRule::kRandom:
-      return signcclTieRandom;
-  }
-  return signcclTieRandom;
-}
-
 }  // namespace
 
 rules::Call describe(const AllReduce& call) {
@@ -71,9 +54,7 @@ Result forward(const RealNccl& nccl, const AllReduce& call) {
 }
 
 void carryOut(const TakenCall& call) {
-  signcclSignConfig_t config = SIGNCCL_SIGN_CONFIG_INITIALIZER;
-  config.zeroRule = zeroRuleOf(call.zero);
-  config.tieRule = tieRuleOf(call.tie);
+  const signcclSignConfig_t config = rules::signConfigOf(call.zero, call.tie);
   const AllReduce& arguments = call.arguments;
   const auto type = static_cast<signcclDataType_t>(arguments.type);
   const auto collective = call.action == rules::Action::kVote ? signcclAllReduceVote : signcclAllReduceAvg;

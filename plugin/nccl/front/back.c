@@ -5,12 +5,11 @@
  */
 #include <dlfcn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "front.h"
 #include "interface.h"
+#include "rules/wanted.h"
 
 #define BACK "libsignccl_nccl_preload.so"
 
@@ -26,12 +25,7 @@ static const char* const wrapped[] = {
 
 extern const char signcclNcclStandIn[]; /* NOLINT(readability-identifier-naming): an exported name */
 
-int signcclNcclIsActive(void) {
-  const char* const rules = getenv("SIGNCCL_RULES");
-  if (rules == NULL || rules[0] == '\0') return 0;
-  const char* const mode = getenv("SIGNCCL_INTERPOSE");
-  return mode == NULL || strcasecmp(mode, "off") != 0;
-}
+int signcclNcclIsActive(void) { return signcclRulesAreWanted(); }
 
 static int isWrapped(const char* name) {
   for (size_t i = 0; i < sizeof(wrapped) / sizeof(wrapped[0]); ++i) {
