@@ -8,6 +8,7 @@
 
 #include "lion_job.h"
 #include "ranks.h"
+#include "support/sanitizers.h"
 
 namespace signccl {
 namespace {
@@ -107,7 +108,7 @@ TEST(LionExactnessOf, EveryAlgorithmAndInstructionSet) {
 TEST(LionExactnessOf, RandomCases) {
   std::mt19937_64 random(6);
   const auto below = [&](std::uint64_t bound) { return random() % bound; };
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < (kSanitized ? 60 : 300); ++i) {
     std::vector<LionShape> shapes;
     for (std::uint64_t n = 1 + below(6); n > 0; --n) {
       shapes.push_back({below(3) == 0 ? below(9'000) : below(200), kTypes[below(3)], kTypes[below(3)], kTypes[below(3)],

@@ -98,8 +98,8 @@ TEST_P(HostEngineTest, ResultsDoNotDependOnWhenMessagesCome) {
 
 TEST_P(HostEngineTest, ThreadsOfRanksAndPoolsGetTheReferenceResult) {
   // Slices of 256 words, whose encoding and decoding go to the pool.
-  for (const int nthreads : {1, 2, 3}) {
-    for (const int nranks : kThreadSanitized ? std::vector{3, 8} : std::vector{2, 3, 5, 8}) {
+  for (const int nthreads : kThreadSanitized ? std::vector{2, 3} : std::vector{1, 2, 3}) {
+    for (const int nranks : kThreadSanitized ? std::vector{3, 5} : std::vector{2, 3, 5, 8}) {
       const Topology topology = topologiesFor(GetParam(), nranks)[0];
       Simulation simulation(topology, {.nthreads = nthreads, .slice_bytes = 2048});
       for (const ExchangeShape& shape : shapesOf(GetParam(), {{40'003}})) {

@@ -280,7 +280,7 @@ bool voteWithFailingCall(long number) {
 }
 
 TEST_F(StreamFaultsTest, WhateverCallOfCudaFailsStreamsDrainAndNoOutputIsGarbage) {
-  failEveryCall(kSanitized ? 3 : 1, 20, voteWithFailingCall);  // a sanitizer takes five times as long
+  failEveryCall(kSanitized ? 9 : 1, 20, voteWithFailingCall);  // a sanitizer takes five times as long
 }
 
 }  // namespace
