@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/private_file.h"
 
 namespace signccl {
@@ -94,11 +95,7 @@ bool isIn(std::span<const SettingInfo> table, std::string_view name) {
 
 bool isKnown(std::string_view name) { return isIn(kSettings, name); }
 
-std::string knownNames() {
-  std::string names;
-  for (const SettingInfo& info : kSettings) names += (names.empty() ? "" : ", ") + std::string(info.name);
-  return names;
-}
+std::string knownNames() { return joined(kSettings, ", ", &SettingInfo::name); }
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r";

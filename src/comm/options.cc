@@ -2,8 +2,10 @@
 #include "comm/options.h"
 
 #include <cstdint>
+#include <span>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/versioned_struct.h"
 
 namespace signccl {
@@ -82,11 +84,10 @@ void takeSettings(CommOptions& options, const Settings& settings) {
   const auto kernels = settings.text("SIGNCCL_KERNELS");
   options.kernels = selectKernels(kernels ? kernels->c_str() : nullptr);
   if (options.kernels == nullptr) {
-    std::string names;
     const KernelsList supported = supportedKernels();
-    for (std::size_t i = 0; i < supported.count; ++i)
-      names += (i == 0 ? "" : ", ") + std::string(supported.instances[i]->name);
-    settings.reject("SIGNCCL_KERNELS", "one that this machine supports: " + names);
+    settings.reject("SIGNCCL_KERNELS",
+                    "one that this machine supports: " + joined(std::span(supported.instances, supported.count), ", ",
+                                                                [](const Kernels* one) { return one->name; }));
   }
   options.trace = TraceWriter::open(settings);
 }

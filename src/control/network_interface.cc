@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 
 #include "base/error.h"
+#include "base/joined.h"
 
 namespace signccl {
 namespace {
@@ -75,9 +76,7 @@ std::string namesOf(const std::vector<NetworkInterface>& interfaces) {
   for (const NetworkInterface& one : interfaces) {
     if (std::ranges::find(names, one.name) == names.end()) names.push_back(one.name);
   }
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ",") + name;
-  return list;
+  return joined(names, ",");
 }
 
 std::vector<NetworkInterface> networkInterfaces() {
@@ -136,11 +135,7 @@ std::uint32_t speedAt(const std::vector<NetworkInterface>& all, const asio::ip::
 }
 
 std::string describe(const std::vector<NetworkInterface>& interfaces) {
-  std::string list;
-  for (const NetworkInterface& one : interfaces) {
-    list += (list.empty() ? "" : ", ") + one.name + " " + one.address.to_string();
-  }
-  return list;
+  return joined(interfaces, ", ", [](const NetworkInterface& one) { return one.name + " " + one.address.to_string(); });
 }
 
 }  // namespace signccl

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "control/connection.h"
 #include "control/wire.h"
 
@@ -46,9 +47,7 @@ std::vector<asio::ip::tcp::endpoint> MeetingPoint::endpoints() const {
 }
 
 std::string toText(const std::vector<asio::ip::tcp::endpoint>& endpoints) {
-  std::string text;
-  for (const auto& one : endpoints) text += (text.empty() ? "" : " or ") + toText(one);
-  return text;
+  return joined(endpoints, " or ", [](const asio::ip::tcp::endpoint& one) { return toText(one); });
 }
 
 Secret makeSecret() {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "schedule/generators.h"
 
 namespace signccl {
@@ -35,13 +36,7 @@ std::string_view algorithmName(Algorithm algorithm) {
   return "unknown";
 }
 
-std::string algorithmNames() {
-  std::string names;
-  for (const Algorithm algorithm : kAll) {
-    names += (names.empty() ? "" : ", ") + std::string(algorithmName(algorithm));
-  }
-  return names;
-}
+std::string algorithmNames() { return joined(kAll, ", ", algorithmName); }
 
 std::optional<Algorithm> parseAlgorithm(std::string_view name) {
   for (const Algorithm algorithm : kAll) {

@@ -14,6 +14,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/joined.h"
 
 namespace signccl {
 namespace {
@@ -39,8 +40,7 @@ class Node {
 
   /// Of an object that has just these members.
   void requireMembers(std::initializer_list<std::string_view> names) const {
-    std::string all;
-    for (const std::string_view name : names) all += (all.empty() ? "" : ", ") + std::string(name);
+    const std::string all = joined(names, ", ");
     if (!json_.is_object()) reject("an object with " + all);
     for (const std::string_view name : names) {
       if (!json_.contains(name)) reject("a member '" + std::string(name) + "'");
