@@ -35,7 +35,9 @@
  *   9. a failure can come after the functions have returned. signcclCommGetAsyncError() reports it, and so does the
  *      next call. All momenta of the buckets that were submitted have then taken their gradients, and some parameters
  *      may have changed; signcclLionGetChanged() names all tensors of those buckets. Signs are not kept, so
- *      signcclLionRetry() is refused with signcclInvalidUsage.
+ *      signcclLionRetry() is refused with signcclInvalidUsage. To go on, synchronize the stream, give all ranks that
+ *      are left the parameters of one of them, and make a Lion object with a new communicator: momenta are in order,
+ *      and what is lost is the rest of that step.
  *  10. a step on a stream that is being captured becomes part of a CUDA graph, and every replay is a step with a number
  *      of its own, which docs/semantics.md gives. signcclLionBegin(), signcclLionSubmit() and signcclLionFinish() of a
  *      step belong into the same capture. Hyperparameters in host memory stay those of the capture; what the step reads

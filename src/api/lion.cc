@@ -207,8 +207,9 @@ signcclResult_t signcclLionRetry(signcclLion_t lion, signcclComm_t comm, int are
     if (handle.on_device) {
       throw Error(signcclInvalidUsage,
                   "the Lion object is on device " + std::to_string(handle.device) +
-                      ", where the signs of a step are not kept, so that it cannot be made again: give parameters and "
-                      "momenta the values of before the step, and make a Lion object with the new communicator");
+                      ", where the signs of a step are not kept, so that it cannot be exchanged again: momenta have "
+                      "taken their gradients, so give all ranks the parameters of one of them, and make a Lion object "
+                      "with the new communicator");
     }
     handle.on_host->checkRetry(areParametersRestored == 1);  // a retry that is refused leaves the communicator as it is
     handle.comm = std::move(found);

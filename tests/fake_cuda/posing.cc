@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tests that are not in C++ call to choose the machine that the fake poses as.
+// What tests that are not in C++ call: the machine that the fake poses as, and calls that fail.
 #include "fake_cuda/fake_cuda.h"
 
 extern "C" {
@@ -11,5 +11,10 @@ SIGNCCL_FAKE_CUDA_EXPORT void fakeCudaPoseAs(int devices, int queues, unsigned l
   config.queues = queues;
   config.seed = seed;
   fake_cuda::reset(config);
+}
+
+/// fake_cuda::failCallsOf() with an error of the driver.
+SIGNCCL_FAKE_CUDA_EXPORT void fakeCudaFailCallsOf(const char* symbol, int result) {
+  fake_cuda::failCallsOf(symbol, static_cast<signccl::CudaResult>(result));
 }
 }

@@ -4,31 +4,30 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import reference as ref
 import signccl
-from cuda_support import DeviceMemory, FakeProcess, HeldUp, Stream, current, needs_fake
+from cuda_support import DeviceMemory, FakeProcess, HeldUp, Stream, current
 from support import as_threads
+from xla_cuda_support import (
+    F4,
+    FAILED_PRECONDITION,
+    FRAMES,
+    Outcome,
+    add_ranks,
+    call,
+    handler,
+    needs_handlers,
+    place,
+    remove_ranks,
+)
 
-FRAMES = os.environ.get("SIGNCCL_TEST_XLA_FRAMES", "")
-HANDLERS = os.environ.get("SIGNCCL_JAX_LIBRARY", "")
+pytestmark = needs_handlers
 
-pytestmark = [
-    needs_fake,
-    pytest.mark.skipif(
-        not (FRAMES and HANDLERS), reason="SIGNCCL_TEST_XLA_FRAMES and SIGNCCL_JAX_LIBRARY name nothing"
-    ),
-]
-
-F4 = np.dtype("f4")
-TYPES = {F4: 11, np.dtype("i1"): 2, np.dtype("i4"): 4, np.dtype("f2"): 10, ref.BFLOAT16: 16}
-FAILED_PRECONDITION, UNIMPLEMENTED = 9, 12
 FIT_FOR_COMMAND_BUFFERS = 1
 
 
@@ -37,72 +36,6 @@ def fake() -> Iterator[FakeProcess]:
     """A process with the driver."""
     with FakeProcess() as process:
         yield process
-
-
-class Array(ctypes.Structure):
-    """An array as tests/xla/frames.cc takes it."""
-
-    _fields_ = [("type", ctypes.c_int32), ("count", ctypes.c_int64), ("data", ctypes.c_void_p)]
-
-    @classmethod
-    def of(cls, memory: DeviceMemory) -> Array:
-        return cls(TYPES[memory.dtype], int(np.prod(memory.shape, dtype=int)), memory.address)
-
-
-class Attribute(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("value", ctypes.c_int64)]
-
-
-class Outcome(NamedTuple):
-    code: int
-    text: str
-
-
-def handler(name: str) -> Any:
-    return ctypes.cast(getattr(ctypes.CDLL(HANDLERS), name), ctypes.c_void_p)
-
-
-def call(
-    name: str,
-    device: int,
-    stream: Stream,
-    arguments: list[DeviceMemory],
-    results: list[DeviceMemory],
-    **attributes: int,
-) -> Outcome:
-    """Calls a handler as XLA does on a device. The first argument, which is on the device, is the place."""
-    arrays = (Array * len(arguments))(*map(Array.of, arguments))
-    into = (Array * len(results))(*map(Array.of, results))
-    named = (Attribute * len(attributes))(*[Attribute(key.encode(), attributes[key]) for key in sorted(attributes)])
-    text = ctypes.create_string_buffer(1000)
-    code = ctypes.CDLL(FRAMES).xlaCall(
-        handler(name),
-        ctypes.c_int32(device),
-        ctypes.c_void_p(stream.handle),
-        arrays,
-        ctypes.c_int64(len(arguments)),
-        into,
-        ctypes.c_int64(len(results)),
-        named,
-        ctypes.c_int64(len(attributes)),
-        text,
-        ctypes.c_size_t(len(text)),
-    )
-    return Outcome(code, text.value.decode())
-
-
-def add_ranks(comms: list[signccl.Communicator], devices: list[int]) -> int:
-    function = ctypes.CDLL(HANDLERS).signcclJaxAddRanks
-    function.restype = ctypes.c_int64
-    n = len(comms)
-    handles = (ctypes.c_void_p * n)(*[comm._open() for comm in comms])
-    ranks = (ctypes.c_int * n)(*[comm.rank for comm in comms])
-    return int(function(handles, ranks, (ctypes.c_int * n)(*devices), ctypes.c_size_t(n)))
-
-
-def place() -> DeviceMemory:
-    """Numbers that no handler can read: they are on the device."""
-    return DeviceMemory(np.array([-1, 7], np.int32))
 
 
 def exact() -> None:
@@ -188,9 +121,7 @@ def errors() -> None:
         assert call("signcclJaxVoteOnCuda", 0, stream, [place(), array], [array], **numbers) == (0, "")
         code, text = call("signcclJaxVoteOnCuda", 1, stream, [place(), array], [array], **numbers)
         assert code == FAILED_PRECONDITION and "device 1 uses the communicator of rank 0, which device 0 uses" in text
-        code, text = call("signcclJaxLionStepOnCuda", 0, stream, [place(), array], [array], ranks=number)
-        assert code == UNIMPLEMENTED and "on CUDA use distributed_lion()" in text
-        ctypes.CDLL(HANDLERS).signcclJaxRemoveRanks(ctypes.c_int64(number))
+        remove_ranks(number)
         code, text = call("signcclJaxVoteOnCuda", 0, stream, [place(), array], [array], **numbers)
         assert code == FAILED_PRECONDITION and "the communicator of this program is closed" in text
 

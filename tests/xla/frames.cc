@@ -29,9 +29,12 @@ struct Array {
   void* data;
 };
 
+/// Of a type of XLA: an int64, a float64, or a vector of int32.
 struct Attribute {
   const char* name;
-  std::int64_t value;
+  std::int32_t type;  ///< XLA_FFI_DataType
+  std::int64_t count;
+  void* values;
 };
 
 XLA_FFI_Error* createError(XLA_FFI_Error_Create_Args* args) { return new XLA_FFI_Error{args->message, args->errc}; }
@@ -78,23 +81,32 @@ struct Buffers {
   std::vector<void*> pointers;
 };
 
-/// The attributes of a call, all of them int64, in the order of their names.
+/// The attributes of a call in the order of their names. Those of type int32 are vectors.
 struct Attributes {
-  Attributes(const Attribute* given, std::int64_t n) : values(static_cast<std::size_t>(n)) {
-    names.reserve(values.size());
-    scalars.reserve(values.size());
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i] = given[i].value;
-      names.push_back({given[i].name, std::char_traits<char>::length(given[i].name)});
-      scalars.push_back({XLA_FFI_DataType_S64, &values[i]});
+  Attributes(const Attribute* given, std::int64_t n) {
+    const auto count = static_cast<std::size_t>(n);
+    names.reserve(count);
+    scalars.reserve(count);
+    arrays.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Attribute& one = given[i];
+      const auto type = static_cast<XLA_FFI_DataType>(one.type);
+      names.push_back({one.name, std::char_traits<char>::length(one.name)});
       name_pointers.push_back(&names.back());
-      pointers.push_back(&scalars.back());
+      if (type == XLA_FFI_DataType_S32) {
+        arrays.push_back({type, static_cast<std::size_t>(one.count), one.values});
+        pointers.push_back(&arrays.back());
+        types.push_back(XLA_FFI_AttrType_ARRAY);
+      } else {
+        scalars.push_back({type, one.values});
+        pointers.push_back(&scalars.back());
+        types.push_back(XLA_FFI_AttrType_SCALAR);
+      }
     }
-    types.assign(values.size(), XLA_FFI_AttrType_SCALAR);
   }
-  std::vector<std::int64_t> values;
   std::vector<XLA_FFI_ByteSpan> names;
   std::vector<XLA_FFI_Scalar> scalars;
+  std::vector<XLA_FFI_Array> arrays;
   std::vector<XLA_FFI_ByteSpan*> name_pointers;
   std::vector<void*> pointers;
   std::vector<XLA_FFI_AttrType> types;

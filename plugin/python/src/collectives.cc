@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The handlers of the two collectives.
-#include <exception>
 #include <stdexcept>
 
 #include "arrays.h"
 #include "calling_device.h"
+#include "guarded.h"
 #include "handlers.h"
 #include "ranks.h"
 
@@ -68,18 +68,6 @@ void check(const ffi::RemainingArgs& arguments, const ffi::RemainingRets& result
     if (argument(arguments, i + 1).count != result(results, i).count) {
       throw std::invalid_argument("result " + std::to_string(i) + " has another shape than its argument");
     }
-  }
-}
-
-/// Runs a call, whose errors become those of XLA.
-template <typename Body>
-ffi::Error guarded(const Body& body) noexcept {
-  try {
-    return body();
-  } catch (const std::invalid_argument& error) {
-    return ffi::Error::InvalidArgument(error.what());
-  } catch (const std::exception& error) {
-    return ffi::Error::Internal(error.what());
   }
 }
 

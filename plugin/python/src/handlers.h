@@ -54,7 +54,13 @@ SIGNCCL_EXPORT XLA_FFI_Error* signcclJaxLionStep(XLA_FFI_CallFrame* frame);
 SIGNCCL_EXPORT XLA_FFI_Error* signcclJaxVoteOnCuda(XLA_FFI_CallFrame* frame);
 SIGNCCL_EXPORT XLA_FFI_Error* signcclJaxAvgOnCuda(XLA_FFI_CallFrame* frame);
 
-/** Refuses a Lion step on a CUDA device, and says what to use. */
+/**
+ * signcclJaxLionStep() for arrays on a CUDA device. Results must be the arguments' memory. Learning rates and weight
+ * decays are read by the stream, and are not compared among ranks.
+ *
+ * A rank keeps the Lion objects of the last sets of addresses, shapes and rules, 16 at most (lion_cache.h), until it is
+ * taken away. For a set that is new, device memory is allocated, for which CUDA may wait until the device is idle.
+ */
 SIGNCCL_EXPORT XLA_FFI_Error* signcclJaxLionStepOnCuda(XLA_FFI_CallFrame* frame);
 
 /**
@@ -71,7 +77,8 @@ SIGNCCL_EXPORT std::int64_t signcclJaxAddRanks(const signcclComm_t* comms, const
 /** Says whether a call that uses them is under way: 1 or 0. */
 SIGNCCL_EXPORT int signcclJaxAreRanksBusy(std::int64_t number);
 
-/** Takes them away, and waits for the calls that are under way. To be called before the communicators are destroyed. */
+/** Takes them away with what calls keep for them, and waits for the calls that are under way. To be called before the
+    communicators are destroyed. */
 SIGNCCL_EXPORT void signcclJaxRemoveRanks(std::int64_t number);
 }
 

@@ -55,8 +55,11 @@ bool LocalRanks::isBusy() const {
   return std::ranges::any_of(held_, [](const auto& held) { return held->is_busy.load(); });
 }
 
-void LocalRanks::waitForCalls() const {
-  for (const auto& held : held_) const std::lock_guard wait(held->mutex);
+void LocalRanks::end() const {
+  for (const auto& held : held_) {
+    const std::lock_guard wait(held->mutex);
+    held->lions.clear();
+  }
 }
 
 void LocalRanks::refuse(const std::string& text) {
@@ -151,5 +154,5 @@ void signcclJaxRemoveRanks(std::int64_t number) {
     const std::lock_guard lock(table().mutex);
     table().ranks.erase(number);
   }
-  removed->waitForCalls();
+  removed->end();
 }

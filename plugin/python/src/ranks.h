@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "calling_device.h"
+#include "lion_cache.h"
 #include "signccl/signccl.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -27,6 +28,7 @@ struct HeldRank {
   std::mutex mutex;
   std::atomic<bool> is_busy{false};
   std::atomic<std::int32_t> owner{-1};  ///< the device that used it first, -1 before that
+  LionCache lions;                      ///< of steps on a device; the mutex guards it
 };
 
 /// Instead of the number of a rank.
@@ -49,8 +51,8 @@ class LocalRanks {
   /// Whether a call is under way.
   [[nodiscard]] bool isBusy() const;
 
-  /// Waits until no call is under way.
-  void waitForCalls() const;
+  /// Waits until no call is under way, and ends what calls have made for later ones.
+  void end() const;
 
   /// Ends the group on all ranks, which else would wait for the device that was refused. The first text is kept.
   void refuse(const std::string& text);
@@ -79,6 +81,7 @@ class RankLock {
 
   [[nodiscard]] const std::optional<xla::ffi::Error>& refusal() const { return refusal_; }
   [[nodiscard]] signcclComm_t comm() const { return held_->comm; }
+  [[nodiscard]] LionCache& lions() const { return held_->lions; }
 
   /// The error of a call of this thread; where another device of this process was refused meanwhile, that is the cause.
   [[nodiscard]] xla::ffi::Error errorOf(signcclResult_t result) const;

@@ -76,10 +76,11 @@ def lion_step(
         u = b1 m + (1 - b1) g;   m = b2 m + (1 - b2) g;   x = x - lr (vote(u) + weight_decay x)
 
     All ranks begin with the same parameters, and stay equal to the bit. Under ``jax.jit`` with ``donate_argnums`` for
-    ``params`` and ``state`` both are updated where they are; else JAX copies them first.
+    ``params`` and ``state`` both are updated where they are; else JAX copies them first. On CUDA devices donation also
+    keeps addresses the same, which spares a step the making of tables (docs/jax.md, "Arrays on a GPU").
 
     Args:
-        params: a pytree of parameters, float32, bfloat16 or float16, on the CPU.
+        params: a pytree of parameters, float32, bfloat16 or float16, on the CPU or on CUDA devices.
         grads: this rank's gradients, in the tree and the shapes of ``params``, of any of those types. They must not be
             averaged.
         state: of :func:`lion_init`, or of the last step.
