@@ -57,6 +57,9 @@ struct Decision {
   TieBits ties;
   Word* positive;
   Word* nonnegative;  ///< or nullptr
+  /// nullptr; or, of random ties in a CUDA graph, the number of the replay in device memory. The ties have the number of
+  /// the call at the capture in place of its key then.
+  const uint32_t* replay = nullptr;
 };
 
 /// Kernels::decide().
@@ -105,6 +108,22 @@ struct WordArguments {
   uint32_t* word;  ///< in memory that the host shares
   uint32_t value;
 };
+
+/// A replay of a CUDA graph comes to one of its calls, or leaves it: it is counted.
+struct CountReplayArguments {
+  uint32_t* replays;  ///< in memory that the host shares: of those before; modulo 2^32
+  uint32_t* number;   ///< in device memory, or nullptr: receives the number of this one, from 0
+  uint64_t call;      ///< what the call is
+  Word* check;        ///< with `number`: receives a word that differs where the call or the replay does
+};
+
+/// Ranks compare what they are replaying.
+struct CompareReplaysArguments {
+  const Word* checks;  ///< [nranks]
+  uint32_t nranks;
+  uint32_t* status;  ///< in memory that the host shares: receives kReplaysDiffer unless all checks are equal
+};
+inline constexpr uint32_t kReplaysDiffer = 2;
 
 }  // namespace signccl
 

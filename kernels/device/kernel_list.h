@@ -98,6 +98,10 @@
   X(write_word, WordArguments, lanes::WriteWordBody) \
   X(wait_word, WordArguments, lanes::WaitWordBody)
 
+#define SIGNCCL_REPLAY_KERNELS(X)                               \
+  X(count_replay, CountReplayArguments, lanes::CountReplayBody) \
+  X(compare_replays, CompareReplaysArguments, lanes::CompareReplaysBody)
+
 #define SIGNCCL_DEVICE_KERNELS(X) \
   SIGNCCL_ENCODE_KERNELS(X)       \
   SIGNCCL_COUNT_KERNELS(X)        \
@@ -106,6 +110,7 @@
   SIGNCCL_DECODE_VOTE_KERNELS(X)  \
   SIGNCCL_DECODE_AVG_KERNELS(X)   \
   SIGNCCL_LION_KERNELS(X)         \
-  SIGNCCL_WAIT_KERNELS(X)
+  SIGNCCL_WAIT_KERNELS(X)         \
+  SIGNCCL_REPLAY_KERNELS(X)
 
 #endif  // SIGNCCL_KERNELS_DEVICE_KERNEL_LIST_H_

@@ -15,7 +15,7 @@ struct CountDecideBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const CountDecideArguments& arguments, WarpIndex warp) {
     const Decision& decision = arguments.decision;
-    const Limit limit = limitOf(decision);
+    const Limit limit = limitOf<G>(decision);
     const bool is_aligned = areAlignedToQuads<G>(arguments.inputs) && isAlignedToQuads(decision.positive) &&
                             isAlignedToQuads(decision.nonnegative);
     forEachColumn<G>(warp, arguments.nwords, is_aligned, [&](auto column) {

@@ -15,9 +15,18 @@ struct Limit {
   TieBits ties;
 };
 
+/// The tie bits of a call, or of a replay of it.
+template <typename G>
+SIGNCCL_WORD_OP TieBits tiesOf(const Decision& decision) {
+  TieBits ties = decision.ties;
+  if (decision.replay != nullptr) ties.word_or_key = tieKey(replayCall(ties.word_or_key, G::load(decision.replay)));
+  return ties;
+}
+
 /// Where no tie is possible, a count at the threshold has won.
+template <typename G>
 SIGNCCL_WORD_OP Limit limitOf(const Decision& decision) {
-  if (decision.has_ties && decision.threshold > 0) return {decision.threshold - 1, decision.ties};
+  if (decision.has_ties && decision.threshold > 0) return {decision.threshold - 1, tiesOf<G>(decision)};
   return {decision.threshold, sameTies(~Word{0})};
 }
 
@@ -66,7 +75,7 @@ struct DecideBody {
   SIGNCCL_WORD_OP static void decide(const DecideArguments& arguments, WarpIndex warp) {
     const ConstPlanes counts = arguments.counts;
     const Decision& decision = arguments.decision;
-    const Limit limit = limitOf(decision);
+    const Limit limit = limitOf<G>(decision);
     const bool is_reachable = limit.limit >> counts.nplanes == 0;
     const bool is_aligned =
         isAlignedToQuads(counts) && isAlignedToQuads(decision.positive) && isAlignedToQuads(decision.nonnegative);

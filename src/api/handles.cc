@@ -46,6 +46,7 @@ std::unique_ptr<StreamEngine> CommHandle::makeEngine(int device) {
 CommCounters CommHandle::counters() const {
   CommCounters counters = comm->counters();
   counters.add(replays_.counters());
+  for (const auto& [device, engine] : engines_) counters.add(engine->counters());
   return counters;
 }
 

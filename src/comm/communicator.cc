@@ -149,7 +149,9 @@ Operation& Communicator::submit(Submission submission) {
   operation.signature.op = rules.op;
   operation.signature.votes_per_rank = rules.votes_per_rank;
   operation.signature.tie = rules.tie;
-  operation.signature.carrier = submission.outside ? Carrier::kNccl : Carrier::kTransport;
+  operation.signature.carrier = submission.is_capture ? Carrier::kNcclGraph
+                                : submission.outside  ? Carrier::kNccl
+                                                      : Carrier::kTransport;
   operation.signature.first_tensor = submission.first_tensor;
   operation.signature.calls.resize(segments.size());
   for (std::size_t i = 0; i < segments.size(); ++i) {

@@ -47,6 +47,9 @@ struct Submission {
   std::shared_ptr<ExternalEnds> ends = nullptr;  ///< see Batch::ends; kept until the exchange is over
   /// Who carries it out instead of the engine; kept until the exchange is over. All ranks must have one then.
   std::shared_ptr<OutsideExchange> outside = nullptr;
+  /// Nothing is exchanged now: the ranks only compare what they have captured for replays over NCCL. It counts as no
+  /// exchange.
+  bool is_capture = false;
 };
 
 /// Counters of a communicator; see signcclCommStats_t.

@@ -133,7 +133,7 @@ void Communicator::begin(Operation& operation) {
   const Batch& batch = operation.batch;
   log(LogLevel::kInfo, Subsystem::kColl, rank(), shortOpName(operation.signature.op), " exchange ", batch.exchange,
       ": ", batch.segments.size(), " buffer(s), ", batch.nwords, " words");
-  const bool is_empty = batch.nwords == 0;
+  const bool is_empty = operation.isEmpty();
   group_->begin(batch.exchange, operation.signature, is_empty);
   operation.announced = is_empty;
   if (is_empty || operation.isOutside()) return;
@@ -175,7 +175,7 @@ bool Communicator::turnEngine() {
 
 /// True if anything moved.
 bool Communicator::advance(Operation& operation) {
-  const bool is_empty = operation.batch.nwords == 0;
+  const bool is_empty = operation.isEmpty();
   if (operation.isOutside()) {
     if (!operation.outside->hasEnded()) return false;
     complete(operation);
@@ -221,9 +221,11 @@ void Communicator::complete(Operation& operation) {
   group_->end(operation.batch.exchange);
   const bool is_step = operation.signature.first_tensor != kNoStep;
   const std::lock_guard lock(mutex_);
-  ++counters_.exchanges;
-  counters_.collectives += is_step ? 1 : operation.batch.segments.size();
-  if (operation.batch.nwords > 0 && !operation.outside) operation.notes = engine_->notes();
+  if (!operation.isCapture()) {
+    ++counters_.exchanges;
+    counters_.collectives += is_step ? 1 : operation.batch.segments.size();
+  }
+  if (!operation.isEmpty() && !operation.outside) operation.notes = engine_->notes();
   counters_.engine = engine_->counters();
   if (operation.isOutside()) outside_messages_.add(operation.outside->messages());
   queue_.erase(queue_.begin());

@@ -32,6 +32,10 @@ struct Operation {
   bool has_failed = false;  ///< by the failure of its group; written before `done`
   Notes notes;              ///< see Engine::notes(); written before `done`
 
+  /// True if there is nothing to exchange, so that the ranks only compare what they have called.
+  [[nodiscard]] bool isEmpty() const { return batch.nwords == 0 || isCapture(); }
+  [[nodiscard]] bool isCapture() const { return signature.carrier == Carrier::kNcclGraph; }
+
   /// True if there is something to exchange, and somebody else than the engine does it.
   [[nodiscard]] bool isOutside() const { return outside && batch.nwords > 0; }
 };

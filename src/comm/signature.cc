@@ -49,7 +49,17 @@ std::string collectiveName(const ExchangeSignature& signature) {
                                            : std::string("a Lion step with ") + opName(signature.op);
 }
 
-const char* carrierName(Carrier carrier) { return carrier == Carrier::kNccl ? "NCCL" : "a transport of the host"; }
+const char* carrierName(Carrier carrier) {
+  switch (carrier) {
+    case Carrier::kTransport:
+      return "a transport of the host";
+    case Carrier::kNccl:
+      return "NCCL";
+    case Carrier::kNcclGraph:
+      return "NCCL in replays of a CUDA graph";
+  }
+  return "unknown";
+}
 
 const char* zeroRuleName(int votes_per_rank) { return votes_per_rank == 1 ? "binary" : "ternary"; }
 
@@ -145,7 +155,7 @@ ExchangeSignature decodeSignature(std::string_view bytes) {
   signature.op = reader.enumerator(SignOp::kSum);
   signature.votes_per_rank = reader.number<std::uint8_t>();
   signature.tie = reader.enumerator(TieRule::kRandom);
-  signature.carrier = reader.enumerator(Carrier::kNccl);
+  signature.carrier = reader.enumerator(Carrier::kNcclGraph);
   signature.first_tensor = static_cast<std::int64_t>(reader.number<std::uint64_t>());
   const std::uint32_t ncalls = reader.count(kLeastCallBytes);
   for (std::uint32_t i = 0; i < ncalls; ++i) {

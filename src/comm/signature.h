@@ -38,8 +38,9 @@ void assignSignature(CallSignature& signature, const Segment& segment);
 /// ExchangeSignature::first_tensor of what is no step.
 inline constexpr std::int64_t kNoStep = -1;
 
-/// Who carries the votes from rank to rank.
-enum class Carrier : std::uint8_t { kTransport, kNccl };
+/// Who carries the votes from rank to rank. kNcclGraph: NCCL in the replays of a CUDA graph into which the call is
+/// captured.
+enum class Carrier : std::uint8_t { kTransport, kNccl, kNcclGraph };
 
 struct ExchangeSignature {
   SignOp op = SignOp::kVote;

@@ -12,30 +12,44 @@
 
 namespace signccl {
 
-NcclCall::NcclCall(NcclRank& rank, Batch batch, const NcclLayout& layout, const NcclEnds& ends, NcclRoom& room,
+NcclCall::NcclCall(NcclRank& rank, Batch batch, const NcclLayout& layout, const NcclEnds& ends, NcclPlace place,
                    CudaStream stream)
-    : rank_(rank), batch_(std::move(batch)), layout_(layout), ends_(ends), room_(room), stream_(stream) {}
+    : rank_(rank), batch_(std::move(batch)), layout_(layout), ends_(ends), place_(std::move(place)), stream_(stream) {}
 
 NcclCall::~NcclCall() {
   if (is_finished_) return;
   try {
+    const RelaxedCapture relaxed(rank_.device()->device()->driver());
     const ContextScope scope(*rank_.device()->device());
-    rank_.memories().release(room_, stream_);
+    release();
   } catch (const std::exception& error) {
     log(LogLevel::kInfo, Subsystem::kColl, rank_.comm().rank(), "after a failure: ", error.what());
   }
 }
 
+/// Of a call in a graph, else null.
+std::uint32_t* NcclCall::replayNumber() const {
+  return place_.replay ? reinterpret_cast<std::uint32_t*>(memory().words(layout_.replayOffset())) : nullptr;
+}
+
 void NcclCall::enqueueSigns() {
-  rank_.device()->enqueueWrite(stream_, room_.memory->begun().address(), room_.number);
+  if (place_.replay) {
+    rank_.device()->launch(DeviceKernel::count_replay,
+                           CountReplayArguments{memory().begun().devicePointer(), replayNumber(), place_.replay->call(),
+                                                memory().words(layout_.checkOffset())},
+                           1, stream_);
+  } else {
+    rank_.device()->enqueueWrite(stream_, memory().begun().address(), place_.room->number);
+  }
   for (std::size_t number = 0; number < layout_.nslices(); ++number) {
     const WordRange slice = layout_.slice(number);
-    ends_.kernels.encode(batch_, slice, room_.memory->address(layout_.signsOffset(slice)), stream_);
+    ends_.kernels.encode(batch_, slice, memory().address(layout_.signsOffset(slice)), stream_);
   }
 }
 
 void NcclCall::open() {
   try {
+    const RelaxedCapture relaxed(rank_.device()->device()->driver());
     const ContextScope scope(*rank_.device()->device());
     openRound();
   } catch (...) {
@@ -67,6 +81,7 @@ void NcclCall::close() noexcept {
 
 bool NcclCall::enqueueRound() {
   try {
+    const RelaxedCapture relaxed(rank_.device()->device()->driver());
     const ContextScope scope(*rank_.device()->device());
     return finishRound();
   } catch (...) {
@@ -102,24 +117,26 @@ void NcclCall::enqueueMessages() {
   const bool is_one_shot = layout_.schedule() == NcclSchedule::kOneShot;
   if (!is_one_shot && !is_counted_) return scatterSigns(slice);
   is_one_shot ? gatherSigns(slice) : gatherResults(slice);
-  if (slice_ == 0 && ends_.veto != nullptr) gatherVetoes();
+  if (slice_ > 0) return;
+  if (ends_.veto != nullptr) gatherWord(ends_.veto, layout_.vetoesOffset(), "ncclAllGather of vetoes");
+  if (place_.replay) {
+    gatherWord(memory().words(layout_.checkOffset()), layout_.checksOffset(), "ncclAllGather of checks");
+  }
 }
 
 void NcclCall::gatherSigns(const WordRange& slice) {
   const NcclLibrary& nccl = rank_.nccl().nccl();
   const NcclHandle handle = rank_.nccl().handle();
-  const NcclMemory& memory = *room_.memory;
   const std::size_t nwords = static_cast<std::size_t>(batch_.rules.votes_per_rank) * slice.size;
   checkNccl(nccl,
-            nccl.ncclAllGather(memory.words(layout_.signsOffset(slice)), memory.words(layout_.votesOffset()), nwords,
-                               NcclDataType::kUint64, handle, stream_),
+            nccl.ncclAllGather(memory().words(layout_.signsOffset(slice)), memory().words(layout_.votesOffset()),
+                               nwords, NcclDataType::kUint64, handle, stream_),
             "ncclAllGather of signs", handle);
 }
 
 void NcclCall::scatterSigns(const WordRange& slice) {
   const NcclLibrary& nccl = rank_.nccl().nccl();
   const NcclHandle handle = rank_.nccl().handle();
-  const NcclMemory& memory = *room_.memory;
   const std::size_t chunk = layout_.countedWords(slice);
   const auto planes = static_cast<std::size_t>(batch_.rules.votes_per_rank);
   const auto signs = [&](Rank counting, std::size_t plane) {
@@ -134,17 +151,18 @@ void NcclCall::scatterSigns(const WordRange& slice) {
     const StreamDevice& device = *rank_.device();
     const CudaDriver& driver = device.device()->driver();
     checkCuda(driver,
-              driver.cuMemcpyAsync(memory.address(votes(own, plane)), memory.address(signs(own, plane)),
+              driver.cuMemcpyAsync(memory().address(votes(own, plane)), memory().address(signs(own, plane)),
                                    chunk * sizeof(Word), stream_),
               "cuMemcpyAsync", "of ", chunk * sizeof(Word), " bytes of signs on ", *device.device());
     // Each rank begins with another peer.
     for (int distance = 1; distance < nranks; ++distance) {
       const Rank to = (own + distance) % nranks;
       const Rank from = (own + nranks - distance) % nranks;
-      checkNccl(nccl, nccl.ncclSend(memory.words(signs(to, plane)), chunk, NcclDataType::kUint64, to, handle, stream_),
+      checkNccl(nccl,
+                nccl.ncclSend(memory().words(signs(to, plane)), chunk, NcclDataType::kUint64, to, handle, stream_),
                 "ncclSend of signs", handle);
       checkNccl(nccl,
-                nccl.ncclRecv(memory.words(votes(from, plane)), chunk, NcclDataType::kUint64, from, handle, stream_),
+                nccl.ncclRecv(memory().words(votes(from, plane)), chunk, NcclDataType::kUint64, from, handle, stream_),
                 "ncclRecv of signs", handle);
     }
   }
@@ -156,26 +174,26 @@ void NcclCall::gatherResults(const WordRange& slice) {
   const NcclHandle handle = rank_.nccl().handle();
   const std::size_t chunk = layout_.countedWords(slice);
   for (int plane = 0; plane < layout_.gatheredPlanes(); ++plane) {
-    Word* const all = room_.memory->words(layout_.resultsOffset() + static_cast<std::size_t>(plane) * slice.size);
+    Word* const all = memory().words(layout_.resultsOffset() + static_cast<std::size_t>(plane) * slice.size);
     const Word* const part = all + static_cast<std::size_t>(rank_.comm().rank()) * chunk;
     checkNccl(nccl, nccl.ncclAllGather(part, all, chunk, NcclDataType::kUint64, handle, stream_),
               "ncclAllGather of results", handle);
   }
 }
 
-void NcclCall::gatherVetoes() {
+/// One of each rank.
+void NcclCall::gatherWord(const void* word, std::size_t offset, const char* what) {
   const NcclLibrary& nccl = rank_.nccl().nccl();
   const NcclHandle handle = rank_.nccl().handle();
-  checkNccl(nccl,
-            nccl.ncclAllGather(ends_.veto, room_.memory->words(layout_.vetoesOffset()), 1, NcclDataType::kUint64,
-                               handle, stream_),
-            "ncclAllGather of vetoes", handle);
+  checkNccl(nccl, nccl.ncclAllGather(word, memory().words(offset), 1, NcclDataType::kUint64, handle, stream_), what,
+            handle);
 }
 
-/// A rank alone has only its own.
+/// A rank alone has only its own, and nothing is gathered where there are no elements.
 const std::uint32_t* NcclCall::vetoed() const {
-  if (ends_.veto == nullptr || layout_.schedule() == NcclSchedule::kAlone) return ends_.veto;
-  return reinterpret_cast<const std::uint32_t*>(room_.memory->words(layout_.vetoedOffset()));
+  const bool is_gathered = layout_.schedule() != NcclSchedule::kAlone && layout_.nslices() > 0;
+  if (ends_.veto == nullptr || !is_gathered) return ends_.veto;
+  return reinterpret_cast<const std::uint32_t*>(memory().words(layout_.vetoedOffset()));
 }
 
 void NcclCall::enqueueKernels() {
@@ -185,7 +203,6 @@ void NcclCall::enqueueKernels() {
 }
 
 void NcclCall::count(const WordRange& slice) {
-  const NcclMemory& memory = *room_.memory;
   const std::size_t counted = layout_.countedWords(slice);
   const std::size_t begin =
       layout_.schedule() == NcclSchedule::kTwoPhases ? static_cast<std::size_t>(rank_.comm().rank()) * counted : 0;
@@ -196,36 +213,62 @@ void NcclCall::count(const WordRange& slice) {
   enqueueCount(*rank_.device(),
                {batch_,
                 {slice.begin + begin, counted},
-                {memory.words(votes), counted, ninputs},
-                {memory.words(layout_.resultsOffset() + begin), slice.size, externalResultPlanes(batch_.rules)},
-                has_counts ? memory.words(layout_.countsOffset()) : nullptr},
+                {memory().words(votes), counted, ninputs},
+                {memory().words(layout_.resultsOffset() + begin), slice.size, externalResultPlanes(batch_.rules)},
+                has_counts ? memory().words(layout_.countsOffset()) : nullptr,
+                replayNumber()},
                stream_);
 }
 
-void NcclCall::decode(const WordRange& slice) {
-  const NcclMemory& memory = *room_.memory;
-  if (slice_ == 0 && ends_.veto != nullptr && layout_.schedule() != NcclSchedule::kAlone) {
+/// What the ranks have told each other with the first slice, before it is decoded.
+void NcclCall::lookAtOthers() {
+  if (ends_.veto != nullptr) {
     enqueueAny(*rank_.device(),
-               {{memory.words(layout_.vetoesOffset()), 1, rank_.comm().nranks()},
-                memory.words(layout_.vetoedOffset()),
-                memory.words(layout_.vetoCountsOffset())},
+               {{memory().words(layout_.vetoesOffset()), 1, rank_.comm().nranks()},
+                memory().words(layout_.vetoedOffset()),
+                memory().words(layout_.vetoCountsOffset())},
                stream_);
   }
+  if (place_.replay) {
+    const auto nranks = static_cast<std::uint32_t>(rank_.comm().nranks());
+    rank_.device()->launch(
+        DeviceKernel::compare_replays,
+        CompareReplaysArguments{memory().words(layout_.checksOffset()), nranks, rank_.power()->statusOnDevice()}, 1,
+        stream_);
+  }
+}
+
+void NcclCall::decode(const WordRange& slice) {
+  if (slice_ == 0 && layout_.schedule() != NcclSchedule::kAlone) lookAtOthers();
   const int nplanes = externalResultPlanes(batch_.rules);
   const bool is_restored = layout_.schedule() == NcclSchedule::kTwoPhases && nplanes > layout_.gatheredPlanes();
   if (is_restored) {
     enqueueRestoreTop(*rank_.device(),
-                      {memory.words(layout_.signsOffset(slice)), slice.size, batch_.rules.votes_per_rank},
-                      {memory.words(layout_.resultsOffset()), slice.size, nplanes}, slice.size, stream_);
+                      {memory().words(layout_.signsOffset(slice)), slice.size, batch_.rules.votes_per_rank},
+                      {memory().words(layout_.resultsOffset()), slice.size, nplanes}, slice.size, stream_);
   }
-  ends_.kernels.decode(batch_, slice, memory.address(layout_.resultsOffset()), {rank_.power()->status(), vetoed()},
+  ends_.kernels.decode(batch_, slice, memory().address(layout_.resultsOffset()), {rank_.power()->status(), vetoed()},
                        stream_);
 }
 
 void NcclCall::finish() {
-  rank_.device()->enqueueWrite(stream_, room_.memory->ended().address(), room_.number);
+  if (place_.replay) {
+    rank_.device()->launch(DeviceKernel::count_replay,
+                           CountReplayArguments{memory().ended().devicePointer(), nullptr, 0, nullptr}, 1, stream_);
+  } else {
+    rank_.device()->enqueueWrite(stream_, memory().ended().address(), place_.room->number);
+  }
   is_finished_ = true;
-  rank_.memories().release(room_, stream_);
+  release();
+}
+
+/// Everything that the call does is on the stream.
+void NcclCall::release() {
+  if (place_.replay) {
+    rank_.lastCaptured().record(*place_.capture, stream_);
+  } else {
+    rank_.memories().release(*place_.room, stream_);
+  }
 }
 
 }  // namespace signccl

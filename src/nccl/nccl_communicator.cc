@@ -14,8 +14,6 @@ namespace {
 
 /// How often the thread looks for errors that NCCL has met since.
 constexpr std::chrono::milliseconds kErrorPeriod{100};
-/// How long the end of a rank waits for the end of its communicator.
-constexpr std::chrono::milliseconds kLongestClose{1000};
 
 NcclConfig configWithoutBlocking() {
   NcclConfig config{};
@@ -96,25 +94,34 @@ void NcclCommunicator::abort() noexcept {
   changed_.notify_all();
 }
 
-void NcclCommunicator::close() noexcept {
+void NcclCommunicator::watch(std::function<Look()> look) {
+  const std::lock_guard lock(mutex_);
+  look_ = std::move(look);
+  changed_.notify_all();
+}
+
+void NcclCommunicator::close(std::chrono::milliseconds longest) noexcept {
   std::unique_lock lock(mutex_);
   on_error_ = nullptr;
+  look_ = nullptr;
   has_to_close_ = true;
   changed_.notify_all();
-  changed_.wait_for(lock, kLongestClose, [&] { return is_finished_; });
+  changed_.wait_for(lock, longest, [&] { return is_finished_; });
 }
 
 void NcclCommunicator::keep() noexcept {
   std::unique_lock lock(mutex_);
-  while (!has_to_abort_ && !has_to_close_) {
-    if (ncalls_ == 0) {
+  const auto has_to_end = [&] { return has_to_abort_ || has_to_close_; };
+  while (!has_to_end()) {
+    if (ncalls_ == 0 && !look_) {
       changed_.wait(lock);
       continue;
     }
-    if (changed_.wait_for(lock, kErrorPeriod) == std::cv_status::no_timeout) continue;
+    if (changed_.wait_for(lock, kErrorPeriod, has_to_end)) break;
     lock.unlock();
     lookForErrors();
     lock.lock();
+    lookElsewhere();
   }
   const bool has_to_abort = has_to_abort_;
   lock.unlock();
@@ -133,6 +140,15 @@ void NcclCommunicator::lookForErrors() noexcept {
     const std::lock_guard lock(mutex_);
     if (on_error_ && !has_to_abort_) std::exchange(on_error_, nullptr)(failureOf(std::current_exception()));
   }
+}
+
+/// With the lock, so that the callee lives.
+void NcclCommunicator::lookElsewhere() noexcept {
+  if (!look_ || has_to_abort_) return;
+  const Look found = look_();
+  if (found == Look::kGoOn) return;
+  look_ = nullptr;
+  has_to_abort_ = found == Look::kAbort;
 }
 
 /// Without the lock: NCCL may take as long as it likes.

@@ -7,7 +7,9 @@
 #ifndef SIGNCCL_NCCL_NCCL_COMMUNICATOR_H_
 #define SIGNCCL_NCCL_NCCL_COMMUNICATOR_H_
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -54,12 +56,22 @@ class NcclCommunicator : public std::enable_shared_from_this<NcclCommunicator> {
   void noteCall() noexcept;
   void noteEnd() noexcept;
 
+  /// What a look at something else than NCCL comes to.
+  enum class Look : std::uint8_t {
+    kIdle,   ///< it need not be looked at any more
+    kGoOn,   ///< it must be looked at again
+    kAbort,  ///< as kIdle, and everything that has begun must end: see abort()
+  };
+  /// The thread calls `look` every so often from now on. It may make no call on this object and does not block. Any
+  /// thread.
+  void watch(std::function<Look()> look);
+
   /// Ends everything that has begun, soon: kernels of NCCL return with garbage. Any thread; does not block.
   void abort() noexcept;
 
-  /// Ends the communicator, of which no call is outstanding unless it was aborted. Waits for that a moment; then the
-  /// thread is left behind.
-  void close() noexcept;
+  /// Ends the communicator, of which no call is outstanding unless it was aborted. Waits for that for `longest`; then
+  /// the thread is left behind.
+  void close(std::chrono::milliseconds longest) noexcept;
 
  private:
   NcclCommunicator(const NcclLibrary& nccl, std::shared_ptr<Device> device, std::function<void(const Failure&)> onError)
@@ -70,6 +82,7 @@ class NcclCommunicator : public std::enable_shared_from_this<NcclCommunicator> {
   void leave() noexcept;
   void keep() noexcept;
   void lookForErrors() noexcept;
+  void lookElsewhere() noexcept;
   void finish(bool has_to_abort) noexcept;
 
   const NcclLibrary& nccl_;
@@ -81,6 +94,7 @@ class NcclCommunicator : public std::enable_shared_from_this<NcclCommunicator> {
   bool is_over_ = false;  ///< no more visits
   std::condition_variable changed_;
   std::function<void(const Failure&)> on_error_;  ///< empty once called or closed
+  std::function<Look()> look_;                    ///< empty if there is nothing to look at
   int ncalls_ = 0;
   bool has_to_abort_ = false;
   bool has_to_close_ = false;

@@ -24,8 +24,12 @@ void enqueueDecision(const StreamDevice& device, const NcclCount& count, WordRan
   const CountRules& rules = count.batch.rules;
   const auto total = static_cast<std::uint64_t>(rules.totalVotes());
   Word* const positive = count.results.words + words.begin;
-  const Decision decision{total / 2 + 1, total % 2 == 0, ties, positive,
-                          rules.ternary_result ? positive + count.results.stride : nullptr};
+  const Decision decision{total / 2 + 1,
+                          total % 2 == 0,
+                          ties,
+                          positive,
+                          rules.ternary_result ? positive + count.results.stride : nullptr,
+                          ties.is_random ? count.replay : nullptr};
   if (count.counts != nullptr) {
     const ConstPlanes counts{count.counts + words.begin, count.words.size, fullPlanes(rules)};
     device.launch(DeviceKernel::decide, DecideArguments{counts, decision, words.size}, warpsFor(words.size), stream);
@@ -55,7 +59,8 @@ void enqueueCount(const StreamDevice& device, const NcclCount& count, CudaStream
       break;
   }
   forEachPiece(count.batch, count.words.begin, count.words.size, [&](const Piece& piece) {
-    const TieBits ties = randomTies(piece.segment.call, piece.segment.first_word + piece.element / kWordBits);
+    TieBits ties = randomTies(piece.segment.call, piece.segment.first_word + piece.element / kWordBits);
+    if (count.replay != nullptr) ties.word_or_key = piece.segment.call;  // see Decision::replay
     enqueueDecision(device, count, {piece.word, wordsFor(piece.count)}, ties, stream);
   });
 }

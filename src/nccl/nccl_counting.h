@@ -16,6 +16,7 @@ struct NcclCount {
   ConstPlanes votes;  ///< one vote of one rank in each plane
   Planes results;     ///< externalResultPlanes(): positive and perhaps nonnegative of a vote, or counts of an average
   Word* counts = nullptr;  ///< room for fullPlanes() of words.size words, for votes with more than kMostDecidedInputs
+  const std::uint32_t* replay = nullptr;  ///< of a call in a graph: the number of the replay
 };
 
 /// Enqueues it. With the device's context.

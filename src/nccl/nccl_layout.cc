@@ -45,7 +45,8 @@ NcclLayout::NcclLayout(const CountRules& rules, std::size_t nwords, const Option
   counts_ = results_ + upTo(planes * slice_words_, kLineWords);
   const bool has_counts = rules.op == SignOp::kVote && ninputs() > kMostDecidedInputs;
   vetoes_ = counts_ + (has_counts ? static_cast<std::size_t>(fullPlanes(rules)) * counted : 0);
-  end_ = vetoes_ + nranks() + 1 + static_cast<std::size_t>(planesFor(nranks()));
+  replay_ = vetoes_ + nranks() + 1 + static_cast<std::size_t>(planesFor(nranks()));
+  end_ = replay_ + 2 + nranks();
 }
 
 TransportCounters NcclLayout::messages() const {

@@ -60,6 +60,11 @@ class NcclLayout {
   [[nodiscard]] std::size_t vetoesOffset() const { return vetoes_; }
   [[nodiscard]] std::size_t vetoedOffset() const { return vetoes_ + nranks(); }
   [[nodiscard]] std::size_t vetoCountsOffset() const { return vetoes_ + nranks() + 1; }
+  /// In a graph: the number of the replay, in the first half of a word; then what this rank is replaying, and what all
+  /// ranks are, a word of each.
+  [[nodiscard]] std::size_t replayOffset() const { return replay_; }
+  [[nodiscard]] std::size_t checkOffset() const { return replay_ + 1; }
+  [[nodiscard]] std::size_t checksOffset() const { return replay_ + 2; }
   [[nodiscard]] std::size_t nwords() const { return end_; }
 
   /// What each rank sends and receives in a call, without vetoes. What is gathered counts as a message to each peer;
@@ -81,6 +86,7 @@ class NcclLayout {
   std::size_t results_ = 0;
   std::size_t counts_ = 0;
   std::size_t vetoes_ = 0;
+  std::size_t replay_ = 0;
   std::size_t end_ = 0;
 };
 

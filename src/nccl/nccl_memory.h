@@ -21,6 +21,7 @@ class PinnedWord {
   explicit PinnedWord(const std::shared_ptr<Device>& device);
 
   [[nodiscard]] CudaDevicePointer address() const { return memory_.address(); }
+  [[nodiscard]] std::uint32_t* devicePointer() const { return reinterpret_cast<std::uint32_t*>(address()); }
   [[nodiscard]] std::atomic<std::uint32_t>& value() const { return *value_; }
   /// True if the word is `number` or up to 2^31 - 1 ahead of it.
   [[nodiscard]] bool hasReached(std::uint32_t number) const {

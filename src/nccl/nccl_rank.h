@@ -4,6 +4,9 @@
 // NCCL's communicator is made in the first call: its unique id and what could stand in the way are gathered over the
 // control plane, so that a rank that cannot take part fails all of them. Each call is an exchange of the communicator
 // like any other: numbered, compared with the calls of the other ranks, and watched, by words that the stream writes.
+//
+// A call on a stream that is being captured enters a CUDA graph. The ranks compare it at the capture, and NCCL's thread
+// watches its replays (nccl_replay.h).
 #ifndef SIGNCCL_NCCL_NCCL_RANK_H_
 #define SIGNCCL_NCCL_NCCL_RANK_H_
 
@@ -11,8 +14,11 @@
 
 #include "nccl/nccl_communicator.h"
 #include "nccl/nccl_introduction.h"
+#include "nccl/nccl_layout.h"
 #include "nccl/nccl_memories.h"
+#include "nccl/nccl_replay.h"
 #include "nccl/nccl_watch.h"
+#include "stream/call_slots.h"
 #include "stream/slice_kernels.h"
 #include "stream/stream_engine.h"
 
@@ -32,6 +38,7 @@ class NcclRank final : public StreamEngine {
   std::unique_ptr<EngineCall> enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments,
                                            CudaStream stream, const StreamStep* step) override;
   void checkCapture(CudaStream stream, const char* what) const override;
+  [[nodiscard]] CommCounters counters() override { return replays_.counters(); }
   [[nodiscard]] const std::shared_ptr<StreamDevice>& device() const override { return device_; }
 
   // What its calls use.
@@ -40,6 +47,7 @@ class NcclRank final : public StreamEngine {
   [[nodiscard]] const std::shared_ptr<NcclSwitch>& power() const { return switch_; }
   [[nodiscard]] NcclCommunicator& nccl() const { return *switch_->communicator(); }
   [[nodiscard]] NcclMemories& memories() { return memories_; }
+  [[nodiscard]] LastCaptured& lastCaptured() { return last_captured_; }
 
   /// Whether NCCL's communicator is made; a rank without peers needs none.
   [[nodiscard]] bool isReady() const { return is_ready_; }
@@ -56,6 +64,15 @@ class NcclRank final : public StreamEngine {
  private:
   std::unique_ptr<NcclCall> front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
                                   const StreamStep* step);
+  std::unique_ptr<NcclCall> eagerCall(Batch batch, const ExchangeRules& rules, CudaStream stream,
+                                      const StreamStep* step);
+  std::unique_ptr<NcclCall> capturedCall(Batch batch, const ExchangeRules& rules, CudaStream stream,
+                                         const StreamStep* step, const StreamCapture& capture);
+  [[nodiscard]] std::shared_ptr<NcclReplay> replayOf(const NcclLayout& layout, std::size_t ncollectives,
+                                                     std::uint64_t call, std::shared_ptr<const void> tables);
+  [[nodiscard]] NcclLayout layoutOf(const Batch& batch) const;
+  void watchReplays();
+  NcclCommunicator::Look lookAtReplays();
   [[nodiscard]] NcclIntroduction introduction();
   void connect(NcclIntroduction& introduction);
 
@@ -64,6 +81,8 @@ class NcclRank final : public StreamEngine {
   SliceKernels kernels_;
   NcclMemories memories_;
   std::shared_ptr<NcclSwitch> switch_;
+  LastCaptured last_captured_;
+  NcclReplays replays_;
   bool is_introduced_ = false;
   bool is_ready_ = false;
 };

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "comm/outside_exchange.h"
+#include "kernels/device/arguments.h"
 #include "nccl/nccl_communicator.h"
 #include "nccl/nccl_memory.h"
 
@@ -22,15 +23,24 @@ class NcclSwitch {
   /// Before the first call.
   void connect(std::shared_ptr<NcclCommunicator> communicator) { communicator_ = std::move(communicator); }
 
+  /// True if a kernel has found that ranks replay different calls.
+  [[nodiscard]] bool haveReplaysDiffered() const noexcept {
+    return status_.value().load(std::memory_order_acquire) == kReplaysDiffer;
+  }
+
+  /// From now on no decode kernel writes. An abort of NCCL must follow.
+  void keepFromWriting() noexcept { status_.value().store(1, std::memory_order_release); }
+
   /// The status first: after the abort kernels of NCCL end, and what follows them on the streams finds garbage.
   void turnOff() noexcept {
-    status_.value().store(1, std::memory_order_release);
+    keepFromWriting();
     if (communicator_) communicator_->abort();
   }
 
   [[nodiscard]] const std::uint32_t* status() const {
     return reinterpret_cast<const std::uint32_t*>(status_.address());
   }
+  [[nodiscard]] std::uint32_t* statusOnDevice() const { return status_.devicePointer(); }
   /// Null for a rank that cannot use NCCL, or needs none.
   [[nodiscard]] NcclCommunicator* communicator() const { return communicator_.get(); }
 

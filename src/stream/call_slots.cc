@@ -31,6 +31,21 @@ void LastCall::record(const Device& device, CudaStream stream) {
   is_recorded_ = true;
 }
 
+LastCaptured::~LastCaptured() {
+  if (!call_) return;
+  releaseIn(*device_, [&](const CudaDriver& driver) { driver.cuEventDestroy(call_->event()); });
+}
+
+void LastCaptured::letWait(const StreamCapture& capture, CudaStream stream) const {
+  if (call_ && capture_ == capture.id) call_->letWait(*device_, stream);
+}
+
+void LastCaptured::record(const StreamCapture& capture, CudaStream stream) {
+  if (!call_) call_.emplace(*device_);
+  call_->record(*device_, stream);
+  capture_ = capture.id;
+}
+
 std::shared_ptr<const SlotMemory> CallSlots::reserve(const std::shared_ptr<Device>& device, const SlotNeeds& needs) {
   if (!memory_ || !memory_->holds(needs.nslots, needs.nwords, needs.has_copy) || number_ == kMostCalls) {
     auto fresh = std::make_shared<SlotMemory>(device, needs.nslots, needs.nwords, needs.has_copy);

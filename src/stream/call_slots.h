@@ -6,8 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
+#include "device/capture.h"
 #include "device/device.h"
 #include "stream/slot_memory.h"
 
@@ -38,6 +41,26 @@ class LastCall {
   CudaEvent event_ = nullptr;  ///< destroyed by whoever waits for it at the end
   CudaStream stream_ = nullptr;
   bool is_recorded_ = false;
+};
+
+/// The last call of a capture. Those of one capture follow each other on whatever branches they are, where CUDA sees it.
+/// All with the device's context and in relaxed capture mode.
+class LastCaptured {
+ public:
+  explicit LastCaptured(std::shared_ptr<Device> device) : device_(std::move(device)) {}
+  ~LastCaptured();
+  LastCaptured(const LastCaptured&) = delete;
+  LastCaptured& operator=(const LastCaptured&) = delete;
+
+  /// Lets a stream wait for the last call of the capture, if there was one. Throws signcclUnhandledCudaError.
+  void letWait(const StreamCapture& capture, CudaStream stream) const;
+  /// The last call is now what is on the stream. Throws signcclUnhandledCudaError.
+  void record(const StreamCapture& capture, CudaStream stream);
+
+ private:
+  const std::shared_ptr<Device> device_;
+  std::optional<LastCall> call_;
+  unsigned long long capture_ = 0;  ///< id of the capture in which it was
 };
 
 /// One thread at a time.

@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stream/captured_call.h"
 
-#include "device/driver_error.h"
 #include "kernels/random_ties.h"
 
 namespace signccl {
-namespace {
-
-/// Called by a thread of the driver, in which CUDA must not be called.
-void dropCall(void* held) noexcept {
-  const std::unique_ptr<std::shared_ptr<CapturedCall>> call(static_cast<std::shared_ptr<CapturedCall>*>(held));
-  (*call)->drop();
-}
-
-}  // namespace
 
 bool CapturedCall::isPosted() const noexcept {
   return memory_->slot(0).posted.load(std::memory_order_acquire) == kSlotSet;
@@ -51,19 +41,6 @@ void CapturedCall::answer(StreamSlot& slot, SlotStatus status) noexcept {
   slot.posted.store(kSlotClear, std::memory_order_relaxed);
   slot.status.store(status, std::memory_order_relaxed);
   slot.answered.store(kSlotSet, std::memory_order_release);
-}
-
-void giveToGraph(const Device& device, CudaGraph graph, const std::shared_ptr<CapturedCall>& call) {
-  const CudaDriver& driver = device.driver();
-  auto held = std::make_unique<std::shared_ptr<CapturedCall>>(call);
-  CudaUserObject object = nullptr;
-  checkCuda(driver, driver.cuUserObjectCreate(&object, held.get(), dropCall, 1, kCudaUserObjectNoDestructorSync),
-            "cuUserObjectCreate", "on ", device);
-  held.release();  // NOLINT(bugprone-unused-return-value): the object has it
-  const CudaResult retained = driver.cuGraphRetainUserObject(graph, object, 1, kCudaGraphUserObjectMove);
-  if (retained == CudaResult::kSuccess) return;
-  driver.cuUserObjectRelease(object, 1);
-  checkCuda(driver, retained, "cuGraphRetainUserObject", "on ", device);
 }
 
 }  // namespace signccl

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
-#include "device/capture.h"
+#include "stream/graph_held.h"
 #include "stream/slot_ends.h"
 
 namespace signccl {
@@ -34,7 +34,7 @@ struct CapturedExchange {
 };
 
 /// Makes no CUDA call. All but drop() and isDropped() is for one thread at a time.
-class CapturedCall final : public ExternalEnds {
+class CapturedCall final : public GraphHeld, public ExternalEnds {
  public:
   /// `tables` is what the graph and the exchange use besides. Somebody else holds both as well and frees them later.
   CapturedCall(std::shared_ptr<const SlotMemory> memory, std::shared_ptr<const void> tables, CapturedExchange exchange)
@@ -56,10 +56,6 @@ class CapturedCall final : public ExternalEnds {
   /// Lets streams go on without results: answers slices that are posted. True if one was.
   bool failPosted() noexcept;
 
-  /// The graph is gone, and with it all replays. Any thread.
-  void drop() noexcept { is_dropped_.store(true, std::memory_order_release); }
-  [[nodiscard]] bool isDropped() const noexcept { return is_dropped_.load(std::memory_order_acquire); }
-
   // Of the replay that is exchanged. A failure is answered by failPosted(), when no peer reads the signs any more.
   [[nodiscard]] Word* memoryOf(std::size_t slice) noexcept override;
   [[nodiscard]] bool hasSigns(std::size_t slice) noexcept override;
@@ -77,12 +73,7 @@ class CapturedCall final : public ExternalEnds {
   const CapturedExchange exchange_;
   std::vector<Segment> segments_;  ///< of the latest replay
   std::uint64_t replays_ = 0;
-  std::atomic<bool> is_dropped_ = false;
 };
-
-/// Makes the graph hold the call, and drop it when the graph and all that came of it are gone and no replay is under
-/// way any more. Throws signcclUnhandledCudaError.
-void giveToGraph(const Device& device, CudaGraph graph, const std::shared_ptr<CapturedCall>& call);
 
 }  // namespace signccl
 

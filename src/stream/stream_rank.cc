@@ -47,7 +47,7 @@ void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept {
 }
 
 StreamRank::StreamRank(Communicator& comm, ReplayService& replays, std::shared_ptr<StreamDevice> device)
-    : comm_(comm), replays_(replays), device_(std::move(device)), kernels_(device_) {
+    : comm_(comm), replays_(replays), device_(std::move(device)), kernels_(device_), last_captured_(device_->device()) {
   device_->freeUnused();
   const RelaxedCapture relaxed(device_->device()->driver());
   const ContextScope scope(*device_->device());
@@ -59,10 +59,6 @@ StreamRank::~StreamRank() {
     std::vector<std::shared_ptr<const void>> memory = kernels_.release();
     for (Place& place : places_) place.slots.giveAway(memory);
     device_->keepUntil({last_call_->event()}, std::move(memory));
-    if (last_captured_) {
-      releaseIn(*device_->device(),
-                [&](const CudaDriver& driver) { driver.cuEventDestroy(last_captured_->call.event()); });
-    }
     device_->freeUnused();
   } catch (const std::exception& error) {
     log(LogLevel::kWarn, Subsystem::kDestroy, comm_.rank(), "what the rank had on ", *device_->device(),
@@ -215,7 +211,7 @@ void StreamRank::beginCaptured(StreamCall& call, const ExchangeRules& rules, con
   giveToGraph(device, call.capture->graph, captured);
   replays_.add(captured);
   // The calls of a graph are exchanged one after the other. Branches had better wait for that where CUDA sees it.
-  if (last_captured_ && last_captured_->capture == call.capture->id) last_captured_->call.letWait(device, call.stream);
+  last_captured_.letWait(*call.capture, call.stream);
   call.kernels->prepare(call.batch, call.stream);
 }
 
@@ -223,9 +219,7 @@ void StreamRank::beginCaptured(StreamCall& call, const ExchangeRules& rules, con
 void StreamRank::endCall(const StreamCall& call) {
   if (call.slices.empty()) return;
   if (!call.capture) return last_call_->record(*device_->device(), call.stream);
-  if (!last_captured_) last_captured_.emplace(LastCaptured{LastCall(*device_->device()), 0});
-  last_captured_->call.record(*device_->device(), call.stream);
-  last_captured_->capture = call.capture->id;
+  last_captured_.record(*call.capture, call.stream);
 }
 
 void StreamRank::encodeSlice(const StreamCall& call, std::size_t number) {

@@ -91,11 +91,6 @@ class StreamRank {
     bool is_open = false;  ///< a call that uses them is between its front and its back
   };
 
-  struct LastCaptured {
-    LastCall call;
-    unsigned long long capture = 0;  ///< id of the capture in which it was
-  };
-
   Communicator& comm_;
   ReplayService& replays_;
   const std::shared_ptr<StreamDevice> device_;
@@ -103,7 +98,7 @@ class StreamRank {
   std::optional<LastCall> last_call_;  ///< that was not captured
   /// For calls that are not captured. Of those of a group, or of a step, several are between front and back at a time.
   std::vector<Place> places_;
-  std::optional<LastCaptured> last_captured_;
+  LastCaptured last_captured_;
 };
 
 }  // namespace signccl

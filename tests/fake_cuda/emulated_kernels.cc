@@ -17,6 +17,7 @@
 #include "kernels/lanes/lion_begin.h"
 #include "kernels/lanes/lion_decode.h"
 #include "kernels/lanes/lion_encode.h"
+#include "kernels/lanes/replay.h"
 #include "kernels/lanes/run_on_host.h"
 #include "kernels/lanes/wait.h"
 #include "signccl/version.h"

@@ -75,6 +75,11 @@ NcclResult take(NcclHandle handle, bool is_abort) {
       all.violations.emplace_back("a communicator is destroyed whose calls have not ended");
     }
     all.changed.notify_all();
+    // As NCCL does, which keeps what graphs refer to.
+    ++all.nending;
+    all.changed.wait(lock, [&] { return comm->ngraphs == 0; });
+    --all.nending;
+    all.changed.notify_all();
     lock.unlock();
     // Again, if a test lets it fail.
     if (cuDevicePrimaryCtxRelease_v2(comm->device) != CudaResult::kSuccess) cuDevicePrimaryCtxRelease_v2(comm->device);

@@ -9,6 +9,7 @@
 
 #include "fake_cuda/driver_api.h"
 #include "fake_cuda/fake_cuda.h"
+#include "fake_nccl/captures.h"
 #include "fake_nccl/nccl_api.h"
 #include "fake_nccl/reduction.h"
 #include "fake_nccl/state.h"
@@ -119,7 +120,11 @@ void runTask(void* number) {
   const auto found = all.tasks.find(number);
   if (found == all.tasks.end()) return;
   const std::shared_ptr<Task> task = found->second;
-  all.tasks.erase(found);
+  if (task->is_captured) {
+    ++task->comm->ntasks;
+  } else {
+    all.tasks.erase(found);
+  }
   Kernel(*task).run(all, lock);
   --task->comm->ntasks;
   all.changed.notify_all();
@@ -161,9 +166,6 @@ bool isOfDevice(const std::byte* memory, std::size_t bytes, int device) {
 /// Why what a communicator is to do in a group cannot be put on a stream; empty if it can. Without the lock.
 std::string objectionTo(const Communicator& comm, const std::vector<Operation>& operations) {
   const auto nranks = static_cast<std::size_t>(comm.meeting->nranks);
-  signccl::CudaCaptureStatus capture{};
-  signccl::cuStreamIsCapturing(operations.front().stream, &capture);
-  if (capture != signccl::CudaCaptureStatus::kNone) return "a stream is captured";
   for (const Operation& one : operations) {
     const std::size_t received = one.kind == OperationKind::kAllGather ? nranks * one.bytes : one.bytes;
     if (one.stream != operations.front().stream) return "a group of one communicator uses two streams";
@@ -179,17 +181,23 @@ NcclResult launch(State& all, std::unique_lock<std::mutex>& lock, const std::sha
   lock.unlock();
   const CurrentContext current(comm->context);
   const std::string objection = objectionTo(*comm, operations);
+  const signccl::CudaGraph graph = graphOf(stream);
   lock.lock();
   if (!objection.empty()) violate(all, objection);
   void* const number = reinterpret_cast<void*>(++all.last_number);
-  all.tasks[number] = std::make_shared<Task>(Task{comm, std::move(operations)});
-  ++comm->ntasks;
+  all.tasks[number] = std::make_shared<Task>(Task{comm, std::move(operations), graph != nullptr});
+  int& nowed = graph == nullptr ? comm->ntasks : comm->ngraphs;
+  ++nowed;
   lock.unlock();
-  const signccl::CudaResult result = signccl::cuLaunchHostFunc(stream, runTask, number);
+  const bool is_held = graph == nullptr || giveToGraph(graph, number);
+  const bool is_enqueued =
+      is_held && signccl::cuLaunchHostFunc(stream, runTask, number) == signccl::CudaResult::kSuccess;
   lock.lock();
-  if (result == signccl::CudaResult::kSuccess) return NcclResult::kSuccess;
-  all.tasks.erase(number);
-  --comm->ntasks;
+  if (is_enqueued) return NcclResult::kSuccess;
+  if (graph == nullptr || !is_held) {
+    all.tasks.erase(number);
+    --nowed;
+  }
   return comm->error = NcclResult::kUnhandledCudaError;
 }
 
@@ -238,8 +246,21 @@ NcclResult noteCall(NcclHandle handle, const Operation& operation) {
   return result;
 }
 
+/// As NCCL asks: all communicators of a group are captured, or none is.
+void checkCaptures(State& all, std::unique_lock<std::mutex>& lock, const Group& done) {
+  lock.unlock();
+  std::size_t ncaptured = 0;
+  for (const auto& [comm, operations] : done.communicators) {
+    const CurrentContext current(comm->context);
+    ncaptured += graphOf(operations.front().stream) != nullptr ? 1 : 0;
+  }
+  lock.lock();
+  if (ncaptured != 0 && ncaptured != done.communicators.size()) violate(all, "a part of a group is captured");
+}
+
 NcclResult beginGroup(State& all, std::unique_lock<std::mutex>& lock, Group done) {
   if (done.error != NcclResult::kSuccess) return done.error;
+  checkCaptures(all, lock, done);
   for (const Group::Made& one : done.made) {
     all.changed.wait(lock, [&] { return one.meeting->arrived == one.meeting->nranks; });
     *one.handle = one.value;

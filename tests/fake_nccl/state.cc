@@ -24,7 +24,8 @@ std::shared_ptr<Communicator> communicatorOf(State& all, NcclHandle handle) {
 bool reset(int version) {
   State& all = state();
   std::unique_lock lock(all.mutex);
-  const bool are_gone = all.changed.wait_for(lock, std::chrono::seconds(10), [&] { return all.communicators.empty(); });
+  const bool are_gone = all.changed.wait_for(lock, std::chrono::seconds(10),
+                                             [&] { return all.communicators.empty() && all.nending == 0; });
   all.version = version;
   all.calls = 0;
   all.failing_call = 0;

@@ -66,7 +66,8 @@ struct Communicator {
   bool is_revoked = false;
   bool is_launching = false;
   int nsplits = 0;
-  int ntasks = 0;                  ///< on streams
+  int ntasks = 0;                  ///< on streams, and replays that are under way
+  int ngraphs = 0;                 ///< captured groups whose graphs are left
   std::vector<Operation> pending;  ///< of a group that waits for connections
   NcclResult error = NcclResult::kSuccess;
 };
@@ -75,6 +76,7 @@ struct Communicator {
 struct Task {
   std::shared_ptr<Communicator> comm;
   std::vector<Operation> operations;
+  bool is_captured = false;  ///< it is carried out in each replay
 };
 
 struct State {
@@ -85,6 +87,7 @@ struct State {
   long failing_call = 0;  ///< 0: none
   NcclResult failing_result = NcclResult::kSuccess;
   int naborted = 0;
+  int nending = 0;  ///< communicators that are destroyed or aborted, and wait for graphs
   std::vector<std::string> violations;
   long nall_reduces = 0;                                     ///< since the last reset
   std::map<std::string, std::shared_ptr<Meeting>> meetings;  ///< by unique id, and by what is split

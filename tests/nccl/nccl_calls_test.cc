@@ -216,18 +216,5 @@ TEST_F(NcclTest, TheStatisticsCountWhatNcclCarries) {
   }
 }
 
-TEST_F(NcclTest, AStreamThatIsCapturedIsRefused) {
-  Ranks ranks(1);
-  Voter voter(0, -1);
-  ASSERT_EQ(voter.vote(ranks[0]), signcclSuccess);
-  voter.stream().synchronize();
-  expectCuda(cuStreamBeginCapture_v2(voter.stream().get(), CudaCaptureMode::kRelaxed));
-  EXPECT_EQ(voter.vote(ranks[0]), signcclInvalidUsage);
-  EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("captured into a CUDA graph"));
-  CudaGraph graph = nullptr;
-  expectCuda(cuStreamEndCapture(voter.stream().get(), &graph));
-  expectCuda(cuGraphDestroy(graph));
-}
-
 }  // namespace
 }  // namespace signccl

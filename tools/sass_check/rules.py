@@ -32,8 +32,8 @@ class Rule:
 
 # The first pattern that fits a kernel's name without signccl_ counts; a new kernel meets the last one.
 RULES = (
-    # One lane that writes or awaits a word.
-    (r"(write|wait)_word", Rule(issue=0)),
+    # One lane that writes or awaits a word, or looks at a few.
+    (r"(write|wait)_word|count_replay|compare_replays", Rule(issue=0)),
     # A few hundred numbers.
     (r"lion_(begin|gradients)", Rule(issue=0)),
     # Packed signs are words, which are aligned to 8 bytes only.

@@ -88,5 +88,21 @@ TEST(LanesCountDecideTest, TheResultsMayReplaceInputs) {
   }
 }
 
+TEST(LanesCountDecideTest, TiesOfAReplayAreThoseOfItsNumber) {
+  constexpr size_t kWords = 131;
+  constexpr uint64_t kCall = 0x1'0000'0007;
+  const PlanesAt inputs(Alignment::kQuads, 4, kWords);
+  for (const uint32_t replay : {uint32_t{0}, uint32_t{1}, ~uint32_t{0}}) {
+    Decision decision{3, true, randomTies(replayCall(kCall, replay), 5), nullptr, nullptr};
+    const PlanesAt expected = votesOfTheReference(inputs, Alignment::kQuads, kWords, decision);
+    decision.ties = {true, kCall, 5};
+    decision.replay = &replay;
+    PlanesAt votes(Alignment::kQuads, 2, kWords);
+    decision.positive = votes.plane(0);
+    launch<lanes::CountDecideBody<4>>(CountDecideArguments{{inputs.view(), nullptr}, kWords, decision}, 2);
+    EXPECT_TRUE(votes == expected) << replay;
+  }
+}
+
 }  // namespace
 }  // namespace signccl

@@ -120,5 +120,18 @@ TEST(LanesRestoreTopTest, EqualsTheReferenceAtEveryAlignmentForEveryLaunch) {
   }
 }
 
+TEST(LanesDecideTest, TiesOfAReplayAreThoseOfItsNumber) {
+  constexpr size_t kWords = 65;
+  const PlanesAt counts(Alignment::kQuads, 3, kWords);
+  const uint32_t replay = 9;
+  PlanesAt expected(Alignment::kQuads, 1, kWords);
+  referenceKernels().decide(counts.view(), 3, true, randomTies(replayCall(40, replay), 2), kWords, expected.plane(0),
+                            nullptr);
+  PlanesAt votes(Alignment::kQuads, 1, kWords);
+  const Decision decision{3, true, {true, 40, 2}, votes.plane(0), nullptr, &replay};
+  launch<lanes::DecideBody>(DecideArguments{counts.view(), decision, kWords}, 1);
+  EXPECT_TRUE(votes == expected);
+}
+
 }  // namespace
 }  // namespace signccl
