@@ -6,6 +6,8 @@
     torchrun --nproc-per-node 4 examples/torch_gpt.py --optimizer adamw      # AdamW on averaged gradients, to compare
     python examples/torch_gpt.py --steps 50                                  # one process
 
+It runs on CUDA devices where PyTorch has any, which the processes of a machine share in turn, and else on the CPU.
+
 Every process takes batches of its own. It writes the loss curve as CSV and as a picture, and a checkpoint from which
 the same command with --resume goes on to the bit. docs/training.md has results.
 """
@@ -112,10 +114,22 @@ def make_model(alphabet: int, arguments: argparse.Namespace) -> GPT:
     """The same one in every process."""
     torch.manual_seed(arguments.seed)
     a = arguments
-    return GPT(alphabet, a.context, a.width, a.layers, a.heads, a.init or 1 / math.sqrt(a.width))
+    return GPT(alphabet, a.context, a.width, a.layers, a.heads, a.init or 1 / math.sqrt(a.width)).to(a.device)
 
 
 # ------------------------------------------------------------------------------------------------------ the training
+
+
+def use_device(arguments: argparse.Namespace) -> None:
+    """Gives this process one of the machine's devices."""
+    if arguments.device == "cuda":
+        arguments.device = f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
+        torch.cuda.set_device(arguments.device)
+
+
+def on(device: str, tensors: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """The tensors on a device."""
+    return tuple(tensor.to(device) for tensor in tensors)
 
 
 def batches_of(rank: int, arguments: argparse.Namespace) -> torch.Generator:
@@ -189,13 +203,13 @@ def validate(model: nn.Module, text: np.ndarray, arguments: argparse.Namespace) 
     """Mean loss over batches that are the same in every call and for every optimizer."""
     generator = torch.Generator().manual_seed(12345)
     batches = (draw_batch(text, generator, VALIDATION_BATCH, arguments.context) for _ in range(VALIDATION_BATCHES))
-    losses = [model(*batch).item() for batch in batches]
+    losses = [model(*on(arguments.device, batch)).item() for batch in batches]
     return sum(losses) / len(losses)
 
 
 def digest(model: nn.Module) -> str:
     """Equal for parameters that are equal to the bit."""
-    return hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()[:16]
+    return hashlib.sha256(b"".join(p.detach().cpu().numpy().tobytes() for p in model.parameters())).hexdigest()[:16]
 
 
 def save(path: Path, state: dict[str, object]) -> None:
@@ -215,7 +229,7 @@ def train(arguments: argparse.Namespace, rank: int, nranks: int) -> None:
     first_step = 0
     seconds = validation_loss = 0.0
     if arguments.resume:
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location="cpu")
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         generator.set_state(state["generator"])
@@ -224,11 +238,13 @@ def train(arguments: argparse.Namespace, rank: int, nranks: int) -> None:
     if rank == 0:
         nparameters = sum(p.numel() for p in model.parameters())
         print(f"{nranks} process(es), {nparameters:,} parameters, {len(text):,} characters, {arguments.optimizer}")
+        print(f"device {arguments.device}")
     curve = Curve(arguments.out, first_step) if rank == 0 else None
     progress = tqdm(range(first_step, arguments.steps), disable=rank != 0, unit="step", dynamic_ncols=True)
     begin = time.perf_counter()
     for step in progress:
-        loss = module(*draw_batch(training, generator, arguments.batch, arguments.context))
+        batch = draw_batch(training, generator, arguments.batch, arguments.context)
+        loss = module(*on(arguments.device, batch))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         clip(model, arguments)
@@ -287,6 +303,7 @@ class Curve:
 def parse(words: list[str] | None = None) -> argparse.Namespace:
     """The command line, or the given words of one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where PyTorch has it, else cpu")
     parser.add_argument("--optimizer", choices=("dlion", "lion", "adamw"), default="dlion")
     parser.add_argument("--aggregation", choices=("vote", "avg"), default="vote")
     parser.add_argument("--zero", choices=("binary", "ternary"), default="binary")
@@ -313,6 +330,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoints in --out")
     parser.add_argument("--out", type=Path, default=Path("torch_gpt_out"))
     arguments = parser.parse_args(words)
+    if arguments.device is None:
+        arguments.device = "cuda" if torch.cuda.is_available() else "cpu"
     is_adamw = arguments.optimizer == "adamw"
     if arguments.lr is None:
         arguments.lr = 3e-3 if is_adamw else 1e-3
@@ -326,6 +345,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    use_device(arguments)
     is_launched = "RANK" in os.environ
     if is_launched:
         dist.init_process_group("gloo")

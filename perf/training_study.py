@@ -137,7 +137,8 @@ def simulate(arguments: argparse.Namespace, nranks: int, texts: tuple[Any, Any, 
 
 def words_of(options: argparse.Namespace, method: Method, rate: float, seed: int, out: Path) -> list[str]:
     """The arguments of examples/torch_gpt.py for a run."""
-    words = ["--lr", f"{rate:g}", "--seed", str(seed), "--out", str(out), "--weight-decay", f"{SHRINKING / rate:g}"]
+    words = ["--device", "cpu", "--lr", f"{rate:g}", "--seed", str(seed), "--out", str(out)]
+    words += ["--weight-decay", f"{SHRINKING / rate:g}"]
     words += ["--steps", str(options.steps), "--save-every", str(options.steps)]
     words += ["--validate-every", str(max(1, options.steps // 20))]
     for name in ("batch", "context", "width", "layers", "warmup"):

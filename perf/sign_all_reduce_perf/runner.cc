@@ -187,8 +187,16 @@ class RankRunner {
     work.iterations = [this, issued, next = slots]() mutable {
       for (int i = 0; i < options_.iters; ++i) issue(issued, next);
     };
-    if (options_.graph_launches > 0) work.graph = std::make_unique<Graph>(gpu_->stream(), work.iterations);
+    if (options_.graph_launches > 0) work.graph = capture(work.iterations);
     return work;
+  }
+
+  /// Returns when all ranks of the process have captured theirs. A capture frees what earlier graphs have left, for
+  /// which CUDA waits for all streams of the device, and none of those may wait for a rank that has yet to capture.
+  std::unique_ptr<Graph> capture(const std::function<void()>& iterations) {
+    auto graph = std::make_unique<Graph>(gpu_->stream(), iterations);
+    session_.group.barrier();
+    return graph;
   }
 
   /// Carries the work out `ntimes` times, and returns how long that takes.
@@ -247,8 +255,8 @@ class RankRunner {
       issue(issued, slots);
       return comm_.wait();
     }
-    const Graph graph(gpu_->stream(), [&] { issue(issued, slots); });
-    graph.launch(gpu_->stream());
+    const std::unique_ptr<Graph> graph = capture([&] { issue(issued, slots); });
+    graph->launch(gpu_->stream());
     comm_.wait();
   }
 

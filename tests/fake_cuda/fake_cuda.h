@@ -22,7 +22,7 @@ using signccl::CudaResult;
 using signccl::CudaStream;
 
 /// The machine that is posed. Until reset() is called it is this one, with as many devices as the variable
-/// SIGNCCL_FAKE_CUDA_DEVICES says.
+/// SIGNCCL_FAKE_CUDA_DEVICES says, and as many queues as CUDA_DEVICE_MAX_CONNECTIONS, of which drivers know, too.
 struct Config {
   int devices = 1;         ///< 0 to 8
   int queues = 8;          ///< hardware queues of a device; its i-th stream uses queue i % queues

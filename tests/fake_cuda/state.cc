@@ -50,11 +50,17 @@ void endQueues(State& state) {
   state.callbacks.reset();
 }
 
+/// A variable of the environment, at most `most`.
+int numberOf(const char* variable, long least, long most, int otherwise) {
+  const char* const text = std::getenv(variable);
+  return text == nullptr ? otherwise : static_cast<int>(std::clamp(std::strtol(text, nullptr, 10), least, most));
+}
+
 /// What programs that know nothing of the fake find.
 Config configOfEnvironment() {
   Config config;
-  if (const char* devices = std::getenv("SIGNCCL_FAKE_CUDA_DEVICES"))
-    config.devices = static_cast<int>(std::clamp(std::strtol(devices, nullptr, 10), 0L, 4L));
+  config.devices = numberOf("SIGNCCL_FAKE_CUDA_DEVICES", 0, 4, config.devices);
+  config.queues = numberOf("CUDA_DEVICE_MAX_CONNECTIONS", 1, 32, config.queues);
   return config;
 }
 

@@ -85,6 +85,14 @@ TEST(GpusTest, CallsThatAreCapturedIntoGraphsAreRight) {
   for (const auto& row : document["results"]) EXPECT_GT(row["sent_bytes_per_rank"], 0) << row;
 }
 
+TEST(GpusTest, GraphsOfRanksThatShareAGpuDoNotWaitForEachOthersMemory) {
+  const auto document = runForJson(1,
+                                   {"-t", "3", "-g", "1", "--oversubscribe", "-b", "1K", "-e", "4K", "-f", "4", "-n",
+                                    "2", "--cudagraph", "3", "-c", "2", "-T", "20"},
+                                   2);
+  EXPECT_EQ(document["config"]["graph"], 3);
+}
+
 TEST(GpusTest, ADamagedResultOfAGraphIsCounted) {
   const ProgramResult result =
       runWithGpus(2, {"-g", "2", "-b", "1K", "-e", "1K", "-n", "2", "-c", "2", "-G", "2", "--corrupt", "1"});

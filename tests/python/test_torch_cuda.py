@@ -228,6 +228,50 @@ def test_an_overflow_on_one_device_lets_all_ranks_skip_the_step(fake: FakeProces
     fake.run(skipped_steps)
 
 
+def rates_on_device() -> None:
+    """The stream reads them when it comes to the step, with one parameter group and with two."""
+    put_in_place()
+    for ngroups in (1, 2):
+        (comm,) = signccl.Communicator.all_in_process(1)
+        with current(), comm:
+            stream = Stream()
+            use(stream)
+            rate = on_device(torch.tensor(0.5))
+            parameters = [torch.nn.Parameter(on_device(torch.zeros(70))) for _ in range(2)]
+            groups: list[Any] = [{"params": parameters[:1], "lr": rate}, {"params": parameters[1:], "lr": 0.25}]
+            if ngroups == 1:
+                groups = [{"params": parameters, "lr": rate}]
+            optimizer = DistributedLion(groups, comm=comm)
+            for parameter in parameters:
+                parameter.grad = on_device(torch.full((70,), -1.0))
+            optimizer.step()
+            stream.synchronize()
+            rates = [0.5, 0.5 if ngroups == 1 else 0.25]
+            for parameter, expected in zip(parameters, rates, strict=True):
+                assert_same(from_device(parameter.detach()), torch.full((70,), expected))
+            if ngroups == 1:
+                held = HeldUp(stream)
+                optimizer.step()
+                put(rate, torch.tensor(2.0))  # after step() has returned, and before the stream has come to it
+                held.let_go()
+                stream.synchronize()
+                assert_same(from_device(parameters[0].detach()), torch.full((70,), 2.5))
+
+
+def test_a_learning_rate_on_the_device_is_read_by_the_stream(fake: FakeProcess) -> None:
+    fake.run(rates_on_device)
+
+
+def test_a_learning_rate_of_several_elements_is_refused() -> None:
+    with torch._subclasses.FakeTensorMode(allow_non_fake_inputs=True):
+        rates: Any = torch.ones(2, device="cuda")
+        with (
+            signccl.Communicator.all_in_process(1)[0] as comm,
+            pytest.raises(ValueError, match="lr is a tensor of 2 elements, expected 1"),
+        ):
+            DistributedLion([torch.nn.Parameter(torch.ones(3))], lr=rates, comm=comm)
+
+
 def overlapped_steps() -> None:
     """Gradients come on two streams; the step is over on the stream that is current at step()."""
     put_in_place()

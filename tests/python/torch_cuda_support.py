@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,12 @@ def put_in_place() -> None:
         made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype).zero_()
         return on_device(made) if is_on_device(tensor) else made
 
+    def floats_like(tensor: torch.Tensor, values: Sequence[float | torch.Tensor]) -> torch.Tensor:
+        if len(values) == 1 and isinstance(values[0], torch.Tensor):
+            return values[0]
+        known = [from_device(value) if isinstance(value, torch.Tensor) else torch.tensor(value) for value in values]
+        return on_device(torch.stack([value.reshape(()).float() for value in known]))
+
     def flag_like(tensor: torch.Tensor) -> torch.Tensor:
         made = torch.zeros(1, dtype=torch.int32)
         return on_device(made) if is_on_device(tensor) else made
@@ -93,5 +100,5 @@ def put_in_place() -> None:
             wait_for(first, second)
 
     _memories.clear()
-    for stand_in in (is_on_device, stream_of, empty_like, zeros_like, flag_like, is_set, order):
+    for stand_in in (is_on_device, stream_of, empty_like, zeros_like, floats_like, flag_like, is_set, order):
         setattr(_device, stand_in.__name__, stand_in)

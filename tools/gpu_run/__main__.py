@@ -15,13 +15,12 @@ import sys
 import time
 from pathlib import Path
 
-from builder import BuildError, Built, build
+from builder import ROOT, BuildError, Built, build
+from context import Context
 from machine import facts_of, no_gpu
-from measurements import STEPS, Context
+from order import STEPS
 from report import write_report
 from steps import Result, run_step
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:

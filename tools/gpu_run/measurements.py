@@ -1,66 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps, in the order in which a first run on a GPU has to answer them."""
+"""Steps that measure and test the library itself: streams, ranks that share a GPU, faults, kernels."""
 
 import json
 import os
 import re
-import shutil
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from builder import Built, library_folder
-from steps import Failed, Figures, Runner, Skipped, Step, end_group
+from context import Context, perf
+from steps import Failed, Figures, Runner, end_group
 
 LIMIT_SECONDS = 3  # of a call, where a peer is lost
-
-
-@dataclass
-class Context:
-    built: Built
-    out: Path
-    fake: bool
-    packages: Path | None
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """That of all programs: carried libraries, and the fake driver if it is asked for."""
-        variables = dict(os.environ)
-        folders = [variables["LD_LIBRARY_PATH"]] if variables.get("LD_LIBRARY_PATH") else []
-        if self.packages is not None:
-            folders.append(str(library_folder(self.packages)))
-        if self.fake:
-            driver = self.built.folder / "tests/fake_cuda"
-            folders.insert(0, str(driver))
-            variables["SIGNCCL_CUDA_LIBRARY"] = str(driver / "emulated/libsignccl_cuda.so")
-        if folders:
-            variables["LD_LIBRARY_PATH"] = ":".join(folders)
-        return variables
-
-    def program(self, name: str) -> str:
-        path = self.built.program(name)
-        if not path.is_file():
-            raise Failed(f"{path} is missing")
-        return str(path)
-
-
-def perf(context: Context, runner: Runner, arguments: str, **variables: str) -> Figures:
-    """Runs sign_all_reduce_perf, checks all results, and gives a time and a rate for each of its rows."""
-    file = context.out / "perf.json"
-    file.unlink(missing_ok=True)
-    command = [context.program("sign_all_reduce_perf"), *arguments.split(), "--oversubscribe", "-J", str(file)]
-    runner.run(command, context.environment | variables)
-    figures: Figures = {}
-    document = json.loads(file.read_text())
-    for row in document["results"]:
-        if row["out_of_place"]["nwrong"] != 0 or row["in_place"]["nwrong"] != 0:
-            raise Failed(f"wrong results: {row}")
-        name = f"{row['redop']} {row['type']} {row['size']} B"
-        figures[name] = {"us": row["out_of_place"]["time"], "alg_bw GB/s": row["out_of_place"]["alg_bw"]}
-    if not figures:
-        raise Failed("no case was measured")
-    return figures
 
 
 def latency(context: Context, runner: Runner) -> Figures:
@@ -200,32 +151,3 @@ def bandwidth(context: Context, runner: Runner) -> Figures:
             "of a copy": row["ratio"],
         }
     return figures
-
-
-def memcheck(context: Context, runner: Runner) -> Figures:
-    """Kernels under compute-sanitizer, which sees accesses outside of allocations."""
-    tool = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path="/usr/local/cuda/bin")
-    if context.fake or tool is None:
-        raise Skipped(
-            "there is no compute-sanitizer" if tool is None else "the fake driver has no kernels to look into"
-        )
-    command = [tool, "--tool", "memcheck", "--error-exitcode", "9"]
-    tests = "*Misalignment*/device:VotePropertyTest.*/device:RestoreTop*/device:LionRounding*/device"
-    figures = kernel_tests(context, runner, command, tests)
-    arguments = "-t 2 -g 1 --oversubscribe -b 100001 -e 100001 -n 2 -o all -d float -T 60"
-    runner.run([*command, context.program("sign_all_reduce_perf"), *arguments.split()], context.environment)
-    return figures
-
-
-STEPS = {
-    "latency": Step("how long a stream and the host take to tell each other something", 30, latency),
-    "types": Step("three ranks on one GPU: results of all types and operations", 40, types),
-    "threads": Step("ranks that are threads on one GPU, with more and fewer queues than streams", 120, threads),
-    "waits": Step("the ways in which a stream waits", 30, waits),
-    "processes": Step("ranks that are processes on one GPU", 60, processes),
-    "large": Step("large vectors of ranks that are threads on one GPU", 60, large),
-    "faults": Step("a peer is killed, or stopped, while streams wait", 60, faults),
-    "kernels": Step("every kernel against the reference, bit by bit", 120, kernels),
-    "bandwidth": Step("every kernel beside a copy of as many bytes", 120, bandwidth),
-    "memcheck": Step("kernels under compute-sanitizer", 90, memcheck),
-}

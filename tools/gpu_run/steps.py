@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from measurements import Context
+    from context import Context
 
 Figures = dict[str, object]
 

@@ -60,6 +60,7 @@ class OnDevice(NamedTuple):
     stream: int  #: handle of a CUDA stream
     found_inf: int = 0  #: of a float32: unless it is 0 when the stream comes to it, this rank skips the step
     skipped: int = 0  #: of an int32, which gets 1 on the stream if a rank skipped the step, else 0
+    learning_rates: int = 0  #: of a float32 for each group, instead of those of the groups
 
 
 class Lion:
@@ -106,7 +107,8 @@ class Lion:
         self._hyperparameters[:] = np.transpose(groups)
         self._step.skip = skip
         self._step.background = background
-        self._step.stream, self._step.foundInf, self._step.deviceSkipped = device or (None, None, None)
+        step, place = self._step, device or OnDevice(0)
+        step.stream, step.foundInf, step.deviceSkipped, step.deviceLearningRates = place
         with self.comm._lock:
             self._check(lib.signcclLionBegin(self._open(), ctypes.byref(self._step)))
             if device is not None:

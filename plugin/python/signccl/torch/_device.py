@@ -12,6 +12,8 @@ with every operator: that stream waited for, and record_stream() before it is fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from .._device_arrays import LEGACY_STREAM
@@ -40,6 +42,20 @@ def order(tensor: torch.Tensor, first: int, second: int) -> None:
 def empty_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """A contiguous tensor of the same shape and place."""
     return torch.empty_like(tensor, dtype=dtype, memory_format=torch.contiguous_format)
+
+
+def floats_like(tensor: torch.Tensor, values: Sequence[float | torch.Tensor]) -> torch.Tensor:
+    """A float32 for each value, in the same place: a number, or what a tensor there holds when the stream comes."""
+    if len(values) == 1 and isinstance(values[0], torch.Tensor) and values[0].dtype is torch.float32:
+        return values[0]
+    return torch.stack(
+        [
+            value.detach().reshape(()).to(torch.float32)
+            if isinstance(value, torch.Tensor)
+            else torch.full((), value, dtype=torch.float32, device=tensor.device)
+            for value in values
+        ]
+    )
 
 
 def flag_like(tensor: torch.Tensor) -> torch.Tensor:

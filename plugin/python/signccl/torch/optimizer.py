@@ -24,7 +24,7 @@ from .compare import texts_of
 from .groups import communicator, group_for_cpu
 from .momenta import average_momenta
 from .overlap import Overlap
-from .plan import Plan, hyperparameters, key_of
+from .plan import Plan, key_of
 from .tensors import check_parameter, data_type, local, names_of, unscale_
 
 # Optimizers number their steps apart, so that a resumed job goes on to the bit whatever else it votes on.
@@ -207,7 +207,7 @@ class DistributedLion(torch.optim.Optimizer):
         number = self.comm.call_number
         self.comm.call_number = self._call_number
         try:
-            plan.begin(hyperparameters(self.param_groups), skip=skip, background=background, found_inf=found_inf)
+            plan.begin(self.param_groups, skip=skip, background=background, found_inf=found_inf)
         finally:
             self.comm.call_number = number
 
@@ -357,6 +357,10 @@ def _chosen(name: str, value: Any, choices: dict[str, Any]) -> Any:
 
 def _check_group(group: dict[str, Any]) -> None:
     for name in ("lr", "weight_decay"):
+        if isinstance(group[name], torch.Tensor) and _device.is_on_device(group[name]):
+            if group[name].numel() != 1:
+                raise ValueError(f"{name} is a tensor of {group[name].numel()} elements, expected 1")
+            continue  # to read it would wait for the device
         if not (math.isfinite(float(group[name])) and float(group[name]) >= 0):
             raise ValueError(f"{name} is {group[name]}, expected a number of at least 0")
     betas: Iterable[Any] = group["betas"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .plan import Plan, hyperparameters, key_of
+from .plan import Plan, key_of
 from .tensors import local
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Overlap:
         first, last = self._buckets[self._next]
         gradients, kept = plan.gradients(first, last)
         if self._next == 0:
-            self._hyperparameters = hyperparameters(self._optimizer.param_groups)
+            self._hyperparameters = plan.state_of(self._optimizer.param_groups)
             self._optimizer._begin(plan, background=background)
         self._next += 1
         plan.note_changes(first, last)  # from here on, while the backward pass may still run
@@ -170,7 +170,7 @@ class Overlap:
                 "parameters or momenta were replaced between the backward pass and step(), which with overlap=True "
                 "has begun by then"
             )
-        if self._hyperparameters != hyperparameters(optimizer.param_groups):
+        if self._hyperparameters != plan.state_of(optimizer.param_groups):
             raise RuntimeError(
                 "lr, betas or weight_decay were changed between the backward pass and step(); with overlap=True a "
                 "step begins in the backward pass: change them after step()"

@@ -86,6 +86,7 @@ class Plan:
         #: On a device: what the last step said of being skipped, when the stream had come so far.
         self.skipped = None if self._on_device is None else _device.flag_like(self._on_device)
         self._stream: int | None = None  #: of the step that has begun
+        self._rates: torch.Tensor | None = None  #: that the last step reads on the device
         keep = (list(self.entries), [state[entry.parameter]["momentum"] for entry in self.entries])
         # Without a tensor there is nothing to exchange; all ranks have the same ones.
         self.lion = Lion(comm, tensors, self.ngroups, rules, keep) if tensors else None
@@ -115,8 +116,48 @@ class Plan:
             and found_inf.dtype is torch.float32
         )
 
-    def begin(self, groups: list[LionGroup], *, skip: bool, background: bool, found_inf: torch.Tensor | None) -> None:
-        """Begins a step. `found_inf`, on the tensors' device: this rank skips the step unless it is 0."""
+    def _reads(self, rate: Any) -> bool:
+        """Whether a step reads a learning rate where it is carried out, so that the host need not wait for it."""
+        return (
+            self._on_device is not None
+            and isinstance(rate, torch.Tensor)
+            and rate.numel() == 1
+            and _device.is_on_device(rate)
+            and rate.device == self._on_device.device
+        )
+
+    def hyperparameters(self, groups: list[dict[str, Any]]) -> list[LionGroup]:
+        """What the parameter groups say now. A learning rate that the device reads is 0."""
+        try:
+            return [
+                LionGroup(
+                    0.0 if self._reads(g["lr"]) else float(g["lr"]),
+                    float(g["betas"][0]),
+                    float(g["betas"][1]),
+                    float(g["weight_decay"]),
+                )
+                for g in groups
+            ]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"lr, betas or weight_decay of a parameter group: {error}; expected numbers") from error
+
+    def state_of(self, groups: list[dict[str, Any]]) -> tuple[object, ...]:
+        """Changes when a hyperparameter does; nothing is read from a device."""
+        rates = [(g["lr"].data_ptr(), g["lr"]._version) if self._reads(g["lr"]) else None for g in groups]
+        return self.hyperparameters(groups), rates
+
+    def _rates_on_device(self, groups: list[dict[str, Any]]) -> torch.Tensor | None:
+        """The learning rates of all groups if the device reads one of them."""
+        if self._on_device is None or not any(self._reads(g["lr"]) for g in groups):
+            return None
+        rates = [g["lr"] if self._reads(g["lr"]) else float(g["lr"]) for g in groups]
+        return _device.floats_like(self._on_device, rates)
+
+    def begin(
+        self, groups: list[dict[str, Any]], *, skip: bool, background: bool, found_inf: torch.Tensor | None
+    ) -> None:
+        """Begins a step with the hyperparameters of the groups. `found_inf`, on the tensors' device: this rank skips
+        the step unless it is 0."""
         assert self.lion is not None
         device = None
         if self._on_device is not None:
@@ -124,8 +165,10 @@ class Plan:
             self._stream = _device.stream_of(self._on_device)
             assert self._stream is not None
             inf = 0 if found_inf is None else found_inf.data_ptr()
-            device = OnDevice(self._stream, inf, self.skipped.data_ptr())
-        self.lion.begin(groups, skip=skip, background=background, device=device)
+            self._rates = self._rates_on_device(groups)
+            rates = 0 if self._rates is None else self._rates.data_ptr()
+            device = OnDevice(self._stream, inf, self.skipped.data_ptr(), rates)
+        self.lion.begin(self.hyperparameters(groups), skip=skip, background=background, device=device)
 
     def submit(self, first: int, gradients: npt.NDArray[np.uintp], kept: list[torch.Tensor]) -> None:
         """Exchanges a bucket, after what the current stream has been given: it computes the gradients. An error of the
@@ -186,17 +229,6 @@ class Plan:
         """Frees the Lion object."""
         if self.lion is not None:
             self.lion.close()
-
-
-def hyperparameters(groups: list[dict[str, Any]]) -> list[LionGroup]:
-    """What the parameter groups say now."""
-    try:
-        return [
-            LionGroup(float(g["lr"]), float(g["betas"][0]), float(g["betas"][1]), float(g["weight_decay"]))
-            for g in groups
-        ]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"lr, betas or weight_decay of a parameter group: {error}; expected numbers") from error
 
 
 def _entry(parameter: torch.Tensor, name: str) -> Entry:
