@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import itertools
-import math
 import warnings
 import weakref
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Callable
 
@@ -24,7 +22,7 @@ from .compare import texts_of
 from .groups import communicator, group_for_cpu
 from .momenta import average_momenta
 from .overlap import Overlap
-from .plan import Plan, hyperparameters, key_of
+from .plan import Plan, hyperparameters, hyperparameters_of, key_of
 from .tensors import check_parameter, data_type, local, names_of, unscale_
 
 # Optimizers number their steps apart, so that a resumed job goes on to the bit whatever else it votes on.
@@ -267,7 +265,7 @@ class DistributedLion(torch.optim.Optimizer):
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         try:
-            _check_group(group)
+            hyperparameters_of(group)
             names = names_of(self.param_groups)
             for parameter in group["params"]:
                 check_parameter(local(parameter), names[id(parameter)])
@@ -353,16 +351,6 @@ def _chosen(name: str, value: Any, choices: dict[str, Any]) -> Any:
     except (KeyError, TypeError):
         expected = ", ".join(f"'{choice}'" for choice in choices)
         raise ValueError(f"{name} is {value!r}, expected one of {expected}") from None
-
-
-def _check_group(group: dict[str, Any]) -> None:
-    for name in ("lr", "weight_decay"):
-        if not (math.isfinite(float(group[name])) and float(group[name]) >= 0):
-            raise ValueError(f"{name} is {group[name]}, expected a number of at least 0")
-    betas: Iterable[Any] = group["betas"]
-    values = [float(beta) for beta in betas]
-    if len(values) != 2 or not all(0 <= beta <= 1 for beta in values):
-        raise ValueError(f"betas is {group['betas']!r}, expected two numbers of 0 to 1")
 
 
 def _is_count(value: Any) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, NamedTuple
 
@@ -189,14 +190,35 @@ class Plan:
 
 
 def hyperparameters(groups: list[dict[str, Any]]) -> list[LionGroup]:
-    """What the parameter groups say now."""
+    """What the parameter groups say now. Raises ValueError that names the group of a wrong one."""
+    return [hyperparameters_of(group, f" of group {number}") for number, group in enumerate(groups)]
+
+
+def hyperparameters_of(group: dict[str, Any], where: str = "") -> LionGroup:
+    """What a parameter group says now. Raises ValueError for what is no learning rate, weight decay or betas.
+
+    where: stands behind the name of the wrong one in the text.
+    """
+    for name in ("lr", "weight_decay"):
+        number = _number(group[name])
+        if not (math.isfinite(number) and number >= 0):
+            raise ValueError(f"{name}{where} is {group[name]!r}, expected a number of at least 0")
+    betas = group["betas"]
     try:
-        return [
-            LionGroup(float(g["lr"]), float(g["betas"][0]), float(g["betas"][1]), float(g["weight_decay"]))
-            for g in groups
-        ]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"lr, betas or weight_decay of a parameter group: {error}; expected numbers") from error
+        values = [_number(beta) for beta in betas]
+    except TypeError:
+        values = []
+    if len(values) != 2 or not all(0 <= beta <= 1 for beta in values):
+        raise ValueError(f"betas{where} is {betas!r}, expected two numbers of 0 to 1")
+    return LionGroup(_number(group["lr"]), values[0], values[1], _number(group["weight_decay"]))
+
+
+def _number(value: Any) -> float:
+    """NaN for what is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _entry(parameter: torch.Tensor, name: str) -> Entry:
