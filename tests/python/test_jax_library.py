@@ -42,6 +42,8 @@ def run(library: str | Path) -> str:
 
 
 def test_library_that_is_missing_or_another_one_is_named() -> None:
-    assert "signccl.jax found no libsignccl_jax.so" in run("/nowhere/libsignccl_jax.so")
+    text = run("/nowhere/libsignccl_jax.so")
+    assert "signccl.jax found no libsignccl_jax.so" in text
+    assert "as it is with SIGNCCL_PREBUILT, with SIGNCCL_JAX=0" in text
     other = os.environ["SIGNCCL_LIBRARY"]
     assert f"{os.path.abspath(other)} has no signcclJaxVote, signcclJaxAvg" in run(other)

@@ -28,7 +28,11 @@ pytestmark = pytest.mark.timeout(60)
         ({"lr": float("nan")}, "lr is nan"),
         ({"weight_decay": float("inf")}, "weight_decay is inf"),
         ({"betas": (0.9, 1.5)}, r"betas is \(0.9, 1.5\), expected two numbers of 0 to 1"),
-        ({"betas": (0.9,)}, "betas is"),
+        ({"betas": (0.9,)}, r"betas is \(0.9,\), expected two numbers"),
+        ({"betas": 0.9}, "betas is 0.9, expected two numbers of 0 to 1"),
+        ({"betas": (0.9, None)}, r"betas is \(0.9, None\), expected two numbers of 0 to 1"),
+        ({"lr": "fast"}, "lr is 'fast', expected a number of at least 0"),
+        ({"weight_decay": None}, "weight_decay is None, expected a number of at least 0"),
         ({"aggregation": "mean"}, "aggregation is 'mean', expected one of 'vote', 'avg'"),
         ({"zero": "none"}, "zero is 'none'"),
         ({"tie": []}, r"tie is \[\]"),
@@ -46,7 +50,7 @@ def test_a_learning_rate_that_becomes_wrong_changes_nothing() -> None:
     optimizer = DistributedLion([parameter], lr=0.5, comm=alone())
     parameter.grad = torch.ones(3)
     optimizer.param_groups[0]["lr"] = float("nan")
-    with pytest.raises(ValueError, match="learningRates"):
+    with pytest.raises(ValueError, match="lr of group 0 is nan, expected a number of at least 0"):
         optimizer.step()
     assert parameter.tolist() == [1.0] * 3
     assert optimizer.state[parameter]["momentum"].tolist() == [0.0] * 3

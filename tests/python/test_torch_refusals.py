@@ -56,8 +56,8 @@ SPOILED: dict[str, tuple[Callable[[torch.nn.Parameter, DistributedLion], None], 
     "device": (device, "parameter '2.weight' is on device meta"),
     "shape": (shape, "the momentum of parameter '2.weight' has shape (4, 9)"),
     "gaps": (gaps, "parameter '2.weight' of shape (4, 9) has strides (18, 2)"),
-    "learning_rate": (learning_rate, "nan"),
-    "betas": (betas, "could not convert string to float: 'high'; expected numbers"),
+    "learning_rate": (learning_rate, "lr of group 0 is nan, expected a number of at least 0"),
+    "betas": (betas, "betas of group 0 is (0.9, 'high'), expected two numbers of 0 to 1"),
 }
 
 

@@ -44,8 +44,9 @@ def load() -> ctypes.CDLL:
     library, path, _ = load_first(
         _candidates(),
         "signccl.jax found no libsignccl_jax.so",
-        "The package was built without the headers of jaxlib: install it again with pip install "
-        f"'./plugin/python[jax]' under Python 3.10 to 3.13, or set {VARIABLE} to the path of a libsignccl_jax.so",
+        "The package was built without its part for JAX, as it is with SIGNCCL_PREBUILT, with SIGNCCL_JAX=0, and under "
+        "a Python for which there is no jaxlib 0.6.2: install it again with pip install './plugin/python[jax]' under "
+        f"Python 3.10 to 3.13 and without these settings, or set {VARIABLE} to the path of a libsignccl_jax.so",
     )
     _declare(library, path)
     _register(library, path)

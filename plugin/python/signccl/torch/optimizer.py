@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import itertools
-import math
 import warnings
 import weakref
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Callable
 
@@ -22,6 +20,7 @@ from ..communicator import Communicator
 from . import _device, checkpoint
 from .compare import texts_of
 from .groups import communicator, group_for_cpu
+from .hyperparameters import hyperparameters_of, is_scalar_on_device
 from .momenta import average_momenta
 from .overlap import Overlap
 from .plan import Plan, key_of
@@ -267,7 +266,7 @@ class DistributedLion(torch.optim.Optimizer):
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         try:
-            _check_group(group)
+            hyperparameters_of(group, is_lr_read_later=is_scalar_on_device(group["lr"]))
             names = names_of(self.param_groups)
             for parameter in group["params"]:
                 check_parameter(local(parameter), names[id(parameter)])
@@ -353,20 +352,6 @@ def _chosen(name: str, value: Any, choices: dict[str, Any]) -> Any:
     except (KeyError, TypeError):
         expected = ", ".join(f"'{choice}'" for choice in choices)
         raise ValueError(f"{name} is {value!r}, expected one of {expected}") from None
-
-
-def _check_group(group: dict[str, Any]) -> None:
-    for name in ("lr", "weight_decay"):
-        if isinstance(group[name], torch.Tensor) and _device.is_on_device(group[name]):
-            if group[name].numel() != 1:
-                raise ValueError(f"{name} is a tensor of {group[name].numel()} elements, expected 1")
-            continue  # to read it would wait for the device
-        if not (math.isfinite(float(group[name])) and float(group[name]) >= 0):
-            raise ValueError(f"{name} is {group[name]}, expected a number of at least 0")
-    betas: Iterable[Any] = group["betas"]
-    values = [float(beta) for beta in betas]
-    if len(values) != 2 or not all(0 <= beta <= 1 for beta in values):
-        raise ValueError(f"betas is {group['betas']!r}, expected two numbers of 0 to 1")
 
 
 def _is_count(value: Any) -> bool:

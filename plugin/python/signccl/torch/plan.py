@@ -15,6 +15,7 @@ from .._lion import Lion, LionGroup, LionRules, LionTensor, OnDevice
 from ..communicator import Communicator
 from ..errors import SignCCLError
 from . import _device
+from .hyperparameters import hyperparameters_of, is_scalar_on_device
 from .tensors import check_disjoint, check_parameter, data_type, gradient_like, local, names_of
 
 
@@ -118,28 +119,15 @@ class Plan:
 
     def _reads(self, rate: Any) -> bool:
         """Whether a step reads a learning rate where it is carried out, so that the host need not wait for it."""
-        return (
-            self._on_device is not None
-            and isinstance(rate, torch.Tensor)
-            and rate.numel() == 1
-            and _device.is_on_device(rate)
-            and rate.device == self._on_device.device
-        )
+        return self._on_device is not None and is_scalar_on_device(rate) and rate.device == self._on_device.device
 
     def hyperparameters(self, groups: list[dict[str, Any]]) -> list[LionGroup]:
-        """What the parameter groups say now. A learning rate that the device reads is 0."""
-        try:
-            return [
-                LionGroup(
-                    0.0 if self._reads(g["lr"]) else float(g["lr"]),
-                    float(g["betas"][0]),
-                    float(g["betas"][1]),
-                    float(g["weight_decay"]),
-                )
-                for g in groups
-            ]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"lr, betas or weight_decay of a parameter group: {error}; expected numbers") from error
+        """What the parameter groups say now. A learning rate that the device reads is 0. Raises ValueError that names
+        the group of a wrong one."""
+        return [
+            hyperparameters_of(group, f" of group {number}", is_lr_read_later=self._reads(group["lr"]))
+            for number, group in enumerate(groups)
+        ]
 
     def state_of(self, groups: list[dict[str, Any]]) -> tuple[object, ...]:
         """Changes when a hyperparameter does; nothing is read from a device."""
