@@ -73,13 +73,13 @@ std::optional<MisfitSearch::Range> MisfitSearch::narrow(const SummedElements& su
                                                         std::chrono::steady_clock::time_point deadline) {
   const std::size_t ntiles = lanes::tilesFor(range.end - range.begin);
   const std::size_t part = (ntiles + kParts - 1) / kParts * lanes::kTileElements;
-  const auto partOf = [&](std::size_t number) {
+  const auto part_of = [&](std::size_t number) {
     return Range{std::min(range.begin + number * part, range.end),
                  std::min(range.begin + (number + 1) * part, range.end)};
   };
   ++number_;
   for (std::size_t i = 0; i < kParts; ++i) {
-    const Range here = partOf(i);
+    const Range here = part_of(i);
     if (here.begin == here.end) break;
     const CheckSignsArguments arguments{elementOf(summed, here.begin), here.end - here.begin,
                                         reinterpret_cast<std::uint32_t*>(addressOf(&words().met[i])), number_};
@@ -90,7 +90,7 @@ std::optional<MisfitSearch::Range> MisfitSearch::narrow(const SummedElements& su
     const Words::Met& met = words().met[i];
     const bool has_others = met.others.load(std::memory_order_relaxed) == number_;
     const bool has_zeros = met.zeros.load(std::memory_order_relaxed) == number_;
-    if (has_others || (has_zeros && summed.votes_per_rank == 1)) return partOf(i);
+    if (has_others || (has_zeros && summed.votes_per_rank == 1)) return part_of(i);
   }
   return std::nullopt;
 }

@@ -221,9 +221,10 @@ void StreamRank::beginExchange(StreamCall& call, const ExchangeRules& rules, con
 std::shared_ptr<ExternalEnds> StreamRank::endsOf(const StreamCall& call, const StreamStep* step,
                                                  const StreamSum* sum) const {
   if (sum != nullptr) {
+    const std::size_t nsegments = call.slices.empty() ? 0 : call.batch.segments.size();  // else there is no memory
     return std::make_shared<SumEnds>(
         call.memory, call.slices, call.number,
-        SumOfSlots{comm_.rank(), call.batch.segments.size(), call.batch.rules.votes_per_rank, sum->trusted});
+        SumOfSlots{comm_.rank(), nsegments, call.batch.rules.votes_per_rank, sum->trusted});
   }
   std::shared_ptr<const std::atomic<std::uint32_t>> veto;
   if (step != nullptr) veto = {step->owner, step->veto};

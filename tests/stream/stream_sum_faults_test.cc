@@ -146,6 +146,25 @@ TEST_F(TrustedSumTest, CallsOfAGroupAreTrustedEachForItself) {
   });
 }
 
+TEST_F(TrustedSumTest, AnAbortEndsSumsWithoutElements) {
+  for (const bool is_asked : {true, false}) {
+    Ranks ranks(2);
+    ranks.inThreads([&](int rank, signcclComm_t comm) {
+      const CurrentDevice current(0);
+      const Stream stream;
+      if (rank == 1) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        EXPECT_EQ(signcclCommAbort(comm), signcclSuccess);
+        return;
+      }
+      signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
+      EXPECT_EQ(signcclAllReduceSum(nullptr, nullptr, 0, signcclInt8, nullptr, comm, stream.get(),
+                                    is_asked ? &outcome : nullptr),
+                signcclRemoteError);
+    });
+  }
+}
+
 class StreamSumFaultsTest : public StreamTest {
  protected:
   const Environment environment_{{"SIGNCCL_TIMEOUT", "1"}};
