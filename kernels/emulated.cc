@@ -9,6 +9,7 @@
 #include "kernels/emulated_lion.h"
 #include "kernels/emulated_run.h"
 #include "kernels/instances.h"
+#include "kernels/lanes/check_signs.h"
 #include "kernels/lanes/encode.h"
 
 namespace signccl {
@@ -47,11 +48,36 @@ void encodeTernary(ElementType type, const void* elements, size_t count, Word* p
   run(encodeKernel(type, /*is_ternary=*/true), {readable.address(), count, positive, nonnegative});
 }
 
+void run(DeviceKernel kernel, const CheckSignsArguments& arguments) {
+  using emulated::kBlocks;
+  SIGNCCL_CHECK_SIGNS_KERNELS(SIGNCCL_RUN_IF_CHOSEN)
+}
+
+/// A GPU checks elements apart from encoding them.
+uint32_t checkSigns(ElementType type, const void* elements, size_t count) {
+  const ReadableElements readable(type, elements, count);
+  uint32_t met[2] = {};
+  run(checkSignsKernel(type), {readable.address(), count, met, 1});
+  return (met[0] != 0 ? kMetZeros : 0) | (met[1] != 0 ? kMetOthers : 0);
+}
+
+uint32_t encodeSumBinary(ElementType type, const void* elements, size_t count, Word* nonnegative) {
+  referenceKernels().encodeSumBinary(type, elements, count, nonnegative);
+  return checkSigns(type, elements, count);
+}
+
+uint32_t encodeSumTernary(ElementType type, const void* elements, size_t count, Word* positive, Word* nonnegative) {
+  referenceKernels().encodeSumTernary(type, elements, count, positive, nonnegative);
+  return checkSigns(type, elements, count);
+}
+
 Kernels makeKernels() {
   Kernels kernels = referenceKernels();
   kernels.name = "emulated";
   kernels.encodeBinary = encodeBinary;
   kernels.encodeTernary = encodeTernary;
+  kernels.encodeSumBinary = encodeSumBinary;
+  kernels.encodeSumTernary = encodeSumTernary;
   kernels.count = emulated::count;
   kernels.merge = emulated::merge;
   kernels.clamp = emulated::clamp;

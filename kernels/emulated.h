@@ -8,8 +8,9 @@
 
 namespace signccl {
 
-/// Named "emulated". Unlike the others it allocates: elements that are not aligned to their own size, which a GPU
-/// cannot access, are copied there and back.
+/// Named "emulated". What its encodings for sums have met is what a GPU finds; their planes are those of the reference,
+/// since a GPU takes those of encodeBinary() and encodeTernary(). Unlike the others it allocates: elements that are not
+/// aligned to their own size, which a GPU cannot access, are copied there and back.
 const Kernels& emulatedKernels();
 
 }  // namespace signccl

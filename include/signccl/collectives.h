@@ -89,25 +89,37 @@ typedef struct {
  * learn it in the same call. The communicator stays usable. The caller can make the call again with signcclZeroTernary
  * if `outcome->values` is signcclValuesZeros, or sum in another way.
  *
- * The check costs neither a pass over memory nor a message: values are checked as they are packed, and what was found
- * travels with the messages of the sum. All elements are packed before the first message is sent. So the library keeps
- * the packed vectors and the counts of the whole call in memory, some bits for each element.
+ * The check costs no message: what was found travels with the messages of the sum. In host memory it costs no pass over
+ * the elements either, which are checked as they are packed. All of them are packed before the first message is sent.
+ * So the library keeps the packed vectors and the counts of the whole call in memory, some bits for each element.
+ *
+ * If a buffer is in the memory of a CUDA device, or if there is a stream, the call is one on a stream, as in
+ * signcclAllReduceVote(); a kernel checks the elements first. `outcome` decides whether the host waits:
+ *   - With an outcome the call returns when the outcome is known, for which the stream must come to the call and all
+ *     ranks must take part. recvbuff holds the sums when the stream has come so far.
+ *   - Without one the call enqueues and returns. Then values that do not fit make the communicator fail on all ranks:
+ *     signcclCommGetAsyncError() gives signcclInvalidArgument, signcclGetLastError() names the rank, and recvbuff is
+ *     undefined.
+ * Ranks in host memory and ranks on devices take part in one call. Sums cannot be captured into CUDA graphs.
  *
  * In a group, each call has its own outcome; seven calls at most travel as one exchange.
  *
- * @param sendbuff  [count] elements in host memory
- * @param recvbuff  [count] elements in host memory; equal to sendbuff or disjoint from it
+ * @param sendbuff  [count] elements, in host memory or in that of one CUDA device
+ * @param recvbuff  [count] elements, the same; equal to sendbuff or disjoint from it
  * @param count     elements, the same on every rank; 0 is allowed, the buffers may then be NULL
  * @param datatype  of both buffers: int8 for at most 127 ranks, bfloat16 for 256, float16 for 2,048; float32 or float64
  * @param config    the zero rule, or NULL for signcclZeroBinary; read during this call only, in a group too
- * @param stream    NULL: buffers in device memory and calls on streams are refused with signcclInvalidArgument
- * @param outcome   receives what became of the call when it is complete, and is left alone if it returns an error; in a
+ * @param stream    as in signcclAllReduceVote()
+ * @param outcome   receives what became of the call before it returns, and is left alone if it returns an error; in a
  *                  group it must stay until signcclGroupEnd(). NULL: values that do not fit are an error
  *
  * @return signcclSuccess          if `outcome` is given, also where the values do not fit
  *         signcclInvalidArgument  a null or partly overlapping buffer, an unknown type or rule, more ranks than the
- *                                 type has exact sums for; or, without `outcome`, values that do not fit, on every
- *                                 rank. The call had no effect on any buffer, and everything stays usable
+ *                                 type has exact sums for; or, without `outcome` and in host memory, values that do
+ *                                 not fit, on every rank. The call had no effect on any buffer, and everything stays
+ *                                 usable, unless a rank had its call on a stream without an outcome
+ *         signcclInvalidUsage     also: the stream is being captured
+ *         signcclTimeout          also: with an outcome, the stream did not come to the call before the deadline
  *         else as signcclAllReduceVote()
  */
 SIGNCCL_EXPORT signcclResult_t signcclAllReduceSum(const void* sendbuff, void* recvbuff, size_t count,

@@ -169,18 +169,20 @@ class Communicator {
                               stream));
   }
 
-  /// signcclAllReduceSum(). Throws if the values do not fit the zero rule.
+  /// signcclAllReduceSum(). Throws if the values do not fit the zero rule; on a stream the communicator fails instead.
   template <typename T>
-  void sum(const T* sendbuff, T* recvbuff, std::size_t count, const signcclSignConfig_t* config = nullptr) const {
-    check(signcclAllReduceSum(sendbuff, recvbuff, count, DataType<T>::value, config, handle(), nullptr, nullptr));
+  void sum(const T* sendbuff, T* recvbuff, std::size_t count, const signcclSignConfig_t* config = nullptr,
+           signcclStream_t stream = nullptr) const {
+    check(signcclAllReduceSum(sendbuff, recvbuff, count, DataType<T>::value, config, handle(), stream, nullptr));
   }
 
   /// The same with values that need not fit: the outcome says whether the sums are written.
   template <typename T>
   [[nodiscard]] signcclSumOutcome_t trySum(const T* sendbuff, T* recvbuff, std::size_t count,
-                                           const signcclSignConfig_t* config = nullptr) const {
+                                           const signcclSignConfig_t* config = nullptr,
+                                           signcclStream_t stream = nullptr) const {
     signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-    check(signcclAllReduceSum(sendbuff, recvbuff, count, DataType<T>::value, config, handle(), nullptr, &outcome));
+    check(signcclAllReduceSum(sendbuff, recvbuff, count, DataType<T>::value, config, handle(), stream, &outcome));
     return outcome;
   }
 

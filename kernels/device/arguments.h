@@ -20,6 +20,14 @@ struct EncodeArguments {
   Word* nonnegative;
 };
 
+/// Are elements signs? What Kernels::encodeSumBinary() says of them.
+struct CheckSignsArguments {
+  const void* elements;
+  size_t count;
+  uint32_t* met;   ///< [2]: the first becomes `value` if zeros are met, the second if others; else they stay
+  uint32_t value;  ///< such as the number of a call: then `met` need not be cleared before each one
+};
+
 /// The inputs of a count: planes at equal distances, or anywhere.
 struct CountInputs {
   ConstPlanes planes;            ///< planes.nplanes is the number of inputs

@@ -62,6 +62,13 @@ DeviceKernel encodeKernel(ElementType type, bool is_ternary) {
   return kernelOf(is_ternary ? kTernary : kBinary, type);
 }
 
+DeviceKernel checkSignsKernel(ElementType type) {
+  using enum DeviceKernel;
+  constexpr SignTypeKernels kChecks = {check_signs_float32, check_signs_float16, check_signs_bfloat16,
+                                       check_signs_float64, check_signs_int8,    check_signs_int8};
+  return kernelOf(kChecks, type);
+}
+
 DeviceKernel countKernel(int ninputs, int nplanes) {
   if (ninputs <= 16) return numbered(DeviceKernel::count_1, ninputs - 1);
   return nplanes <= 8 ? DeviceKernel::count_8_planes : DeviceKernel::count_16_planes;

@@ -27,6 +27,9 @@ inline constexpr const char* kDeviceKernelNames[] = {
 /// Takes EncodeArguments. `type`: one that encode takes.
 DeviceKernel encodeKernel(ElementType type, bool is_ternary);
 
+/// Takes CheckSignsArguments. `type`: a floating-point type or kInt8.
+DeviceKernel checkSignsKernel(ElementType type);
+
 /// Takes CountArguments, with so many inputs, at least 1, and planes of counts.
 DeviceKernel countKernel(int ninputs, int nplanes);
 

@@ -23,6 +23,13 @@
   X(encode_ternary_int8, EncodeArguments, lanes::EncodeBody<Int8Format, true>)         \
   X(encode_ternary_bits, EncodeArguments, lanes::EncodeBitsBody<true>)
 
+#define SIGNCCL_CHECK_SIGNS_KERNELS(X)                                                \
+  X(check_signs_float32, CheckSignsArguments, lanes::CheckSignsBody<Float32Format>)   \
+  X(check_signs_float16, CheckSignsArguments, lanes::CheckSignsBody<Float16Format>)   \
+  X(check_signs_bfloat16, CheckSignsArguments, lanes::CheckSignsBody<BFloat16Format>) \
+  X(check_signs_float64, CheckSignsArguments, lanes::CheckSignsBody<Float64Format>)   \
+  X(check_signs_int8, CheckSignsArguments, lanes::CheckSignsBody<Int8Format>)
+
 #define SIGNCCL_COUNT_KERNELS(X)                                          \
   X(count_1, CountArguments, lanes::CountBody<1>)                         \
   X(count_2, CountArguments, lanes::CountBody<2>)                         \
@@ -104,6 +111,7 @@
 
 #define SIGNCCL_DEVICE_KERNELS(X) \
   SIGNCCL_ENCODE_KERNELS(X)       \
+  SIGNCCL_CHECK_SIGNS_KERNELS(X)  \
   SIGNCCL_COUNT_KERNELS(X)        \
   SIGNCCL_COUNT_DECIDE_KERNELS(X) \
   SIGNCCL_COUNTER_KERNELS(X)      \

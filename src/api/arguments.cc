@@ -142,13 +142,9 @@ void checkTypes(const CollectiveArguments& arguments, const ExchangeRules& rules
 
 /// What a sum has beyond other collectives.
 SumCall checkSum(const CollectiveArguments& arguments, const CheckedCollective& checked, ElementType type) {
-  if (checked.place.isOnStream()) {
-    refuse("signcclAllReduceSum() is for host buffers and no stream: the call is one on a stream of device " +
-           std::to_string(checked.place.device));
-  }
   if (arguments.outcome != nullptr)
     checkVersionedSize(arguments.outcome->size, VersionedStruct<signcclSumOutcome_t>::kInfo, "outcome");
-  return {arguments.outcome, type, arguments.sendbuff, arguments.count, checked.rules.votes_per_rank, 0};
+  return {arguments.outcome, type, arguments.sendbuff, arguments.count, checked.rules.votes_per_rank, 0, checked.place};
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "api/group_scope.h"
 #include "api/guard.h"
 #include "api/handles.h"
+#include "api/stream_sum.h"
 #include "base/error.h"
 #include "base/failure.h"
 
@@ -51,7 +52,7 @@ void runBlocking(const CollectiveArguments& arguments, signcclComm_t handle) {
     group.note(std::move(comm), checked, nullptr);
     return;
   }
-  if (checked.place.isOnStream()) return enqueue(*comm, checked);
+  if (checked.place.isOnStream()) return checked.sum ? enqueueSum(*comm, checked) : enqueue(*comm, checked);
   Operation& operation = comm->comm->submitCall(checked.rules, checked.segment, /*in_background=*/false);
   comm->wait(operation, checked.sum);
 }

@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "api/stream_sum.h"
 #include "base/error.h"
 #include "base/failure.h"
 #include "base/fork.h"
@@ -169,6 +170,12 @@ void GroupScope::submit(Bundle& bundle) {
   std::exception_ptr error;
   const bool is_queued = attempt(
       [&] {
+        if (bundle.place.isOnStream() && bundle.rules.op == SignOp::kSum) {
+          bundle.stream_call = SlotEngine(bundle.comm->streamsOf(bundle.place.device))
+                                   .enqueueSum(bundle.rules, bundle.segments, bundle.place.stream,
+                                               streamSumOf(bundle.sums), bundle.operation);
+          return;
+        }
         if (bundle.place.isOnStream()) {
           StreamEngine& engine = bundle.comm->engineOf(bundle.place.device);
           bundle.stream_call = engine.enqueueFront(bundle.rules, bundle.segments, bundle.place.stream, nullptr);
@@ -237,10 +244,9 @@ void GroupScope::waitForBlocking() {
 
 /// Of the blocking sums of a bundle.
 void GroupScope::tellOutcomes(const Bundle& bundle, const Notes& notes) noexcept {
-  const Communicator& comm = *bundle.comm->comm;
   for (const SumCall& sum : bundle.sums) {
     std::exception_ptr error;
-    if (!attempt([&] { tellOutcome(sum, notes, comm.rank(), *comm.options().kernels); }, error)) report(bundle, error);
+    if (!attempt([&] { bundle.comm->tellSum(sum, notes); }, error)) report(bundle, error);
   }
 }
 

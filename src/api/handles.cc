@@ -43,6 +43,23 @@ std::unique_ptr<StreamEngine> CommHandle::makeEngine(int device) {
   return std::make_unique<NcclRank>(*comm, StreamDevice::get(device, comm->options().device));
 }
 
+void CommHandle::tellSum(const SumCall& sum, const Notes& notes) {
+  std::optional<Misfit> misfit;
+  if (!sum.fits(notes.own)) misfit = findMisfit(sum);
+  tellOutcome(sum, notes, comm->rank(), misfit);
+}
+
+std::optional<Misfit> CommHandle::findMisfit(const SumCall& sum) {
+  const Kernels& kernels = *comm->options().kernels;
+  if (!sum.place.isOnStream()) return firstMisfit(kernels, sum.type, sum.sendbuff, sum.count, sum.votes_per_rank);
+  const SummedElements summed{sum.type, sum.sendbuff, sum.count, sum.votes_per_rank};
+  const std::optional<ElementSample> sample = streamsOf(sum.place.device).findMisfit(summed, sum.place.stream);
+  if (!sample) return std::nullopt;
+  std::optional<Misfit> misfit = firstMisfit(kernels, sum.type, sample->elements, sample->count, sum.votes_per_rank);
+  if (misfit) misfit->index += sample->first;
+  return misfit;
+}
+
 CommCounters CommHandle::counters() const {
   CommCounters counters = comm->counters();
   counters.add(replays_.counters());

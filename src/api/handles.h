@@ -46,17 +46,22 @@ class CommHandle {
   [[nodiscard]] CommCounters counters() const;
 
   /// Waits for an operation as Communicator::wait() does; if it is a sum, then tells its outcome and throws what
-  /// tellOutcome() throws.
-  void wait(Operation& operation, const std::optional<SumCall>& sum) const {
+  /// tellSum() throws.
+  void wait(Operation& operation, const std::optional<SumCall>& sum) {
     const Notes notes = comm->wait(operation);
-    if (sum) tellOutcome(*sum, notes, comm->rank(), *comm->options().kernels);
+    if (sum) tellSum(*sum, notes);
   }
+
+  /// Tells the outcome of a sum whose exchange is over, after a search for the first value that does not fit. Throws
+  /// what tellOutcome() and StreamRank::findMisfit() throw.
+  void tellSum(const SumCall& sum, const Notes& notes);
 
   const std::unique_ptr<Communicator> comm;
   std::atomic<int> noted_calls = 0;  ///< collectives that open groups hold
 
  private:
   std::unique_ptr<StreamEngine> makeEngine(int device);
+  std::optional<Misfit> findMisfit(const SumCall& sum);
 
   std::map<int, StreamRank> streams_;                     ///< by device; used by one thread at a time
   std::map<int, std::unique_ptr<StreamEngine>> engines_;  ///< by device; used by one thread at a time

@@ -47,53 +47,12 @@ std::string textOf(double value) {
   return text;
 }
 
-const char* expected(int votes_per_rank) {
-  return votes_per_rank == 1 ? "expected -1 and +1 (config->zeroRule is signcclZeroBinary)"
-                             : "expected -1, 0 and +1 (config->zeroRule is signcclZeroTernary)";
-}
-
 int valuesOf(std::uint32_t met) {
   if ((met & kMetOthers) != 0) return signcclValuesOther;
   return met != 0 ? signcclValuesZeros : signcclValuesSigns;
 }
 
-[[noreturn]] void refuse(const SumCall& call, std::optional<std::size_t> misfit, int rank, double value) {
-  const std::string whose = misfit ? "sendbuff of rank " + std::to_string(rank) + ", this one, holds " + textOf(value) +
-                                         " at element " + std::to_string(*misfit)
-                                   : "sendbuff of another rank than rank " + std::to_string(rank) +
-                                         ", this one, holds a value that does not fit";
-  throw Error(signcclInvalidArgument,
-              whose + "; " + expected(call.votes_per_rank) + ". No rank has written its recvbuff");
-}
-
-}  // namespace
-
-std::optional<std::size_t> firstMisfit(const Kernels& kernels, ElementType type, const void* elements,
-                                       std::size_t count, int votes_per_rank) {
-  Word positive[kSearchWords];
-  Word nonnegative[kSearchWords];
-  const auto fits = [&](std::size_t first, std::size_t n) {
-    const void* const from = static_cast<const std::byte*>(elements) + elementBytes(type, first);
-    return fitsSigns(kernels.encodeSumTernary(type, from, n, positive, nonnegative), votes_per_rank);
-  };
-  for (std::size_t first = 0; first < count; first += kSearchWords * kWordBits) {
-    std::size_t n = std::min(count - first, kSearchWords * kWordBits);
-    if (fits(first, n)) continue;
-    std::size_t begin = first;
-    while (n > 1) {
-      const std::size_t half = n / 2;
-      if (fits(begin, half)) {
-        begin += half;
-        n -= half;
-      } else {
-        n = half;
-      }
-    }
-    return begin;
-  }
-  return std::nullopt;
-}
-
+/// An element as a number; exact for all types but kBits, which has none.
 double valueOf(ElementType type, const void* element) {
   switch (type) {
     case ElementType::kFloat64:
@@ -116,26 +75,61 @@ double valueOf(ElementType type, const void* element) {
   return 0;
 }
 
-void tellOutcome(const SumCall& call, const Notes& notes, int rank, const Kernels& kernels) {
-  const std::uint32_t met = metOfSum(notes.all, call.segment);
-  const bool fits = fitsSigns(met, call.votes_per_rank);
-  std::optional<std::size_t> misfit;
-  double value = 0;
-  if (!fitsSigns(metOfSum(notes.own, call.segment), call.votes_per_rank)) {
-    misfit = firstMisfit(kernels, call.type, call.sendbuff, call.count, call.votes_per_rank);
+[[noreturn]] void refuse(const SumCall& call, const std::optional<Misfit>& misfit, int rank) {
+  const std::string whose = misfit ? "sendbuff of rank " + std::to_string(rank) + ", this one, holds " +
+                                         textOf(misfit->value) + " at element " + std::to_string(misfit->index)
+                                   : "sendbuff of another rank than rank " + std::to_string(rank) +
+                                         ", this one, holds a value that does not fit";
+  throw Error(signcclInvalidArgument,
+              whose + "; " + expectedSigns(call.votes_per_rank) + ". No rank has written its recvbuff");
+}
+
+/// The first misfit among elements of which one is.
+Misfit misfitAmong(const Kernels& kernels, ElementType type, const std::byte* elements, std::size_t count,
+                   int votes_per_rank) {
+  Word positive[kSearchWords];
+  Word nonnegative[kSearchWords];
+  std::size_t begin = 0;
+  while (count > 1) {
+    const std::size_t half = count / 2;
+    const void* const from = elements + elementBytes(type, begin);
+    if (fitsSigns(kernels.encodeSumTernary(type, from, half, positive, nonnegative), votes_per_rank)) {
+      begin += half;
+      count -= half;
+    } else {
+      count = half;
+    }
   }
-  if (misfit) {
-    value = valueOf(call.type, static_cast<const std::byte*>(call.sendbuff) + elementBytes(call.type, *misfit));
+  return {begin, valueOf(type, elements + elementBytes(type, begin))};
+}
+
+}  // namespace
+
+std::optional<Misfit> firstMisfit(const Kernels& kernels, ElementType type, const void* elements, std::size_t count,
+                                  int votes_per_rank) {
+  Word positive[kSearchWords];
+  Word nonnegative[kSearchWords];
+  for (std::size_t first = 0; first < count; first += kSearchWords * kWordBits) {
+    const std::size_t n = std::min(count - first, kSearchWords * kWordBits);
+    const std::byte* const from = static_cast<const std::byte*>(elements) + elementBytes(type, first);
+    if (fitsSigns(kernels.encodeSumTernary(type, from, n, positive, nonnegative), votes_per_rank)) continue;
+    const Misfit found = misfitAmong(kernels, type, from, n, votes_per_rank);
+    return Misfit{first + found.index, found.value};
   }
+  return std::nullopt;
+}
+
+void tellOutcome(const SumCall& call, const Notes& notes, int rank, const std::optional<Misfit>& misfit) {
+  const bool fits = call.fits(notes.all);
   if (call.outcome == nullptr) {
-    if (!fits) refuse(call, misfit, rank, value);
+    if (!fits) refuse(call, misfit, rank);
     return;
   }
   signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-  outcome.values = valuesOf(met);
+  outcome.values = valuesOf(metOfSum(notes.all, call.segment));
   outcome.isWritten = fits ? 1 : 0;
-  outcome.firstIndex = misfit ? static_cast<std::int64_t>(*misfit) : -1;
-  outcome.firstValue = value;
+  outcome.firstIndex = misfit ? static_cast<std::int64_t>(misfit->index) : -1;
+  outcome.firstValue = misfit ? misfit->value : 0;
   writeVersioned(outcome, call.outcome, "outcome");
 }
 

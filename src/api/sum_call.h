@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <optional>
 
+#include "api/stream_place.h"
 #include "exec/notes.h"
 #include "kernels/kernels.h"
 #include "signccl/signccl.h"
@@ -20,18 +21,25 @@ struct SumCall {
   std::size_t count = 0;
   int votes_per_rank = 1;
   std::size_t segment = 0;  ///< its place among the calls of its exchange
+  StreamPlace place = {};   ///< where it is carried out
+
+  [[nodiscard]] bool fits(std::uint32_t note) const { return fitsSigns(metOfSum(note, segment), votes_per_rank); }
 };
 
-/// Tells the outcome of a sum whose exchange is over with these notes, on rank `rank`. Throws signcclInvalidArgument if
-/// the values do not fit and the caller does not ask for the outcome.
-void tellOutcome(const SumCall& call, const Notes& notes, int rank, const Kernels& kernels);
+/// An element that signs do not stand for.
+struct Misfit {
+  std::size_t index = 0;
+  double value = 0;
+};
 
-/// The first of `count` elements that signs do not stand for, if any. `type`: that of a sum.
-std::optional<std::size_t> firstMisfit(const Kernels& kernels, ElementType type, const void* elements,
-                                       std::size_t count, int votes_per_rank);
+/// Tells the outcome of a sum whose exchange is over with these notes, on rank `rank`. `misfit`: the first one in the
+/// sendbuff of this rank, if there is one. Throws signcclInvalidArgument if the values do not fit and the caller does
+/// not ask for the outcome.
+void tellOutcome(const SumCall& call, const Notes& notes, int rank, const std::optional<Misfit>& misfit);
 
-/// An element as a number; exact for all types but kBits, which has none.
-double valueOf(ElementType type, const void* element);
+/// The first misfit among `count` elements in host memory, if any. `type`: that of a sum.
+std::optional<Misfit> firstMisfit(const Kernels& kernels, ElementType type, const void* elements, std::size_t count,
+                                  int votes_per_rank);
 
 }  // namespace signccl
 

@@ -191,9 +191,10 @@ bool Communicator::advance(Operation& operation) {
 
 void Communicator::checkDeadline(Operation& operation) const {
   // The stream that is to encode may have work for hours before this. Peers wait for this rank meanwhile, and their
-  // deadlines count.
+  // deadlines count. A thread of this rank that waits has a deadline itself.
   const bool waits_for_itself = operation.isOutside() ? !operation.outside->hasBegun() : engine_->lacksOwnSigns();
-  if (waits_for_itself && !finalizing_.load(std::memory_order_relaxed)) {
+  const bool is_awaited = operation.holders.load(std::memory_order_relaxed) > 0;
+  if (waits_for_itself && !is_awaited && !finalizing_.load(std::memory_order_relaxed)) {
     operation.deadline.reset();
     return;
   }

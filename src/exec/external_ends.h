@@ -10,7 +10,9 @@
 #define SIGNCCL_EXEC_EXTERNAL_ENDS_H_
 
 #include <cstddef>
+#include <cstdint>
 
+#include "exec/notes.h"
 #include "kernels/word.h"
 #include "schedule/width.h"
 
@@ -26,9 +28,6 @@ inline std::size_t externalWords(const CountRules& rules, std::size_t nwords) {
   return static_cast<std::size_t>(rules.votes_per_rank + externalResultPlanes(rules)) * nwords;
 }
 
-/// How a slice ended.
-enum class SliceOutcome { kResult, kVetoed };
-
 /// Of one exchange. Calls come from the thread that drives the engine; none blocks.
 class ExternalEnds {
  public:
@@ -40,11 +39,13 @@ class ExternalEnds {
   /// True once the signs of a slice are in its memory. Asked again and again until then.
   [[nodiscard]] virtual bool hasSigns(std::size_t slice) noexcept = 0;
 
-  /// True if this rank vetoes, see Batch::vetoes. Asked once hasSigns().
-  [[nodiscard]] virtual bool vetoes(std::size_t slice) noexcept = 0;
+  /// What this rank tells the others with the signs of a slice, see notes.h: a veto, or what the sources of a sum have
+  /// met, in all slices. Asked once hasSigns(). Throws Error if the exchange must fail.
+  [[nodiscard]] virtual std::uint32_t note(std::size_t slice) = 0;
 
   /// The slice is complete: its results are in its memory, unless a rank vetoed, and no message uses it any longer.
-  virtual void end(std::size_t slice, SliceOutcome outcome) noexcept = 0;
+  /// `note`: of all ranks. Throws Error if the exchange must fail.
+  virtual void end(std::size_t slice, std::uint32_t note) = 0;
 
   /// The exchange has failed: slices that have not ended never will. Also called if the exchange never began. The last
   /// call.

@@ -59,7 +59,9 @@ bool LaneEngine::takeSigns() {
   ExternalEnds& ends = *context_->batch->ends;
   return std::erase_if(without_signs_, [&](Lane* lane) {
            if (!ends.hasSigns(lane->slice.number)) return false;
-           if (ends.vetoes(lane->slice.number)) lane->slice.note |= kVetoNote;
+           const std::uint32_t note = ends.note(lane->slice.number);
+           lane->slice.note |= note;
+           notes_.own |= note;
            completeEncode(*lane);
            return true;
          }) > 0;
@@ -159,7 +161,7 @@ void LaneEngine::completeStation(Lane& lane, const StationWork& work) {
 
 void LaneEngine::completeEncode(Lane& lane) {
   --encodes_left_;
-  if (context_->batch->is_sum) return completeEncodeOfSum();
+  if (context_->batch->is_sum && context_->batch->ends == nullptr) return completeEncodeOfSum();
   startWaiting(lane, context_->plan->after_encode);
   // The last slice to be encoded lets the others write their results.
   if (context_->encodes_first && encodes_left_ == 0) {
@@ -212,7 +214,7 @@ void LaneEngine::decodeIfReady(Lane& lane) {
 void LaneEngine::endSliceIfDone(Lane& lane) {
   if (lane.steps_left > 0 || !lane.decoded) return;
   if (ExternalEnds* const ends = context_->batch->ends) {
-    ends->end(lane.slice.number, (lane.slice.note & kVetoNote) != 0 ? SliceOutcome::kVetoed : SliceOutcome::kResult);
+    ends->end(lane.slice.number, lane.slice.note);
   }
   if (next_slice_ < context_->nslices) {
     startSlice(lane);

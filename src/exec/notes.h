@@ -39,6 +39,12 @@ inline bool fitsSigns(std::uint32_t met, int votes_per_rank) {
   return votes_per_rank == 1 ? met == 0 : (met & kMetOthers) == 0;
 }
 
+/// What fitsSigns() wants, for messages.
+inline const char* expectedSigns(int votes_per_rank) {
+  return votes_per_rank == 1 ? "expected -1 and +1 (config->zeroRule is signcclZeroBinary)"
+                             : "expected -1, 0 and +1 (config->zeroRule is signcclZeroTernary)";
+}
+
 }  // namespace signccl
 
 #endif  // SIGNCCL_EXEC_NOTES_H_

@@ -32,8 +32,8 @@ bool CapturedCall::hasSigns(std::size_t slice) noexcept {
   return memory_->slot(slice).posted.load(std::memory_order_acquire) == kSlotSet;
 }
 
-void CapturedCall::end(std::size_t slice, SliceOutcome outcome) noexcept {
-  answer(memory_->slot(slice), outcome == SliceOutcome::kVetoed ? SlotStatus::kVetoed : SlotStatus::kOk);
+void CapturedCall::end(std::size_t slice, std::uint32_t note) noexcept {
+  answer(memory_->slot(slice), (note & kVetoNote) != 0 ? SlotStatus::kVetoed : SlotStatus::kOk);
 }
 
 /// The stream may post again as soon as it has the answer, so that comes last.

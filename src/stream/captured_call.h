@@ -59,10 +59,10 @@ class CapturedCall final : public GraphHeld, public ExternalEnds {
   // Of the replay that is exchanged. A failure is answered by failPosted(), when no peer reads the signs any more.
   [[nodiscard]] Word* memoryOf(std::size_t slice) noexcept override;
   [[nodiscard]] bool hasSigns(std::size_t slice) noexcept override;
-  [[nodiscard]] bool vetoes(std::size_t) noexcept override {
-    return exchange_.veto != nullptr && exchange_.veto->load(std::memory_order_relaxed) != 0;
+  [[nodiscard]] std::uint32_t note(std::size_t) noexcept override {
+    return exchange_.veto != nullptr && exchange_.veto->load(std::memory_order_relaxed) != 0 ? kVetoNote : 0;
   }
-  void end(std::size_t slice, SliceOutcome outcome) noexcept override;
+  void end(std::size_t slice, std::uint32_t note) noexcept override;
   void fail() noexcept override {}
 
  private:

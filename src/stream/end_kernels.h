@@ -13,7 +13,7 @@ namespace signccl {
 
 /// Words in memory that the device reads, which keep a kernel from writing results if they are not 0 when it runs.
 struct DecodeGuards {
-  const std::uint32_t* status = nullptr;  ///< of the exchange
+  const std::uint32_t* status = nullptr;  ///< of the exchange; of one of sums [segments], one for each
   const std::uint32_t* veto = nullptr;    ///< or null: the status says it, too, if a rank has vetoed
 };
 

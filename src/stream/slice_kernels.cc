@@ -13,20 +13,28 @@ Word* wordsAt(CudaDevicePointer address) { return reinterpret_cast<Word*>(addres
 
 }  // namespace
 
+std::size_t SliceKernels::tablesOf(const Batch& batch) {
+  return (batch.is_sum ? 2U : 0U) + (batch.rules.votes_per_rank == 2 ? 1U : 0U);
+}
+
 void SliceKernels::prepare(const Batch& batch, CudaStream stream) {
   if (batch.rules.op != SignOp::kAvg) return;
-  if (table_rules_ != batch.rules) {
-    for (auto& table : tables_) {
-      if (table) outgrown_.push_back(std::move(table));
-    }
-    table_rules_ = batch.rules;
-  }
+  const CountMeaning meaning = batch.is_sum ? CountMeaning::kSum : CountMeaning::kMean;
   for (const Segment& segment : batch.segments) {
-    auto& table = tables_.at(static_cast<std::size_t>(segment.sink.type));
+    auto& table = tables_.at(tablesOf(batch)).at(static_cast<std::size_t>(segment.sink.type));
     if (table) continue;
-    auto fresh = std::make_shared<DeviceTable>(device_->device(), MeanTable(segment.sink.type, batch.rules));
+    auto fresh = std::make_shared<DeviceTable>(device_->device(), MeanTable(segment.sink.type, batch.rules, meaning));
     fresh->upload(stream);
     table = std::move(fresh);
+  }
+}
+
+void SliceKernels::check(const Batch& batch, std::uint32_t* met, std::uint32_t value, CudaStream stream) const {
+  for (const Segment& segment : batch.segments) {
+    const CheckSignsArguments arguments{segment.source.object, segment.count, met, value};
+    met += 2;
+    if (segment.count == 0) continue;
+    device_->launch(checkSignsKernel(segment.source.type), arguments, lanes::tilesFor(segment.count), stream);
   }
 }
 
@@ -55,8 +63,9 @@ void SliceKernels::decode(const Batch& batch, WordRange words, CudaDevicePointer
     const Word* const first = wordsAt(planes) + piece.word;
     const std::size_t ntiles = lanes::tilesFor(piece.count);
     if (rules.op == SignOp::kAvg) {
-      const void* const means = tables_.at(static_cast<std::size_t>(sink.type))->pointer();
-      const DecodeAvgArguments arguments{{first, stride, nplanes}, means, piece.count, elements, guards.status};
+      const void* const values = tables_.at(tablesOf(batch)).at(static_cast<std::size_t>(sink.type))->pointer();
+      const std::uint32_t* const status = guards.status + (batch.is_sum ? piece.index : 0);
+      const DecodeAvgArguments arguments{{first, stride, nplanes}, values, piece.count, elements, status};
       device_->launch(decodeAvgKernel(sink.type, nplanes), arguments, ntiles, stream);
     } else {
       const DecodeVoteArguments arguments{first, rules.ternary_result ? first + stride : nullptr, piece.count, elements,
@@ -67,10 +76,13 @@ void SliceKernels::decode(const Batch& batch, WordRange words, CudaDevicePointer
 }
 
 std::vector<std::shared_ptr<const void>> SliceKernels::release() {
-  for (auto& table : tables_) {
-    if (table) outgrown_.push_back(std::move(table));
+  std::vector<std::shared_ptr<const void>> memory;
+  for (Tables& tables : tables_) {
+    for (auto& table : tables) {
+      if (table) memory.push_back(std::move(table));
+    }
   }
-  return std::exchange(outgrown_, {});
+  return memory;
 }
 
 }  // namespace signccl

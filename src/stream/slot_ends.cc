@@ -9,9 +9,9 @@ bool SlotEnds::hasSigns(std::size_t slice) noexcept {
   return memory_->slot(slice).posted.load(std::memory_order_acquire) == number_;
 }
 
-void SlotEnds::end(std::size_t slice, SliceOutcome outcome) noexcept {
+void SlotEnds::end(std::size_t slice, std::uint32_t note) noexcept {
   has_ended_[slice] = true;
-  answer(slice, outcome == SliceOutcome::kVetoed ? SlotStatus::kVetoed : SlotStatus::kOk);
+  answer(slice, (note & kVetoNote) != 0 ? SlotStatus::kVetoed : SlotStatus::kOk);
 }
 
 void SlotEnds::fail() noexcept {

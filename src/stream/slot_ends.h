@@ -35,10 +35,10 @@ class SlotEnds final : public ExternalEnds {
 
   [[nodiscard]] Word* memoryOf(std::size_t slice) noexcept override;
   [[nodiscard]] bool hasSigns(std::size_t slice) noexcept override;
-  [[nodiscard]] bool vetoes(std::size_t) noexcept override {
-    return veto_ != nullptr && veto_->load(std::memory_order_relaxed) != 0;
+  [[nodiscard]] std::uint32_t note(std::size_t) noexcept override {
+    return veto_ != nullptr && veto_->load(std::memory_order_relaxed) != 0 ? kVetoNote : 0;
   }
-  void end(std::size_t slice, SliceOutcome outcome) noexcept override;
+  void end(std::size_t slice, std::uint32_t note) noexcept override;
   void fail() noexcept override;
 
  private:

@@ -31,4 +31,11 @@ std::unique_ptr<EngineCall> SlotEngine::enqueueFront(const ExchangeRules& rules,
   return std::make_unique<SlotCall>(rank_, rank_.enqueueFront(rules, segments, stream, step));
 }
 
+std::unique_ptr<EngineCall> SlotEngine::enqueueSum(const ExchangeRules& rules, std::span<const Segment> segments,
+                                                   CudaStream stream, const StreamSum& sum, Operation*& awaited) {
+  StreamCall call = rank_.enqueueSum(rules, segments, stream, sum);
+  awaited = call.awaited;
+  return std::make_unique<SlotCall>(rank_, std::move(call));
+}
+
 }  // namespace signccl

@@ -17,6 +17,11 @@ class SlotEngine final : public StreamEngine {
 
   std::unique_ptr<EngineCall> enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments,
                                            CudaStream stream, const StreamStep* step) override;
+
+  /// As StreamRank::enqueueSum(). `awaited` receives the operation that the caller must wait for, or null.
+  std::unique_ptr<EngineCall> enqueueSum(const ExchangeRules& rules, std::span<const Segment> segments,
+                                         CudaStream stream, const StreamSum& sum, Operation*& awaited);
+
   void checkCapture(CudaStream /*stream*/, const char* /*what*/) const override {}
   [[nodiscard]] const std::shared_ptr<StreamDevice>& device() const override { return rank_.device(); }
 

@@ -5,12 +5,20 @@
 
 namespace signccl {
 
+namespace {
+
+/// Bytes before the planes.
+std::size_t headBytes(std::size_t nslots) { return nslots * sizeof(StreamSlot) + sizeof(SumFlags); }
+
+}  // namespace
+
 SlotMemory::SlotMemory(const std::shared_ptr<Device>& device, std::size_t nslots, std::size_t nwords, bool has_copy)
-    : nslots_(nslots), nwords_(nwords), pinned_(device, nslots * sizeof(StreamSlot) + nwords * sizeof(Word)) {
+    : nslots_(nslots), nwords_(nwords), pinned_(device, headBytes(nslots) + nwords * sizeof(Word)) {
   if (has_copy) copy_.emplace(device, nwords * sizeof(Word));
   slots_ = reinterpret_cast<StreamSlot*>(pinned_.host());
   for (std::size_t i = 0; i < nslots; ++i) new (&slots_[i]) StreamSlot;
-  words_ = reinterpret_cast<Word*>(pinned_.host() + nslots * sizeof(StreamSlot));
+  sum_flags_ = new (pinned_.host() + nslots * sizeof(StreamSlot)) SumFlags;
+  words_ = reinterpret_cast<Word*>(pinned_.host() + headBytes(nslots));
 }
 
 bool SlotMemory::holds(std::size_t nslots, std::size_t nwords, bool has_copy) const {
@@ -30,7 +38,15 @@ const std::uint32_t* SlotMemory::statusAddress(std::size_t number) const {
 }
 
 CudaDevicePointer SlotMemory::hostWordsAddress(std::size_t offset) const {
-  return pinned_.address() + nslots_ * sizeof(StreamSlot) + offset * sizeof(Word);
+  return pinned_.address() + headBytes(nslots_) + offset * sizeof(Word);
+}
+
+std::uint32_t* SlotMemory::metAddress() const {
+  return reinterpret_cast<std::uint32_t*>(slotAddress(nslots_) + offsetof(SumFlags, met));
+}
+
+const std::uint32_t* SlotMemory::sumStatusAddress() const {
+  return reinterpret_cast<const std::uint32_t*>(slotAddress(nslots_) + offsetof(SumFlags, status));
 }
 
 }  // namespace signccl

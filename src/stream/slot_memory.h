@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "device/memory.h"
+#include "exec/notes.h"
 #include "kernels/word.h"
 
 namespace signccl {
@@ -31,6 +32,18 @@ struct StreamSlot {
 };
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free && sizeof(StreamSlot) == 256);
 
+/// What the segments of an exchange of sums share between stream and host.
+struct SumFlags {
+  struct Met {
+    std::atomic<std::uint32_t> zeros = 0;  ///< the number of the call if its kernels have met zeros
+    std::atomic<std::uint32_t> others = 0;
+  };
+  alignas(128) Met met[kMaxSumSegments];
+  /// Takes the place of StreamSlot::status: of the sums of one exchange some may be written and others not.
+  alignas(128) std::atomic<SlotStatus> status[kMaxSumSegments] = {};
+};
+static_assert(sizeof(SumFlags) == 256 && sizeof(SumFlags::Met) == 2 * sizeof(std::uint32_t));
+
 class SlotMemory {
  public:
   /// Slots, and `nwords` words of planes in host memory; `has_copy`: as many in the device's memory. Throws what
@@ -43,6 +56,12 @@ class SlotMemory {
   [[nodiscard]] CudaDevicePointer postedAddress(std::size_t number) const;
   [[nodiscard]] CudaDevicePointer answeredAddress(std::size_t number) const;
   [[nodiscard]] const std::uint32_t* statusAddress(std::size_t number) const;
+
+  [[nodiscard]] SumFlags& sumFlags() const { return *sum_flags_; }
+  /// Of the first segment's two words, which those of the others follow.
+  [[nodiscard]] std::uint32_t* metAddress() const;
+  /// Of the first segment; those of the others follow.
+  [[nodiscard]] const std::uint32_t* sumStatusAddress() const;
 
   /// Word `offset` of the planes, for the host, and for kernels.
   [[nodiscard]] Word* hostWords(std::size_t offset) const { return words_ + offset; }
@@ -65,6 +84,7 @@ class SlotMemory {
   PinnedMemory pinned_;
   std::optional<DeviceMemory> copy_;
   StreamSlot* slots_;
+  SumFlags* sum_flags_;  ///< behind the slots
   Word* words_;
 };
 

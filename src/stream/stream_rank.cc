@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "device/driver_error.h"
 #include "schedule/slices.h"
+#include "stream/sum_ends.h"
 
 namespace signccl {
 namespace {
@@ -37,6 +38,11 @@ SlotNeeds needsOf(const StreamCall& call) {
   return {call.slices.size(), last.offset + externalWords(call.batch.rules, last.words.size), call.has_copy};
 }
 
+[[noreturn]] void refuseCapturedSum() {
+  throw Error(signcclInvalidUsage,
+              "signcclAllReduceSum() cannot be captured into a CUDA graph: its stream is being captured");
+}
+
 std::int64_t firstTensorOf(const StreamStep* step) { return step == nullptr ? kNoStep : step->first_tensor; }
 
 }  // namespace
@@ -58,6 +64,7 @@ StreamRank::~StreamRank() {
   try {
     std::vector<std::shared_ptr<const void>> memory = kernels_.release();
     for (Place& place : places_) place.slots.giveAway(memory);
+    if (search_) search_->giveAway(memory);
     device_->keepUntil({last_call_->event()}, std::move(memory));
     device_->freeUnused();
   } catch (const std::exception& error) {
@@ -68,9 +75,19 @@ StreamRank::~StreamRank() {
 
 StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
                                     const StreamStep* step) {
+  return guardedFront(rules, segments, stream, step, nullptr);
+}
+
+StreamCall StreamRank::enqueueSum(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                                  const StreamSum& sum) {
+  return guardedFront(rules, segments, stream, nullptr, &sum);
+}
+
+StreamCall StreamRank::guardedFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                                    const StreamStep* step, const StreamSum* sum) {
   StreamCall call;
   try {
-    call = front(rules, segments, stream, step);
+    call = front(rules, segments, stream, step, sum);
   } catch (...) {
     failForCuda(comm_, std::current_exception());
     throw;
@@ -81,15 +98,21 @@ StreamCall StreamRank::enqueueFront(const ExchangeRules& rules, std::span<const 
 }
 
 StreamCall StreamRank::front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
-                             const StreamStep* step) {
+                             const StreamStep* step, const StreamSum* sum) {
   const RelaxedCapture relaxed(device_->device()->driver());
   const ContextScope scope(*device_->device());
   StreamCall call = prepare(rules, segments, stream);
+  if (sum != nullptr && call.capture) refuseCapturedSum();
+  if (sum != nullptr && sum->is_awaited && !search_) search_.emplace(device_);
   try {
     if (call.capture) {
       beginCaptured(call, rules, step);
     } else {
-      beginExchange(call, rules, step);
+      beginExchange(call, rules, step, sum);
+    }
+    // Of all slices: the first message of this rank says what all of its values are.
+    if (sum != nullptr && !call.slices.empty()) {
+      kernels_.check(call.batch, call.memory->metAddress(), call.number, call.stream);
     }
     for (std::size_t slice = 0; slice < call.slices.size(); ++slice) encodeSlice(call, slice);
   } catch (...) {
@@ -123,6 +146,25 @@ void StreamRank::back(const StreamCall& call) {
   endCall(call);
 }
 
+std::optional<ElementSample> StreamRank::findMisfit(const SummedElements& summed, CudaStream stream) {
+  const RelaxedCapture relaxed(device_->device()->driver());
+  const ContextScope scope(*device_->device());
+  try {
+    return search_->find(summed, stream, comm_.deadline());
+  } catch (...) {
+    failForCuda(comm_, std::current_exception());
+    throw;
+  }
+}
+
+void StreamRank::checkStream(CudaStream stream) const {
+  const RelaxedCapture relaxed(device_->device()->driver());
+  const ContextScope scope(*device_->device());
+  const CudaDriver& driver = device_->device()->driver();
+  const CudaResult state = driver.cuStreamQuery(stream);
+  if (state != CudaResult::kNotReady) checkCuda(driver, state, "cuStreamQuery", "on ", *device_->device());
+}
+
 /// What a call has enqueued before it failed uses its memory, too.
 void StreamRank::endFailed(const StreamCall& call) noexcept {
   if (call.capture || call.slices.empty()) return;  // memory of captured calls belongs to the graph
@@ -141,6 +183,7 @@ StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segme
   call.kernels = &kernels_;
   call.capture = captureOf(*device_->device(), stream);
   call.batch.rules = comm_.countRules(rules);
+  call.batch.is_sum = rules.op == SignOp::kSum;
   for (const Segment& segment : segments) call.batch.add(segment);
   call.slices = placeSlices(call.batch, comm_.options().slice_bytes / sizeof(Word));
   const std::size_t sign_bytes =
@@ -149,7 +192,8 @@ StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segme
   return call;
 }
 
-void StreamRank::beginExchange(StreamCall& call, const ExchangeRules& rules, const StreamStep* step) {
+void StreamRank::beginExchange(StreamCall& call, const ExchangeRules& rules, const StreamStep* step,
+                               const StreamSum* sum) {
   if (!call.slices.empty()) {
     takeSlots(call);
     last_call_->letWait(*device_->device(), call.stream);
@@ -159,17 +203,28 @@ void StreamRank::beginExchange(StreamCall& call, const ExchangeRules& rules, con
     call.kernels = &step->kernels;
     call.kernels->prepare(call.batch, call.stream);
   }
+  const bool is_awaited = sum != nullptr && sum->is_awaited;
+  Operation& operation = comm_.submit({.rules = rules,
+                                       .segments = call.batch.segments,
+                                       .in_background = !is_awaited,
+                                       .holders = is_awaited ? 1 : 0,
+                                       .first_tensor = firstTensorOf(step),
+                                       .ends = endsOf(call, step, sum)});
+  call.exchange = operation.batch.exchange;
+  if (is_awaited) call.awaited = &operation;
+}
+
+std::shared_ptr<ExternalEnds> StreamRank::endsOf(const StreamCall& call, const StreamStep* step,
+                                                 const StreamSum* sum) const {
+  if (sum != nullptr) {
+    const std::size_t nsegments = call.slices.empty() ? 0 : call.batch.segments.size();  // else there is no memory
+    return std::make_shared<SumEnds>(
+        call.memory, call.slices, call.number,
+        SumOfSlots{comm_.rank(), nsegments, call.batch.rules.votes_per_rank, sum->trusted});
+  }
   std::shared_ptr<const std::atomic<std::uint32_t>> veto;
   if (step != nullptr) veto = {step->owner, step->veto};
-  auto ends = std::make_shared<SlotEnds>(call.memory, call.slices, call.number, std::move(veto));
-  call.exchange = comm_
-                      .submit({.rules = rules,
-                               .segments = call.batch.segments,
-                               .in_background = true,
-                               .holders = 0,
-                               .first_tensor = firstTensorOf(step),
-                               .ends = std::move(ends)})
-                      .batch.exchange;
+  return std::make_shared<SlotEnds>(call.memory, call.slices, call.number, std::move(veto));
 }
 
 /// The first slots that no open call uses.
@@ -257,7 +312,8 @@ void StreamRank::decodeSlice(const StreamCall& call, std::size_t number) {
     checkCuda(driver, driver.cuMemcpyHtoDAsync(results, memory.hostWords(offset), bytes, call.stream),
               "cuMemcpyHtoDAsync", "of ", bytes, " bytes of results on ", *device_->device());
   }
-  call.kernels->decode(call.batch, slice.words, results, {memory.statusAddress(number)}, call.stream);
+  const std::uint32_t* const status = call.batch.is_sum ? memory.sumStatusAddress() : memory.statusAddress(number);
+  call.kernels->decode(call.batch, slice.words, results, {status}, call.stream);
 }
 
 }  // namespace signccl

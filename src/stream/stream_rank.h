@@ -22,6 +22,7 @@
 #include "device/capture.h"
 #include "stream/call_slots.h"
 #include "stream/captured_call.h"
+#include "stream/misfit_search.h"
 #include "stream/replay_service.h"
 #include "stream/slice_kernels.h"
 #include "stream/slot_ends.h"
@@ -34,6 +35,14 @@ namespace signccl {
 /// have called.
 void failForCuda(Communicator& comm, const std::exception_ptr& error) noexcept;
 
+/// What an exchange of sums has beyond others.
+struct StreamSum {
+  std::uint32_t trusted = 0;  ///< see SumOfSlots::trusted
+  /// Somebody waits for the outcome. Then the exchange's deadline counts from the call on, and the waiting thread
+  /// carries it out.
+  bool is_awaited = false;
+};
+
 /// One exchange between its front and its back.
 struct StreamCall {
   CudaStream stream = nullptr;
@@ -41,9 +50,10 @@ struct StreamCall {
   Batch batch;
   std::vector<SlotSlice> slices;
   std::shared_ptr<const SlotMemory> memory;
-  bool has_copy = false;       ///< kernels use the copy of the memory, and the stream copies
-  std::uint32_t number = 0;    ///< that posts and answers; of a captured call kSlotSet
-  std::uint64_t exchange = 0;  ///< of a call that is not captured
+  bool has_copy = false;         ///< kernels use the copy of the memory, and the stream copies
+  std::uint32_t number = 0;      ///< that posts and answers; of a captured call kSlotSet
+  std::uint64_t exchange = 0;    ///< of a call that is not captured
+  Operation* awaited = nullptr;  ///< the exchange, if it has a holder
   bool is_of_step = false;
   std::optional<std::size_t> place;  ///< of its slots, of a call that is not captured
   std::optional<StreamCapture> capture;
@@ -67,6 +77,18 @@ class StreamRank {
   StreamCall enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
                           const StreamStep* step);
 
+  /// The same for sums, kMaxSumSegments at most, whose elements are checked before the first signs are posted. Also
+  /// throws signcclInvalidUsage if the stream is being captured. If `sum` is awaited, the caller must wait for
+  /// StreamCall::awaited, in any case.
+  StreamCall enqueueSum(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                        const StreamSum& sum);
+
+  /// After an awaited sum that has not been written: see MisfitSearch::find().
+  std::optional<ElementSample> findMisfit(const SummedElements& summed, CudaStream stream);
+
+  /// Throws signcclUnhandledCudaError if the device has failed: a stream would never come to what is enqueued.
+  void checkStream(CudaStream stream) const;
+
   /// Waits until the other ranks of this process have enqueued their fronts, then enqueues the back. If it throws, the
   /// communicator has failed.
   void enqueueBack(StreamCall& call);
@@ -74,10 +96,13 @@ class StreamRank {
   [[nodiscard]] const std::shared_ptr<StreamDevice>& device() const { return device_; }
 
  private:
+  StreamCall guardedFront(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
+                          const StreamStep* step, const StreamSum* sum);
   StreamCall front(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream,
-                   const StreamStep* step);
+                   const StreamStep* step, const StreamSum* sum);
   [[nodiscard]] StreamCall prepare(const ExchangeRules& rules, std::span<const Segment> segments, CudaStream stream);
-  void beginExchange(StreamCall& call, const ExchangeRules& rules, const StreamStep* step);
+  void beginExchange(StreamCall& call, const ExchangeRules& rules, const StreamStep* step, const StreamSum* sum);
+  std::shared_ptr<ExternalEnds> endsOf(const StreamCall& call, const StreamStep* step, const StreamSum* sum) const;
   void takeSlots(StreamCall& call);
   void beginCaptured(StreamCall& call, const ExchangeRules& rules, const StreamStep* step);
   void back(const StreamCall& call);
@@ -95,7 +120,8 @@ class StreamRank {
   ReplayService& replays_;
   const std::shared_ptr<StreamDevice> device_;
   SliceKernels kernels_;
-  std::optional<LastCall> last_call_;  ///< that was not captured
+  std::optional<MisfitSearch> search_;  ///< from the first awaited sum on
+  std::optional<LastCall> last_call_;   ///< that was not captured
   /// For calls that are not captured. Of those of a group, or of a step, several are between front and back at a time.
   std::vector<Place> places_;
   LastCaptured last_captured_;

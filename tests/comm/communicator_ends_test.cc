@@ -27,8 +27,8 @@ class OneWordEnds final : public ExternalEnds {
 
   [[nodiscard]] Word* memoryOf(std::size_t) noexcept override { return memory_; }
   [[nodiscard]] bool hasSigns(std::size_t) noexcept override { return has_signs.load(); }
-  [[nodiscard]] bool vetoes(std::size_t) noexcept override { return false; }
-  void end(std::size_t, SliceOutcome) noexcept override {
+  [[nodiscard]] std::uint32_t note(std::size_t) noexcept override { return 0; }
+  void end(std::size_t, std::uint32_t) noexcept override {
     result.store(memory_[1]);
     ++ended;
   }

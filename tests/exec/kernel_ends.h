@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ends of an exchange outside of the engine, for tests: signs come when they like, encoded by the sources of the batch,
-// and results go to its sinks.
+// and results go to its sinks. The values of a sum are checked apart from that, before the first signs come.
 #ifndef SIGNCCL_TESTS_EXEC_KERNEL_ENDS_H_
 #define SIGNCCL_TESTS_EXEC_KERNEL_ENDS_H_
 
@@ -21,13 +21,13 @@ class KernelEnds final : public ExternalEnds {
 
   [[nodiscard]] Word* memoryOf(std::size_t slice) noexcept override { return slices_[slice].memory.data(); }
   [[nodiscard]] bool hasSigns(std::size_t slice) noexcept override;
-  [[nodiscard]] bool vetoes(std::size_t) noexcept override { return batch_.vetoes; }
-  void end(std::size_t slice, SliceOutcome outcome) noexcept override;
+  [[nodiscard]] std::uint32_t note(std::size_t) noexcept override { return own_note_; }
+  void end(std::size_t slice, std::uint32_t note) noexcept override;
   void fail() noexcept override { has_failed_ = true; }
 
   [[nodiscard]] bool hasFailed() const { return has_failed_; }
-  /// True if every slice has ended once, with this outcome.
-  [[nodiscard]] bool allEnded(SliceOutcome outcome) const;
+  /// True if every slice has ended once, with this note.
+  [[nodiscard]] bool allEnded(std::uint32_t note) const;
 
  private:
   struct SliceState {
@@ -35,16 +35,17 @@ class KernelEnds final : public ExternalEnds {
     std::vector<Word> memory;
     bool has_signs = false;
     int times_ended = 0;
-    SliceOutcome outcome = SliceOutcome::kResult;
+    std::uint32_t note = 0;
   };
 
   void encode(SliceState& slice);
-  void decode(const SliceState& slice);
+  void decode(const SliceState& slice, std::uint32_t note);
 
   const Batch& batch_;
   const double readiness_;
   std::mt19937_64 random_;
   std::vector<SliceState> slices_;
+  std::uint32_t own_note_ = 0;
   bool has_failed_ = false;
 };
 

@@ -8,7 +8,9 @@
 #include <gtest/gtest.h>
 
 #include "exec/host_engine.h"
+#include "kernel_ends.h"
 #include "schedule/algorithm.h"
+#include "schedule/slices.h"
 #include "support/faulty_transport.h"
 #include "topology/topology.h"
 #include "transport/loopback.h"
@@ -30,16 +32,20 @@ struct Spoiled {
 /// lanes.
 class Summands {
  public:
-  explicit Summands(const Topology& topology) : topology_(topology) {
+  /// Which ranks have their ends outside of the engine.
+  enum class External { kNone, kEven, kAll };
+
+  Summands(const Topology& topology, External external) : topology_(topology) {
     const auto fabric = std::make_shared<LoopbackFabric>(topology.nranks());
     for (Rank rank = 0; rank < topology.nranks(); ++rank) {
       auto transport = std::make_unique<FaultyTransport>(
           std::make_unique<LoopbackTransport>(fabric, rank),
           Faults{.seed = static_cast<std::uint64_t>(rank) + 1, .delay = 0.3, .refuses_to_lend = rank % 2 == 1});
       ranks_.push_back({});
-      ranks_.back().engine =
-          std::make_unique<HostEngine>(*selectKernels(nullptr), std::move(transport),
-                                       HostEngineOptions{.nthreads = 1 + rank % 2, .slice_bytes = 64}, nullptr);
+      ranks_.back().engine = std::make_unique<HostEngine>(
+          *selectKernels(nullptr), std::move(transport),
+          HostEngineOptions{.nthreads = 1 + rank % 2, .slice_bytes = kSliceBytes}, nullptr);
+      ranks_.back().is_external = external == External::kAll || (external == External::kEven && rank % 2 == 0);
     }
   }
 
@@ -49,7 +55,8 @@ class Summands {
     for (std::size_t r = 0; r < ranks_.size(); ++r) {
       Participant& rank = ranks_[r];
       rank.plans.push_back(
-          std::make_unique<Plan>(compilePlan(buildSchedule(algorithm, static_cast<Rank>(r), topology_), rules)));
+          std::make_unique<Plan>(compilePlan(buildSchedule(algorithm, static_cast<Rank>(r), topology_), rules,
+                                             rank.is_external ? EndsKind::kExternal : EndsKind::kOwn)));
       rank.batch.clear();
       rank.batch.exchange = next_exchange_;
       rank.batch.rules = rules;
@@ -65,6 +72,11 @@ class Summands {
                         .count = count});
       }
       rank.before = rank.data;
+      if (rank.is_external) {
+        const std::size_t nslices = sliceCount(rank.batch.nwords, kSliceBytes / sizeof(Word), rules);
+        rank.ends = std::make_unique<KernelEnds>(rank.batch, nslices, 0.5, r);
+        rank.batch.ends = rank.ends.get();
+      }
       rank.engine->start(*rank.plans.back(), rank.batch);
     }
     ++next_exchange_;
@@ -94,10 +106,14 @@ class Summands {
   }
 
  private:
+  static constexpr std::size_t kSliceBytes = 64;
+
   struct Participant {
+    std::unique_ptr<KernelEnds> ends;  ///< outlives the engine
     std::unique_ptr<HostEngine> engine;
     std::vector<std::unique_ptr<Plan>> plans;  ///< an engine keeps what it derived from the last one
     Batch batch;
+    bool is_external = false;
     std::vector<std::vector<std::int8_t>> data;  ///< [call]
     std::vector<std::vector<std::int8_t>> before;
   };
@@ -107,13 +123,13 @@ class Summands {
   std::uint64_t next_exchange_ = 0;
 };
 
-class SumExchangeTest : public ::testing::TestWithParam<Algorithm> {};
-
-TEST_P(SumExchangeTest, WritesOnlyTheCallsWhoseValuesFitOnAllRanks) {
-  for (int nranks = 1; nranks <= 9; ++nranks) {
-    Summands summands(GetParam() == Algorithm::kHierarchical ? Topology::uniform(nranks, 3)
-                                                             : Topology::singleNode(nranks));
-    for (const std::size_t count : {1U, 500U, 6'000U}) {
+class SumExchangeTest : public ::testing::TestWithParam<Algorithm> {
+ protected:
+  static void expectOnlyWhatFitsToBeWritten(int nranks, Summands::External external,
+                                            const std::vector<std::size_t>& counts) {
+    Summands summands(
+        GetParam() == Algorithm::kHierarchical ? Topology::uniform(nranks, 3) : Topology::singleNode(nranks), external);
+    for (const std::size_t count : counts) {
       for (const int votes_per_rank : {1, 2}) {
         for (Rank rank = 0; rank < nranks; ++rank) {
           // Calls 0 and 2 have a zero and a 2, of different ranks and in the slices that are encoded last and first.
@@ -128,6 +144,20 @@ TEST_P(SumExchangeTest, WritesOnlyTheCallsWhoseValuesFitOnAllRanks) {
           ASSERT_EQ(summands.ownMet(rank, 0), nranks == 1 ? kMetZeros : 0U) << where;
         }
       }
+    }
+  }
+};
+
+TEST_P(SumExchangeTest, WritesOnlyTheCallsWhoseValuesFitOnAllRanks) {
+  for (int nranks = 1; nranks <= 9; ++nranks) {
+    ASSERT_NO_FATAL_FAILURE(expectOnlyWhatFitsToBeWritten(nranks, Summands::External::kNone, {1, 500, 6'000}));
+  }
+}
+
+TEST_P(SumExchangeTest, RanksWhoseEndsAreOutsideOfTheEngineWriteTheSame) {
+  for (const int nranks : {1, 2, 3, 5, 8}) {
+    for (const Summands::External external : {Summands::External::kEven, Summands::External::kAll}) {
+      ASSERT_NO_FATAL_FAILURE(expectOnlyWhatFitsToBeWritten(nranks, external, {1, 2'000}));
     }
   }
 }

@@ -8,6 +8,7 @@
 #include "kernels/device/image.h"
 #include "kernels/device/kernel_list.h"
 #include "kernels/kernels.h"
+#include "kernels/lanes/check_signs.h"
 #include "kernels/lanes/count.h"
 #include "kernels/lanes/count_decide.h"
 #include "kernels/lanes/counters.h"

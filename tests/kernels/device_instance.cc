@@ -45,6 +45,31 @@ void encodeTernary(ElementType type, const void* elements, std::size_t count, Wo
   encode(encodeKernel(type, true), type, elements, count, positive, nonnegative);
 }
 
+/// The planes are those of the reference: a GPU checks elements apart from encoding them.
+std::uint32_t checkSigns(ElementType type, const void* elements, std::size_t count) {
+  DeviceLaunch launch;
+  std::uint32_t met[2] = {};
+  CheckSignsArguments arguments{};
+  arguments.elements =
+      launch.in(static_cast<const std::byte*>(elements), elementBytes(type, count), elementBytes(type, 1));
+  arguments.count = count;
+  arguments.met = launch.inOut(met, sizeof met);
+  arguments.value = 1;
+  launch.run(checkSignsKernel(type), arguments, lanes::tilesFor(count));
+  return (met[0] != 0 ? kMetZeros : 0) | (met[1] != 0 ? kMetOthers : 0);
+}
+
+std::uint32_t encodeSumBinary(ElementType type, const void* elements, std::size_t count, Word* nonnegative) {
+  referenceKernels().encodeSumBinary(type, elements, count, nonnegative);
+  return checkSigns(type, elements, count);
+}
+
+std::uint32_t encodeSumTernary(ElementType type, const void* elements, std::size_t count, Word* positive,
+                               Word* nonnegative) {
+  referenceKernels().encodeSumTernary(type, elements, count, positive, nonnegative);
+  return checkSigns(type, elements, count);
+}
+
 void count(const Word* const* inputs, int ninputs, std::size_t nwords, Planes counts) {
   if (ninputs == 0) return;
   DeviceLaunch launch;
@@ -231,6 +256,8 @@ Kernels makeKernels() {
   kernels.name = "device";
   kernels.encodeBinary = encodeBinary;
   kernels.encodeTernary = encodeTernary;
+  kernels.encodeSumBinary = encodeSumBinary;
+  kernels.encodeSumTernary = encodeSumTernary;
   kernels.count = count;
   kernels.merge = merge;
   kernels.clamp = clamp;

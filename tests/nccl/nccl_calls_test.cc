@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "nccl_job.h"
+#include "stream/stream_sum_job.h"
 #include "voter.h"
 
 namespace signccl {
@@ -37,6 +38,29 @@ TEST_F(NcclTest, CallsOfAGroupWithDifferentRulesDoNotMix) {
     ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
     EXPECT_TRUE(positive.hasResult(1));
     EXPECT_TRUE(negative.hasResult(-1));
+  });
+}
+
+TEST_F(NcclTest, SumsTakeTurnsWithVotesAndTravelOverTheTransportOfTheHost) {
+  Ranks ranks(3);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    Voter voter(rank, -1);
+    const CurrentDevice current(rank);
+    const Stream stream;
+    const SumShape shape{ElementType::kBFloat16, 3'000, signcclZeroTernary, true};
+    const std::vector<std::byte> signs = signsFor(shape, 4);
+    const std::vector<std::byte> sums = referenceSum(shape.type, shape.count, std::vector(3, signs.data()));
+    for (const bool is_asked : {true, false, true}) {
+      ASSERT_EQ(voter.vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
+      SumBuffers buffers(shape, rank == 2 ? Place::kHost : Place::kDevice, 0, signs);
+      signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
+      ASSERT_EQ(buffers.call(comm, stream, is_asked ? &outcome : nullptr), signcclSuccess)
+          << signcclGetLastError(nullptr);
+      EXPECT_EQ(outcome.isWritten, is_asked ? 1 : 0);
+      stream.synchronize();
+      EXPECT_EQ(buffers.result(), sums);
+      EXPECT_TRUE(voter.hasResult(-1));
+    }
   });
 }
 

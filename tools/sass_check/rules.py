@@ -47,6 +47,8 @@ RULES = (
     # 4 bytes for an element, up to three roundings and, for an average, a lookup.
     (r"lion_decode_.*", Rule(stores=64, fused=False, searches=True, issue=0.9)),
     (r"lion_.*", Rule(stores=64, fused=False, searches=True)),
+    # What it writes is a word for the whole launch, by whichever lane has met something.
+    (r"check_signs_.*", Rule(loads=128)),
     (r"encode_.*", Rule(loads=128)),
     # A lookup for every element, of which 1 or 2 bytes are written.
     (r"decode_avg_(8|16)bit_.*", Rule(stores=128, issue=1)),

@@ -57,8 +57,14 @@ void carryOut(const TakenCall& call) {
   const signcclSignConfig_t config = rules::signConfigOf(call.zero, call.tie);
   const AllReduce& arguments = call.arguments;
   const auto type = static_cast<signcclDataType_t>(arguments.type);
-  const auto collective = call.action == rules::Action::kVote ? signcclAllReduceVote : signcclAllReduceAvg;
   const InsideNccl inside;
+  if (call.action == rules::Action::kSignSum) {
+    // Without an outcome: the rule trusts the values, and the host does not wait.
+    return expectSigncclSuccess(signcclAllReduceSum(arguments.send, arguments.recv, arguments.count, type, &config,
+                                                    call.mirror->get(), arguments.stream, nullptr),
+                                "a sum taken from NCCL");
+  }
+  const auto collective = call.action == rules::Action::kVote ? signcclAllReduceVote : signcclAllReduceAvg;
   expectSigncclSuccess(collective(arguments.send, arguments.recv, arguments.count, type, type, &config,
                                   call.mirror->get(), arguments.stream),
                        "an all-reduce taken from NCCL");

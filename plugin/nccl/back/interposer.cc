@@ -12,6 +12,7 @@
 #include "nccl/back/cuda.h"
 #include "nccl/back/inside.h"
 #include "nccl/back/last_error.h"
+#include "nccl/back/sum_of_signs.h"
 #include "rules/carry.h"
 #include "rules/errors.h"
 
@@ -97,8 +98,14 @@ std::string Interposer::whyForwarded(const rules::Rule& rule, const rules::Call&
     return "the call is marked with the action " + std::string(rules::nameOf(*mark.action));
   }
   if (std::string why = rules::whyNotCarried(rule, described); !why.empty()) return why;
-  if (rule.action == rules::Action::kSignSum) return "sign_sum is not built for buffers of a GPU";
+  if (rule.action == rules::Action::kSignSum) {
+    if (described.op == rules::ReduceOp::kAvg) return "sign_sum takes no means from NCCL";
+    if (described.ranks == 1) return "its communicator has one rank";
+  }
   if (isCaptured(call.stream)) return "its stream is captured into a CUDA graph";
+  if (looksAtValues(rule) && groupOfThread().depth > 0) {
+    return "it is in a group, in which the host cannot wait for a look at its values";
+  }
   return {};
 }
 
@@ -107,6 +114,7 @@ Result Interposer::take(TakenCall call, const std::shared_ptr<Record>& record) {
   if (!record->mirror()) attachNow({{call.arguments.comm, record, call.arguments.stream}});
   call.mirror = record->mirror();
   if (!call.mirror) throw Failure(Result::kInvalidUsage, "the communicator was aborted meanwhile");
+  if (looksAtValues(settings_.rules.rules()[call.rule_index])) return takeOrForwardSum(call);
   call.arguments.config = nullptr;
   if (group.depth > 0) {
     group.calls.push_back(std::move(call));
@@ -114,6 +122,28 @@ Result Interposer::take(TakenCall call, const std::shared_ptr<Record>& record) {
     issue({std::move(call)});
   }
   return Result::kSuccess;
+}
+
+Result Interposer::takeOrForwardSum(const TakenCall& call) {
+  const auto begin = std::chrono::steady_clock::now();
+  SumAttempt attempt;
+  {
+    const InsideNccl inside;
+    attempt = sumOfSigns(call, settings_.rules.rules()[call.rule_index]);
+  }
+  switch (attempt.result) {
+    case SumAttempt::Result::kTaken:
+      reportTaken(call, nanosecondsSince(begin));
+      return Result::kSuccess;
+    case SumAttempt::Result::kOnProbation:
+      report_->forwarded(call.rule_index, {});
+      break;
+    case SumAttempt::Result::kFellBack:
+      attempt.fell_back.time_ns = nanosecondsSince(begin);
+      report_->fellBack(call.rule_index, attempt.fell_back);
+      break;
+  }
+  return forward(nccl_, call.arguments);
 }
 
 void Interposer::attachNow(const std::vector<Candidate>& candidates) {
@@ -149,14 +179,16 @@ void Interposer::issue(const std::vector<TakenCall>& calls) {
     expectSigncclSuccess(signcclGroupEnd(), "a group of all-reduces taken from NCCL");
   }
   const std::uint64_t time_ns = nanosecondsSince(begin) / calls.size();
-  for (const TakenCall& call : calls) {
-    const rules::Call described = describe(call.arguments);
-    report_->taken(call.rule_index,
-                   {.elements = described.count,
-                    .ring_bytes = rules::ringBytes(*described.type, described.count, call.mirror->nranks()),
-                    .sent_bytes = call.mirror->newlySentBytes(),
-                    .time_ns = time_ns});
-  }
+  for (const TakenCall& call : calls) reportTaken(call, time_ns);
+}
+
+void Interposer::reportTaken(const TakenCall& call, std::uint64_t time_ns) {
+  const rules::Call described = describe(call.arguments);
+  report_->taken(call.rule_index,
+                 {.elements = described.count,
+                  .ring_bytes = rules::ringBytes(*described.type, described.count, call.mirror->nranks()),
+                  .sent_bytes = call.mirror->newlySentBytes(),
+                  .time_ns = time_ns});
 }
 
 Result Interposer::groupStart() {

@@ -58,6 +58,8 @@ class Interposer {
   /// What is to become of a call. Throws Failure.
   Result decide(const AllReduce& call);
   Result take(TakenCall call, const std::shared_ptr<Record>& record);
+  Result takeOrForwardSum(const TakenCall& call);
+  void reportTaken(const TakenCall& call, std::uint64_t time_ns);
   /// Why a call that matches a rule is forwarded all the same; empty if it is to be taken.
   [[nodiscard]] std::string whyForwarded(const rules::Rule& rule, const rules::Call& described, const AllReduce& call,
                                          const Mark& mark) const;

@@ -30,6 +30,9 @@ class Mirror {
   [[nodiscard]] int rank() const noexcept { return rank_; }
   [[nodiscard]] int nranks() const noexcept { return nranks_; }
 
+  /// Which sums of signs are tried. For the thread that makes calls.
+  [[nodiscard]] rules::Takeover& takeover() noexcept { return takeover_; }
+
   /// Bytes sent since it was last asked; 0 while calls are under way, whose bytes are counted later. For the thread
   /// that makes calls.
   std::uint64_t newlySentBytes();
@@ -38,6 +41,7 @@ class Mirror {
   signcclComm_t comm_;
   int rank_;
   int nranks_;
+  rules::Takeover takeover_;
   std::uint64_t sent_bytes_ = 0;
 };
 

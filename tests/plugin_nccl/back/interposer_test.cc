@@ -55,15 +55,6 @@ TEST_F(InterposerTest, AForwardedSumIsNcclsOwn) {
   });
 }
 
-TEST_F(InterposerTest, ASumOfSignsIsForwardedAndCounted) {
-  const auto interposer = makeInterposer(oneRule(R"("count": {"min": 100})", "sign_sum", ""));
-  asRanks(2, *interposer, [](int /*rank*/, Member& member) {
-    ASSERT_EQ(member.allReduceOf(1.F), Result::kSuccess);
-    EXPECT_EQ(member.get(), 2);
-  });
-  EXPECT_EQ(interposer->report().counters(0).forwarded, 2U);
-}
-
 TEST_F(InterposerTest, ADryRunTakesNothing) {
   const auto interposer = makeInterposer(kVotes, "dry");
   asRanks(2, *interposer, [](int /*rank*/, Member& member) {

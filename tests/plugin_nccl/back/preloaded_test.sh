@@ -27,6 +27,8 @@ SIGNCCL_RULES=$vote expect "with a rule" "$sign"
 SIGNCCL_RULES=$vote SIGNCCL_DEBUG=INFO expect "the report" "$sign" "NCCL is $nccl: SIGNCCL_NCCL_LIBRARY names it" \
   "2 taken"
 SIGNCCL_RULES=$vote SIGNCCL_INTERPOSE=dry SIGNCCL_DEBUG=INFO expect "a dry run" "$sum"
+SIGNCCL_RULES='{"version": 1, "rules": [{"match": {}, "action": "sign_sum"}]}' SIGNCCL_DEBUG=INFO \
+  expect "a sum of what are no signs" "$sum" "element 0 of this rank is 3" "2 fallen back"
 printf '%s' "$vote" >"$work/rules.json"
 SIGNCCL_RULES=$work/rules.json expect "rules in a file" "$sign"
 SIGNCCL_RULES='{"version": 1, "rules": [{"match": {"typ": "int8"}, "action": "forward"}]}' \

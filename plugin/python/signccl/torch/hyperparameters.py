@@ -29,6 +29,8 @@ def hyperparameters_of(group: dict[str, Any], where: str = "", *, is_lr_read_lat
 
 
 def _rate(group: dict[str, Any], name: str, where: str) -> float:
+    if isinstance(group[name], torch.Tensor) and group[name].numel() != 1:
+        raise ValueError(f"{name}{where} is a tensor of {group[name].numel()} elements, expected 1")
     number = _number(group[name])
     if not (math.isfinite(number) and number >= 0):
         raise ValueError(f"{name}{where} is {group[name]!r}, expected a number of at least 0")
@@ -50,5 +52,5 @@ def _number(value: Any) -> float:
     """NaN for what is no number."""
     try:
         return float(value)
-    except (TypeError, ValueError, RuntimeError):  # the last for tensors of several elements
+    except (TypeError, ValueError):
         return math.nan
