@@ -111,7 +111,7 @@ class Collective {
       mine.comm = std::make_unique<RankComm>(comm_options, id_, rank);
       mine.buffers = std::make_unique<Buffers>(
           BufferSizes{slotBytes(case_.sendtype, case_.count), slotBytes(case_.recvtype, case_.count)});
-      fillInput(case_.sendtype, rank, 0, case_.count, mine.buffers->input(case_, InPlace::kNo, 0));
+      fillInput(case_.sendtype, InputValues::kAny, rank, 0, case_.count, mine.buffers->input(case_, InPlace::kNo, 0));
     });
   }
 

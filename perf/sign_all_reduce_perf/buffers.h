@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "sign_all_reduce_perf/element_memory.h"
+#include "sign_all_reduce_perf/element_types.h"
 #include "sign_all_reduce_perf/plan.h"
 
 namespace signccl::perf {
@@ -58,6 +59,12 @@ class Buffers {
   [[nodiscard]] std::size_t slots(const Case& c) const {
     const std::size_t send_slot = sendSlotBytes(c);
     return send_slot == 0 ? 1 : std::min(sizes_.send_bytes / send_slot, sizes_.recv_bytes / recvSlotBytes(c));
+  }
+
+  /// `c`, whose input and result have one type, with so many elements that its one slot is the whole of the buffers.
+  [[nodiscard]] Case whole(Case c) const {
+    c.count = countFor(c.sendtype, std::min(sizes_.send_bytes, sizes_.recv_bytes));
+    return c;
   }
 
   /// The slots of `c`, from the first.

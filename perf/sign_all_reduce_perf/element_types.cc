@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 namespace signccl::perf {
 namespace {
@@ -11,6 +12,33 @@ constexpr std::array kSendTypes = {signcclFloat32, signcclFloat16, signcclBfloat
                                    signcclFloat64, signcclInt8,    signcclBits};
 constexpr std::array kRecvTypes = {signcclFloat32, signcclFloat16, signcclBfloat16, signcclFloat64,
                                    signcclInt8,    signcclInt16,   signcclInt32,    signcclBits};
+
+/// Ranks up to which a type holds every sum of signs exactly; 0 if it holds none.
+int mostRanksOfSum(signcclDataType_t type) {
+  switch (type) {
+    case signcclInt8:
+      return 127;
+    case signcclBfloat16:
+      return 256;
+    case signcclFloat16:
+      return 2048;
+    case signcclFloat32:
+    case signcclFloat64:
+      return std::numeric_limits<int>::max();
+    case signcclInt16:
+    case signcclInt32:
+    case signcclBits:
+      return 0;
+  }
+  return 0;
+}
+
+std::string whyNoSum(signcclDataType_t type, int nranks) {
+  const int most = mostRanksOfSum(type);
+  if (nranks <= most) return {};
+  if (most == 0) return "a sum has the type of its input, which is int8, half, bfloat16, float or double";
+  return std::string(typeName(type)) + " holds sums of at most " + std::to_string(most) + " ranks";
+}
 
 }  // namespace
 
@@ -39,7 +67,17 @@ const char* typeName(signcclDataType_t type) {
   return "unknown";
 }
 
-const char* opName(SignOp op) { return op == SignOp::kVote ? "vote" : "avg"; }
+const char* opName(SignOp op) {
+  switch (op) {
+    case SignOp::kVote:
+      return "vote";
+    case SignOp::kAvg:
+      return "avg";
+    case SignOp::kSum:
+      return "sum";
+  }
+  return "unknown";
+}
 
 const char* zeroRuleName(signcclZeroRule_t rule) { return rule == signcclZeroBinary ? "binary" : "ternary"; }
 
@@ -99,6 +137,7 @@ std::string whyNotRecvType(SignOp op, signcclDataType_t recvtype, signcclTieRule
     if (recvtype == signcclBits && tie_rule == signcclTieZero) return "a bit cannot hold the 0 of tie rule zero";
     return {};
   }
+  if (op == SignOp::kSum) return whyNoSum(recvtype, nranks);
   if (recvtype == signcclBits) return "a bit cannot hold a mean";
   if (recvtype == signcclInt8 && nranks > 127) return "int8 holds sums of at most 127 ranks";
   return {};

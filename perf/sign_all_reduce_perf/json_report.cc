@@ -123,7 +123,7 @@ Json resultOf(const Row& row) {
           {"redop", opName(row.c.op)},
           {"root", "    -1"},
           {"out_of_place", measurement(row.out_of_place)},
-          {"in_place", measurement(row.in_place)},
+          {"in_place", row.in_place ? measurement(*row.in_place) : Json(nullptr)},
           {"actual_iterations", row.iterations},
           {"experiment_name", "sign_all_reduce_perf"},
           {"result_type", typeName(row.c.recvtype)},

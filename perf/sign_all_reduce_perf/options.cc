@@ -106,8 +106,10 @@ NamedValues<std::string> namedAlgorithms() {
 
 /// The choices live as long as the parser that refers to them.
 struct Choices {
-  NamedValues<std::vector<SignOp>> op{
-      {{"vote", {SignOp::kVote}}, {"avg", {SignOp::kAvg}}, {"all", {SignOp::kVote, SignOp::kAvg}}}};
+  NamedValues<std::vector<SignOp>> op{{{"vote", {SignOp::kVote}},
+                                       {"avg", {SignOp::kAvg}},
+                                       {"sum", {SignOp::kSum}},
+                                       {"all", {SignOp::kVote, SignOp::kAvg}}}};
   NamedValues<std::vector<signcclDataType_t>> sendtype = namedSendTypes();
   NamedValues<std::optional<signcclDataType_t>> recvtype = namedRecvTypes();
   NamedValues<Average> average{
@@ -167,7 +169,8 @@ void addOptionsOfNcclTests(CLI::App& app, const Choices& choices, Options& optio
       app, "-G,--cudagraph", options.graph_launches, CLI::Range(0, 1000000),
       "capture the timed iterations into a CUDA graph, and time so many launches of it; 0: make the calls one by one "
       "(default 0)");
-  choices.op.addTo(app, "-o,--op", options.ops, "operation (default vote)");
+  choices.op.addTo(app, "-o,--op", options.ops,
+                   "operation; sum: of -1 and +1, which is not timed in place; all: vote and avg (default vote)");
   choices.sendtype.addTo(app, "-d,--datatype", options.sendtypes, "type of the input (default float)");
   choices.average.addTo(app, "-a,--average", options.average,
                         "time to report: 0 of rank 0, 1 mean, 2 min, 3 max over the ranks (default 1)");
@@ -231,6 +234,24 @@ void requireThatTuningFits(const Options& options) {
   }
 }
 
+void requireThatSumsFit(const Options& options) {
+  if (std::ranges::find(options.ops, SignOp::kSum) == options.ops.end()) return;
+  if (options.ngpus > 0) throw OptionError("--op sum does not go with -g: sums of signs take buffers in host memory");
+  if (options.form == CallForm::kAsync)
+    throw OptionError("--op sum does not go with --async: sums have blocking calls");
+  if (!options.tuning_file.empty()) throw OptionError("--op sum does not go with --tune, which tunes vote and avg");
+  for (const signcclDataType_t type : options.sendtypes) {
+    if (options.recvtype.value_or(type) != type) {
+      throw OptionError(std::string("--recvtype ") + typeName(*options.recvtype) +
+                        " does not go with --op sum: a sum has the type of its input, " + typeName(type));
+    }
+    const std::string reason = whyNotRecvType(SignOp::kSum, type, options.tie_rule, options.nranks);
+    if (!reason.empty() && options.sendtypes.size() == 1) {
+      throw OptionError(std::string("--datatype ") + typeName(type) + " does not go with --op sum: " + reason);
+    }
+  }
+}
+
 void requireThatOptionsFit(const Options& options) {
   if (options.min_bytes > options.max_bytes) {
     throw OptionError("--minbytes " + std::to_string(options.min_bytes) + " is more than --maxbytes " +
@@ -255,6 +276,7 @@ void requireThatOptionsFit(const Options& options) {
   }
   if (options.oversubscribe && options.ngpus == 0) throw OptionError("--oversubscribe goes with -g");
   if (!options.tuning_file.empty()) requireThatTuningFits(options);
+  requireThatSumsFit(options);
   if (!options.recvtype) return;
   for (const SignOp op : options.ops) {
     const std::string reason = whyNotRecvType(op, *options.recvtype, options.tie_rule, options.nranks);
@@ -342,7 +364,8 @@ ParsedOptions parseOptions(int argc, const char* const* argv) {
   Options& options = parsed.options;
   const Choices choices;
   CLI::App app(
-      "Measures sign-allreduce-vote and sign-allreduce-avg, with the options, columns and JSON of nccl-tests.\n"
+      "Measures sign-allreduce-vote and sign-allreduce-avg, and sums of signs, with the options, columns and JSON of "
+      "nccl-tests.\n"
       "Ranks are threads (-t, -g) of this process, of processes that it starts (-p), or of those of mpirun, srun, "
       "torchrun.\n"
       "SIGNCCL_KERNELS selects the kernels; SIGNCCL_TESTS_MIN_BW makes the run fail if the average bus bandwidth "

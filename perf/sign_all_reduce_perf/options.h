@@ -15,7 +15,7 @@
 
 namespace signccl::perf {
 
-enum class SignOp : std::uint8_t { kVote, kAvg };
+enum class SignOp : std::uint8_t { kVote, kAvg, kSum };
 
 /// Which rank's time is reported, in the numbering of nccl-tests' -a.
 enum class Average : std::uint8_t { kRank0 = 0, kMean = 1, kMin = 2, kMax = 3 };

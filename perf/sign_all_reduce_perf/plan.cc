@@ -45,6 +45,8 @@ std::vector<Sweep> planSweeps(const Options& options) {
   std::vector<Sweep> sweeps;
   for (const signcclDataType_t sendtype : options.sendtypes) {
     for (const SignOp op : options.ops) {
+      // Of "-d all" the types are left out that hold no sum.
+      if (op == SignOp::kSum && !whyNotRecvType(op, sendtype, options.tie_rule, options.nranks).empty()) continue;
       const signcclDataType_t recvtype =
           options.recvtype.value_or(defaultRecvType(op, sendtype, options.tie_rule, options.nranks));
       const auto case_of = [&](std::size_t bytes) { return Case{op, sendtype, recvtype, countFor(sendtype, bytes)}; };

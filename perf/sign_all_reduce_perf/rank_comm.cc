@@ -7,6 +7,7 @@ namespace signccl::perf {
 namespace {
 
 const char* callName(SignOp op, CallForm form) {
+  if (op == SignOp::kSum) return "signcclAllReduceSum";
   if (op == SignOp::kVote) return form == CallForm::kAsync ? "signcclAllReduceVoteAsync" : "signcclAllReduceVote";
   return form == CallForm::kAsync ? "signcclAllReduceAvgAsync" : "signcclAllReduceAvg";
 }
@@ -60,6 +61,9 @@ void RankComm::issue(const Case& c, std::span<const CallBuffers> calls, std::siz
 
 signcclResult_t RankComm::issueOne(const Case& c, const CallBuffers& call) {
   ++sequence_;
+  if (c.op == SignOp::kSum) {
+    return signcclAllReduceSum(call.send, call.recv, c.count, c.sendtype, &rules_, comm_, nullptr, nullptr);
+  }
   const bool is_vote = c.op == SignOp::kVote;
   if (form_ == CallForm::kBlocking) {
     const auto all_reduce = is_vote ? signcclAllReduceVote : signcclAllReduceAvg;

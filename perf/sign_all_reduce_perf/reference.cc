@@ -92,14 +92,23 @@ std::uint64_t floatOfKind(const FloatFormat& format, std::size_t kind) {
 /// Of int8, -128 to 127 with some more zeros.
 std::uint64_t int8OfKind(std::size_t kind) { return kind % 16 == 2 ? 0 : static_cast<std::uint8_t>(kind); }
 
-std::uint64_t bitsOfKind(signcclDataType_t type, std::size_t kind) {
+/// -1 for odd kinds and 1 for even ones; 0 for two of 16 kinds if there are zeros.
+std::uint64_t signOfKind(signcclDataType_t type, InputValues values, std::size_t kind) {
+  const bool is_zero = values == InputValues::kSignsAndZeros && kind % 16 < 2;
+  const int value = is_zero ? 0 : (kind % 2 != 0 ? -1 : 1);
+  const FloatFormat* const format = floatFormat(type);
+  return format == nullptr ? static_cast<std::uint8_t>(value) : encode(*format, value);
+}
+
+std::uint64_t bitsOfKind(signcclDataType_t type, InputValues values, std::size_t kind) {
   if (type == signcclBits) return (kind + 1) % 2;
+  if (values != InputValues::kAny) return signOfKind(type, values, kind);
   if (type == signcclInt8) return int8OfKind(kind);
   return floatOfKind(*floatFormat(type), kind);
 }
 
-double valueOfKind(signcclDataType_t type, std::size_t kind) {
-  const std::uint64_t bits = bitsOfKind(type, kind);
+double valueOfKind(signcclDataType_t type, InputValues values, std::size_t kind) {
+  const std::uint64_t bits = bitsOfKind(type, values, kind);
   if (type == signcclBits) return bits != 0 ? 1 : -1;
   if (type == signcclInt8) return static_cast<std::int8_t>(bits);
   return decode(*floatFormat(type), bits);
@@ -148,13 +157,14 @@ std::uint64_t encodeResult(const CheckedCall& call, int sum, bool random_tie_is_
   if (format == nullptr) return static_cast<std::uint64_t>(number);
   // The quotient is rounded twice, to double and to the type. With operands of 16 bits it is never close enough to the
   // middle between two values of the type for that to matter.
-  return encode(*format, is_vote ? number : static_cast<double>(number) / call.nranks);
+  return encode(*format, call.op == SignOp::kAvg ? static_cast<double>(number) / call.nranks : number);
 }
 
 template <typename T>
-void fillElements(signcclDataType_t type, const KindHash& kind_of, std::size_t count, std::byte* buffer) {
+void fillElements(signcclDataType_t type, InputValues values, const KindHash& kind_of, std::size_t count,
+                  std::byte* buffer) {
   std::array<T, kKinds> bits_of_kind{};
-  for (std::size_t kind = 0; kind < kKinds; ++kind) bits_of_kind[kind] = static_cast<T>(bitsOfKind(type, kind));
+  for (std::size_t kind = 0; kind < kKinds; ++kind) bits_of_kind[kind] = static_cast<T>(bitsOfKind(type, values, kind));
   for (std::size_t i = 0; i < count; ++i) {
     std::memcpy(buffer + i * sizeof(T), &bits_of_kind[kind_of(i)], sizeof(T));
   }
@@ -170,7 +180,7 @@ void fillBits(const KindHash& kind_of, std::size_t count, std::byte* buffer) {
   for (std::size_t first = 0; first < count; first += 64) {
     std::uint64_t word = 0;
     for (std::size_t bit = 0; bit < 64; ++bit) {
-      const bool set = first + bit >= count || bitsOfKind(signcclBits, kind_of(first + bit)) != 0;
+      const bool set = first + bit >= count || bitsOfKind(signcclBits, InputValues::kAny, kind_of(first + bit)) != 0;
       word |= std::uint64_t{set} << bit;
     }
     std::memcpy(buffer + first / 8, &word, sizeof(word));
@@ -233,25 +243,32 @@ std::size_t wrongInBlock(signcclDataType_t type, const Expected& expected, const
 
 }  // namespace
 
-void fillInput(signcclDataType_t type, int rank, std::uint32_t seed, std::size_t count, std::byte* buffer) {
+InputValues inputValuesOf(SignOp op, signcclZeroRule_t zero_rule) {
+  if (op != SignOp::kSum) return InputValues::kAny;
+  return zero_rule == signcclZeroBinary ? InputValues::kSigns : InputValues::kSignsAndZeros;
+}
+
+void fillInput(signcclDataType_t type, InputValues values, int rank, std::uint32_t seed, std::size_t count,
+               std::byte* buffer) {
   const KindHash kind_of(rank, seed);
   switch (bitsPerElement(type)) {
     case 1:
       return fillBits(kind_of, count, buffer);
     case 8:
-      return fillElements<std::uint8_t>(type, kind_of, count, buffer);
+      return fillElements<std::uint8_t>(type, values, kind_of, count, buffer);
     case 16:
-      return fillElements<std::uint16_t>(type, kind_of, count, buffer);
+      return fillElements<std::uint16_t>(type, values, kind_of, count, buffer);
     case 32:
-      return fillElements<std::uint32_t>(type, kind_of, count, buffer);
+      return fillElements<std::uint32_t>(type, values, kind_of, count, buffer);
     default:
-      return fillElements<std::uint64_t>(type, kind_of, count, buffer);
+      return fillElements<std::uint64_t>(type, values, kind_of, count, buffer);
   }
 }
 
 Reference::Reference(const CheckedCall& call) : call_(call), sign_of_kind_{} {
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    sign_of_kind_[kind] = signOf(valueOfKind(call.sendtype, kind), call.zero_rule);
+    const double value = valueOfKind(call.sendtype, inputValuesOf(call.op, call.zero_rule), kind);
+    sign_of_kind_[kind] = signOf(value, call.zero_rule);
   }
   for (const bool is_positive : {false, true}) {
     for (int sum = -call.nranks; sum <= call.nranks; ++sum) {

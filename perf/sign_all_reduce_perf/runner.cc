@@ -123,17 +123,20 @@ class RankRunner {
       row.c = c;
       row.size_bytes = payloadBytes(c.sendtype, c.count);
       row.out_of_place = measure(c, InPlace::kNo);
-      row.in_place = measure(c, InPlace::kYes);
+      // In place the sums of one call would be the input of the next one, and they are no signs.
+      if (c.op != SignOp::kSum) row.in_place = measure(c, InPlace::kYes);
       if (rank_ == 0) reportRow(row);
     }
   }
 
   /// Gives what timed calls will read an ordinary content.
-  void fillBuffers(const Case& largest) {
+  void fillBuffers(Case largest) {
+    // A sum takes signs alone, which slots of smaller cases must find between those of the largest, too.
+    if (largest.op == SignOp::kSum) largest = buffers_.whole(largest);
     for (const InPlace placement : {InPlace::kNo, InPlace::kYes}) {
       for (std::size_t slot = 0; slot < buffers_.slots(largest); ++slot) {
-        fillInput(largest.sendtype, rank_, static_cast<std::uint32_t>(slot), largest.count,
-                  buffers_.input(largest, placement, slot));
+        fillInput(largest.sendtype, inputValuesOf(largest.op, options_.zero_rule), rank_,
+                  static_cast<std::uint32_t>(slot), largest.count, buffers_.input(largest, placement, slot));
         buffers_.publish(largest, placement, slot);
       }
     }
@@ -264,7 +267,8 @@ class RankRunner {
     for (std::size_t i = 0; i < calls_.size(); ++i) {
       // No result has this byte all over, so an element that is not written counts as wrong.
       std::memset(buffers_.output(c, i), 0x5a, bufferBytes(c.recvtype, c.count));
-      fillInput(c.sendtype, rank_, seed + static_cast<std::uint32_t>(i), c.count, buffers_.input(c, placement, i));
+      fillInput(c.sendtype, inputValuesOf(c.op, options_.zero_rule), rank_, seed + static_cast<std::uint32_t>(i),
+                c.count, buffers_.input(c, placement, i));
       buffers_.publish(c, placement, i);
     }
   }

@@ -30,9 +30,9 @@ struct Row {
   Case c;
   std::size_t size_bytes = 0;
   Measurement out_of_place;
-  Measurement in_place;
-  double sent_bytes = 0;        ///< of one call, by the rank that sends most, as the transport counts
-  double bits_per_element = 0;  ///< 8 * sent_bytes / count
+  std::optional<Measurement> in_place;  ///< nothing for sums
+  double sent_bytes = 0;                ///< of one call, by the rank that sends most, as the transport counts
+  double bits_per_element = 0;          ///< 8 * sent_bytes / count
   std::string algorithm;
   int iterations = 0;
   std::string timestamp;

@@ -79,7 +79,8 @@ std::string formatColumnNames(const Options& options) {
 }  // namespace
 
 void Summary::add(const Row& row) {
-  for (const Measurement* m : {&row.out_of_place, &row.in_place}) {
+  for (const Measurement* m : {&row.out_of_place, row.in_place ? &*row.in_place : nullptr}) {
+    if (m == nullptr) continue;
     nwrong_ += m->nwrong.value_or(0);
     busbw_sum_ += m->busbw;
     ++nmeasurements_;
@@ -112,7 +113,8 @@ std::string formatHeader(const Options& options, const RunInfo& info, const std:
 std::string formatRow(const Row& row, const Options& options) {
   std::string text = format("%12zu  %12zu  %8s  %6s  %6d", row.size_bytes, row.c.count, typeName(row.c.sendtype),
                             opName(row.c.op), -1);
-  text += formatMeasurement(row.out_of_place) + formatMeasurement(row.in_place);
+  text += formatMeasurement(row.out_of_place);
+  text += row.in_place ? formatMeasurement(*row.in_place) : format("  %7s  %6s  %6s  %6s", "N/A", "N/A", "N/A", "N/A");
   text += format("  %12.0f  ", row.sent_bytes) + fitted(row.out_of_place.wirebw, 6) +
           format("  %9.4f  %12s", row.bits_per_element, row.algorithm.c_str());
   if (options.report_timestamps) text += "  " + row.timestamp;

@@ -83,7 +83,7 @@ void TuningRecord::addChoiceOfModel(const Row& row) {
 void TuningRecord::add(const Row& row) {
   Times& times = sizes_[row.c.op][row.c.count].times[row.algorithm];
   times.out_of_place_us.push_back(row.out_of_place.time_us);
-  times.in_place_us.push_back(row.in_place.time_us);
+  times.in_place_us.push_back(row.in_place.value().time_us);
 }
 
 /// Noise is how far the rounds lie apart: the slowest round of the one must be faster than the fastest of the other.

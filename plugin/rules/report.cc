@@ -108,6 +108,8 @@ void Report::taken(std::size_t index, const Taken& call) {
   add(entry.time_ns, call.time_ns);
 }
 
+void Report::sent(std::size_t index, std::uint64_t bytes) { add(entries_[index].sent_bytes, bytes); }
+
 void Report::fellBack(std::size_t index, const FellBack& call) {
   Entry& entry = entries_[index];
   add(entry.lost_ns, call.time_ns);

@@ -66,6 +66,8 @@ class Report {
 
   void matched(std::size_t index, const Call& call);
   void taken(std::size_t index, const Taken& call);
+  /// More bytes that SignCCL has sent for calls that were taken, where they are known later than the call.
+  void sent(std::size_t index, std::uint64_t bytes);
   void fellBack(std::size_t index, const FellBack& call);
 
   /// `why` is whyNotCarried() or a reason of the plugin's, said when it comes first for this rule; empty for rules that

@@ -3,6 +3,7 @@
 #ifndef SIGNCCL_PLUGIN_RULES_SETTINGS_H_
 #define SIGNCCL_PLUGIN_RULES_SETTINGS_H_
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -15,11 +16,13 @@ namespace signccl::rules {
 struct Settings {
   RuleSet rules;          ///< SIGNCCL_RULES; none if it is not set
   Mode mode = Mode::kOn;  ///< SIGNCCL_INTERPOSE
+  /// SIGNCCL_INTERPOSE_TIMEOUT: how long ranks wait for each other to compare their rules.
+  std::chrono::seconds comparison_timeout{10};
 
   /// To be compared on all ranks before the first call is matched.
   [[nodiscard]] std::uint64_t digest() const { return rules.digest(mode); }
 
-  /// Throws RulesError for rules or a mode that cannot be understood. The job must then stop at its first collective:
+  /// Throws RulesError for rules, a mode or a timeout that cannot be understood. The job must then stop at its first collective:
   /// forwarding instead would hide the mistake. With SIGNCCL_INTERPOSE=off the rules are not read.
   static Settings load(const Environment& environment = environmentVariable);
 };

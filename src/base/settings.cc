@@ -79,7 +79,9 @@ constexpr std::array kVariablesOfOtherParts = std::to_array<SettingInfo>({
      "unset: "
      "on"},
     {"SIGNCCL_INTERPOSE_TIMEOUT", "1 to 3600, in seconds",
-     "preload library for MPI: longest time from MPI_Init() until all ranks have compared their rules; unset: 10"},
+     "preload libraries: longest time from the end of MPI_Init(), or from when a communicator of NCCL is made, until "
+     "its "
+     "ranks have compared their rules; unset: 10"},
     {"SIGNCCL_JAX_LIBRARY", "a path of libsignccl_jax.so", "Python: the handlers for JAX; unset: those of the package"},
     {"SIGNCCL_LIBRARY", "a path of libsignccl.so",
      "Python: the library to load; unset: that of the package, else the system's"},

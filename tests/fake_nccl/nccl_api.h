@@ -24,6 +24,11 @@ NcclResult ncclCommInitRank(NcclHandle* comm, int nranks, NcclUniqueId id, int r
 NcclResult ncclCommInitRankScalable(NcclHandle* comm, int nranks, int rank, int nids, NcclUniqueId* ids,
                                     NcclConfig* config);
 NcclResult ncclCommSplit(NcclHandle comm, int color, int key, NcclHandle* newcomm, NcclConfig* config);
+NcclResult ncclCommShrink(NcclHandle comm, int* excluded, int nexcluded, NcclHandle* newcomm, NcclConfig* config,
+                          int flags);
+NcclResult ncclCommGetUniqueId(NcclHandle comm, NcclUniqueId* id);
+NcclResult ncclCommGrow(NcclHandle comm, int nranks, const NcclUniqueId* id, int rank, NcclHandle* newcomm,
+                        NcclConfig* config);
 NcclResult ncclCommFinalize(NcclHandle comm);
 NcclResult ncclCommRevoke(NcclHandle comm, int flags);
 NcclResult ncclCommCount(NcclHandle comm, int* count);

@@ -50,7 +50,8 @@ struct Meeting {
   int arrived = 0;
   /// [split][rank]: color and key, of the splits of this communicator in their order
   std::vector<std::map<int, std::pair<int, int>>> splits;
-  int connected = 0;  ///< ranks that have ended a group: before all have, none is connected
+  std::shared_ptr<Meeting> grown;  ///< the last one that is to have these ranks and others
+  int connected = 0;               ///< ranks that have ended a group: before all have, none is connected
   /// [kind, sender, receiver] in the order of the sends.
   std::map<std::tuple<OperationKind, int, int>, std::deque<std::shared_ptr<Message>>> messages;
 };
@@ -66,6 +67,7 @@ struct Communicator {
   bool is_revoked = false;
   bool is_launching = false;
   int nsplits = 0;
+  int nshrinks = 0;
   int ntasks = 0;                  ///< on streams, and replays that are under way
   int ngraphs = 0;                 ///< captured groups whose graphs are left
   std::vector<Operation> pending;  ///< of a group that waits for connections

@@ -132,6 +132,12 @@ struct BadOptions {
 TEST(OptionsTest, RefusalsNameTheValueAndWhatIsAllowed) {
   const std::vector<BadOptions> table = {
       {{"-t", "0"}, {"--nthreads", "0", "1"}},
+      {{"-o", "sum", "-g", "1"}, {"--op sum", "-g", "host memory"}},
+      {{"-o", "sum", "--async"}, {"--op sum", "--async"}},
+      {{"-o", "sum", "--tune", "file"}, {"--op sum", "--tune"}},
+      {{"-o", "sum", "-d", "bits"}, {"--datatype bits", "--op sum", "int8, half, bfloat16, float or double"}},
+      {{"-o", "sum", "-d", "int8", "-t", "128"}, {"--datatype int8", "--op sum", "127"}},
+      {{"-o", "sum", "--recvtype", "double"}, {"--recvtype double", "--op sum", "float"}},
       {{"-p", "0"}, {"--processes", "0", "1"}},
       {{"--rank", "2", "--nranks", "2"}, {"--rank is 2", "0 to 1"}},
       {{"--rank", "0"}, {"--rank", "--nranks"}},
@@ -156,7 +162,7 @@ TEST(OptionsTest, RefusalsNameTheValueAndWhatIsAllowed) {
       {{"-M", "yes"}, {"--memory", "yes", "0|1"}},
       {{"-T", "-5"}, {"--timeout", "-5"}},
       {{"-J", ""}, {"--output_file", "empty"}},
-      {{"-o", "sum"}, {"--op", "'sum'", "vote|avg|all"}},
+      {{"-o", "product"}, {"--op", "'product'", "vote|avg|sum|all"}},
       {{"-d", "uint8"}, {"--datatype", "'uint8'", "float|half|bfloat16|double|int8|bits|all"}},
       {{"--recvtype", "int64"}, {"--recvtype", "int64", "int32"}},
       {{"--recvtype", "int16"}, {"--recvtype", "int16", "vote"}},

@@ -55,6 +55,20 @@ TEST(PlanTest, EveryTypeIsCombinedWithEveryOperation) {
   EXPECT_EQ(seen.size(), 12U);
 }
 
+TEST(PlanTest, SumsLeaveTypesOutThatHoldNone) {
+  Options options = sizes(64, 64);
+  options.ops = {SignOp::kSum};
+  options.sendtypes.assign(sendTypes().begin(), sendTypes().end());
+  const auto types = [&](int nranks) {
+    options.nranks = nranks;
+    std::set<int> seen;
+    for (const Sweep& sweep : planSweeps(options)) seen.insert(sweep.timed.front().sendtype);
+    return seen;
+  };
+  EXPECT_EQ(types(4), (std::set<int>{signcclFloat32, signcclFloat16, signcclBfloat16, signcclFloat64, signcclInt8}));
+  EXPECT_EQ(types(300), (std::set<int>{signcclFloat32, signcclFloat16, signcclFloat64}));
+}
+
 TEST(PlanTest, GroupedAndQueuedCallsHaveSlotsOfTheirOwn) {
   Options options = sizes(1000, 1000);
   options.agg_iters = 3;

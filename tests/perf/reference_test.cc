@@ -17,9 +17,10 @@ namespace {
 
 constexpr std::size_t kCount = 5000;
 
-std::vector<std::byte> inputOf(signcclDataType_t type, int rank, std::size_t count = kCount) {
+std::vector<std::byte> inputOf(signcclDataType_t type, int rank, std::size_t count = kCount,
+                               InputValues values = InputValues::kAny) {
   std::vector<std::byte> buffer(bufferBytes(type, count));
-  fillInput(type, rank, 7, count, buffer.data());
+  fillInput(type, values, rank, 7, count, buffer.data());
   return buffer;
 }
 
@@ -50,6 +51,28 @@ TEST(ReferenceTest, Int8InputsHoldTheWholeRange) {
   EXPECT_TRUE(seen.contains(-128) && seen.contains(-1) && seen.contains(0) && seen.contains(1) && seen.contains(127));
 }
 
+TEST(ReferenceTest, InputsOfSumsAreSignsAndZerosWhereTheyMayBe) {
+  for (const auto zero : {signcclZeroBinary, signcclZeroTernary}) {
+    const InputValues values = inputValuesOf(SignOp::kSum, zero);
+    const auto floats = inputOf(signcclFloat32, 0, kCount, values);
+    const auto bytes = inputOf(signcclInt8, 0, kCount, values);
+    std::set<std::uint32_t> float_bits;
+    std::set<int> integers;
+    for (std::size_t i = 0; i < kCount; ++i) {
+      float_bits.insert(element<std::uint32_t>(floats, i));
+      integers.insert(element<std::int8_t>(bytes, i));
+    }
+    std::set<std::uint32_t> wanted_bits = {0x3f800000, 0xbf800000};
+    std::set<int> wanted = {-1, 1};
+    if (zero == signcclZeroTernary) {
+      wanted_bits.insert(0);
+      wanted.insert(0);
+    }
+    EXPECT_EQ(float_bits, wanted_bits);
+    EXPECT_EQ(integers, wanted);
+  }
+}
+
 TEST(ReferenceTest, RanksHaveDifferentInputs) {
   for (const auto type : sendTypes()) EXPECT_NE(inputOf(type, 0), inputOf(type, 1)) << typeName(type);
 }
@@ -59,7 +82,8 @@ std::vector<std::byte> plainResult(const CheckedCall& call) {
   std::vector<std::byte> buffer(call.count * sizeof(float));
   std::vector<std::vector<std::byte>> inputs;
   inputs.reserve(static_cast<std::size_t>(call.nranks));
-  for (int rank = 0; rank < call.nranks; ++rank) inputs.push_back(inputOf(signcclFloat32, rank, call.count));
+  const InputValues values = inputValuesOf(call.op, call.zero_rule);
+  for (int rank = 0; rank < call.nranks; ++rank) inputs.push_back(inputOf(signcclFloat32, rank, call.count, values));
   for (std::size_t i = 0; i < call.count; ++i) {
     int sum = 0;
     for (const auto& input : inputs) {
@@ -67,7 +91,8 @@ std::vector<std::byte> plainResult(const CheckedCall& call) {
       const bool abstains = call.zero_rule == signcclZeroTernary && !(x < 0) && !(x > 0);
       sum += abstains ? 0 : (x < 0 ? -1 : 1);
     }
-    float result = static_cast<float>(sum) / static_cast<float>(call.nranks);
+    float result = static_cast<float>(sum);
+    if (call.op == SignOp::kAvg) result /= static_cast<float>(call.nranks);
     if (call.op == SignOp::kVote) {
       result = static_cast<float>((sum > 0) - (sum < 0));
       if (sum == 0 && call.tie_rule == signcclTiePositive) result = 1;
@@ -88,7 +113,7 @@ std::size_t wrongIn(const CheckedCall& call, const std::vector<std::byte>& outpu
 
 std::vector<CheckedCall> floatCalls() {
   std::vector<CheckedCall> calls;
-  for (const auto op : {SignOp::kVote, SignOp::kAvg}) {
+  for (const auto op : {SignOp::kVote, SignOp::kAvg, SignOp::kSum}) {
     for (const auto zero : {signcclZeroBinary, signcclZeroTernary}) {
       for (const auto tie : {signcclTieZero, signcclTiePositive, signcclTieNegative, signcclTieRandom}) {
         for (const int nranks : {1, 2, 3, 4, 7}) {

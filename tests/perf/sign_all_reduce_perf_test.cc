@@ -97,6 +97,19 @@ TEST(SignAllReducePerfTest, EveryResultTypeIsRight) {
   }
 }
 
+TEST(SignAllReducePerfTest, SumsAreRightAndNotMeasuredInPlace) {
+  for (const char* zero : {"binary", "ternary"}) {
+    const auto document = runForJson(smallWith({"-t", "3", "-d", "all", "-o", "sum", "--zero", zero}));
+    ASSERT_EQ(document["results"].size(), (kTypes - 1) * kSmallSizes) << "of all types but bits";
+    for (const auto& row : document["results"]) {
+      EXPECT_EQ(row["redop"], "sum");
+      EXPECT_EQ(row["out_of_place"]["nwrong"], 0) << row;
+      EXPECT_EQ(row["in_place"], nullptr);
+      EXPECT_EQ(row["type"], row["result_type"]);
+    }
+  }
+}
+
 TEST(SignAllReducePerfTest, AnEmptyVectorIsMeasured) {
   expectNothingWrong(runForJson({"-b", "0", "-e", "0", "-o", "all", "-n", "2"}), 2);
 }
@@ -206,7 +219,8 @@ TEST(SignAllReducePerfTest, TooLittleBandwidthFailsTheRun) {
 
 TEST(SignAllReducePerfTest, BadOptionsEndWithCodeTwoAndNameTheValue) {
   const std::vector<std::pair<Arguments, std::string>> table = {
-      {{"-o", "sum"}, "sum"},
+      {{"-o", "product"}, "product"},
+      {{"-o", "sum", "-d", "bits"}, "bits"},
       {{"-d", "complex"}, "complex"},
       {{"-t", "99999"}, "99999"},
       {{"-b", "1X"}, "1X"},

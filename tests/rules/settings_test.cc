@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include <gtest/gtest.h>
 
@@ -12,7 +13,11 @@ namespace signccl::rules {
 namespace {
 
 Environment with(const std::string& rules, const std::string& mode) {
-  return [=](const char* name) { return std::string(name) == "SIGNCCL_RULES" ? rules : mode; };
+  return [=](const char* name) -> std::string {
+    if (std::string_view(name) == "SIGNCCL_RULES") return rules;
+    if (std::string_view(name) == "SIGNCCL_INTERPOSE") return mode;
+    return {};
+  };
 }
 
 TEST(SettingsTest, WithoutVariablesEverythingIsForwarded) {
@@ -33,6 +38,25 @@ TEST(SettingsTest, AnUnknownModeIsRefused) {
     FAIL();
   } catch (const RulesError& error) {
     EXPECT_STREQ(error.what(), "SIGNCCL_INTERPOSE=maybe: expected one of on, off, dry");
+  }
+}
+
+TEST(SettingsTest, TheTimeoutIsAWholeNumberOfSeconds) {
+  const auto load = [](const std::string& timeout) {
+    return Settings::load([=](const char* name) -> std::string {
+      return std::string_view(name) == "SIGNCCL_INTERPOSE_TIMEOUT" ? timeout : "";
+    });
+  };
+  EXPECT_EQ(load("").comparison_timeout, std::chrono::seconds(10));
+  EXPECT_EQ(load("1").comparison_timeout, std::chrono::seconds(1));
+  EXPECT_EQ(load("3600").comparison_timeout, std::chrono::seconds(3600));
+  for (const char* const wrong : {"0", "3601", "-1", "2.5", "ten", "10s"}) {
+    try {
+      load(wrong);
+      ADD_FAILURE() << wrong;
+    } catch (const RulesError& error) {
+      EXPECT_EQ(error.what(), "SIGNCCL_INTERPOSE_TIMEOUT=" + std::string(wrong) + ": expected seconds from 1 to 3600");
+    }
   }
 }
 

@@ -50,7 +50,7 @@ Interposer::Interposer(rules::Settings settings, const rules::Log& log, NextCall
   report_.begin("MPI");
 }
 
-void Interposer::compareRules() const { requireSameRules(settings_.digest(), deadlineOfComparison(), next_); }
+void Interposer::compareRules() const { requireSameRules(settings_.digest(), settings_.comparison_timeout, next_); }
 
 std::optional<int> Interposer::match(const AllReduce& call) {
   const std::optional<rules::ElementType> type = types_.find(call.type);

@@ -2,12 +2,8 @@
 #include "mpi/back/same_rules.h"
 
 #include <array>
-#include <charconv>
 #include <cstddef>
-#include <cstdlib>
 #include <string>
-#include <string_view>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -51,19 +47,6 @@ bool isCompleteBefore(steady_clock::time_point end, MPI_Request& request) {
 }
 
 }  // namespace
-
-std::chrono::milliseconds deadlineOfComparison() {
-  constexpr int kLongest = 3600;
-  const char* text = std::getenv("SIGNCCL_INTERPOSE_TIMEOUT");
-  if (text == nullptr || *text == '\0') return std::chrono::seconds(10);
-  const std::string_view value = text;
-  int seconds = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-  if (error != std::errc() || end != value.data() + value.size() || seconds < 1 || seconds > kLongest)
-    endJob("SIGNCCL_INTERPOSE_TIMEOUT=" + std::string(value) + ": expected seconds from 1 to " +
-           std::to_string(kLongest));
-  return std::chrono::seconds(seconds);
-}
 
 void requireSameRules(std::uint64_t digest, std::chrono::milliseconds deadline, const NextCalls& next) {
   const std::array<std::uint64_t, 2> own = {digest, ~digest};

@@ -11,9 +11,6 @@
 
 namespace signccl::mpi {
 
-/// SIGNCCL_INTERPOSE_TIMEOUT, in seconds; 10 if it is not set. Ends the job for another text than a number.
-std::chrono::milliseconds deadlineOfComparison();
-
 /// Returns if all ranks of MPI_COMM_WORLD have called it with the same digest; else ends the job and says why, after
 /// `deadline` at the latest: a rank without the preload library never calls it.
 void requireSameRules(std::uint64_t digest, std::chrono::milliseconds deadline, const NextCalls& next);

@@ -44,6 +44,13 @@ std::shared_ptr<Record> CommTable::find(Comm comm) const {
   return found == records_.end() ? nullptr : found->second;
 }
 
+std::vector<std::shared_ptr<Record>> CommTable::all() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Record>> records;
+  for (const auto& [comm, record] : records_) records.push_back(record);
+  return records;
+}
+
 std::shared_ptr<Record> CommTable::take(Comm comm) {
   const std::lock_guard lock(mutex_);
   takeNameOf(comm);

@@ -23,6 +23,8 @@ class CommTable {
   /// The record, or null.
   [[nodiscard]] std::shared_ptr<Record> find(Comm comm) const;
 
+  [[nodiscard]] std::vector<std::shared_ptr<Record>> all() const;
+
   /// Takes the record out, or null. To be called before NCCL frees the communicator: the address is used again at once.
   std::shared_ptr<Record> take(Comm comm);
 

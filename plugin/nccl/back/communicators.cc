@@ -5,6 +5,7 @@
 #include "nccl/back/inside.h"
 #include "nccl/back/interposer.h"
 #include "nccl/back/last_error.h"
+#include "nccl/back/same_rules.h"
 
 namespace signccl::nccl_preload {
 
@@ -22,8 +23,9 @@ std::string Interposer::nameOf(Comm comm) const {
   return record ? record->name : std::string();
 }
 
-Result Interposer::made(Result result, const Comm* handle, const Config* config, const std::string& inherited) {
+Result Interposer::made(Result result, Comm* handle, const Config* config, const std::string& inherited) {
   if (handle == nullptr || (result != Result::kSuccess && result != Result::kInProgress)) return result;
+  lastErrorOfThread().clear();
   return guarded([&] {
     const std::string name = nameIn(config);
     comms_.expect(handle, name.empty() ? inherited : name);
@@ -37,18 +39,75 @@ Result Interposer::made(Result result, const Comm* handle, const Config* config,
   });
 }
 
+Result Interposer::met(Result result, Comm* handle, const Config* config, const std::string& inherited) {
+  result = made(result, handle, config, inherited);
+  if (handle == nullptr || result != Result::kSuccess) return result;
+  return guarded([&] {
+    Group& group = groupOfThread();
+    if (group.depth > 0) {
+      group.strangers.push_back(handle);
+    } else {
+      compareRules({handle});
+    }
+    return result;
+  });
+}
+
+Surroundings Interposer::surroundings() const {
+  return {.nccl = nccl_,
+          .log = *log_,
+          .digest = settings_.digest(),
+          .has_bad_rules = !settings_error_.empty(),
+          .compares_names = compares_names_};
+}
+
+void Interposer::compareRules(const std::vector<Comm*>& handles) {
+  const InsideNccl inside;
+  std::vector<NewComm> comms;
+  for (const Comm* handle : handles) {
+    NewComm one{*handle, comms_.get(*handle)};
+    if (ranksOf(one.comm, *one.record) > 1) comms.push_back(std::move(one));
+  }
+  if (comms.empty()) return;
+  try {
+    requireSameRules(surroundings(), comms, settings_.comparison_timeout);
+  } catch (const Failure&) {
+    for (const NewComm& one : comms) {
+      comms_.take(one.comm);
+      for (Comm* handle : handles) {
+        if (*handle == one.comm) *handle = nullptr;
+      }
+    }
+    if (!settings_error_.empty()) throw Failure(Result::kInvalidUsage, settings_error_);
+    throw;
+  }
+}
+
+/// All ranks are of this process and have one set of rules.
+Result Interposer::initAll(Comm* comms, int ndevices, const int* devices) {
+  const InsideNccl inside;
+  return callReal(nccl_.ncclCommInitAll, comms, ndevices, devices);
+}
+
+Result Interposer::initRank(Comm* comm, int nranks, const UniqueId& id, int rank) {
+  const bool is_inside = InsideNccl::is();
+  const InsideNccl inside;
+  const Result result = callReal(nccl_.ncclCommInitRank, comm, nranks, id, rank);
+  return is_inside ? result : met(result, comm, nullptr, {});
+}
+
 Result Interposer::initRankConfig(Comm* comm, int nranks, const UniqueId& id, int rank, Config* config) {
   const bool is_inside = InsideNccl::is();
   const InsideNccl inside;
   const Result result = callReal(nccl_.ncclCommInitRankConfig, comm, nranks, id, rank, config);
-  return is_inside ? result : made(result, comm, config, {});
+  return is_inside ? result : met(result, comm, config, {});
 }
 
 Result Interposer::initRankScalable(Comm* comm, int nranks, int rank, int nids, UniqueId* ids, Config* config) {
   const bool is_inside = InsideNccl::is();
   const InsideNccl inside;
   const Result result = callReal(nccl_.ncclCommInitRankScalable, comm, nranks, rank, nids, ids, config);
-  return is_inside ? result : made(result, comm, config, {});
+  return is_inside ? result : met(result, comm, config, {});
 }
 
 Result Interposer::split(Comm comm, int color, int key, Comm* newcomm, Config* config) {
@@ -71,7 +130,7 @@ Result Interposer::grow(Comm comm, int nranks, const UniqueId* id, int rank, Com
   const InsideNccl inside;
   const Result result = callReal(nccl_.ncclCommGrow, comm, nranks, id, rank, newcomm, config);
   const bool inherits = config == nullptr && comm != nullptr;
-  return is_inside ? result : made(result, newcomm, config, inherits ? nameOf(comm) : std::string());
+  return is_inside ? result : met(result, newcomm, config, inherits ? nameOf(comm) : std::string());
 }
 
 Result Interposer::destroy(Comm comm) {

@@ -33,7 +33,7 @@ Interposer* interposer = nullptr;
 void start(const SigncclNcclFront& front) {
   static Interposer* const made = [&] {
     auto* const one = new Interposer(functionsOf(front), rules::environmentVariable, libraryOf(front));
-    std::atexit([] { interposer->report().end(); });
+    std::atexit([] { interposer->end(); });
     return one;
   }();
   interposer = made;
@@ -68,6 +68,8 @@ Result groupStart() { return interposer->groupStart(); }
 Result groupEnd() { return interposer->groupEnd(); }
 Result groupSimulateEnd(void* info) { return interposer->groupSimulateEnd(info); }
 
+Result initAll(Comm* comms, int ndevices, const int* devices) { return interposer->initAll(comms, ndevices, devices); }
+Result initRank(Comm* comm, int nranks, UniqueId id, int rank) { return interposer->initRank(comm, nranks, id, rank); }
 Result initRankConfig(Comm* comm, int nranks, UniqueId id, int rank, Config* config) {
   return interposer->initRankConfig(comm, nranks, id, rank, config);
 }
@@ -109,6 +111,8 @@ const Wrapper kWrappers[] = {
     {"ncclCommFinalize", addressOf(finalize)},
     {"ncclCommGetAsyncError", addressOf(getAsyncError)},
     {"ncclCommGrow", addressOf(grow)},
+    {"ncclCommInitAll", addressOf(initAll)},
+    {"ncclCommInitRank", addressOf(initRank)},
     {"ncclCommInitRankConfig", addressOf(initRankConfig)},
     {"ncclCommInitRankScalable", addressOf(initRankScalable)},
     {"ncclCommRevoke", addressOf(revoke)},

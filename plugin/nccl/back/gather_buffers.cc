@@ -44,4 +44,13 @@ void GatherBuffers::download(Stream stream) {
   expectCudaSuccess(cuda().cuMemcpyDtoHAsync(host_, memory_, bytes, stream), "cuMemcpyDtoHAsync");
 }
 
+bool GatherBuffers::isDone(Stream stream) {
+  const DeviceScope scope(device_);
+  const CudaResult result = cuda().cuStreamQuery(stream);
+  if (result == kCudaNotReady) return false;
+  expectCudaSuccess(result, "cuStreamQuery");
+  is_in_use_ = false;
+  return true;
+}
+
 }  // namespace signccl::nccl_preload

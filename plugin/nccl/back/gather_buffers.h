@@ -27,8 +27,8 @@ class GatherBuffers {
   void upload(Stream stream);
   /// Enqueues the copy of all introductions to the host.
   void download(Stream stream);
-  /// The stream has done all that was enqueued.
-  void setIdle() noexcept { is_in_use_ = false; }
+  /// Whether the stream has done all that was enqueued. Throws Failure for what has failed on it.
+  bool isDone(Stream stream);
 
   [[nodiscard]] const void* part() const { return reinterpret_cast<const void*>(partAddress()); }
   [[nodiscard]] void* all() const { return reinterpret_cast<void*>(memory_); }

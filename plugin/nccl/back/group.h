@@ -14,7 +14,8 @@ struct Group {
   int depth = 0;
   std::vector<TakenCall> calls;
   std::vector<Candidate> candidates;  ///< communicators whose first match was in the group
-  std::vector<const Comm*> handles;   ///< of communicators with a name that are made in the group
+  std::vector<const Comm*> handles;   ///< of communicators that are made in the group
+  std::vector<Comm*> strangers;       ///< those of them whose ranks have to compare their rules
 
   /// Notes a candidate once.
   void add(Candidate candidate) {

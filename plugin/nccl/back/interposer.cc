@@ -129,6 +129,7 @@ Result Interposer::takeOrForwardSum(const TakenCall& call) {
   SumAttempt attempt;
   {
     const InsideNccl inside;
+    call.mirror->beginCalls(call.rule_index);
     attempt = sumOfSigns(call, settings_.rules.rules()[call.rule_index]);
   }
   switch (attempt.result) {
@@ -148,9 +149,12 @@ Result Interposer::takeOrForwardSum(const TakenCall& call) {
 
 void Interposer::attachNow(const std::vector<Candidate>& candidates) {
   const InsideNccl inside;
-  attach({.nccl = nccl_, .log = *log_, .digest = settings_.digest(), .compares_names = compares_names_}, candidates);
+  attach(surroundings(), candidates);
   for (const Candidate& candidate : candidates) {
-    if (const auto mirror = candidate.record->mirror()) nameRank(*mirror);
+    const auto mirror = candidate.record->mirror();
+    if (!mirror) continue;
+    mirror->setOnSent([this](std::size_t rule, std::uint64_t bytes) { report_->sent(rule, bytes); });
+    nameRank(*mirror);
   }
 }
 
@@ -165,6 +169,7 @@ void Interposer::nameRank(const Mirror& mirror) {
 
 void Interposer::issue(const std::vector<TakenCall>& calls) {
   const InsideNccl inside;
+  for (const TakenCall& call : calls) call.mirror->beginCalls(call.rule_index);
   const auto begin = std::chrono::steady_clock::now();
   if (calls.size() == 1) {
     carryOut(calls.front());
@@ -187,8 +192,18 @@ void Interposer::reportTaken(const TakenCall& call, std::uint64_t time_ns) {
   report_->taken(call.rule_index,
                  {.elements = described.count,
                   .ring_bytes = rules::ringBytes(*described.type, described.count, call.mirror->nranks()),
-                  .sent_bytes = call.mirror->newlySentBytes(),
+                  .sent_bytes = 0,  // known when the stream has carried the call out
                   .time_ns = time_ns});
+}
+
+void Interposer::end() {
+  if (log_->isEnabled(rules::LogLevel::kInfo)) {
+    const InsideNccl inside;
+    for (const std::shared_ptr<Record>& record : comms_.all()) {
+      if (const auto mirror = record->mirror()) mirror->countSentBytes();
+    }
+  }
+  report_->end();
 }
 
 Result Interposer::groupStart() {
@@ -221,6 +236,10 @@ Result Interposer::endOfGroup(Result of_nccl) {
   if (of_nccl == Result::kSuccess) {
     for (const Comm* handle : group.handles) comms_.settle(handle);
   }
+  const Result compared = guarded([&] {
+    if (of_nccl == Result::kSuccess && !group.strangers.empty()) compareRules(group.strangers);
+    return Result::kSuccess;
+  });
   const Result own = guarded([&] {
     // Also after an error of NCCL's half, which other ranks may not have: they would wait for these calls.
     if (!group.calls.empty()) issue(group.calls);
@@ -231,7 +250,9 @@ Result Interposer::endOfGroup(Result of_nccl) {
     if (!candidates.empty() && !isError(of_nccl)) attachNow(candidates);
     return Result::kSuccess;
   });
-  return isError(of_nccl) || own == Result::kSuccess ? of_nccl : own;
+  if (isError(of_nccl)) return of_nccl;
+  if (isError(compared)) return compared;
+  return isError(own) ? own : of_nccl;
 }
 
 Result Interposer::groupSimulateEnd(void* info) {

@@ -36,6 +36,8 @@ class Interposer {
   Result groupEnd();
   Result groupSimulateEnd(void* info);
 
+  Result initAll(Comm* comms, int ndevices, const int* devices);
+  Result initRank(Comm* comm, int nranks, const UniqueId& id, int rank);
   Result initRankConfig(Comm* comm, int nranks, const UniqueId& id, int rank, Config* config);
   Result initRankScalable(Comm* comm, int nranks, int rank, int nids, UniqueId* ids, Config* config);
   Result split(Comm comm, int color, int key, Comm* newcomm, Config* config);
@@ -51,6 +53,9 @@ class Interposer {
   /// Why the last all-reduce or group of this thread failed, if SignCCL had taken it; else what NCCL says. Valid until
   /// the next call of this thread.
   const char* getLastError(Comm comm);
+
+  /// Reports the totals, those of communicators that are never destroyed included. For the end of the process.
+  void end();
 
   [[nodiscard]] const rules::Report& report() const { return *report_; }
 
@@ -71,8 +76,15 @@ class Interposer {
 
   /// The number of ranks, 0 if NCCL does not say.
   int ranksOf(Comm comm, Record& record) const;
+  /// A communicator of ranks that may never have met is made, or will be: notes its name, and has them compare their
+  /// rules once it is made.
+  Result met(Result result, Comm* handle, const Config* config, const std::string& inherited);
   /// A communicator is made, or will be: notes its name.
-  Result made(Result result, const Comm* handle, const Config* config, const std::string& inherited);
+  Result made(Result result, Comm* handle, const Config* config, const std::string& inherited);
+  /// Lets the ranks of communicators that are made compare their rules. If that fails, the communicators are aborted and
+  /// their handles null. Throws Failure.
+  void compareRules(const std::vector<Comm*>& handles);
+  [[nodiscard]] Surroundings surroundings() const;
   [[nodiscard]] std::string nameOf(Comm comm) const;
 
   /// Carries out what is ours of a call, whose failures become results.

@@ -27,6 +27,9 @@ void compare(std::span<const Introduction> ranks) {
       throw Failure(Result::kInvalidUsage, "ranks 0 and " + std::to_string(rank) +
                                                " have different versions of SignCCL, or one has no preload library");
     }
+    if (one.has_bad_rules != 0) {
+      throw Failure(Result::kInvalidUsage, "the rules of " + rankText(rank) + " cannot be read; that rank says why");
+    }
     if (one.digest != first.digest) {
       throw Failure(Result::kInvalidUsage, "the rules differ: digest " + rules::digestText(first.digest) +
                                                " on rank 0, " + rules::digestText(one.digest) + " on " +

@@ -19,8 +19,9 @@ struct Introduction {
   std::uint64_t version = SIGNCCL_VERSION_CODE;
   std::uint64_t digest = 0;     ///< of rules and mode
   std::uint64_t name_hash = 0;  ///< of the communicator's name, if a rule looks at names
-  signcclUniqueId id{};         ///< of rank 0
-  std::uint64_t unused[12] = {};
+  signcclUniqueId id{};         ///< of rank 0, when the ranks are about to join
+  std::uint64_t has_bad_rules = 0;
+  std::uint64_t unused[11] = {};
 };
 static_assert(sizeof(Introduction) == 256);
 

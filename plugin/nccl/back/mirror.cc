@@ -5,13 +5,27 @@
 
 namespace signccl::nccl_preload {
 
-std::uint64_t Mirror::newlySentBytes() {
+Mirror::~Mirror() {
+  // Waits for calls under way, as the end of the communicator does. The bytes of one that has failed are not known.
+  if (signcclCommFinalize(comm_) == signcclSuccess) countSentBytes();
+  signcclCommDestroy(comm_);
+}
+
+void Mirror::beginCalls(std::size_t rule_index) {
+  countSentBytes();
+  const std::lock_guard lock(counting_mutex_);
+  rule_index_ = rule_index;
+}
+
+void Mirror::countSentBytes() {
+  const std::lock_guard lock(counting_mutex_);
+  if (!rule_index_ || !on_sent_) return;
   signcclResult_t state = signcclSuccess;
-  if (signcclCommGetAsyncError(comm_, &state) != signcclSuccess || state != signcclSuccess) return 0;
+  if (signcclCommGetAsyncError(comm_, &state) != signcclSuccess || state != signcclSuccess) return;
   signcclCommStats_t stats{};
   stats.size = sizeof(stats);
-  if (signcclCommGetStats(comm_, &stats) != signcclSuccess) return 0;
-  return stats.bytesSent - std::exchange(sent_bytes_, stats.bytesSent);
+  if (signcclCommGetStats(comm_, &stats) != signcclSuccess) return;
+  on_sent_(*rule_index_, stats.bytesSent - std::exchange(sent_bytes_, stats.bytesSent));
 }
 
 std::shared_ptr<Mirror> Record::mirror() const {

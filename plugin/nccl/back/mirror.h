@@ -4,11 +4,14 @@
 #define SIGNCCL_PLUGIN_NCCL_BACK_MIRROR_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "nccl/back/failure.h"
 #include "nccl/back/nccl_abi.h"
@@ -22,7 +25,7 @@ namespace signccl::nccl_preload {
 class Mirror {
  public:
   Mirror(signcclComm_t comm, int rank, int nranks) : comm_(comm), rank_(rank), nranks_(nranks) {}
-  ~Mirror() { signcclCommDestroy(comm_); }
+  ~Mirror();
   Mirror(const Mirror&) = delete;
   Mirror& operator=(const Mirror&) = delete;
 
@@ -33,16 +36,25 @@ class Mirror {
   /// Which sums of signs are tried. For the thread that makes calls.
   [[nodiscard]] rules::Takeover& takeover() noexcept { return takeover_; }
 
-  /// Bytes sent since it was last asked; 0 while calls are under way, whose bytes are counted later. For the thread
-  /// that makes calls.
-  std::uint64_t newlySentBytes();
+  /// Who counts what is sent: `onSent` gets the index of a rule, and bytes. Before the first call.
+  void setOnSent(std::function<void(std::size_t, std::uint64_t)> onSent) { on_sent_ = std::move(onSent); }
+
+  /// The calls from now on are those of a rule.
+  void beginCalls(std::size_t rule_index);
+
+  /// Counts the bytes that calls have sent since the last time. Not while calls are under way: their bytes are counted
+  /// with those of later calls, or when the mirror ends. Any thread.
+  void countSentBytes();
 
  private:
   signcclComm_t comm_;
   int rank_;
   int nranks_;
   rules::Takeover takeover_;
-  std::uint64_t sent_bytes_ = 0;
+  std::function<void(std::size_t, std::uint64_t)> on_sent_;
+  std::mutex counting_mutex_;              ///< of the two below
+  std::optional<std::size_t> rule_index_;  ///< of the last call; nothing before the first
+  std::uint64_t sent_bytes_ = 0;           ///< that are counted
 };
 
 /// What is known of one communicator of NCCL. Any thread; no lock is held while something is waited for.

@@ -91,6 +91,8 @@ struct CollConfig {
   X(ncclGroupStart, ())                                                                                        \
   X(ncclGroupEnd, ())                                                                                          \
   X(ncclGroupSimulateEnd, (void* info))                                                                        \
+  X(ncclCommInitAll, (Comm * comms, int ndevices, const int* devices))                                         \
+  X(ncclCommInitRank, (Comm * comm, int nranks, UniqueId id, int rank))                                        \
   X(ncclCommInitRankConfig, (Comm * comm, int nranks, UniqueId id, int rank, Config* config))                  \
   X(ncclCommInitRankScalable, (Comm * comm, int nranks, int rank, int nids, UniqueId* ids, Config* config))    \
   X(ncclCommSplit, (Comm comm, int color, int key, Comm* newcomm, Config* config))                             \

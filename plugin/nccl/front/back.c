@@ -15,11 +15,23 @@
 
 /* The functions that the back may take. */
 static const char* const wrapped[] = {
-    "ncclAllReduce",    "ncclAllReduceConfig",    "ncclCommAbort",
-    "ncclCommDestroy",  "ncclCommFinalize",       "ncclCommGetAsyncError",
-    "ncclCommGrow",     "ncclCommInitRankConfig", "ncclCommInitRankScalable",
-    "ncclCommRevoke",   "ncclCommShrink",         "ncclCommSplit",
-    "ncclGetLastError", "ncclGroupEnd",           "ncclGroupSimulateEnd",
+    "ncclAllReduce",
+    "ncclAllReduceConfig",
+    "ncclCommAbort",
+    "ncclCommDestroy",
+    "ncclCommFinalize",
+    "ncclCommGetAsyncError",
+    "ncclCommGrow",
+    "ncclCommInitAll",
+    "ncclCommInitRank",
+    "ncclCommInitRankConfig",
+    "ncclCommInitRankScalable",
+    "ncclCommRevoke",
+    "ncclCommShrink",
+    "ncclCommSplit",
+    "ncclGetLastError",
+    "ncclGroupEnd",
+    "ncclGroupSimulateEnd",
     "ncclGroupStart",
 };
 

@@ -4,12 +4,14 @@
 #define SIGNCCL_TESTS_PLUGIN_NCCL_BACK_INTERPOSER_JOB_H_
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <dlfcn.h>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -31,10 +33,13 @@ inline RealNccl fakeFunctions() {
   return functions;
 }
 
-inline std::unique_ptr<Interposer> makeInterposer(const std::string& rules, const std::string& mode = "") {
+/// `timeout`: seconds for the comparison of rules.
+inline std::unique_ptr<Interposer> makeInterposer(const std::string& rules, const std::string& mode = "",
+                                                  const std::string& timeout = "60") {
   const rules::Environment environment = [=](const char* name) -> std::string {
     if (std::string_view(name) == "SIGNCCL_RULES") return rules;
     if (std::string_view(name) == "SIGNCCL_INTERPOSE") return mode;
+    if (std::string_view(name) == "SIGNCCL_INTERPOSE_TIMEOUT") return timeout;
     return {};
   };
   return std::make_unique<Interposer>(fakeFunctions(), environment, "the fake");
@@ -49,6 +54,8 @@ inline std::string oneRule(const std::string& match, const std::string& action,
 
 inline const std::string kVotes = oneRule(R"("count": {"min": 100})", "vote");
 
+inline const std::string kMeans = oneRule(R"("count": {"min": 100})", "avg");
+
 inline Config defaultConfig() {
   return {.size = sizeof(Config),
           .magic = kMagic,
@@ -61,6 +68,13 @@ inline Config defaultConfig() {
           .split_share = INT_MIN,
           .traffic_class = INT_MIN,
           .comm_name = nullptr};
+}
+
+/// Communicators that do not block compare their rules at the first call that matches.
+inline Config withoutBlocking() {
+  Config config = defaultConfig();
+  config.blocking = 0;
+  return config;
 }
 
 /// What one rank has. To be made in the thread that uses it.
@@ -107,6 +121,30 @@ class Member {
     put(value);
     return allReduce();
   }
+  /// The same with bytes, of which there are four times as many.
+  Result allReduceOfInt8(std::int8_t value) {
+    stream_.synchronize();
+    const std::vector<std::int8_t> elements(kBytes, value);
+    buffer_.put(std::as_bytes(std::span(elements)));
+    AllReduce bytes = call(kBytes);
+    bytes.type = DataType::kInt8;
+    return interposer_.allReduce(bytes);
+  }
+  [[nodiscard]] int getInt8() const {
+    stream_.synchronize();
+    const std::vector<std::byte> bytes = buffer_.get();
+    EXPECT_EQ(std::ranges::count(bytes, bytes.front()), static_cast<long>(kBytes));
+    return static_cast<std::int8_t>(bytes.front());
+  }
+  /// Waits for a communicator that does not block.
+  void awaitIdle() {
+    Result state = Result::kInProgress;
+    while (state == Result::kInProgress) {
+      ASSERT_EQ(interposer_.getAsyncError(comm, &state), Result::kSuccess);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ASSERT_EQ(state, Result::kSuccess);
+  }
   [[nodiscard]] std::string lastError() { return interposer_.getLastError(comm); }
 
  private:
@@ -130,10 +168,15 @@ class InterposerTest : public StreamTest {
     EXPECT_EQ(fake_nccl::communicators(), 0);
   }
 
+  /// A function of the fake, as a program calls it that has no preload library.
+  template <typename Function>
+  static Function* fakeFunction(const char* name) {
+    return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
+  }
+
   static UniqueId newId() {
     UniqueId id{};
-    const auto get = reinterpret_cast<Result (*)(UniqueId*)>(dlsym(RTLD_DEFAULT, "ncclGetUniqueId"));
-    EXPECT_EQ(get(&id), Result::kSuccess);
+    EXPECT_EQ(fakeFunction<Result(UniqueId*)>("ncclGetUniqueId")(&id), Result::kSuccess);
     return id;
   }
 

@@ -45,9 +45,13 @@ void runRank(int rank, const signccl::NcclUniqueId& id) {
   config.blocking = 1;
   signccl::NcclHandle comm = nullptr;
   const NcclResult made = signccl::ncclCommInitRankConfig(&comm, kRanks, id, rank, &config);
+  if (made != NcclResult::kSuccess) {
+    if (rank == 0) std::printf("error %d: %s\n", static_cast<int>(made), signccl::ncclGetLastError(nullptr));
+    return;
+  }
   void* const buffer = reinterpret_cast<void*>(memory);
   const NcclResult result = signccl::ncclAllReduce(buffer, buffer, kCount, kFloat32, kSum, comm, stream);
-  if (rank == 0 && (made != NcclResult::kSuccess || result != NcclResult::kSuccess)) {
+  if (rank == 0 && result != NcclResult::kSuccess) {
     std::printf("error %d: %s\n", static_cast<int>(result), signccl::ncclGetLastError(comm));
   }
   expectCuda(signccl::cuStreamSynchronize(stream));
