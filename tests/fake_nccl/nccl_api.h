@@ -23,12 +23,8 @@ NcclResult ncclGroupSimulateEnd(void* info);
 NcclResult ncclCommInitRank(NcclHandle* comm, int nranks, NcclUniqueId id, int rank);
 NcclResult ncclCommInitRankScalable(NcclHandle* comm, int nranks, int rank, int nids, NcclUniqueId* ids,
                                     NcclConfig* config);
-NcclResult ncclCommSplit(NcclHandle comm, int color, int key, NcclHandle* newcomm, NcclConfig* config);
 NcclResult ncclCommFinalize(NcclHandle comm);
 NcclResult ncclCommRevoke(NcclHandle comm, int flags);
-NcclResult ncclCommCount(NcclHandle comm, int* count);
-NcclResult ncclCommUserRank(NcclHandle comm, int* rank);
-NcclResult ncclCommCuDevice(NcclHandle comm, int* device);
 }  // namespace signccl
 #pragma GCC visibility pop
 }
