@@ -2,8 +2,8 @@
 // One call over NCCL, and the rounds in which it is enqueued: in each a group of messages, then kernels.
 //
 //   one shot:    slice by slice: gather the signs of all ranks; count, decide and decode
-//   two phases:  send each rank the signs of its chunk of a slice, and gather the results of the slice before; count and
-//                decide the former, decode the latter
+//   two phases:  send each rank the signs of its chunk of a slice, and gather the results of the slice before; count
+//                and decide the former, decode the latter
 //
 // With several slices, messages and counting are on a stream of their own (nccl_lane.h), where they follow each other.
 // The caller's stream encodes all slices, and decodes each when its results are there; as many as there are buffers for
@@ -11,8 +11,8 @@
 //
 // A call that is captured enters a CUDA graph, and every replay does all of it anew.
 //
-// In a call of a step the ranks also learn, with what they gather for the first slice, whether one of them vetoes, and in
-// a replay, whether all are replaying the same.
+// In a call of a step the ranks also learn, with what they gather for the first slice, whether one of them vetoes, and
+// in a replay, whether all are replaying the same.
 #ifndef SIGNCCL_NCCL_NCCL_CALL_H_
 #define SIGNCCL_NCCL_NCCL_CALL_H_
 

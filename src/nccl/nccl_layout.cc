@@ -13,11 +13,11 @@ namespace {
 constexpr std::size_t kLeastChunkBytes = std::size_t{64} << 10;
 /// What a one-shot exchange gathers, beyond which its traffic outweighs a second phase with many ranks. Not measured.
 constexpr std::size_t kMostGatheredBytes = std::size_t{4} << 20;
-/// Bounds the memory for the votes of others. Smaller slices overlap better, and have more messages, whose latency is not
-/// hidden. Not measured.
+/// Bounds the memory for the votes of others. Smaller slices overlap better, and have more messages, whose latency is
+/// not hidden. Not measured.
 constexpr std::size_t kDefaultSliceBytes = std::size_t{8} << 20;
-/// Slices whose results may wait to be decoded: a stream encodes all slices before it decodes the first one, and messages
-/// must not wait for that. Not measured.
+/// Slices whose results may wait to be decoded: a stream encodes all slices before it decodes the first one, and
+/// messages must not wait for that. Not measured.
 constexpr std::size_t kMostResults = 8;
 /// Parts of the memory begin at lines of the device's cache.
 constexpr std::size_t kLineWords = 16;

@@ -67,15 +67,15 @@ class NcclLayout {
   [[nodiscard]] std::size_t vetoesOffset() const { return vetoes_; }
   [[nodiscard]] std::size_t vetoedOffset() const { return vetoes_ + nranks(); }
   [[nodiscard]] std::size_t vetoCountsOffset() const { return vetoes_ + nranks() + 1; }
-  /// In a graph: the number of the replay, in the first half of a word; then what this rank is replaying, and what all
-  /// ranks are, a word of each.
+  /// In a graph: the number of the replay, in the first half of a word; then what this rank is replaying, and what
+  /// all ranks are, a word of each.
   [[nodiscard]] std::size_t replayOffset() const { return replay_; }
   [[nodiscard]] std::size_t checkOffset() const { return replay_ + 1; }
   [[nodiscard]] std::size_t checksOffset() const { return replay_ + 2; }
   [[nodiscard]] std::size_t nwords() const { return end_; }
 
-  /// What each rank sends and receives in a call, without vetoes and checks. What is gathered counts as a message to each peer;
-  /// which way NCCL takes is its own affair.
+  /// What each rank sends and receives in a call, without vetoes and checks. What is gathered counts as a message to
+  /// each peer; which way NCCL takes is its own affair.
   [[nodiscard]] TransportCounters messages() const;
 
   /// Planes of results that are gathered in the second phase; the last one of an average is then completed.
