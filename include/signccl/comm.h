@@ -45,6 +45,9 @@ typedef struct signcclRequest* signcclRequest_t;
 /** A CUDA stream (cudaStream_t), without the need for a CUDA header. */
 typedef struct CUstream_st* signcclStream_t;
 
+/** A communicator of NCCL (ncclComm_t), without the need for NCCL's header. */
+struct ncclComm;
+
 /**
  * The caller's own way to reach the ranks, e.g. MPI_Allgather or a key-value store: gathers `bytes` bytes of each rank
  * in rank order into `recvbuff` on every rank, and returns 0 if that went well.
@@ -69,6 +72,11 @@ typedef struct {
                                      `allGatherContext`, to let the ranks find each other; commId is then not read
                                      and may hold anything */
   void* allGatherContext;       /**< passed to allGather */
+  struct ncclComm* ncclComm;    /**< SIGNCCL_TRANSPORT: if not NULL, NCCL carries the votes of device buffers, over a
+                                     communicator that is split from this one (ncclCommSplit) with resources of its
+                                     own, in the first call on device buffers. Of the same ranks with the same numbers
+                                     and devices, on every rank or on none. It must live until that call has returned,
+                                     during which nobody else uses it; the call is a collective on it */
 } signcclConfig_t;
 
 #define SIGNCCL_CONFIG_INITIALIZER \
@@ -77,6 +85,7 @@ typedef struct {
    SIGNCCL_VERSION_CODE,           \
    SIGNCCL_CONFIG_UNDEF_INT,       \
    SIGNCCL_CONFIG_UNDEF_INT,       \
+   NULL,                           \
    NULL,                           \
    NULL,                           \
    NULL,                           \
@@ -233,7 +242,7 @@ typedef struct {
   uint64_t bytesReceived;    /**< payload received from it */
   uint64_t messagesSent;     /**< messages handed to the transport */
   uint64_t messagesReceived; /**< messages received from it */
-  uint64_t scratchBytes;     /**< memory held for exchanges */
+  uint64_t scratchBytes;     /**< memory held for exchanges, with that on the device where NCCL carries them */
   const char* algorithm;     /**< algorithm of the last exchange, "none" before the first; owned by the library */
   const char* kernels;       /**< kernels in use: scalar, avx2, avx512 or neon; owned by the library */
 } signcclCommStats_t;

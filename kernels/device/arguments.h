@@ -65,8 +65,8 @@ struct Decision {
   TieBits ties;
   Word* positive;
   Word* nonnegative;  ///< or nullptr
-  /// nullptr; or, of random ties in a CUDA graph, the number of the replay in device memory. The ties have the number of
-  /// the call at the capture in place of its key then.
+  /// nullptr; or, of random ties in a CUDA graph, the number of the replay in device memory. In place of a key the ties
+  /// then have the number of the call at the capture.
   const uint32_t* replay = nullptr;
 };
 

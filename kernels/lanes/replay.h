@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Replays of CUDA graphs: a graph's launches have the arguments of the capture, so what changes from replay to replay is
-// counted in memory. One lane works.
+// Replays of CUDA graphs: a graph's launches have the arguments of the capture, so what changes from replay to replay
+// is counted in memory. One lane works.
 #ifndef SIGNCCL_KERNELS_LANES_REPLAY_H_
 #define SIGNCCL_KERNELS_LANES_REPLAY_H_
 

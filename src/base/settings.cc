@@ -66,7 +66,9 @@ constexpr std::array kSettings = std::to_array<SettingInfo>({
      "file of a timeline in Chrome's trace event format, which Perfetto opens; processes that share the name get a "
      "file each, with the rank in its name; unset: none"},
     {"SIGNCCL_TRANSPORT", "host, nccl; the same on every rank",
-     "how votes of buffers on GPUs travel: through pinned host memory, or from GPU to GPU by NCCL; unset: host"},
+     "how votes of buffers on GPUs travel: through pinned host memory, or from GPU to GPU by NCCL; unset: host, or "
+     "nccl where "
+     "the communicator is made with one of NCCL"},
     {"SIGNCCL_TUNING_FILE", "a path",
      "file of sign_all_reduce_perf --tune that chooses algorithms, the same on every rank; unset: the cost model"},
     {"SIGNCCL_UCX_LIBRARY", "a path of libucp.so.0, or of the folder that holds it",

@@ -42,6 +42,8 @@ void takeConfig(CommOptions& options, const signcclConfig_t* given) {
     }
   }
   if (config.commName != nullptr) options.name = config.commName;
+  options.nccl_parent = config.ncclComm;
+  if (config.ncclComm != nullptr) options.device_transport = DeviceTransport::kNccl;
 }
 
 void takeSettings(CommOptions& options, const Settings& settings) {
@@ -100,11 +102,13 @@ SharedSettings CommOptions::shared() const {
           {"SIGNCCL_NCHANNELS", std::to_string(network.nchannels)},
           {"SIGNCCL_RANKS_PER_NODE", ranks_per_node == 0 ? "unset" : std::to_string(ranks_per_node)},
           {"SIGNCCL_TUNING_FILE", tuning ? "a file with digest " + tuning->digest() : "unset"},
-          {"SIGNCCL_TRANSPORT", device_transport == DeviceTransport::kNccl ? "nccl" : "host"}};
+          {"SIGNCCL_TRANSPORT", device_transport == DeviceTransport::kNccl ? "nccl" : "host"},
+          {"config.ncclComm", nccl_parent == nullptr ? "NULL" : "a communicator of NCCL"}};
 }
 
 CommOptions makeOptions(const CommOptions& base, const signcclConfig_t* config, const Settings& settings) {
   CommOptions options = base;
+  options.nccl_parent = nullptr;  // that of a communicator that is split has other ranks
   if (config != nullptr) takeConfig(options, config);
   takeSettings(options, settings);
   return options;

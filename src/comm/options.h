@@ -38,7 +38,8 @@ struct CommOptions {
   NetworkOptions network;
   DeviceOptions device;
   DeviceTransport device_transport = DeviceTransport::kHost;
-  std::string nccl_library;  ///< libnccl.so.2, or its folder; empty: the one that the dynamic linker finds
+  ncclComm* nccl_parent = nullptr;  ///< from which a communicator of NCCL is split; null: one is made anew
+  std::string nccl_library;         ///< libnccl.so.2, or its folder; empty: the one that the dynamic linker finds
   const Kernels* kernels = nullptr;
   TraceWriter* trace = nullptr;  ///< null: no trace
 

@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "base/log.h"
-#include "device/driver_error.h"
 #include "exec/external_ends.h"
 #include "nccl/nccl_counting.h"
 #include "nccl/nccl_error.h"
 #include "nccl/nccl_group.h"
+#include "nccl/nccl_messages.h"
 
 namespace signccl {
 
@@ -21,6 +21,7 @@ NcclCall::~NcclCall() {
   try {
     const RelaxedCapture relaxed(rank_.device()->device()->driver());
     const ContextScope scope(*rank_.device()->device());
+    if (is_on_lane_) place_.lane->join(stream_);
     release();
   } catch (const std::exception& error) {
     log(LogLevel::kInfo, Subsystem::kColl, rank_.comm().rank(), "after a failure: ", error.what());
@@ -44,6 +45,7 @@ void NcclCall::enqueueSigns() {
   for (std::size_t number = 0; number < layout_.nslices(); ++number) {
     const WordRange slice = layout_.slice(number);
     ends_.kernels.encode(batch_, slice, memory().address(layout_.signsOffset(slice)), stream_);
+    if (place_.lane != nullptr) place_.lane->noteEncoded(number, stream_);
   }
 }
 
@@ -59,14 +61,31 @@ void NcclCall::open() {
 
 void NcclCall::openRound() {
   if (!is_set_up_) {
-    if (rank_.isReady()) return;
-    const NcclUniqueId id = rank_.awaitId();
-    openGroup();
-    rank_.nccl().begin(rank_.comm().nranks(), id, rank_.comm().rank());
-  } else if (layout_.schedule() != NcclSchedule::kAlone) {
+    connect();
+  } else if (!isDone() && layout_.schedule() != NcclSchedule::kAlone) {
+    if (place_.lane != nullptr && hasSigns()) beginOnLane();
     openGroup();
     enqueueMessages();
   }
+}
+
+/// The messages of the round come after the signs, and after the calls before.
+void NcclCall::beginOnLane() {
+  if (round_ == 0) rank_.followOnLane(place_);
+  is_on_lane_ = true;
+  place_.lane->awaitEncoded(round_);
+}
+
+/// The first round, in which nothing but the communicator of NCCL is made, if it is not there.
+void NcclCall::connect() {
+  if (rank_.isReady()) return;
+  const NcclUniqueId id = rank_.awaitId();
+  is_connecting_ = true;
+  if (NcclHandle const parent = rank_.comm().options().nccl_parent) {
+    return rank_.nccl().beginSplit(parent, rank_.comm().rank());
+  }
+  openGroup();
+  rank_.nccl().begin(rank_.comm().nranks(), id, rank_.comm().rank());
 }
 
 void NcclCall::openGroup() {
@@ -91,17 +110,15 @@ bool NcclCall::enqueueRound() {
 
 /// True if there is another round.
 bool NcclCall::finishRound() {
-  if (std::exchange(is_in_group_, false)) {
-    checkGroup();
-    rank_.settle();
-  }
-  if (std::exchange(is_set_up_, true)) {
+  const bool was_in_group = std::exchange(is_in_group_, false);
+  const bool was_connecting = std::exchange(is_connecting_, false);
+  if (was_in_group) checkGroup();
+  if (was_in_group || was_connecting) rank_.settle();
+  if (std::exchange(is_set_up_, true) && !isDone()) {
     enqueueKernels();
-    const bool is_between = layout_.schedule() == NcclSchedule::kTwoPhases && !is_counted_;
-    is_counted_ = is_between;
-    if (!is_between) ++slice_;
+    ++round_;
   }
-  if (slice_ < layout_.nslices()) return true;
+  if (!isDone()) return true;
   finish();
   return false;
 }
@@ -113,80 +130,21 @@ void NcclCall::checkGroup() {
 }
 
 void NcclCall::enqueueMessages() {
-  const WordRange slice = layout_.slice(slice_);
-  const bool is_one_shot = layout_.schedule() == NcclSchedule::kOneShot;
-  if (!is_one_shot && !is_counted_) return scatterSigns(slice);
-  is_one_shot ? gatherSigns(slice) : gatherResults(slice);
-  if (slice_ > 0) return;
-  if (ends_.veto != nullptr) gatherWord(ends_.veto, layout_.vetoesOffset(), "ncclAllGather of vetoes");
+  const NcclMessages messages(rank_, layout_, memory(), batch_.rules.votes_per_rank);
+  if (layout_.schedule() == NcclSchedule::kOneShot) {
+    messages.gatherSigns(round_, sideStream());
+  } else {
+    if (hasSigns()) messages.scatterSigns(round_, sideStream());
+    if (hasResults()) messages.gatherResults(resultsSlice(), sideStream());
+  }
+  if (!hasResults() || resultsSlice() > 0) return;
+  if (ends_.veto != nullptr) {
+    messages.gatherWord(ends_.veto, layout_.vetoesOffset(), "ncclAllGather of vetoes", sideStream());
+  }
   if (place_.replay) {
-    gatherWord(memory().words(layout_.checkOffset()), layout_.checksOffset(), "ncclAllGather of checks");
+    messages.gatherWord(memory().words(layout_.checkOffset()), layout_.checksOffset(), "ncclAllGather of checks",
+                        sideStream());
   }
-}
-
-void NcclCall::gatherSigns(const WordRange& slice) {
-  const NcclLibrary& nccl = rank_.nccl().nccl();
-  const NcclHandle handle = rank_.nccl().handle();
-  const std::size_t nwords = static_cast<std::size_t>(batch_.rules.votes_per_rank) * slice.size;
-  checkNccl(nccl,
-            nccl.ncclAllGather(memory().words(layout_.signsOffset(slice)), memory().words(layout_.votesOffset()),
-                               nwords, NcclDataType::kUint64, handle, stream_),
-            "ncclAllGather of signs", handle);
-}
-
-void NcclCall::scatterSigns(const WordRange& slice) {
-  const NcclLibrary& nccl = rank_.nccl().nccl();
-  const NcclHandle handle = rank_.nccl().handle();
-  const std::size_t chunk = layout_.countedWords(slice);
-  const auto planes = static_cast<std::size_t>(batch_.rules.votes_per_rank);
-  const auto signs = [&](Rank counting, std::size_t plane) {
-    return layout_.signsOffset(slice) + plane * slice.size + static_cast<std::size_t>(counting) * chunk;
-  };
-  const auto votes = [&](Rank voting, std::size_t plane) {
-    return layout_.votesOffset() + (static_cast<std::size_t>(voting) * planes + plane) * chunk;
-  };
-  const Rank own = rank_.comm().rank();
-  const int nranks = rank_.comm().nranks();
-  for (std::size_t plane = 0; plane < planes; ++plane) {
-    const StreamDevice& device = *rank_.device();
-    const CudaDriver& driver = device.device()->driver();
-    checkCuda(driver,
-              driver.cuMemcpyAsync(memory().address(votes(own, plane)), memory().address(signs(own, plane)),
-                                   chunk * sizeof(Word), stream_),
-              "cuMemcpyAsync", "of ", chunk * sizeof(Word), " bytes of signs on ", *device.device());
-    // Each rank begins with another peer.
-    for (int distance = 1; distance < nranks; ++distance) {
-      const Rank to = (own + distance) % nranks;
-      const Rank from = (own + nranks - distance) % nranks;
-      checkNccl(nccl,
-                nccl.ncclSend(memory().words(signs(to, plane)), chunk, NcclDataType::kUint64, to, handle, stream_),
-                "ncclSend of signs", handle);
-      checkNccl(nccl,
-                nccl.ncclRecv(memory().words(votes(from, plane)), chunk, NcclDataType::kUint64, from, handle, stream_),
-                "ncclRecv of signs", handle);
-    }
-  }
-}
-
-/// In place: each rank has written its chunk where it belongs.
-void NcclCall::gatherResults(const WordRange& slice) {
-  const NcclLibrary& nccl = rank_.nccl().nccl();
-  const NcclHandle handle = rank_.nccl().handle();
-  const std::size_t chunk = layout_.countedWords(slice);
-  for (int plane = 0; plane < layout_.gatheredPlanes(); ++plane) {
-    Word* const all = memory().words(layout_.resultsOffset() + static_cast<std::size_t>(plane) * slice.size);
-    const Word* const part = all + static_cast<std::size_t>(rank_.comm().rank()) * chunk;
-    checkNccl(nccl, nccl.ncclAllGather(part, all, chunk, NcclDataType::kUint64, handle, stream_),
-              "ncclAllGather of results", handle);
-  }
-}
-
-/// One of each rank.
-void NcclCall::gatherWord(const void* word, std::size_t offset, const char* what) {
-  const NcclLibrary& nccl = rank_.nccl().nccl();
-  const NcclHandle handle = rank_.nccl().handle();
-  checkNccl(nccl, nccl.ncclAllGather(word, memory().words(offset), 1, NcclDataType::kUint64, handle, stream_), what,
-            handle);
 }
 
 /// A rank alone has only its own, and nothing is gathered where there are no elements.
@@ -196,13 +154,18 @@ const std::uint32_t* NcclCall::vetoed() const {
   return reinterpret_cast<const std::uint32_t*>(memory().words(layout_.vetoedOffset()));
 }
 
+/// What was sent is counted, and what was gathered is decoded; in one shot that is the same slice.
 void NcclCall::enqueueKernels() {
-  const WordRange slice = layout_.slice(slice_);
-  if (!is_counted_) count(slice);
-  if (is_counted_ || layout_.schedule() != NcclSchedule::kTwoPhases) decode(slice);
+  const bool is_counted_first = layout_.schedule() != NcclSchedule::kTwoPhases;
+  if (is_counted_first) count(round_);
+  if (hasResults()) decode(resultsSlice());
+  if (!is_counted_first && hasSigns()) count(round_);
 }
 
-void NcclCall::count(const WordRange& slice) {
+void NcclCall::count(std::size_t number) {
+  const std::size_t buffer = layout_.resultsBuffer(number);
+  if (place_.lane != nullptr && number >= layout_.nresults()) place_.lane->awaitDecoded(buffer);
+  const WordRange slice = layout_.slice(number);
   const std::size_t counted = layout_.countedWords(slice);
   const std::size_t begin =
       layout_.schedule() == NcclSchedule::kTwoPhases ? static_cast<std::size_t>(rank_.comm().rank()) * counted : 0;
@@ -214,10 +177,10 @@ void NcclCall::count(const WordRange& slice) {
                {batch_,
                 {slice.begin + begin, counted},
                 {memory().words(votes), counted, ninputs},
-                {memory().words(layout_.resultsOffset() + begin), slice.size, externalResultPlanes(batch_.rules)},
+                {memory().words(layout_.resultsOffset(number) + begin), slice.size, externalResultPlanes(batch_.rules)},
                 has_counts ? memory().words(layout_.countsOffset()) : nullptr,
                 replayNumber()},
-               stream_);
+               sideStream());
 }
 
 /// What the ranks have told each other with the first slice, before it is decoded.
@@ -238,17 +201,20 @@ void NcclCall::lookAtOthers() {
   }
 }
 
-void NcclCall::decode(const WordRange& slice) {
-  if (slice_ == 0 && layout_.schedule() != NcclSchedule::kAlone) lookAtOthers();
+void NcclCall::decode(std::size_t number) {
+  if (place_.lane != nullptr) place_.lane->join(stream_);
+  if (number == 0 && layout_.schedule() != NcclSchedule::kAlone) lookAtOthers();
+  const WordRange slice = layout_.slice(number);
+  const std::size_t results = layout_.resultsOffset(number);
   const int nplanes = externalResultPlanes(batch_.rules);
   const bool is_restored = layout_.schedule() == NcclSchedule::kTwoPhases && nplanes > layout_.gatheredPlanes();
   if (is_restored) {
     enqueueRestoreTop(*rank_.device(),
                       {memory().words(layout_.signsOffset(slice)), slice.size, batch_.rules.votes_per_rank},
-                      {memory().words(layout_.resultsOffset()), slice.size, nplanes}, slice.size, stream_);
+                      {memory().words(results), slice.size, nplanes}, slice.size, stream_);
   }
-  ends_.kernels.decode(batch_, slice, memory().address(layout_.resultsOffset()), {rank_.power()->status(), vetoed()},
-                       stream_);
+  ends_.kernels.decode(batch_, slice, memory().address(results), {rank_.power()->status(), vetoed()}, stream_);
+  if (place_.lane != nullptr) place_.lane->noteDecoded(layout_.resultsBuffer(number), stream_);
 }
 
 void NcclCall::finish() {

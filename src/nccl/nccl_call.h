@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// One call over NCCL, and the rounds in which it is enqueued: for each slice messages, then kernels.
+// One call over NCCL, and the rounds in which it is enqueued: in each a group of messages, then kernels.
 //
-//   one shot:    gather the signs of all ranks; count, decide and decode
-//   two phases:  send each rank the signs of its chunk; count and decide; gather the results; decode
+//   one shot:    slice by slice: gather the signs of all ranks; count, decide and decode
+//   two phases:  send each rank the signs of its chunk of a slice, and gather the results of the slice before; count
+//                and decide the former, decode the latter
+//
+// With several slices, messages and counting are on a stream of their own (nccl_lane.h), where they follow each other.
+// The caller's stream encodes all slices, and decodes each when its results are there; as many as there are buffers for
+// results may be ahead of it.
 //
 // A call that is captured enters a CUDA graph, and every replay does all of it anew.
 //
-// In a call of a step the ranks also learn, with what they gather for the first slice, whether one of them vetoes, and in
-// a replay, whether all are replaying the same.
+// In a call of a step the ranks also learn, with what they gather for the first slice, whether one of them vetoes, and
+// in a replay, whether all are replaying the same.
 #ifndef SIGNCCL_NCCL_NCCL_CALL_H_
 #define SIGNCCL_NCCL_NCCL_CALL_H_
 
@@ -15,6 +20,7 @@
 #include <optional>
 
 #include "device/capture.h"
+#include "nccl/nccl_lane.h"
 #include "nccl/nccl_layout.h"
 #include "nccl/nccl_rank.h"
 #include "nccl/nccl_replay.h"
@@ -32,6 +38,7 @@ struct NcclPlace {
   NcclRoom* room = nullptr;
   std::shared_ptr<const NcclReplay> replay = nullptr;
   std::optional<StreamCapture> capture = std::nullopt;  ///< with `replay`
+  NcclLane* lane = nullptr;                             ///< of either; null: all is on the caller's stream
 
   [[nodiscard]] const NcclMemory& memory() const { return replay ? *replay->memory() : *room->memory; }
 };
@@ -56,21 +63,31 @@ class NcclCall final : public EngineCall {
  private:
   void openRound();
   bool finishRound();
+  void connect();
+  void beginOnLane();
   void openGroup();
   void checkGroup();
   void enqueueMessages();
-  void gatherSigns(const WordRange& slice);
-  void scatterSigns(const WordRange& slice);
-  void gatherResults(const WordRange& slice);
-  void gatherWord(const void* word, std::size_t offset, const char* what);
   void enqueueKernels();
-  void count(const WordRange& slice);
+  void count(std::size_t slice);
   void lookAtOthers();
-  void decode(const WordRange& slice);
+  void decode(std::size_t slice);
   void finish();
   void release();
+
   [[nodiscard]] const NcclMemory& memory() const { return place_.memory(); }
   [[nodiscard]] std::uint32_t* replayNumber() const;
+  /// Where messages travel and are counted.
+  [[nodiscard]] CudaStream sideStream() const { return place_.lane == nullptr ? stream_ : place_.lane->stream(); }
+  /// In two phases, the slice whose results a round gathers is the one before that whose signs it sends.
+  [[nodiscard]] bool hasSigns() const { return round_ < layout_.nslices(); }
+  [[nodiscard]] bool hasResults() const { return layout_.schedule() != NcclSchedule::kTwoPhases || round_ > 0; }
+  [[nodiscard]] std::size_t resultsSlice() const {
+    return layout_.schedule() == NcclSchedule::kTwoPhases ? round_ - 1 : round_;
+  }
+  [[nodiscard]] bool isDone() const {
+    return layout_.nslices() == 0 || (hasResults() && resultsSlice() >= layout_.nslices());
+  }
 
   NcclRank& rank_;
   const Batch batch_;
@@ -80,10 +97,11 @@ class NcclCall final : public EngineCall {
   const CudaStream stream_;
 
   bool is_set_up_ = false;  ///< the round in which the communicator is made is over
-  std::size_t slice_ = 0;
-  bool is_counted_ = false;  ///< of two phases the first is over
-  NcclVisit visit_;          ///< from open() to enqueueRound()
+  std::size_t round_ = 0;
+  NcclVisit visit_;  ///< from open() to enqueueRound()
   bool is_in_group_ = false;
+  bool is_connecting_ = false;
+  bool is_on_lane_ = false;
   bool is_finished_ = false;
 };
 

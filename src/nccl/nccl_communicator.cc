@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nccl/nccl_communicator.h"
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 #include <utility>
 
 #include "base/error.h"
+#include "base/exit_gate.h"
 #include "base/log.h"
 #include "nccl/nccl_error.h"
 
@@ -14,6 +16,8 @@ namespace {
 
 /// How often the thread looks for errors that NCCL has met since.
 constexpr std::chrono::milliseconds kErrorPeriod{100};
+/// How often it looks whether the caller's communicator has split.
+constexpr std::chrono::milliseconds kSplitPeriod{1};
 
 NcclConfig configWithoutBlocking() {
   NcclConfig config{};
@@ -68,8 +72,54 @@ void NcclCommunicator::begin(int nranks, const NcclUniqueId& id, int rank) {
   checkNccl(nccl_, result, "ncclCommInitRankConfig", nullptr);
 }
 
+void NcclCommunicator::beginSplit(NcclHandle parent, int rank) {
+  const std::lock_guard lock(mutex_);
+  parent_ = parent;
+  split_rank_ = rank;
+  changed_.notify_all();
+}
+
+/// Of the thread. Without the lock for as long as it lasts.
+void NcclCommunicator::split() noexcept {
+  std::unique_lock lock(mutex_);
+  const NcclHandle parent = parent_;
+  const int rank = split_rank_;
+  lock.unlock();
+  NcclHandle made = nullptr;
+  std::exception_ptr error;
+  try {
+    made = splitOff(parent, rank);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  lock.lock();
+  parent_ = nullptr;
+  handle_ = made;
+  split_error_ = error;
+}
+
+/// NCCL writes the handle when the new communicator is there, perhaps after the call has returned.
+NcclHandle NcclCommunicator::splitOff(NcclHandle parent, int rank) {
+  const ContextScope scope(*device_);
+  NcclConfig config = configWithoutBlocking();
+  config.split_share = 0;  // an abort of ours must not be one of the caller's
+  NcclHandle made = nullptr;
+  NcclResult state = nccl_.ncclCommSplit(parent, 0, rank, &made, &config);
+  while (state == NcclResult::kInProgress && std::atomic_ref(made).load(std::memory_order_acquire) == nullptr) {
+    std::this_thread::sleep_for(kSplitPeriod);
+    checkNccl(nccl_, nccl_.ncclCommGetAsyncError(parent, &state), "ncclCommGetAsyncError", parent);
+  }
+  checkNccl(nccl_, state, "ncclCommSplit", parent);
+  return std::atomic_ref(made).load(std::memory_order_acquire);
+}
+
 bool NcclCommunicator::isSettled() {
   const NcclVisit visit = enter();
+  {
+    const std::lock_guard lock(mutex_);
+    if (parent_ != nullptr) return false;
+    if (split_error_) std::rethrow_exception(split_error_);
+  }
   const NcclHandle made = handle();
   if (made == nullptr) return true;
   NcclResult state = NcclResult::kSuccess;
@@ -113,6 +163,12 @@ void NcclCommunicator::keep() noexcept {
   std::unique_lock lock(mutex_);
   const auto has_to_end = [&] { return has_to_abort_ || has_to_close_; };
   while (!has_to_end()) {
+    if (parent_ != nullptr) {
+      lock.unlock();
+      split();
+      lock.lock();
+      continue;
+    }
     if (ncalls_ == 0 && !look_) {
       changed_.wait(lock);
       continue;
@@ -120,6 +176,7 @@ void NcclCommunicator::keep() noexcept {
     if (changed_.wait_for(lock, kErrorPeriod, has_to_end)) break;
     lock.unlock();
     lookForErrors();
+    const ExitGate::Pass pass;  // before the lock: at exit the thread may stay here
     lock.lock();
     lookElsewhere();
   }

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -43,6 +44,10 @@ class NcclCommunicator : public std::enable_shared_from_this<NcclCommunicator> {
 
   /// Begins to make the communicator, in a visit, with the device's context. Throws what checkNccl() throws.
   void begin(int nranks, const NcclUniqueId& id, int rank);
+
+  /// Begins to split one off the caller's, as that rank, in the thread of this object: a caller's communicator that
+  /// blocks waits for all ranks without a deadline, and is not ours to abort. Outside of visits.
+  void beginSplit(NcclHandle parent, int rank);
 
   /// For calls of NCCL, in a visit.
   [[nodiscard]] NcclHandle handle();
@@ -81,6 +86,8 @@ class NcclCommunicator : public std::enable_shared_from_this<NcclCommunicator> {
 
   void leave() noexcept;
   void keep() noexcept;
+  void split() noexcept;
+  NcclHandle splitOff(NcclHandle parent, int rank);
   void lookForErrors() noexcept;
   void lookElsewhere() noexcept;
   void finish(bool has_to_abort) noexcept;
@@ -90,6 +97,9 @@ class NcclCommunicator : public std::enable_shared_from_this<NcclCommunicator> {
 
   std::mutex mutex_;  ///< guards what follows
   NcclHandle handle_ = nullptr;
+  NcclHandle parent_ = nullptr;  ///< while a split of it is to come or under way
+  int split_rank_ = 0;
+  std::exception_ptr split_error_;
   int nvisits_ = 0;
   bool is_over_ = false;  ///< no more visits
   std::condition_variable changed_;

@@ -8,23 +8,27 @@
 #include "nccl/nccl_types.h"
 
 /// X(result, name, parameters).
-#define SIGNCCL_NCCL_FUNCTIONS(X)                                                                             \
-  X(NcclResult, ncclGetVersion, (int* version))                                                               \
-  X(NcclResult, ncclGetUniqueId, (NcclUniqueId * id))                                                         \
-  X(NcclResult, ncclCommInitRankConfig,                                                                       \
-    (NcclHandle * comm, int nranks, NcclUniqueId id, int rank, NcclConfig* config))                           \
-  X(NcclResult, ncclCommDestroy, (NcclHandle comm))                                                           \
-  X(NcclResult, ncclCommAbort, (NcclHandle comm))                                                             \
-  X(NcclResult, ncclCommGetAsyncError, (NcclHandle comm, NcclResult * error))                                 \
-  X(const char*, ncclGetErrorString, (NcclResult result))                                                     \
-  X(const char*, ncclGetLastError, (NcclHandle comm))                                                         \
-  X(NcclResult, ncclGroupStart, ())                                                                           \
-  X(NcclResult, ncclGroupEnd, ())                                                                             \
-  X(NcclResult, ncclSend,                                                                                     \
-    (const void* buffer, std::size_t count, NcclDataType type, int peer, NcclHandle comm, CudaStream stream)) \
-  X(NcclResult, ncclRecv,                                                                                     \
-    (void* buffer, std::size_t count, NcclDataType type, int peer, NcclHandle comm, CudaStream stream))       \
-  X(NcclResult, ncclAllGather,                                                                                \
+#define SIGNCCL_NCCL_FUNCTIONS(X)                                                                              \
+  X(NcclResult, ncclGetVersion, (int* version))                                                                \
+  X(NcclResult, ncclGetUniqueId, (NcclUniqueId * id))                                                          \
+  X(NcclResult, ncclCommInitRankConfig,                                                                        \
+    (NcclHandle * comm, int nranks, NcclUniqueId id, int rank, NcclConfig* config))                            \
+  X(NcclResult, ncclCommSplit, (NcclHandle comm, int color, int key, NcclHandle* newcomm, NcclConfig* config)) \
+  X(NcclResult, ncclCommCount, (NcclHandle comm, int* count))                                                  \
+  X(NcclResult, ncclCommUserRank, (NcclHandle comm, int* rank))                                                \
+  X(NcclResult, ncclCommCuDevice, (NcclHandle comm, int* device))                                              \
+  X(NcclResult, ncclCommDestroy, (NcclHandle comm))                                                            \
+  X(NcclResult, ncclCommAbort, (NcclHandle comm))                                                              \
+  X(NcclResult, ncclCommGetAsyncError, (NcclHandle comm, NcclResult * error))                                  \
+  X(const char*, ncclGetErrorString, (NcclResult result))                                                      \
+  X(const char*, ncclGetLastError, (NcclHandle comm))                                                          \
+  X(NcclResult, ncclGroupStart, ())                                                                            \
+  X(NcclResult, ncclGroupEnd, ())                                                                              \
+  X(NcclResult, ncclSend,                                                                                      \
+    (const void* buffer, std::size_t count, NcclDataType type, int peer, NcclHandle comm, CudaStream stream))  \
+  X(NcclResult, ncclRecv,                                                                                      \
+    (void* buffer, std::size_t count, NcclDataType type, int peer, NcclHandle comm, CudaStream stream))        \
+  X(NcclResult, ncclAllGather,                                                                                 \
     (const void* part, void* all, std::size_t count, NcclDataType type, NcclHandle comm, CudaStream stream))
 
 namespace signccl {

@@ -13,8 +13,12 @@ namespace {
 constexpr std::size_t kLeastChunkBytes = std::size_t{64} << 10;
 /// What a one-shot exchange gathers, beyond which its traffic outweighs a second phase with many ranks. Not measured.
 constexpr std::size_t kMostGatheredBytes = std::size_t{4} << 20;
-/// Bounds the memory for the votes of others. Slices follow each other on one stream, so small ones gain nothing.
+/// Bounds the memory for the votes of others. Smaller slices overlap better, and have more messages, whose latency is
+/// not hidden. Not measured.
 constexpr std::size_t kDefaultSliceBytes = std::size_t{8} << 20;
+/// Slices whose results may wait to be decoded: a stream encodes all slices before it decodes the first one, and
+/// messages must not wait for that. Not measured.
+constexpr std::size_t kMostResults = 8;
 /// Parts of the memory begin at lines of the device's cache.
 constexpr std::size_t kLineWords = 16;
 
@@ -42,7 +46,9 @@ NcclLayout::NcclLayout(const CountRules& rules, std::size_t nwords, const Option
   const std::size_t counted = schedule_ == NcclSchedule::kTwoPhases ? slice_words_ / nranks() : slice_words_;
   votes_ = upTo(votes_per_rank * upTo(nwords, unit), kLineWords);
   results_ = votes_ + (schedule_ == NcclSchedule::kAlone ? 0 : upTo(ninputs() * counted, kLineWords));
-  counts_ = results_ + upTo(planes * slice_words_, kLineWords);
+  results_stride_ = upTo(planes * slice_words_, kLineWords);
+  nresults_ = overlaps() ? std::min(nslices_, kMostResults) : 1;
+  counts_ = results_ + nresults_ * results_stride_;
   const bool has_counts = rules.op == SignOp::kVote && ninputs() > kMostDecidedInputs;
   vetoes_ = counts_ + (has_counts ? static_cast<std::size_t>(fullPlanes(rules)) * counted : 0);
   replay_ = vetoes_ + nranks() + 1 + static_cast<std::size_t>(planesFor(nranks()));

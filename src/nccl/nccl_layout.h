@@ -34,6 +34,8 @@ class NcclLayout {
 
   [[nodiscard]] NcclSchedule schedule() const { return schedule_; }
   [[nodiscard]] std::size_t nslices() const { return nslices_; }
+  /// Whether messages travel while other slices are encoded and decoded.
+  [[nodiscard]] bool overlaps() const { return schedule_ != NcclSchedule::kAlone && nslices_ > 1; }
 
   /// Words of the batch in a slice, with those of the padding.
   [[nodiscard]] WordRange slice(std::size_t number) const;
@@ -51,8 +53,13 @@ class NcclLayout {
   }
   /// Planes of the votes of all ranks on the counted words, rank after rank.
   [[nodiscard]] std::size_t votesOffset() const { return votes_; }
-  /// The results of the slice.
-  [[nodiscard]] std::size_t resultsOffset() const { return results_; }
+  /// Buffers for results of slices, which take turns.
+  [[nodiscard]] std::size_t nresults() const { return nresults_; }
+  [[nodiscard]] std::size_t resultsBuffer(std::size_t slice) const { return nresults_ < 2 ? 0 : slice % nresults_; }
+  /// The results of a slice, by its number.
+  [[nodiscard]] std::size_t resultsOffset(std::size_t slice) const {
+    return results_ + resultsBuffer(slice) * results_stride_;
+  }
   /// The counts of a vote with too many inputs for a kernel that decides at once; there are none otherwise.
   [[nodiscard]] std::size_t countsOffset() const { return counts_; }
   /// In a call of a step: a word of each rank, which is not 0 if it vetoes; then a word that is not 0 if one of them
@@ -60,15 +67,15 @@ class NcclLayout {
   [[nodiscard]] std::size_t vetoesOffset() const { return vetoes_; }
   [[nodiscard]] std::size_t vetoedOffset() const { return vetoes_ + nranks(); }
   [[nodiscard]] std::size_t vetoCountsOffset() const { return vetoes_ + nranks() + 1; }
-  /// In a graph: the number of the replay, in the first half of a word; then what this rank is replaying, and what all
-  /// ranks are, a word of each.
+  /// In a graph: the number of the replay, in the first half of a word; then what this rank is replaying, and what
+  /// all ranks are, a word of each.
   [[nodiscard]] std::size_t replayOffset() const { return replay_; }
   [[nodiscard]] std::size_t checkOffset() const { return replay_ + 1; }
   [[nodiscard]] std::size_t checksOffset() const { return replay_ + 2; }
   [[nodiscard]] std::size_t nwords() const { return end_; }
 
-  /// What each rank sends and receives in a call, without vetoes. What is gathered counts as a message to each peer;
-  /// which way NCCL takes is its own affair.
+  /// What each rank sends and receives in a call, without vetoes and checks. What is gathered counts as a message to
+  /// each peer; which way NCCL takes is its own affair.
   [[nodiscard]] TransportCounters messages() const;
 
   /// Planes of results that are gathered in the second phase; the last one of an average is then completed.
@@ -84,6 +91,8 @@ class NcclLayout {
   std::size_t nslices_ = 0;
   std::size_t votes_ = 0;
   std::size_t results_ = 0;
+  std::size_t results_stride_ = 0;
+  std::size_t nresults_ = 1;
   std::size_t counts_ = 0;
   std::size_t vetoes_ = 0;
   std::size_t replay_ = 0;

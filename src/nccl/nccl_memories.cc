@@ -41,6 +41,7 @@ void NcclMemories::retire(NcclRoom& room) noexcept {
   try {
     std::vector<std::shared_ptr<const void>> memory = std::exchange(kept_also_, {});
     memory.push_back(std::move(room.memory));
+    if (room.lane) memory.push_back(std::move(room.lane));
     device_->keepUntil({room.last_use}, std::move(memory));
   } catch (const std::exception& error) {
     log(LogLevel::kWarn, Subsystem::kDestroy, kNoRank, "memory on ", *device_->device(),
@@ -74,6 +75,18 @@ NcclRoom& NcclMemories::take(std::size_t nwords) {
   ++room.number;
   room.is_taken = true;
   return room;
+}
+
+NcclLane& NcclMemories::laneOf(NcclRoom& room, std::size_t nslices, std::size_t nresults) const {
+  if (!room.lane) room.lane = std::make_shared<NcclLane>(device_->device());
+  room.lane->reserve(nslices, nresults);
+  return *room.lane;
+}
+
+std::size_t NcclMemories::bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& room : rooms_) bytes += room->memory->nwords() * sizeof(Word);
+  return bytes;
 }
 
 void NcclMemories::release(NcclRoom& room, CudaStream stream) {

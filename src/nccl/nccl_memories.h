@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "nccl/nccl_lane.h"
 #include "nccl/nccl_memory.h"
 #include "stream/stream_device.h"
 
@@ -15,9 +16,10 @@ namespace signccl {
 /// A memory, and who uses it.
 struct NcclRoom {
   std::shared_ptr<NcclMemory> memory;
-  CudaEvent last_use = nullptr;  ///< recorded behind the latest call
-  std::uint32_t number = 0;      ///< of the latest call
-  bool is_taken = false;         ///< by a call whose back is not enqueued
+  std::shared_ptr<NcclLane> lane;  ///< null before a call has needed it
+  CudaEvent last_use = nullptr;    ///< recorded behind the latest call
+  std::uint32_t number = 0;        ///< of the latest call
+  bool is_taken = false;           ///< by a call whose back is not enqueued
 };
 
 /// One thread at a time, in a ContextScope of the device.
@@ -38,6 +40,12 @@ class NcclMemories {
 
   /// Room for a call, to which it gives its number. It stays where it is. Throws what making memory throws.
   NcclRoom& take(std::size_t nwords);
+
+  /// The room's lane, for a call with so many slices and buffers for results. Throws signcclUnhandledCudaError.
+  NcclLane& laneOf(NcclRoom& room, std::size_t nslices, std::size_t nresults) const;
+
+  /// Of planes, on the device.
+  [[nodiscard]] std::size_t bytes() const;
 
   /// Everything that the call does is on the stream.
   void release(NcclRoom& room, CudaStream stream);

@@ -107,10 +107,12 @@ std::unique_ptr<NcclCall> NcclRank::eagerCall(Batch batch, const ExchangeRules& 
   NcclIntroduction introduced;
   if (!is_ready_ && !is_introduced_) introduced = introduction();
   NcclRoom& room = memories_.take(layout.nwords());
+  NcclPlace place{.room = &room};
+  if (layout.overlaps()) place.lane = &memories_.laneOf(room, layout.nslices(), layout.nresults());
   auto watch = std::make_shared<NcclWatch>(room.memory, room.number, layout.messages(), switch_);
   const std::vector<Segment> segments = batch.segments;
   const NcclEnds ends{kernels, step == nullptr ? nullptr : step->device_veto};
-  auto call = std::make_unique<NcclCall>(*this, std::move(batch), layout, ends, NcclPlace{.room = &room}, stream);
+  auto call = std::make_unique<NcclCall>(*this, std::move(batch), layout, ends, place, stream);
   comm_.submit({.rules = rules,
                 .segments = segments,
                 .in_background = true,
@@ -164,8 +166,9 @@ std::unique_ptr<NcclCall> NcclRank::capturedCall(Batch batch, const ExchangeRule
     last_captured_.letWait(capture, stream);
     kernels->prepare(batch, stream);
     const NcclEnds ends{*kernels, step == nullptr ? nullptr : step->device_veto};
-    auto call = std::make_unique<NcclCall>(*this, std::move(batch), layout, ends,
-                                           NcclPlace{.replay = replay, .capture = capture}, stream);
+    auto call =
+        std::make_unique<NcclCall>(*this, std::move(batch), layout, ends,
+                                   NcclPlace{.replay = replay, .capture = capture, .lane = replay->lane()}, stream);
     call->enqueueSigns();
     return call;
   } catch (...) {
@@ -173,15 +176,35 @@ std::unique_ptr<NcclCall> NcclRank::capturedCall(Batch batch, const ExchangeRule
   }
 }
 
+void NcclRank::followOnLane(const NcclPlace& place) {
+  if (place.capture) {
+    last_captured_.letWait(*place.capture, place.lane->stream());
+  } else {
+    memories_.follow(place.lane->stream());
+  }
+}
+
+CommCounters NcclRank::counters() {
+  CommCounters counters = replays_.counters();
+  counters.engine.scratch_bytes += memories_.bytes();
+  return counters;
+}
+
 std::shared_ptr<NcclReplay> NcclRank::replayOf(const NcclLayout& layout, std::size_t ncollectives, std::uint64_t call,
                                                std::shared_ptr<const void> tables) {
   auto memory = std::make_shared<const NcclMemory>(device_->device(), layout.nwords());
-  device_->keepWhileHeld({memory, tables});
+  std::shared_ptr<NcclLane> lane;
+  if (layout.overlaps()) {
+    lane = std::make_shared<NcclLane>(device_->device());
+    lane->reserve(layout.nslices(), layout.nresults());
+  }
+  device_->keepWhileHeld({memory, tables, lane});
   CommCounters of_each;
   of_each.exchanges = 1;
   of_each.collectives = ncollectives;
   of_each.engine.messages = layout.messages();
-  return std::make_shared<NcclReplay>(NcclReplay::Held{std::move(memory), std::move(tables), switch_}, call, of_each);
+  return std::make_shared<NcclReplay>(NcclReplay::Held{std::move(memory), std::move(tables), std::move(lane), switch_},
+                                      call, of_each);
 }
 
 /// A rank alone waits for nobody.
@@ -225,10 +248,33 @@ void NcclRank::connect(NcclIntroduction& introduction) {
   introduction.device = device_->device()->facts().uuid;
   const char* const shared = std::getenv("NCCL_MULTI_RANK_GPU_ENABLE");  // NOLINT(concurrency-mt-unsafe)
   introduction.allows_shared_devices = shared != nullptr && shared == std::string_view("1");
-  if (comm_.rank() == 0) checkNccl(nccl, nccl.ncclGetUniqueId(&introduction.id), "ncclGetUniqueId", nullptr);
+  if (comm_.options().nccl_parent != nullptr) {
+    checkParent(nccl);
+  } else if (comm_.rank() == 0) {
+    checkNccl(nccl, nccl.ncclGetUniqueId(&introduction.id), "ncclGetUniqueId", nullptr);
+  }
   switch_->connect(NcclCommunicator::make(nccl, device_->device(), [&comm = comm_](const Failure& failure) {
     comm.fail({failure.code, rankName(comm.rank()) + ": " + failure.message, failure.scope});
   }));
+}
+
+/// What the caller gave must be this rank's place among the same ranks.
+void NcclRank::checkParent(const NcclLibrary& nccl) const {
+  const NcclHandle parent = comm_.options().nccl_parent;
+  int nranks = 0;
+  int rank = 0;
+  int device = 0;
+  checkNccl(nccl, nccl.ncclCommCount(parent, &nranks), "ncclCommCount of config.ncclComm", parent);
+  checkNccl(nccl, nccl.ncclCommUserRank(parent, &rank), "ncclCommUserRank of config.ncclComm", parent);
+  checkNccl(nccl, nccl.ncclCommCuDevice(parent, &device), "ncclCommCuDevice of config.ncclComm", parent);
+  const auto expect = [](const char* what, int given, int expected) {
+    if (given == expected) return;
+    throw Error(signcclInvalidArgument, "config.ncclComm " + std::string(what) + " " + std::to_string(given) +
+                                            ", and the communicator that was made with it " + std::to_string(expected));
+  };
+  expect("has a number of ranks of", nranks, comm_.nranks());
+  expect("has the rank", rank, comm_.rank());
+  expect("is on device", device, device_->device()->ordinal());
 }
 
 NcclUniqueId NcclRank::awaitId() {

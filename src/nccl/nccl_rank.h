@@ -25,6 +25,7 @@
 namespace signccl {
 
 class NcclCall;
+struct NcclPlace;
 
 class NcclRank final : public StreamEngine {
  public:
@@ -38,7 +39,7 @@ class NcclRank final : public StreamEngine {
   std::unique_ptr<EngineCall> enqueueFront(const ExchangeRules& rules, std::span<const Segment> segments,
                                            CudaStream stream, const StreamStep* step) override;
   void checkCapture(CudaStream stream, const char* what) const override;
-  [[nodiscard]] CommCounters counters() override { return replays_.counters(); }
+  [[nodiscard]] CommCounters counters() override;
   [[nodiscard]] const std::shared_ptr<StreamDevice>& device() const override { return device_; }
 
   // What its calls use.
@@ -48,6 +49,8 @@ class NcclRank final : public StreamEngine {
   [[nodiscard]] NcclCommunicator& nccl() const { return *switch_->communicator(); }
   [[nodiscard]] NcclMemories& memories() { return memories_; }
   [[nodiscard]] LastCaptured& lastCaptured() { return last_captured_; }
+  /// Lets the lane of a call come after the calls before.
+  void followOnLane(const NcclPlace& place);
 
   /// Whether NCCL's communicator is made; a rank without peers needs none.
   [[nodiscard]] bool isReady() const { return is_ready_; }
@@ -75,6 +78,7 @@ class NcclRank final : public StreamEngine {
   NcclCommunicator::Look lookAtReplays();
   [[nodiscard]] NcclIntroduction introduction();
   void connect(NcclIntroduction& introduction);
+  void checkParent(const NcclLibrary& nccl) const;
 
   Communicator& comm_;
   const std::shared_ptr<StreamDevice> device_;

@@ -36,7 +36,6 @@ bool NcclReplays::areGone() {
 }
 
 std::optional<Failure> NcclReplays::look(Clock::time_point now) {
-  const ExitGate::Pass pass;
   const std::lock_guard lock(mutex_);
   removeDropped();
   for (Watched& one : watched_) {
@@ -62,7 +61,10 @@ CommCounters NcclReplays::counters() {
   const std::lock_guard lock(mutex_);
   removeDropped();
   CommCounters all = of_dropped_;
-  for (const Watched& one : watched_) all.add(one.replay->counters());
+  for (const Watched& one : watched_) {
+    all.add(one.replay->counters());
+    all.engine.scratch_bytes += one.replay->memory()->nwords() * sizeof(Word);
+  }
   return all;
 }
 

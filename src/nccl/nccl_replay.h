@@ -16,6 +16,7 @@
 
 #include "base/failure.h"
 #include "comm/communicator.h"
+#include "nccl/nccl_lane.h"
 #include "nccl/nccl_memory.h"
 #include "nccl/nccl_watch.h"
 #include "stream/graph_held.h"
@@ -29,6 +30,7 @@ class NcclReplay final : public GraphHeld {
   struct Held {
     std::shared_ptr<const NcclMemory> memory;
     std::shared_ptr<const void> tables;
+    std::shared_ptr<NcclLane> lane;  ///< or null
     std::shared_ptr<const NcclSwitch> power;
   };
   /// `call`: a number that differs where what the ranks have captured does. `of_each`: what a replay counts.
@@ -36,6 +38,7 @@ class NcclReplay final : public GraphHeld {
       : held_(std::move(held)), call_(call), of_each_(of_each) {}
 
   [[nodiscard]] const std::shared_ptr<const NcclMemory>& memory() const { return held_.memory; }
+  [[nodiscard]] NcclLane* lane() const { return held_.lane.get(); }
   [[nodiscard]] std::uint64_t call() const { return call_; }
 
   /// Replays that streams have come to, and that they are through with, modulo 2^32.
@@ -64,9 +67,10 @@ class NcclReplays {
   [[nodiscard]] bool areGone();
 
   /// What the rank fails with, once a replay waits for longer than the deadline. Finds it late by the time between two
-  /// calls. Makes no CUDA call.
+  /// calls. Makes no CUDA call. With an ExitGate::Pass: pinned memory is read.
   std::optional<Failure> look(Clock::time_point now);
 
+  /// Of all replays, also of graphs that have gone, and the memory of those that are left.
   [[nodiscard]] CommCounters counters();
 
  private:

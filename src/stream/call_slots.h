@@ -43,8 +43,8 @@ class LastCall {
   bool is_recorded_ = false;
 };
 
-/// The last call of a capture. Those of one capture follow each other on whatever branches they are, where CUDA sees it.
-/// All with the device's context and in relaxed capture mode.
+/// The last call of a capture. Those of one capture follow each other on whatever branches they are, where CUDA sees
+/// it. All with the device's context and in relaxed capture mode.
 class LastCaptured {
  public:
   explicit LastCaptured(std::shared_ptr<Device> device) : device_(std::move(device)) {}

@@ -67,7 +67,8 @@ class StreamEngine {
   /// the text. With the device's context.
   virtual void checkCapture(CudaStream stream, const char* what) const = 0;
 
-  /// Of what the communicator does not count, such as replays that it takes no part in. Any thread.
+  /// Of what the communicator does not count: replays that it takes no part in, and memory on the device. While no call
+  /// is made.
   [[nodiscard]] virtual CommCounters counters() { return {}; }
 
   [[nodiscard]] virtual const std::shared_ptr<StreamDevice>& device() const = 0;

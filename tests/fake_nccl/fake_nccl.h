@@ -41,6 +41,9 @@ SIGNCCL_FAKE_NCCL_EXPORT int aborted();
 /// All-reduces since the last reset, of all communicators.
 SIGNCCL_FAKE_NCCL_EXPORT long allReduces();
 
+/// Groups that were put on a stream since the last reset.
+SIGNCCL_FAKE_NCCL_EXPORT int groupsOn(signccl::CudaStream stream);
+
 /// Uses that NCCL forbids, or leaves undefined, since the last reset.
 SIGNCCL_FAKE_NCCL_EXPORT std::vector<std::string> violations();
 

@@ -193,7 +193,10 @@ NcclResult launch(State& all, std::unique_lock<std::mutex>& lock, const std::sha
   const bool is_enqueued =
       is_held && signccl::cuLaunchHostFunc(stream, runTask, number) == signccl::CudaResult::kSuccess;
   lock.lock();
-  if (is_enqueued) return NcclResult::kSuccess;
+  if (is_enqueued) {
+    ++all.groups_on[stream];
+    return NcclResult::kSuccess;
+  }
   if (graph == nullptr || !is_held) {
     all.tasks.erase(number);
     --nowed;

@@ -23,7 +23,6 @@ NcclResult ncclGroupSimulateEnd(void* info);
 NcclResult ncclCommInitRank(NcclHandle* comm, int nranks, NcclUniqueId id, int rank);
 NcclResult ncclCommInitRankScalable(NcclHandle* comm, int nranks, int rank, int nids, NcclUniqueId* ids,
                                     NcclConfig* config);
-NcclResult ncclCommSplit(NcclHandle comm, int color, int key, NcclHandle* newcomm, NcclConfig* config);
 NcclResult ncclCommShrink(NcclHandle comm, int* excluded, int nexcluded, NcclHandle* newcomm, NcclConfig* config,
                           int flags);
 NcclResult ncclCommGetUniqueId(NcclHandle comm, NcclUniqueId* id);
@@ -31,9 +30,6 @@ NcclResult ncclCommGrow(NcclHandle comm, int nranks, const NcclUniqueId* id, int
                         NcclConfig* config);
 NcclResult ncclCommFinalize(NcclHandle comm);
 NcclResult ncclCommRevoke(NcclHandle comm, int flags);
-NcclResult ncclCommCount(NcclHandle comm, int* count);
-NcclResult ncclCommUserRank(NcclHandle comm, int* rank);
-NcclResult ncclCommCuDevice(NcclHandle comm, int* device);
 }  // namespace signccl
 #pragma GCC visibility pop
 }

@@ -12,6 +12,7 @@ using fake_nccl::call;
 using fake_nccl::Communicator;
 using fake_nccl::communicatorOf;
 using fake_nccl::State;
+using fake_nccl::violate;
 
 namespace {
 
@@ -53,8 +54,16 @@ NcclResult ncclCommSplit(NcclHandle handle, int color, int key, NcclHandle* newc
     if (meeting.splits.size() <= number) meeting.splits.resize(number + 1);
     meeting.splits[number][comm->rank] = {color, key};
     all.changed.notify_all();
-    all.changed.wait(lock, [&] { return meeting.splits[number].size() == static_cast<std::size_t>(meeting.nranks); });
+    if (config != nullptr && (config->size < sizeof(NcclConfig) || config->magic != kNcclConfigMagic)) {
+      violate(all, "a configuration is malformed");
+    }
     *newcomm = nullptr;
+    // Without a deadline, as in NCCL, until somebody aborts this communicator.
+    const auto have_all_come = [&] {
+      return meeting.splits[number].size() == static_cast<std::size_t>(meeting.nranks);
+    };
+    all.changed.wait(lock, [&] { return have_all_come() || comm->is_aborted; });
+    if (!have_all_come()) return NcclResult::kInternalError;
     if (color < 0) return NcclResult::kSuccess;
     const std::map<int, std::pair<int, int>>& ranks = meeting.splits[number];
     int nranks = 0;

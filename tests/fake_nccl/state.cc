@@ -31,6 +31,7 @@ bool reset(int version) {
   all.failing_call = 0;
   all.naborted = 0;
   all.nall_reduces = 0;
+  all.groups_on.clear();
   all.violations.clear();
   all.meetings.clear();
   all.tasks.clear();
@@ -68,6 +69,12 @@ int aborted() {
 long allReduces() {
   const std::lock_guard lock(state().mutex);
   return state().nall_reduces;
+}
+
+int groupsOn(CudaStream stream) {
+  const std::lock_guard lock(state().mutex);
+  const auto found = state().groups_on.find(stream);
+  return found == state().groups_on.end() ? 0 : found->second;
 }
 
 std::vector<std::string> violations() {

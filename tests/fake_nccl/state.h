@@ -91,6 +91,7 @@ struct State {
   int naborted = 0;
   int nending = 0;  ///< communicators that are destroyed or aborted, and wait for graphs
   std::vector<std::string> violations;
+  std::map<CudaStream, int> groups_on;                       ///< since the last reset
   long nall_reduces = 0;                                     ///< since the last reset
   std::map<std::string, std::shared_ptr<Meeting>> meetings;  ///< by unique id, and by what is split
   std::map<NcclHandle, std::shared_ptr<Communicator>> communicators;

@@ -3,6 +3,7 @@
 // host buffers.
 #include <atomic>
 #include <chrono>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -209,6 +210,44 @@ TEST_F(NcclTest, ARankStaysOnTheDeviceOfItsFirstCall) {
   EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("the buffers are on device 1, and rank 0 is on device 0"));
   ASSERT_EQ(first.vote(ranks[0]), signcclSuccess);
   EXPECT_TRUE(first.hasResult(-1));
+}
+
+TEST_F(NcclTest, MessagesOfSeveralSlicesHaveAStreamOfTheirOwn) {
+  for (const char* algorithm : {"oneshot", "direct"}) {
+    const bool has_phases = algorithm == std::string("direct");
+    for (const bool has_slices : {false, true}) {
+      const Environment environment{{"SIGNCCL_ALGO", algorithm}, {"SIGNCCL_SLICE_BYTES", has_slices ? "512" : ""}};
+      Ranks ranks(3);
+      ranks.inThreads([&](int rank, signcclComm_t comm) {
+        Voter voter(rank, -1);
+        ASSERT_EQ(voter.vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
+        ASSERT_TRUE(voter.hasResult(-1));
+        const int of_one_slice = has_phases ? 2 : 1;
+        EXPECT_EQ(fake_nccl::groupsOn(voter.stream().get()), has_slices ? 0 : of_one_slice);
+      });
+    }
+  }
+}
+
+TEST_F(NcclTest, TheStatisticsCountMemoryOnTheDevice) {
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    Voter voter(rank, -1);
+    const auto scratch = [&] {
+      signcclCommStats_t stats{};
+      stats.size = sizeof(stats);
+      EXPECT_EQ(signcclCommGetStats(comm, &stats), signcclSuccess);
+      return stats.scratchBytes;
+    };
+    const std::uint64_t before = scratch();
+    ASSERT_EQ(voter.vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
+    ASSERT_TRUE(voter.hasResult(-1));
+    const std::uint64_t after = scratch();
+    EXPECT_GE(after, before + 4UL * 157 * 8) << "its signs, those of both ranks, and the result";
+    ASSERT_EQ(voter.vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
+    ASSERT_TRUE(voter.hasResult(-1));
+    EXPECT_EQ(scratch(), after);
+  });
 }
 
 TEST_F(NcclTest, TheStatisticsCountWhatNcclCarries) {

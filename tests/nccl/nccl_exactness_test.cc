@@ -78,7 +78,7 @@ class NcclExactnessTest : public NcclTest, public ::testing::WithParamInterface<
 TEST_P(NcclExactnessTest, RanksGetTheReferenceResult) {
   for (int nranks = 1; nranks <= 8; ++nranks) {
     if (kSanitized && nranks != 3 && nranks != 8) continue;
-    const Environment environment{{"SIGNCCL_ALGO", GetParam()}, {"SIGNCCL_SLICE_BYTES", nranks % 2 == 0 ? "256" : ""}};
+    const Environment environment{{"SIGNCCL_ALGO", GetParam()}, {"SIGNCCL_SLICE_BYTES", nranks % 2 == 0 ? "64" : ""}};
     expectExact(nranks, roundsOf(nranks, cases(), {1, 65, 5'003}));
     if (HasFailure()) return;
   }
@@ -87,6 +87,16 @@ TEST_P(NcclExactnessTest, RanksGetTheReferenceResult) {
 INSTANTIATE_TEST_SUITE_P(, NcclExactnessTest, ::testing::Values("oneshot", "direct", ""), [](const auto& tested) {
   return *tested.param == '\0' ? "BySize" : std::string(tested.param);
 });
+
+/// More slices than buffers for results.
+TEST_P(NcclExactnessTest, SlicesOverlapInAnyOrderOfTheQueues) {
+  const Environment environment{{"SIGNCCL_ALGO", GetParam()}, {"SIGNCCL_SLICE_BYTES", "64"}};
+  for (const int queues : {1, 3, 32}) {
+    StreamTest::begin({.devices = 8, .queues = queues, .seed = 5, .multiprocessors = 2});
+    expectExact(3, roundsOf(3, {{.zero = signcclZeroTernary}, {.op = SignOp::kAvg}}, {12'345}));
+    if (HasFailure()) return;
+  }
+}
 
 TEST_F(NcclTest, LargeVectorsGoInTwoPhases) {
   const std::vector<Case> tested = {{.zero = signcclZeroTernary}, {.op = SignOp::kAvg}};

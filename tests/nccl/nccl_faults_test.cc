@@ -203,8 +203,9 @@ bool voteWithFault(const Fail& fail, const Reached& was_reached) {
 }
 
 TEST_F(NcclFaultsTest, WhateverCallOfNcclFailsStreamsDrainAndNoOutputIsGarbage) {
-  for (const char* algorithm : {"oneshot", "direct"}) {
-    const Environment environment{{"SIGNCCL_ALGO", algorithm}};
+  for (const auto& [algorithm, slice_bytes] :
+       {std::pair("oneshot", ""), {"direct", ""}, {"oneshot", "512"}, {"direct", "512"}}) {
+    const Environment environment{{"SIGNCCL_ALGO", algorithm}, {"SIGNCCL_SLICE_BYTES", slice_bytes}};
     long number = 1;
     for (bool is_over = false; !is_over; ++number) {
       begin();
@@ -234,7 +235,12 @@ std::pair<long, bool> callsWithFailing(long number) {
   return {calls, !is_over};
 }
 
-TEST_F(NcclFaultsTest, WhateverCallOfCudaFailsStreamsDrainAndNoOutputIsGarbage) {
+class NcclCudaFaultsTest : public NcclFaultsTest, public ::testing::WithParamInterface<const char*> {
+ private:
+  const Environment slices_{{"SIGNCCL_SLICE_BYTES", GetParam()}};
+};
+
+TEST_P(NcclCudaFaultsTest, WhateverCallOfCudaFailsStreamsDrainAndNoOutputIsGarbage) {
   const auto [ncalls, was_reached] = callsWithFailing(1'000'000);
   ASSERT_FALSE(was_reached);
   ASSERT_GT(ncalls, 200);
@@ -246,10 +252,13 @@ TEST_F(NcclFaultsTest, WhateverCallOfCudaFailsStreamsDrainAndNoOutputIsGarbage) 
     callsWithFailing(number);
     finish();
     ASSERT_FALSE(HasFailure()) << "call " << number;
-    const bool is_of_loading = number > 10 && number < ncalls - 80;
+    const bool is_of_loading = number > 10 && number < ncalls - 130;
     step = is_of_loading ? 37 : kSanitized ? 3 : 1;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(, NcclCudaFaultsTest, ::testing::Values("", "512"),
+                         [](const auto& tested) { return *tested.param == '\0' ? "OneSlice" : "Slices"; });
 
 }  // namespace
 }  // namespace signccl

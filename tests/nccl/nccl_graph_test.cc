@@ -67,7 +67,7 @@ TEST_P(NcclGraphExactnessTest, EveryRuleGivesTheReferenceResultWithTheNumbersOfT
 }
 
 TEST_P(NcclGraphExactnessTest, SlicesChangeNothing) {
-  const Environment slices{{"SIGNCCL_SLICE_BYTES", "128"}};
+  const Environment slices{{"SIGNCCL_SLICE_BYTES", "64"}};
   for (const int nranks : {2, 3}) expectExact(nranks, 5'003, 2);
 }
 

@@ -200,6 +200,8 @@ def test_wrong_place(arguments: Any, error: type[Exception], text: str) -> None:
         ({"timeout": 1e30}, "timeout is 1e+30, expected more than 0 and at most"),
         ({"timeout": "soon"}, "timeout is 'soon', expected seconds as a number"),
         ({"time": 3}, "'time' is no setting of a communicator, expected among: name, timeout, algorithm, threads"),
+        ({"nccl_comm": 0}, "nccl_comm is 0, expected 1 to"),
+        ({"nccl_comm": "here"}, "nccl_comm is 'here', expected a whole number"),
     ],
 )
 def test_wrong_settings(settings: Any, text: str) -> None:

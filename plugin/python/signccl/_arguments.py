@@ -11,6 +11,7 @@ from ._c_types import Config
 
 _LONGEST_MS = 2**31 - 1
 _MOST_THREADS = 1024
+_MOST_ADDRESS = 2**64 - 1
 
 
 def whole_number(name: str, value: Any, least: int, most: int) -> int:
@@ -31,6 +32,7 @@ class Settings(TypedDict, total=False):
     timeout: float | None
     algorithm: str | None
     threads: int | None
+    nccl_comm: int | None
 
 
 SETTINGS = tuple(Settings.__annotations__)
@@ -52,6 +54,9 @@ def make_config(settings: Settings) -> Config:
         config.nThreads = whole_number("threads", threads, 1, _MOST_THREADS)
     if timeout is not None:
         config.timeoutMs = _milliseconds(timeout)
+    nccl_comm = settings.get("nccl_comm")
+    if nccl_comm is not None:
+        config.ncclComm = whole_number("nccl_comm", nccl_comm, 1, _MOST_ADDRESS)
     return config
 
 

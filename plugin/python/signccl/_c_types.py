@@ -110,6 +110,7 @@ class Config(ctypes.Structure):
         ("commName", ctypes.c_char_p),
         ("allGather", AllGatherFn),
         ("allGatherContext", ctypes.c_void_p),
+        ("ncclComm", ctypes.c_void_p),
     ]
 
     def __init__(self) -> None:

@@ -63,6 +63,9 @@ class Communicator(Handle):
       default (``SIGNCCL_ALGO``).
     - ``threads``: threads that run kernels for this rank, the caller's included, 1 to 1024; by default the cores of
       the machine are shared among its ranks (``SIGNCCL_NTHREADS``).
+    - ``nccl_comm``: the address of a communicator of NCCL (``ncclComm_t``) of the same ranks, on every rank or on none:
+      votes of arrays on devices then travel over one that is split from it in the first of them
+      (``SIGNCCL_TRANSPORT``). It must live until then, and nobody else may use it meanwhile.
 
     **Threads.** Calls on one communicator from several threads wait for each other. :meth:`abort` waits for no call.
 

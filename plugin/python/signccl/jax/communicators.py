@@ -28,7 +28,7 @@ def communicator(**settings: Any) -> Communicator:
     what :meth:`signccl.Communicator.from_env` says: the processes of a launcher, or this process alone.
 
     The first call is a collective: all processes make it. ``settings`` are those of :class:`signccl.Communicator`
-    (name, timeout, algorithm, threads), and are those of the first call.
+    (name, timeout, algorithm, threads, nccl_comm), and are those of the first call.
     """
     global _default
     with _default_lock:

@@ -57,7 +57,8 @@ class SignCCLProcessGroup(ProcessGroup):
             store: of this group alone; kept.
             rank, size: place of this rank, 0 to size - 1, and number of ranks.
             timeout: of one collective, votes included.
-            settings: of the communicator, those of :class:`signccl.Communicator`: name, timeout, algorithm, threads.
+            settings: of the communicator, those of :class:`signccl.Communicator`: name, timeout, algorithm, threads,
+                nccl_comm.
         """
         super().__init__(rank, size)  # type: ignore[call-arg]  # the form that Python can subclass
         self._inner = ProcessGroup(store, rank, size)

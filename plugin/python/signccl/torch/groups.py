@@ -21,7 +21,7 @@ def communicator(process_group: Any = None, **settings: Any) -> Communicator:
     :meth:`signccl.Communicator.from_env` says: the processes of a launcher, or this process alone.
 
     The first call for a group is a collective: all its ranks make it. ``settings`` are those of
-    :class:`signccl.Communicator` (name, timeout, algorithm, threads), and are those of the first call.
+    :class:`signccl.Communicator` (name, timeout, algorithm, threads, nccl_comm), and are those of the first call.
 
     Raises ValueError on a rank that is not in the group.
     """
