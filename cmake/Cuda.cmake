@@ -52,14 +52,19 @@ function(signccl_choose_architectures)
   set(SIGNCCL_CUDA_ARCHITECTURES ${chosen} PARENT_SCOPE)
 endfunction()
 
-# Sets SIGNCCL_NVCC_OPTIONS. All code comes from the PTX of the lowest architecture, which takes half the time of
-# compiling for each and gives the same code (docs/cuda.md).
+# Sets SIGNCCL_NVCC_OPTIONS. The code of 8.0 and newer comes from the PTX of the lowest of them, which takes half the time
+# of compiling for each and gives the same code (docs/cuda.md); below it there is no instruction that rounds to bfloat16.
 function(signccl_choose_nvcc_options)
-  list(GET SIGNCCL_CUDA_ARCHITECTURES 0 lowest)
-  list(TRANSFORM SIGNCCL_CUDA_ARCHITECTURES PREPEND sm_ OUTPUT_VARIABLE codes)
+  set(options -std=c++17 -Werror all-warnings --threads 2)
+  set(codes ${SIGNCCL_CUDA_ARCHITECTURES})
+  if(codes MATCHES "^75;")
+    list(REMOVE_AT codes 0)
+    list(APPEND options -gencode arch=compute_75,code=sm_75)
+  endif()
+  list(GET codes 0 lowest)
+  list(TRANSFORM codes PREPEND sm_)
   list(JOIN codes "," codes)
-  set(options -std=c++17 -Werror all-warnings --threads 2
-    -gencode "arch=compute_${lowest},code=[${codes},compute_${lowest}]")
+  list(APPEND options -gencode "arch=compute_${lowest},code=[${codes},compute_${lowest}]")
   # nvcc preprocesses with the host's compiler, and knows some Clang versions only.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     list(APPEND options -ccbin ${CMAKE_CXX_COMPILER})

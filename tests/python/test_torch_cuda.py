@@ -14,7 +14,7 @@ from cuda_support import FakeProcess, HeldUp, Stream, current, needs_fake
 from signccl.torch import DistributedLion, GradScaler, ops
 from signccl.torch.tensors import unscale_
 from support import as_threads
-from torch_cuda_support import from_device, on_device, put, put_in_place, use
+from torch_cuda_support import from_device, on_device, pose_as_captured, put, put_in_place, use
 from torch_support import assert_same, expected_mean, expected_vote, values
 
 pytestmark = needs_fake
@@ -270,6 +270,25 @@ def test_a_learning_rate_of_several_elements_is_refused() -> None:
             pytest.raises(ValueError, match="lr is a tensor of 2 elements, expected 1"),
         ):
             DistributedLion([torch.nn.Parameter(torch.ones(3))], lr=rates, comm=comm)
+
+
+def captured_steps() -> None:
+    put_in_place()
+    (comm,) = signccl.Communicator.all_in_process(1)
+    with current(), comm:
+        use(Stream())
+        job = Trained(comm, "device", momentum_sync_every=10)
+        job.set_gradients(0)
+        pose_as_captured(True)
+        try:
+            with pytest.raises(ValueError, match="momentum_sync_every=10 cannot be part of a CUDA graph"):
+                job.optimizer.step()
+        finally:
+            pose_as_captured(False)
+
+
+def test_what_goes_through_host_memory_is_refused_in_a_cuda_graph(fake: FakeProcess) -> None:
+    fake.run(captured_steps)
 
 
 def overlapped_steps() -> None:

@@ -64,6 +64,11 @@ def use(stream: Stream) -> None:
     _threads.stream = stream
 
 
+def pose_as_captured(is_captured: bool) -> None:
+    """Lets the current stream of this thread seem to be captured, or not."""
+    _threads.is_captured = is_captured
+
+
 def put_in_place() -> None:
     """Tells signccl.torch that tensors of on_device() are on a device."""
 
@@ -95,10 +100,23 @@ def put_in_place() -> None:
         _threads.stream.synchronize()
         return bool(from_device(flag).item())
 
+    def is_captured(tensor: torch.Tensor) -> bool:
+        return getattr(_threads, "is_captured", False)
+
     def order(tensor: torch.Tensor, first: int, second: int) -> None:
         if first != second:
             wait_for(first, second)
 
     _memories.clear()
-    for stand_in in (is_on_device, stream_of, empty_like, zeros_like, floats_like, flag_like, is_set, order):
+    for stand_in in (
+        is_on_device,
+        stream_of,
+        empty_like,
+        zeros_like,
+        floats_like,
+        flag_like,
+        is_set,
+        is_captured,
+        order,
+    ):
         setattr(_device, stand_in.__name__, stand_in)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of how tools/sass reads machine code, with instructions written here; sass_faults_test.py has those of nvcc."""
 
+import dataclasses
 import sys
 import unittest
 from pathlib import Path
@@ -249,6 +250,18 @@ class RulesTest(unittest.TestCase):
         self.assertEqual((rule.loads, rule.fused, rule.searches), (64, False, True))
         self.assertEqual(rules.rule_for("signccl_encode_binary_int8").loads, 128)
         self.assertEqual(rules.rule_for("signccl_anything_new"), rules.Rule(loads=128, stores=128))
+
+    def test_issuing_has_a_limit_and_another_one_where_rounding_takes_more_instructions(self):
+        def faults(count, architecture):
+            busy = kernel(TWO_PATHS.replace("LDG.E.128 R16", "MOV R3,R3\n" * count + "LDG.E.128 R16"))
+            return rules.faults_of(figures.analyse(dataclasses.replace(busy, architecture=architecture)))
+
+        for count, architecture, limit in ((200, "sm_90", 60), (280, "sm_75", 90)):
+            (fault,) = faults(count, architecture)
+            self.assertRegex(fault, f"issues instructions for [0-9]+% of the time .* expected at most {limit}%")
+        self.assertEqual(faults(200, "sm_75"), [])
+        self.assertEqual(rules.rule_for("signccl_lion_encode_ternary_bfloat16_bfloat16").issue, rules.ISSUE_LIMIT)
+        self.assertEqual(rules.rule_for("signccl_lion_decode_vote_bfloat16").issue, rules.ISSUE_LIMIT)
 
     def test_constants_are_not_fused_arithmetic(self):
         name = "signccl_lion_decode_vote_float32"

@@ -41,7 +41,8 @@ class Context:
         variables["PYTHONPATH"] = f"{path}:{variables['PYTHONPATH']}" if variables.get("PYTHONPATH") else path
         variables["SIGNCCL_LIBRARY"] = str(self.built.folder / "src/api/libsignccl.so")
         variables["SIGNCCL_JAX_LIBRARY"] = str(self.built.folder / "plugin/python/src/libsignccl_jax.so")
-        return variables | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        # Gloo looks up the name of the host, which a machine without a network may not know.
+        return variables | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
     def program(self, name: str) -> str:
         path = self.built.program(name)

@@ -18,7 +18,7 @@ def need(context: Context, *expressions: str) -> None:
     """Raises Skipped unless all expressions are true in a new Python, with what it says."""
     for expression in expressions:
         module = expression.split(".")[0].split("(")[-1]
-        program = f"import {module}; raise SystemExit(0 if {expression} else '{expression} is false')"
+        program = f"import {module}; raise SystemExit(0 if {expression} else {f'{expression} is false'!r})"
         done = subprocess.run(
             [sys.executable, "-c", program],
             env=context.python_environment,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from context import Context
 
 Figures = dict[str, object]
+GRACE_SECONDS = 5  # of a program that is to end since its time is over
 
 
 class Failed(Exception):
@@ -87,6 +88,9 @@ class Runner:
         try:
             output, _ = process.communicate(timeout=self.left())
         except subprocess.TimeoutExpired:
+            process.terminate()  # torchrun ends its processes, which are in groups of their own
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_SECONDS)
             end_group(process)
             output, _ = process.communicate()
             self.note(output)

@@ -9,6 +9,9 @@ from figures import H200, Analysis
 
 # Of the time that the memory of an H200 takes, for aligned buffers.
 ISSUE_LIMIT = 0.60
+# At least, for architectures without an instruction that rounds to bfloat16. Their GPUs have slower memory by far.
+ISSUE_LIMIT_WITHOUT_ROUNDING = 0.90
+WITHOUT_ROUNDING = {"sm_75"}
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,19 @@ RULES = (
     (r".*_bits", Rule()),
     # Rows of 4 elements, so that types of 2 and 4 bytes fit together: 64 bits of one, 128 of the other.
     (r"lion_encode_.*float32.*float32", Rule(loads=128, fused=False, searches=True)),
-    # 6 bytes for an element, two roundings and a tensor to be found: more than the aim, and memory is still the limit.
-    (r"lion_encode_.*float16_b?float16", Rule(loads=64, fused=False, searches=True, issue=0.7)),
     (r"lion_encode_.*", Rule(loads=64, fused=False, searches=True)),
     (r"lion_decode_.*_float32", Rule(stores=128, fused=False, searches=True)),
-    # 4 bytes for an element, up to three roundings and, for an average, a lookup.
-    (r"lion_decode_.*", Rule(stores=64, fused=False, searches=True, issue=0.9)),
+    # 4 bytes for an element, for which random bits are computed.
+    (r"lion_decode_.*_stochastic", Rule(stores=64, fused=False, searches=True, issue=0.9)),
+    # 4 bytes for an element, for which two bits are looked at.
+    (r"lion_decode_vote_zeros_.*", Rule(stores=64, fused=False, searches=True, issue=0.7)),
     (r"lion_.*", Rule(stores=64, fused=False, searches=True)),
     # What it writes is a word for the whole launch, by whichever lane has met something.
     (r"check_signs_.*", Rule(loads=128)),
     (r"encode_.*", Rule(loads=128)),
-    # A lookup for every element, of which 1 or 2 bytes are written.
-    (r"decode_avg_(8|16)bit_.*", Rule(stores=128, issue=1)),
+    # A lookup for every element, of which 1 byte is written, or 2 and the count has 2 bytes.
+    (r"decode_avg_8bit_.*", Rule(stores=128, issue=1)),
+    (r"decode_avg_16bit_16_planes", Rule(stores=128, issue=0.75)),
     (r"decode_.*", Rule(stores=128)),
     # 16 planes of 128 bits would be too many registers.
     (r"count_16_planes", Rule(loads=64, stores=64)),
@@ -121,12 +125,15 @@ def width_faults(analysis: Analysis, rule: Rule) -> list[str]:
 def issue_faults(analysis: Analysis, rule: Rule) -> list[str]:
     if analysis.aligned is None or rule.issue == 0:
         return []
+    limit = rule.issue
+    if analysis.kernel.architecture in WITHOUT_ROUNDING:
+        limit = max(limit, ISSUE_LIMIT_WITHOUT_ROUNDING)
     share = analysis.aligned.issue_share(H200)
-    if share <= rule.issue:
+    if share <= limit:
         return []
     return [
         f"issues instructions for {share:.0%} of the time that the memory of an {H200.name} takes, expected at most "
-        f"{rule.issue:.0%}: {analysis.aligned.instructions} instructions for {analysis.aligned.bytes} bytes"
+        f"{limit:.0%}: {analysis.aligned.instructions} instructions for {analysis.aligned.bytes} bytes"
     ]
 
 

@@ -32,6 +32,12 @@ def stream_of(tensor: torch.Tensor) -> int | None:
     return handle or LEGACY_STREAM
 
 
+def is_captured(tensor: torch.Tensor) -> bool:
+    """Whether the current stream of a tensor's device is being captured into a CUDA graph."""
+    with torch.cuda.device(tensor.device):
+        return torch.cuda.is_current_stream_capturing()
+
+
 def order(tensor: torch.Tensor, first: int, second: int) -> None:
     """Makes stream `second` of the tensor's device wait for what stream `first` has been given so far."""
     if first != second:

@@ -203,6 +203,11 @@ class DistributedLion(torch.optim.Optimizer):
         self, plan: Plan, *, skip: bool = False, background: bool = False, found_inf: torch.Tensor | None = None
     ) -> None:
         """Begins a step under this optimizer's own number."""
+        if self._momentum_sync_every is not None and plan.is_captured():
+            raise ValueError(
+                f"a step with momentum_sync_every={self._momentum_sync_every} cannot be part of a CUDA graph, since "
+                "momenta are averaged in host memory: expected None"
+            )
         number = self.comm.call_number
         self.comm.call_number = self._call_number
         try:

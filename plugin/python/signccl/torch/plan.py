@@ -108,6 +108,10 @@ class Plan:
         if first is not None and _device.is_on_device(first.part):
             self._on_device = first.part
 
+    def is_captured(self) -> bool:
+        """Whether what is enqueued now becomes part of a CUDA graph."""
+        return self._on_device is not None and _device.is_captured(self._on_device)
+
     def can_read(self, found_inf: torch.Tensor) -> bool:
         """Whether a step can read the flag where it is carried out: both are on the same device."""
         return (
