@@ -57,7 +57,7 @@ void takePart(const Round& round, int rank, Place place, signcclComm_t comm, con
   const std::vector<std::byte>& input = round.inputs[static_cast<std::size_t>(rank)];
   SumBuffers buffers(round.shape, place, offset, input);
   signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-  ASSERT_EQ(buffers.call(comm, stream, &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+  ASSERT_EQ(buffers.call(comm, stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
   stream.synchronize();
   const std::string name = nameOf(round, place);
   if (round.spoiled.empty()) {
@@ -182,7 +182,7 @@ TEST_F(StreamSumsTest, VotesAndSumsTakeTurnsOnOneStream) {
       const Case average{.op = SignOp::kAvg, .sendtype = signcclFloat32, .recvtype = signcclFloat32};
       ASSERT_EQ(callOn(average, vote.data(), vote.data(), shape.count, comm, stream.get()), signcclSuccess);
       signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-      ASSERT_EQ(sum.call(comm, stream, &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+      ASSERT_EQ(sum.call(comm, stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
       EXPECT_EQ(outcome.isWritten, 1);
       stream.synchronize();
       EXPECT_EQ(sum.result(), expected);
@@ -210,8 +210,9 @@ TEST_F(StreamSumsTest, OneThreadSumsForAllRanksInAGroupAndEachCallHasItsOutcome)
   for (std::size_t call = 0; call < kCalls; ++call) {
     for (std::size_t rank = 0; rank < kRanks; ++rank) {
       buffers.push_back(std::make_unique<SumBuffers>(rounds[call].shape, Place::kDevice, 0, rounds[call].inputs[rank]));
-      ASSERT_EQ(buffers.back()->call(ranks[static_cast<int>(rank)], streams[rank], &outcomes[kRanks * call + rank]),
-                signcclSuccess);
+      ASSERT_EQ(
+          buffers.back()->call(ranks[static_cast<int>(rank)], streams[rank].get(), &outcomes[kRanks * call + rank]),
+          signcclSuccess);
     }
   }
   ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
@@ -246,16 +247,16 @@ TEST_F(StreamSumsTest, AStreamThatIsCapturedIsRefused) {
   const SumShape shape{ElementType::kFloat32, 100, signcclZeroBinary, true};
   SumBuffers buffers(shape, Place::kDevice, 0, signsFor(shape, 1));
   signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-  ASSERT_EQ(buffers.call(ranks[0], stream, &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+  ASSERT_EQ(buffers.call(ranks[0], stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
   expectCuda(cuStreamBeginCapture_v2(stream.get(), CudaCaptureMode::kThreadLocal));
   for (signcclSumOutcome_t* const asked : {&outcome, static_cast<signcclSumOutcome_t*>(nullptr)}) {
-    EXPECT_EQ(buffers.call(ranks[0], stream, asked), signcclInvalidUsage);
+    EXPECT_EQ(buffers.call(ranks[0], stream.get(), asked), signcclInvalidUsage);
     EXPECT_THAT(signcclGetLastError(ranks[0]), AllOf(HasSubstr("signcclAllReduceSum()"), HasSubstr("captured")));
   }
   CudaGraph graph = nullptr;
   expectCuda(cuStreamEndCapture(stream.get(), &graph));
   expectCuda(cuGraphDestroy(graph));
-  EXPECT_EQ(buffers.call(ranks[0], stream, &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+  EXPECT_EQ(buffers.call(ranks[0], stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
 }
 
 }  // namespace
