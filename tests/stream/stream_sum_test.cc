@@ -191,6 +191,32 @@ TEST_F(StreamSumsTest, VotesAndSumsTakeTurnsOnOneStream) {
   });
 }
 
+TEST_F(StreamSumsTest, RulesThatTakeTurnsNeedNoMoreMemoryThanOnce) {
+  Ranks ranks(1);
+  const CurrentDevice current(0);
+  const Stream stream;
+  const SumShape shape{ElementType::kFloat32, 1'000, signcclZeroBinary, true};
+  const std::vector<std::byte> input = signsFor(shape, 3);
+  const DeviceBuffer average(input.size());
+  average.put(input);
+  SumBuffers binary(shape, Place::kDevice, 0, input);
+  SumBuffers ternary({shape.type, shape.count, signcclZeroTernary, true}, Place::kDevice, 0, input);
+  for (int turn = 0; turn < 3; ++turn) {
+    for (const int zero : {signcclZeroBinary, signcclZeroTernary}) {
+      const Case mean{SignOp::kAvg, signcclFloat32, signcclFloat32, zero, signcclTieZero};
+      EXPECT_EQ(callOn(mean, average.data(), average.data(), shape.count, ranks[0], stream.get()), signcclSuccess)
+          << signcclGetLastError(nullptr);
+      signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
+      SumBuffers& sum = zero == signcclZeroBinary ? binary : ternary;
+      EXPECT_EQ(sum.call(ranks[0], stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+    }
+    fake_cuda::failCallsOf("cuMemAlloc_v2", CudaResult::kOutOfMemory);
+  }
+  stream.synchronize();
+  EXPECT_EQ(binary.result(), input);
+  EXPECT_EQ(ternary.result(), input);
+}
+
 TEST_F(StreamSumsTest, OneThreadSumsForAllRanksInAGroupAndEachCallHasItsOutcome) {
   constexpr int kRanks = 3;
   constexpr std::size_t kCalls = 9;  // more than travel as one exchange
