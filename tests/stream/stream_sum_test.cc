@@ -84,6 +84,7 @@ void takePart(const Round& round, int rank, Place place, signcclComm_t comm, con
 }
 
 void runRounds(int nranks, const std::vector<Place>& places, const std::vector<Round>& rounds) {
+  const Environment environment{{"SIGNCCL_TIMEOUT", "30"}};  // a rank that fails leaves the others waiting
   Ranks ranks(nranks);
   ranks.inThreads([&](int rank, signcclComm_t comm) {
     const CurrentDevice current(0);
