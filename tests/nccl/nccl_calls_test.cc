@@ -55,7 +55,7 @@ TEST_F(NcclTest, SumsTakeTurnsWithVotesAndTravelOverTheTransportOfTheHost) {
       ASSERT_EQ(voter.vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
       SumBuffers buffers(shape, rank == 2 ? Place::kHost : Place::kDevice, 0, signs);
       signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-      ASSERT_EQ(buffers.call(comm, stream, is_asked ? &outcome : nullptr), signcclSuccess)
+      ASSERT_EQ(buffers.call(comm, stream.get(), is_asked ? &outcome : nullptr), signcclSuccess)
           << signcclGetLastError(nullptr);
       EXPECT_EQ(outcome.isWritten, is_asked ? 1 : 0);
       stream.synchronize();

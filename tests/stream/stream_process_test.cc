@@ -13,6 +13,7 @@
 #include "../api/processes.h"
 #include "control/eventually.h"
 #include "stream_job.h"
+#include "stream_sum_job.h"
 #include "support/sanitizers.h"
 
 namespace signccl {
@@ -93,6 +94,73 @@ TEST_P(StreamProcessTest, RanksAsProcessesGetTheReferenceResult) {
       return wrong.empty() ? said : Said{signcclInternalError, wrong};
     });
     processes.expectSuccess();
+  }
+}
+
+/// What is wrong with the outcome of a sum of the same signs on all ranks, of which one rank may have a 2 instead.
+std::string wrongSum(signcclComm_t comm, const SumShape& shape, bool is_spoiled, bool is_mine) {
+  const FreshDevice device;
+  std::vector<std::byte> elements = signsFor(shape, 5);
+  const std::vector<std::byte> sums = referenceSum(shape.type, shape.count, std::vector(2, elements.data()));
+  if (is_mine) putNumber(shape.type, 2, elements.data(), shape.count - 1);
+  SumBuffers buffers(shape, Place::kDevice, 0, elements);
+  signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
+  if (buffers.call(comm, device.stream(), &outcome) != signcclSuccess) return signcclGetLastError(nullptr);
+  if (!device.synchronize()) return "the stream has failed";
+  if (outcome.isWritten != (is_spoiled ? 0 : 1)) return "isWritten is " + std::to_string(outcome.isWritten);
+  const std::int64_t first = is_mine ? static_cast<std::int64_t>(shape.count) - 1 : -1;
+  if (outcome.firstIndex != first) return "firstIndex is " + std::to_string(outcome.firstIndex);
+  return (is_spoiled ? buffers.isUntouched() : buffers.result() == sums) ? "" : "wrong sums";
+}
+
+TEST_P(StreamProcessTest, SumsOfProcessesAreThoseOfTheReferenceOrNothing) {
+  const Processes processes(2, [&](int rank, const signcclUniqueId& id) {
+    std::string wrong;
+    const Said said = inGroup(rank, 2, id, nullptr, kLong, [&](signcclComm_t comm) {
+      for (const std::size_t count : {std::size_t{1}, std::size_t{100'003}}) {
+        for (const bool is_spoiled : {true, false}) {
+          const SumShape shape{ElementType::kFloat16, count, signcclZeroTernary, count > 1};
+          if (wrong.empty()) wrong = wrongSum(comm, shape, is_spoiled, is_spoiled && rank == 1);
+        }
+      }
+      return signcclSuccess;
+    });
+    return wrong.empty() ? said : Said{signcclInternalError, wrong};
+  });
+  processes.expectSuccess();
+}
+
+TEST_P(StreamProcessTest, AValueThatIsNoSignInATrustedSumFailsAllProcessesAndNamesItsRank) {
+  const Processes processes(3, [&](int rank, const signcclUniqueId& id) {
+    Said said;
+    const Said joined = inGroup(rank, 3, id, nullptr, kLong, [&](signcclComm_t comm) {
+      const FreshDevice device;
+      const SumShape shape{ElementType::kInt8, 10'000, signcclZeroBinary, false};
+      std::vector<std::byte> elements = signsFor(shape, 5);
+      SumBuffers good(shape, Place::kDevice, 0, elements);
+      // A UCX that is told to close a connection which is still being made may end the process, so that it has time.
+      for (int call = 0; call < 20; ++call) {
+        if (good.call(comm, device.stream(), nullptr) != signcclSuccess) return signcclInternalError;
+      }
+      if (!device.synchronize()) return signcclInternalError;
+      if (rank == 1) putNumber(shape.type, 2, elements.data(), 3);
+      SumBuffers buffers(shape, Place::kDevice, 0, elements);
+      buffers.call(comm, device.stream(), nullptr);
+      if (!device.synchronize() || !buffers.isUntouched()) return signcclInternalError;
+      signcclResult_t state = signcclSuccess;
+      eventually([&] {
+        signcclCommGetAsyncError(comm, &state);
+        return state != signcclSuccess && state != signcclInProgress;
+      });
+      said = {state, signcclGetLastError(comm)};
+      return signcclSuccess;
+    });
+    return said.text.empty() ? joined : said;
+  });
+  for (int rank = 0; rank < 3; ++rank) {
+    const Said said = processes.outcome(rank, 20s);
+    EXPECT_EQ(said.code, signcclInvalidArgument) << "rank " << rank << ": " << said.text;
+    EXPECT_THAT(said.text, HasSubstr("sendbuff of rank 1")) << "rank " << rank;
   }
 }
 

@@ -75,10 +75,10 @@ TEST_F(TrustedSumTest, TheCallReturnsBeforeItsStreamComesToIt) {
     const std::vector<std::byte> signs = elements(false);
     SumBuffers first(kShape, Place::kDevice, 0, signs);
     SumBuffers second(kShape, Place::kDevice, 1, signs);
-    ASSERT_EQ(first.call(comm, stream, nullptr), signcclSuccess) << signcclGetLastError(nullptr);
+    ASSERT_EQ(first.call(comm, stream.get(), nullptr), signcclSuccess) << signcclGetLastError(nullptr);
     stream.synchronize();
     Gate gate(stream);
-    ASSERT_EQ(second.call(comm, stream, nullptr), signcclSuccess) << signcclGetLastError(nullptr);
+    ASSERT_EQ(second.call(comm, stream.get(), nullptr), signcclSuccess) << signcclGetLastError(nullptr);
     EXPECT_TRUE(cuStreamQuery(stream.get()) == CudaResult::kNotReady);
     ++returned;
     while (returned < 2) std::this_thread::yield();
@@ -97,7 +97,7 @@ TEST_F(TrustedSumTest, AValueThatIsNoSignFailsAllRanksAndNamesItsRank) {
       const Stream stream;
       const bool is_host = has_host_rank && rank == 0;
       SumBuffers buffers(kShape, is_host ? Place::kHost : Place::kDevice, 0, elements(rank == 1));
-      const signcclResult_t result = buffers.call(comm, stream, nullptr);
+      const signcclResult_t result = buffers.call(comm, stream.get(), nullptr);
       stream.synchronize();
       // The failure of a rank may be there before another one has enqueued its back.
       EXPECT_THAT(result, AnyOf(is_host ? signcclInvalidArgument : signcclSuccess, signcclInvalidArgument));
@@ -115,7 +115,7 @@ TEST_F(TrustedSumTest, ARankThatTrustsFailsWhereAnotherOneOnlyAsks) {
     const Stream stream;
     SumBuffers buffers(kShape, Place::kDevice, 0, elements(rank == 0));
     signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-    const signcclResult_t result = buffers.call(comm, stream, rank == 0 ? &outcome : nullptr);
+    const signcclResult_t result = buffers.call(comm, stream.get(), rank == 0 ? &outcome : nullptr);
     stream.synchronize();
     EXPECT_THAT(result, AnyOf(signcclSuccess, signcclInvalidArgument));
     EXPECT_EQ(outcome.isWritten, 0);
@@ -135,8 +135,8 @@ TEST_F(TrustedSumTest, CallsOfAGroupAreTrustedEachForItself) {
     SumBuffers asked(kShape, Place::kDevice, 0, elements(rank == 1));
     signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
     ASSERT_EQ(signcclGroupStart(), signcclSuccess);
-    ASSERT_EQ(trusted.call(comm, stream, nullptr), signcclSuccess);
-    ASSERT_EQ(asked.call(comm, stream, &outcome), signcclSuccess);
+    ASSERT_EQ(trusted.call(comm, stream.get(), nullptr), signcclSuccess);
+    ASSERT_EQ(asked.call(comm, stream.get(), &outcome), signcclSuccess);
     ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
     stream.synchronize();
     EXPECT_EQ(trusted.result(), timesTwo(signs));
@@ -176,9 +176,9 @@ TEST_F(StreamSumFaultsTest, AHostThatWaitsForAStreamThatNeverComesHasADeadline) 
   const Stream stream;
   SumBuffers buffers(kShape, Place::kDevice, 0, elements(false));
   signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-  ASSERT_EQ(buffers.call(ranks[0], stream, &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+  ASSERT_EQ(buffers.call(ranks[0], stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
   Gate gate(stream);
-  EXPECT_EQ(buffers.call(ranks[0], stream, &outcome), signcclTimeout);
+  EXPECT_EQ(buffers.call(ranks[0], stream.get(), &outcome), signcclTimeout);
   EXPECT_THAT(signcclGetLastError(ranks[0]), HasSubstr("rank 0 waited 1000 ms for the stream"));
   gate.release();
   stream.synchronize();
@@ -191,14 +191,14 @@ TEST_F(StreamSumFaultsTest, ADeviceThatDiesEndsTheWait) {
   const Stream stream;
   SumBuffers buffers(kShape, Place::kDevice, 0, elements(false));
   signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-  ASSERT_EQ(buffers.call(ranks[0], stream, &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+  ASSERT_EQ(buffers.call(ranks[0], stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
   Gate gate(stream);
   std::thread killer([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     fake_cuda::failStream(stream.get(), CudaResult::kLaunchFailed);
     gate.release();
   });
-  EXPECT_EQ(buffers.call(ranks[0], stream, &outcome), signcclUnhandledCudaError);
+  EXPECT_EQ(buffers.call(ranks[0], stream.get(), &outcome), signcclUnhandledCudaError);
   killer.join();
 }
 
@@ -215,10 +215,10 @@ bool sumWithFailingCall(long number, bool is_spoiled) {
     SumBuffers buffers(kShape, Place::kDevice, 0, input);
     signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
     // What the first call of a device makes is tested with votes.
-    EXPECT_EQ(buffers.call(ranks[0], stream, &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+    EXPECT_EQ(buffers.call(ranks[0], stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
     const long before = fake_cuda::callsMade();
     fake_cuda::failCall(number, CudaResult::kLaunchFailed);
-    const signcclResult_t result = buffers.call(ranks[0], stream, &outcome);
+    const signcclResult_t result = buffers.call(ranks[0], stream.get(), &outcome);
     made_fewer = fake_cuda::callsMade() - before < number;
     fake_cuda::failCall(0, CudaResult::kSuccess);
     cuStreamSynchronize(stream.get());

@@ -64,7 +64,7 @@ class SumBuffers {
   SumBuffers(const SumBuffers&) = delete;
   SumBuffers& operator=(const SumBuffers&) = delete;
 
-  signcclResult_t call(signcclComm_t comm, const Stream& stream, signcclSumOutcome_t* outcome) {
+  signcclResult_t call(signcclComm_t comm, CudaStream stream, signcclSumOutcome_t* outcome) {
     signcclSignConfig_t config = SIGNCCL_SIGN_CONFIG_INITIALIZER;
     config.zeroRule = shape_.zero;
     const bool is_device = place_ == Place::kDevice;
@@ -72,7 +72,7 @@ class SumBuffers {
     void* recv = is_device ? device_recv_->data() : hostSend() + recvOffset();
     if (shape_.in_place) recv = send;
     return signcclAllReduceSum(send, recv, shape_.count, dataTypeOf(shape_.type), &config, comm,
-                               place_ == Place::kHost ? nullptr : stream.get(), outcome);
+                               place_ == Place::kHost ? nullptr : stream, outcome);
   }
 
   /// What the receive buffer holds, once the stream is synchronised.

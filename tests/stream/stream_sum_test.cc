@@ -57,7 +57,7 @@ void takePart(const Round& round, int rank, Place place, signcclComm_t comm, con
   const std::vector<std::byte>& input = round.inputs[static_cast<std::size_t>(rank)];
   SumBuffers buffers(round.shape, place, offset, input);
   signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-  ASSERT_EQ(buffers.call(comm, stream, &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+  ASSERT_EQ(buffers.call(comm, stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
   stream.synchronize();
   const std::string name = nameOf(round, place);
   if (round.spoiled.empty()) {
@@ -84,6 +84,7 @@ void takePart(const Round& round, int rank, Place place, signcclComm_t comm, con
 }
 
 void runRounds(int nranks, const std::vector<Place>& places, const std::vector<Round>& rounds) {
+  const Environment environment{{"SIGNCCL_TIMEOUT", "30"}};  // a rank that fails leaves the others waiting
   Ranks ranks(nranks);
   ranks.inThreads([&](int rank, signcclComm_t comm) {
     const CurrentDevice current(0);
@@ -182,13 +183,39 @@ TEST_F(StreamSumsTest, VotesAndSumsTakeTurnsOnOneStream) {
       const Case average{.op = SignOp::kAvg, .sendtype = signcclFloat32, .recvtype = signcclFloat32};
       ASSERT_EQ(callOn(average, vote.data(), vote.data(), shape.count, comm, stream.get()), signcclSuccess);
       signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-      ASSERT_EQ(sum.call(comm, stream, &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+      ASSERT_EQ(sum.call(comm, stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
       EXPECT_EQ(outcome.isWritten, 1);
       stream.synchronize();
       EXPECT_EQ(sum.result(), expected);
       EXPECT_EQ(vote.get(), input);  // the mean of the same signs
     }
   });
+}
+
+TEST_F(StreamSumsTest, RulesThatTakeTurnsNeedNoMoreMemoryThanOnce) {
+  Ranks ranks(1);
+  const CurrentDevice current(0);
+  const Stream stream;
+  const SumShape shape{ElementType::kFloat32, 1'000, signcclZeroBinary, true};
+  const std::vector<std::byte> input = signsFor(shape, 3);
+  const DeviceBuffer average(input.size());
+  average.put(input);
+  SumBuffers binary(shape, Place::kDevice, 0, input);
+  SumBuffers ternary({shape.type, shape.count, signcclZeroTernary, true}, Place::kDevice, 0, input);
+  for (int turn = 0; turn < 3; ++turn) {
+    for (const int zero : {signcclZeroBinary, signcclZeroTernary}) {
+      const Case mean{SignOp::kAvg, signcclFloat32, signcclFloat32, zero, signcclTieZero};
+      EXPECT_EQ(callOn(mean, average.data(), average.data(), shape.count, ranks[0], stream.get()), signcclSuccess)
+          << signcclGetLastError(nullptr);
+      signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
+      SumBuffers& sum = zero == signcclZeroBinary ? binary : ternary;
+      EXPECT_EQ(sum.call(ranks[0], stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+    }
+    fake_cuda::failCallsOf("cuMemAlloc_v2", CudaResult::kOutOfMemory);
+  }
+  stream.synchronize();
+  EXPECT_EQ(binary.result(), input);
+  EXPECT_EQ(ternary.result(), input);
 }
 
 TEST_F(StreamSumsTest, OneThreadSumsForAllRanksInAGroupAndEachCallHasItsOutcome) {
@@ -210,8 +237,9 @@ TEST_F(StreamSumsTest, OneThreadSumsForAllRanksInAGroupAndEachCallHasItsOutcome)
   for (std::size_t call = 0; call < kCalls; ++call) {
     for (std::size_t rank = 0; rank < kRanks; ++rank) {
       buffers.push_back(std::make_unique<SumBuffers>(rounds[call].shape, Place::kDevice, 0, rounds[call].inputs[rank]));
-      ASSERT_EQ(buffers.back()->call(ranks[static_cast<int>(rank)], streams[rank], &outcomes[kRanks * call + rank]),
-                signcclSuccess);
+      ASSERT_EQ(
+          buffers.back()->call(ranks[static_cast<int>(rank)], streams[rank].get(), &outcomes[kRanks * call + rank]),
+          signcclSuccess);
     }
   }
   ASSERT_EQ(signcclGroupEnd(), signcclSuccess) << signcclGetLastError(nullptr);
@@ -246,16 +274,16 @@ TEST_F(StreamSumsTest, AStreamThatIsCapturedIsRefused) {
   const SumShape shape{ElementType::kFloat32, 100, signcclZeroBinary, true};
   SumBuffers buffers(shape, Place::kDevice, 0, signsFor(shape, 1));
   signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-  ASSERT_EQ(buffers.call(ranks[0], stream, &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+  ASSERT_EQ(buffers.call(ranks[0], stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
   expectCuda(cuStreamBeginCapture_v2(stream.get(), CudaCaptureMode::kThreadLocal));
   for (signcclSumOutcome_t* const asked : {&outcome, static_cast<signcclSumOutcome_t*>(nullptr)}) {
-    EXPECT_EQ(buffers.call(ranks[0], stream, asked), signcclInvalidUsage);
+    EXPECT_EQ(buffers.call(ranks[0], stream.get(), asked), signcclInvalidUsage);
     EXPECT_THAT(signcclGetLastError(ranks[0]), AllOf(HasSubstr("signcclAllReduceSum()"), HasSubstr("captured")));
   }
   CudaGraph graph = nullptr;
   expectCuda(cuStreamEndCapture(stream.get(), &graph));
   expectCuda(cuGraphDestroy(graph));
-  EXPECT_EQ(buffers.call(ranks[0], stream, &outcome), signcclSuccess) << signcclGetLastError(nullptr);
+  EXPECT_EQ(buffers.call(ranks[0], stream.get(), &outcome), signcclSuccess) << signcclGetLastError(nullptr);
 }
 
 }  // namespace
