@@ -34,8 +34,8 @@ enum class InputValues : std::uint8_t { kAny, kSigns, kSignsAndZeros };
 InputValues inputValuesOf(SignOp op, signcclZeroRule_t zero_rule);
 
 /// Writes rank's input: `count` elements of `type`, packed bits in whole words with ones as padding, which the library
-/// has to ignore. Signs are random; of any values the float types hold zeros, minus zeros, NaN of both signs, infinities and
-/// subnormals too.
+/// has to ignore. Signs are random; of any values the float types hold zeros, minus zeros, NaN of both signs,
+/// infinities and subnormals too.
 void fillInput(signcclDataType_t type, InputValues values, int rank, std::uint32_t seed, std::size_t count,
                std::byte* buffer);
 

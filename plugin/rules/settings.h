@@ -22,8 +22,8 @@ struct Settings {
   /// To be compared on all ranks before the first call is matched.
   [[nodiscard]] std::uint64_t digest() const { return rules.digest(mode); }
 
-  /// Throws RulesError for rules, a mode or a timeout that cannot be understood. The job must then stop at its first collective:
-  /// forwarding instead would hide the mistake. With SIGNCCL_INTERPOSE=off the rules are not read.
+  /// Throws RulesError for rules, a mode or a timeout that cannot be understood. The job must then stop at its first
+  /// collective: forwarding instead would hide the mistake. With SIGNCCL_INTERPOSE=off the rules are not read.
   static Settings load(const Environment& environment = environmentVariable);
 };
 

@@ -25,6 +25,7 @@ static void otherValuesFallBack(void) {
   sumIsThatOfMpi("2", MPI_FLOAT, kTwo, kInPlace, MPI_COMM_WORLD);
   sumIsThatOfMpi("NaN", MPI_FLOAT, kNan, kInPlace, MPI_COMM_WORLD);
   sumIsThatOfMpi("-0", MPI_FLOAT, kMinusZero, kInPlace, MPI_COMM_WORLD);
+  sumIsThatOfMpi("2 elsewhere", MPI_FLOAT, kTwoElsewhere, kInPlace, MPI_COMM_WORLD);
   sumIsThatOfMpi("signs after others", MPI_FLOAT, kSigns, kOutOfPlace, MPI_COMM_WORLD);
 }
 

@@ -9,8 +9,8 @@
 /* Just enough elements for a rule that says no minimum. */
 enum { kCount = 65536 };
 
-/* What the elements are; kTwo to kMinusZero: signs but for one element of rank 1. */
-typedef enum { kSigns, kZeros, kTwo, kNan, kMinusZero } Values;
+/* What the elements are; kTwo to kMinusZero: signs but for one element of rank 1 (of rank 2 where it is elsewhere). */
+typedef enum { kSigns, kZeros, kTwo, kTwoElsewhere, kNan, kMinusZero } Values;
 
 /* Fills [kCount] elements of MPI_INT8_T, MPI_FLOAT or MPI_DOUBLE for this rank of MPI_COMM_WORLD. */
 void fill(void* elements, MPI_Datatype type, Values values);

@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mpi/back/end_job.h"
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
+#include <thread>
 
 namespace signccl::mpi {
 namespace {
+
+// Time that rank 0 has to end the job before another rank says why it would.
+constexpr std::chrono::milliseconds kHeadStart{500};
+constexpr std::chrono::milliseconds kTimeToRead{200};
+
+int rankInWorld() {
+  int rank = 0;
+  PMPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  return rank;
+}
 
 void print(const char* level, const std::string& text) {
   std::istringstream lines(text);
@@ -21,7 +33,11 @@ void print(const char* level, const std::string& text) {
 void warn(const std::string& text) { print("WARN", text); }
 
 void endJob(const std::string& text) {
+  // Most errors are those of all ranks: rank 0 says them for all.
+  if (rankInWorld() != 0) std::this_thread::sleep_for(kHeadStart);
   print("ERROR", text);
+  // The launcher of MPICH reads no more of what the processes have printed once it is told to end them.
+  std::this_thread::sleep_for(kTimeToRead);
   PMPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
   std::_Exit(EXIT_FAILURE);
 }

@@ -11,7 +11,8 @@ namespace signccl::mpi {
 /// Writes a line to standard error.
 void warn(const std::string& text);
 
-/// Writes the text to standard error, with a prefix before each line, and ends all processes of the job.
+/// Writes the text to standard error, with a prefix before each line, and ends all processes of the job. Ranks other
+/// than 0 wait a moment before, in which rank 0 may say the same for all.
 [[noreturn]] void endJob(const std::string& text);
 
 /// Makes an error code of MPI whose text (MPI_Error_string()) is `text`, as far as it fits.

@@ -26,16 +26,27 @@ class Foresight {
   };
 
   /// For a call of this rule and count that is to be tried next. The ranks look at the beginning of their vectors
-  /// before the first try, at all of them after one that fell back, and at nothing after one that was taken.
-  /// Collective.
+  /// before the first try, and at nothing after one that was taken. After one that fell back they look first where they
+  /// found what did not fit, which is often no sign again, and else at all elements. Collective.
   View look(std::size_t rule, const void* elements, std::size_t count, rules::ElementType type, MPI_Comm comm,
             const NextCalls& next);
 
   /// Notes what became of that call.
-  void note(std::size_t rule, std::size_t count, bool is_taken);
+  void noteTaken(std::size_t rule, std::size_t count) { note(rule, count, {.was_taken = true, .misfit = -1}); }
+  /// `misfit` is the index of an element of this rank that does not fit; -1: all of this rank fit.
+  void noteFallback(std::size_t rule, std::size_t count, std::int64_t misfit) {
+    note(rule, count, {.was_taken = false, .misfit = misfit});
+  }
 
  private:
-  std::map<std::pair<std::size_t, std::size_t>, bool> was_taken_;  ///< by rule and count
+  struct Outcome {
+    bool was_taken = false;    ///< the same on all ranks
+    std::int64_t misfit = -1;  ///< of this rank
+  };
+
+  void note(std::size_t rule, std::size_t count, Outcome outcome);
+
+  std::map<std::pair<std::size_t, std::size_t>, Outcome> outcomes_;  ///< by rule and count
 };
 
 }  // namespace signccl::mpi

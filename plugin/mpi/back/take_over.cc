@@ -66,13 +66,17 @@ TakeOver sumOfSigns(Mirror& mirror, const MatchedCall& call, const NextCalls& ne
   if (!fits) {
     const Verdict verdict = mirror.takeover().agreed(call.rule_index, *call.rule, call.count, *zero, view.values);
     if (verdict == Verdict::kFallBack) {
-      mirror.foresight().note(call.rule_index, call.count, false);
+      mirror.foresight().noteFallback(call.rule_index, call.count, view.own.first_index);
       return fellBack({view.values, view.own.first_index, view.own.first_value, 0});
     }
     zero = ZeroRule::kTernary;
   }
   TakeOver result = trySum(mirror, call, *zero);
-  mirror.foresight().note(call.rule_index, call.count, result.result == TakeOver::Result::kTaken);
+  if (result.result == TakeOver::Result::kTaken) {
+    mirror.foresight().noteTaken(call.rule_index, call.count);
+  } else {
+    mirror.foresight().noteFallback(call.rule_index, call.count, result.fell_back.first_index);
+  }
   return result;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes mirrors of communicators of NCCL: their ranks introduce themselves, compare their rules, and join a communicator
-// of SignCCL.
+// Makes mirrors of communicators of NCCL: their ranks introduce themselves, compare their rules, and join a
+// communicator of SignCCL.
 #ifndef SIGNCCL_PLUGIN_NCCL_BACK_ATTACH_H_
 #define SIGNCCL_PLUGIN_NCCL_BACK_ATTACH_H_
 

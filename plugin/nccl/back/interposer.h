@@ -81,8 +81,8 @@ class Interposer {
   Result met(Result result, Comm* handle, const Config* config, const std::string& inherited);
   /// A communicator is made, or will be: notes its name.
   Result made(Result result, Comm* handle, const Config* config, const std::string& inherited);
-  /// Lets the ranks of communicators that are made compare their rules. If that fails, the communicators are aborted and
-  /// their handles null. Throws Failure.
+  /// Lets the ranks of communicators that are made compare their rules. If that fails, the communicators are aborted
+  /// and their handles null. Throws Failure.
   void compareRules(const std::vector<Comm*>& handles);
   [[nodiscard]] Surroundings surroundings() const;
   [[nodiscard]] std::string nameOf(Comm comm) const;

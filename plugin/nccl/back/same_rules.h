@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ranks that follow different rules would call different collectives and wait for each other for ever. So the ranks of a
-// communicator compare their rules when it has been made: all of them are there then, and none can be late for long.
+// Ranks that follow different rules would call different collectives and wait for each other for ever. So the ranks of
+// a communicator compare their rules when it has been made: all of them are there then, and none can be late for long.
 #ifndef SIGNCCL_PLUGIN_NCCL_BACK_SAME_RULES_H_
 #define SIGNCCL_PLUGIN_NCCL_BACK_SAME_RULES_H_
 
@@ -22,8 +22,8 @@ struct NewComm {
 /// communicators that it has made in one group.
 ///
 /// Else aborts all of them, so that kernels of NCCL end that wait for a rank, and throws Failure: the rules differ, or
-/// cannot be read on some rank; a rank has not come within `deadline`, since it has no preload library or no rules; or a
-/// call of CUDA or NCCL failed.
+/// cannot be read on some rank; a rank has not come within `deadline`, since it has no preload library or no rules; or
+/// a call of CUDA or NCCL failed.
 void requireSameRules(const Surroundings& around, std::span<const NewComm> comms, std::chrono::milliseconds deadline);
 
 }  // namespace signccl::nccl_preload

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes wrong in calls: bad rules, ranks that do not come, aborts, and who learns of it. same_rules_test.cc has what
-// ranks find out before.
+// What goes wrong in calls: bad rules, ranks that do not come, aborts, and who learns of it. same_rules_test.cc has
+// what ranks find out before.
 #include <atomic>
 #include <chrono>
 #include <thread>

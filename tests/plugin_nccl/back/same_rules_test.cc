@@ -28,8 +28,8 @@ class SameRulesTest : public InterposerTest {
   }
 
   /// Makes a communicator with a rank for each interposer, or without one where it is null. Runs body(rank, result,
-  /// comm) for those with one; a communicator that is there is destroyed afterwards. Ranks without wait until the others
-  /// are done.
+  /// comm) for those with one; a communicator that is there is destroyed afterwards. Ranks without wait until the
+  /// others are done.
   static void meet(const std::vector<Interposer*>& interposers, const std::function<void(int, Result, Comm)>& body,
                    const MakeComm& make = byInitRank) {
     const UniqueId id = newId();
