@@ -26,7 +26,7 @@ void NcclReplays::add(std::shared_ptr<const NcclReplay> replay) {
   ExitGate::open();
   const std::lock_guard lock(mutex_);
   removeDropped();
-  watched_.push_back({std::move(replay)});
+  watched_.emplace_back(std::move(replay));
 }
 
 bool NcclReplays::areGone() {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/failure.h"
@@ -75,10 +76,12 @@ class NcclReplays {
 
  private:
   struct Watched {
+    explicit Watched(std::shared_ptr<const NcclReplay> watched) : replay(std::move(watched)) {}
+
     std::shared_ptr<const NcclReplay> replay;
     std::uint32_t begun = 0;  ///< at the last look
     std::uint32_t ended = 0;
-    Clock::time_point since = {};  ///< when they had changed
+    Clock::time_point since;  ///< when they had changed
   };
 
   void removeDropped();

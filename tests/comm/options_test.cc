@@ -181,6 +181,20 @@ TEST_F(OptionsTest, UnknownKernelsAreAnErrorThatListsThoseOfThisMachine) {
   EXPECT_TRUE(error.message.ends_with("scalar")) << error.message;
 }
 
+TEST_F(OptionsTest, ACommunicatorOfNcclMakesItTheTransportUnlessTheSettingSaysOtherwise) {
+  int some = 0;
+  signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
+  config.ncclComm = reinterpret_cast<ncclComm*>(&some);
+  const CommOptions options = makeOptions({}, &config, Settings::load());
+  EXPECT_EQ(options.nccl_parent, config.ncclComm);
+  EXPECT_EQ(options.device_transport, DeviceTransport::kNccl);
+  EXPECT_EQ(options.shared()[6].second, "a communicator of NCCL");
+  EXPECT_EQ(makeOptions(options, nullptr, Settings::load()).nccl_parent, nullptr) << "a split has other ranks";
+  setenv("SIGNCCL_TRANSPORT", "host", 1);
+  EXPECT_EQ(makeOptions({}, &config, Settings::load()).device_transport, DeviceTransport::kHost);
+  unsetenv("SIGNCCL_TRANSPORT");
+}
+
 TEST_F(OptionsTest, SharedSettingsAreThoseThatDecideWhoSendsWhat) {
   CommOptions options;
   options.algorithm = Algorithm::kRing;
@@ -192,7 +206,8 @@ TEST_F(OptionsTest, SharedSettingsAreThoseThatDecideWhoSendsWhat) {
                                               {"SIGNCCL_NCHANNELS", "2"},
                                               {"SIGNCCL_RANKS_PER_NODE", "3"},
                                               {"SIGNCCL_TUNING_FILE", "unset"},
-                                              {"SIGNCCL_TRANSPORT", "host"}}));
+                                              {"SIGNCCL_TRANSPORT", "host"},
+                                              {"config.ncclComm", "NULL"}}));
   EXPECT_EQ(CommOptions{}.shared()[0].second, "unset");
   EXPECT_EQ(CommOptions{}.shared()[3].second, "unset");
   CommOptions tuned = options;

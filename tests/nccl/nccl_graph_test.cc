@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls over NCCL that are captured into CUDA graphs: replays give the bits of replays over a transport of the host.
-#include <atomic>
+#include <barrier>
 #include <memory>
 #include <string>
 #include <vector>
@@ -115,10 +115,14 @@ TEST_F(NcclGraphTest, ACaptureIsAskedToFollowACallThatConnectsTheRanks) {
 TEST_F(NcclGraphTest, EveryCaptureModeIsServed) {
   for (const auto mode : {CudaCaptureMode::kGlobal, CudaCaptureMode::kThreadLocal, CudaCaptureMode::kRelaxed}) {
     Ranks ranks(2);
+    std::barrier both(2);  // what one rank captures globally forbids the other one to make or await streams
     ranks.inThreads([&](int rank, signcclComm_t comm) {
       Voter voter(rank, -1);
       connect(comm);
-      const Graph graph(voter.stream(), [&] { EXPECT_EQ(voter.vote(comm), 0) << signcclGetLastError(nullptr); }, mode);
+      both.arrive_and_wait();
+      const auto vote = [&] { EXPECT_EQ(voter.vote(comm), signcclSuccess) << signcclGetLastError(nullptr); };
+      const Graph graph(voter.stream(), vote, mode);
+      both.arrive_and_wait();
       graph.launch(voter.stream());
       EXPECT_TRUE(voter.hasResult(-1));
     });
