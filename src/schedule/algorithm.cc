@@ -38,7 +38,8 @@ std::string_view algorithmName(Algorithm algorithm) {
 std::string algorithmNames() {
   std::string names;
   for (const Algorithm algorithm : kAll) {
-    names += (names.empty() ? "" : ", ") + std::string(algorithmName(algorithm));
+    if (!names.empty()) names += ", ";
+    names += algorithmName(algorithm);
   }
   return names;
 }
