@@ -84,10 +84,8 @@ void takeSettings(CommOptions& options, const Settings& settings) {
   if (options.kernels == nullptr) {
     std::string names;
     const KernelsList supported = supportedKernels();
-    for (std::size_t i = 0; i < supported.count; ++i) {
-      if (i > 0) names += ", ";
-      names += supported.instances[i]->name;
-    }
+    for (std::size_t i = 0; i < supported.count; ++i)
+      names += (i == 0 ? "" : ", ") + std::string(supported.instances[i]->name);
     settings.reject("SIGNCCL_KERNELS", "one that this machine supports: " + names);
   }
   options.trace = TraceWriter::open(settings);

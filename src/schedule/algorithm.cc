@@ -38,8 +38,7 @@ std::string_view algorithmName(Algorithm algorithm) {
 std::string algorithmNames() {
   std::string names;
   for (const Algorithm algorithm : kAll) {
-    if (!names.empty()) names += ", ";
-    names += algorithmName(algorithm);
+    names += (names.empty() ? "" : ", ") + std::string(algorithmName(algorithm));
   }
   return names;
 }
