@@ -2,10 +2,10 @@
 #include "launch/job.h"
 
 #include <cstdlib>
-#include <iostream>
 #include <memory>
 
 #include "launch/error.h"
+#include "launch/error_line.h"
 #include "launch/id_pipe.h"
 #include "launch/local_processes.h"
 #include "launch/meet.h"
@@ -39,7 +39,7 @@ int runForked(int nprocesses, const std::string& name, const std::function<int(J
   LocalProcesses processes(nprocesses);
   if (!processes.child()) {
     pipe.reset();
-    return processes.wait(kGrace, [&](const std::string& line) { std::cerr << name << ": " << line << '\n'; });
+    return processes.wait(kGrace, [&](const std::string& line) { printErrorLine(name, line); });
   }
   const Place place{*processes.child(), nprocesses, "-p"};
   const signcclUniqueId id = passUniqueId(*pipe, place);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "launch/error_line.h"
 #include "launch/job.h"
 #include "sign_all_reduce_perf/gpus.h"
 #include "sign_all_reduce_perf/host.h"
@@ -88,7 +89,7 @@ class Reporter {
 /// Reports how a run ended. `reporter`: that of process 0, else nothing. Returns the exit code of this process.
 int finish(std::optional<Reporter>& reporter, const RunResult& result) {
   const bool okay = (!reporter || reporter->finish(result)) && result.errors.empty();
-  for (const std::string& error : result.errors) std::cerr << "sign_all_reduce_perf: " << error << '\n';
+  for (const std::string& error : result.errors) launch::printErrorLine("sign_all_reduce_perf", error);
   return okay ? 0 : kExitFailed;
 }
 
@@ -197,10 +198,10 @@ int main(int argc, char** argv) {
   try {
     return signccl::perf::run(argc, argv);
   } catch (const signccl::perf::OptionError& error) {
-    std::cerr << "sign_all_reduce_perf: " << error.what() << '\n';
+    signccl::launch::printErrorLine("sign_all_reduce_perf", error.what());
     return signccl::perf::kExitBadOptions;
   } catch (const std::exception& error) {
-    std::cerr << "sign_all_reduce_perf: " << error.what() << '\n';
+    signccl::launch::printErrorLine("sign_all_reduce_perf", error.what());
     return signccl::perf::kExitFailed;
   }
 }

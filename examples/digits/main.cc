@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data.h"
+#include "launch/error_line.h"
 #include "launch/job.h"
 #include "options.h"
 #include "plot.h"
@@ -93,7 +94,7 @@ int main(int argc, char** argv) {
     if (!options) return exit_code;
     return signccl::launch::runJob(options->job, "digits", [&](auto& job) { return digits::compare(*options, job); });
   } catch (const std::exception& error) {
-    std::cerr << "digits: " << error.what() << '\n';
+    signccl::launch::printErrorLine("digits", error.what());
     return 1;
   }
 }

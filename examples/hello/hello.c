@@ -42,7 +42,9 @@ int main(void) {
   if (launched > 1) {
     signcclUniqueId id;
     if (getenv("SIGNCCL_COMM_ID") == NULL) {
-      fprintf(stderr, "SIGNCCL_COMM_ID is not set, expected host:port of rank 0, the same on all processes\n");
+      fprintf(stderr,
+              "SIGNCCL_COMM_ID is not set, expected host:port of rank 0, the same on all "
+              "processes, such as localhost:29600\n");
       return 1;
     }
     check(signcclGetUniqueId(&id)); /* with SIGNCCL_COMM_ID each process makes the same id */

@@ -123,8 +123,8 @@ int main(int argc, char** argv) {
   try {
     if (argc != 3) throw std::runtime_error("usage: lion_mpi <last step> <prefix of files to go on from and save to>");
     run(std::strtoull(argv[1], nullptr, 10), argv[2]);
-  } catch (const std::exception& error) {  // of the library, with ranks and values in its text
-    std::cerr << error.what() << '\n';
+  } catch (const std::exception& error) {           // of the library, with ranks and values in its text
+    std::cerr << std::string(error.what()) + "\n";  // in one piece: other ranks write, too
     MPI_Abort(MPI_COMM_WORLD, 1);
   }
   MPI_Finalize();

@@ -54,9 +54,10 @@ std::string onRanks(const std::string& on_a, Rank a, const std::string& on_b, Ra
   return on_a + " on " + rankName(a) + " and " + on_b + " on " + rankName(b);
 }
 
-std::string rankList(const std::vector<Rank>& ranks) {
+std::string rankNames(const std::vector<Rank>& ranks) {
   constexpr std::size_t kShown = 8;
-  std::string list;
+  if (ranks.empty()) return {};
+  std::string list = ranks.size() == 1 ? "rank " : "ranks ";
   const std::size_t shown = ranks.size() <= kShown + 1 ? ranks.size() : kShown;
   for (std::size_t i = 0; i < shown; ++i) {
     if (i > 0) list += i + 1 == ranks.size() ? " and " : ", ";

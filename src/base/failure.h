@@ -67,8 +67,8 @@ std::string rankName(Rank rank);
 /// What two ranks have where they must have the same: "5 on rank 0 and 6 on rank 2"
 std::string onRanks(const std::string& on_a, Rank a, const std::string& on_b, Rank b);
 
-/// "2", "2 and 3", "2, 3, 5 and 12 more"
-std::string rankList(const std::vector<Rank>& ranks);
+/// "rank 2", "ranks 2 and 3", "ranks 2, 3, 5 and 12 more"; an empty text for no rank.
+std::string rankNames(const std::vector<Rank>& ranks);
 
 }  // namespace signccl
 

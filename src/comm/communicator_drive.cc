@@ -213,7 +213,7 @@ void Communicator::checkDeadline(Operation& operation) const {
   if (awaited.empty() && !operation.isOutside()) awaited = engine_->awaitedPeers();
   throw FailureError({signcclTimeout,
                       "rank " + std::to_string(rank()) + " waited " + std::to_string(options_.timeout.count()) +
-                          " ms for " + (awaited.empty() ? "the other ranks" : "rank " + rankList(awaited)) +
+                          " ms for " + (awaited.empty() ? "the other ranks" : rankNames(awaited)) +
                           " in exchange number " + std::to_string(operation.batch.exchange),
                       Failure::Scope::kGroup, awaited});
 }

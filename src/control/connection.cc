@@ -68,7 +68,7 @@ void Connection::readNext() {
 
 void Connection::onRead(asio::error_code error) {
   if (!on_frame_) return;
-  if (error) return fail(error == asio::error::eof ? "it was closed" : error.message());
+  if (error) return fail(error == asio::error::eof ? "closed by the peer" : error.message());
   try {
     if (const auto frame = parser_.advance()) {
       // A copy, since the handler may close the connection, which drops on_frame_.

@@ -60,14 +60,13 @@ Failure differentSettings(const std::string& difference) { return {signcclInvali
 
 Failure neverJoined(Rank waiting, const std::vector<Rank>& missing, int nranks) {
   return {signcclTimeout,
-          rankName(waiting) + " timed out waiting for rank " + rankList(missing) + " of " + std::to_string(nranks) +
+          rankName(waiting) + " timed out waiting for " + rankNames(missing) + " of " + std::to_string(nranks) +
               " to join (not started, or with another unique id or SIGNCCL_COMM_ID?)",
           Scope::kGroup, missing};
 }
 
 Failure neverGathered(Rank waiting, Gathering purpose, const std::vector<Rank>& missing) {
-  return {signcclTimeout,
-          rankName(waiting) + " timed out waiting for rank " + rankList(missing) + " to " + action(purpose),
+  return {signcclTimeout, rankName(waiting) + " timed out waiting for " + rankNames(missing) + " to " + action(purpose),
           Scope::kGroup, missing};
 }
 

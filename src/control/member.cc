@@ -143,7 +143,7 @@ void Member::onClose(const std::string& reason) {
   if (!record_.setDisconnected()) return;
   const std::vector<Rank> hub_ranks = record_.ranksOfHub();
   const std::string who = hub_ranks.empty() ? "the process at " + toText(options_.point.endpoints())
-                                            : "rank " + rankList(hub_ranks) + ", in whose process the ranks meet,";
+                                            : rankNames(hub_ranks) + ", in whose process the ranks meet,";
   const std::string& why = ranks().empty() ? options_.why_dropped : std::string();
   setFailure({signcclRemoteError,
               who + " died or cannot be reached: the control connection of rank " + std::to_string(rank()) + ": " +

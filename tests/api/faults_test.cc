@@ -115,7 +115,7 @@ TEST(SilentRank, IsNamedWhenItDoesNotJoin) {
   config.timeoutMs = 50;
   signcclComm_t comm = nullptr;
   EXPECT_EQ(signcclCommInitRankConfig(&comm, 3, id, 1, &config), signcclTimeout);
-  EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("rank 0 and 2 of 3 to join"));
+  EXPECT_THAT(signcclGetLastError(nullptr), HasSubstr("ranks 0 and 2 of 3 to join"));
 }
 
 TEST(LeavingRank, FailsThoseThatWaitForIt) {

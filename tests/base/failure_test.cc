@@ -52,14 +52,14 @@ TEST(OnRanks, GivesBothValuesWithTheirRanks) {
 }
 
 TEST(RankList, NamesAFewRanksAndCountsTheRest) {
-  EXPECT_EQ(rankList({}), "");
-  EXPECT_EQ(rankList({2}), "2");
-  EXPECT_EQ(rankList({2, 3}), "2 and 3");
-  EXPECT_EQ(rankList({1, 2, 3}), "1, 2 and 3");
-  EXPECT_EQ(rankList({4, 7}), "4 and 7");
-  EXPECT_EQ(rankList({0, 1, 2, 3, 4, 5, 6, 7, 8}), "0, 1, 2, 3, 4, 5, 6, 7 and 8");
-  EXPECT_EQ(rankList({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}), "0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
-  EXPECT_EQ(rankList({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}), "0, 1, 2, 3, 4, 5, 6, 7 and 3 more");
+  EXPECT_EQ(rankNames({}), "");
+  EXPECT_EQ(rankNames({2}), "rank 2");
+  EXPECT_EQ(rankNames({2, 3}), "ranks 2 and 3");
+  EXPECT_EQ(rankNames({1, 2, 3}), "ranks 1, 2 and 3");
+  EXPECT_EQ(rankNames({4, 7}), "ranks 4 and 7");
+  EXPECT_EQ(rankNames({0, 1, 2, 3, 4, 5, 6, 7, 8}), "ranks 0, 1, 2, 3, 4, 5, 6, 7 and 8");
+  EXPECT_EQ(rankNames({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}), "ranks 0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
+  EXPECT_EQ(rankNames({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}), "ranks 0, 1, 2, 3, 4, 5, 6, 7 and 3 more");
 }
 
 }  // namespace

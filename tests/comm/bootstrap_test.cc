@@ -89,7 +89,7 @@ TEST_F(BootstrapTest, JobsThatShareAnAddressDoNotMix) {
   set("SLURM_JOB_ID", "2");
   const Caught stranger = caught([&] { Joining(joinOptions(2, {}, 1, nullptr, {}, load())).finish(in(kPatience)); });
   EXPECT_EQ(stranger.code, signcclRemoteError);
-  EXPECT_THAT(stranger.message, testing::HasSubstr("it was closed; perhaps it is of another job, or has another "
+  EXPECT_THAT(stranger.message, testing::HasSubstr("closed by the peer; perhaps it is of another job, or has another "
                                                    "SIGNCCL_COMM_SECRET: this process belongs to Slurm job 2, step 0"));
   EXPECT_THAT(caught([&] { joinOptions(2, {}, 0, nullptr, {}, load()); }).message,
               testing::HasSubstr("Address already in use: another process of this host has the port"));

@@ -119,7 +119,7 @@ TEST(JoinTest, DeadlineNamesTheMissingRanksOnEveryRank) {
   Joining second(options(point, 4, 2));
   std::this_thread::sleep_for(200ms);
   const Caught expected{signcclTimeout,
-                        "rank 1 timed out waiting for rank 0 and 3 of 4 to join (not started, or with another unique "
+                        "rank 1 timed out waiting for ranks 0 and 3 of 4 to join (not started, or with another unique "
                         "id or SIGNCCL_COMM_ID?)"};
   EXPECT_EQ(caught([&] { first.finish(in(10ms)); }), expected);
   EXPECT_EQ(caught([&] { second.finish(in(2min)); }), expected);

@@ -195,7 +195,7 @@ TEST(SplitTest, DeadlineNamesTheRanksThatDidNotSplit) {
   const auto groups = LoopbackGroup::makeAll(4, 0);
   groups[3]->postSplit(0, 0, kSettings);
   groups[1]->postSplit(0, 0, kSettings);
-  const Caught expected{signcclTimeout, "rank 3 timed out waiting for rank 0 and 2 to split the communicator"};
+  const Caught expected{signcclTimeout, "rank 3 timed out waiting for ranks 0 and 2 to split the communicator"};
   EXPECT_EQ(caught([&] { groups[3]->awaitSplit(in(10ms)); }), expected);
   EXPECT_EQ(caught([&] { groups[1]->awaitSplit(in(2min)); }), expected);
 }

@@ -150,7 +150,7 @@ TEST_F(ConnectionTest, PeerThatClosesMidwayIsReportedOnce) {
   runUntilClosed();
   settle();
   EXPECT_EQ(frames_.size(), 1U);
-  EXPECT_THAT(reasons_, ElementsAre("it was closed"));
+  EXPECT_THAT(reasons_, ElementsAre("closed by the peer"));
 }
 
 TEST_F(ConnectionTest, PeerThatClosesWhileMuchIsToBeSentIsReportedOnce) {

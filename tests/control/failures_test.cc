@@ -11,7 +11,7 @@ TEST(FailuresTest, MissingRanksAreListed) {
       neverJoined(1, {0}, 4).message,
       "rank 1 timed out waiting for rank 0 of 4 to join (not started, or with another unique id or SIGNCCL_COMM_ID?)");
   EXPECT_EQ(neverJoined(1, {0, 2, 3}, 4).message,
-            "rank 1 timed out waiting for rank 0, 2 and 3 of 4 to join (not started, or with another unique id or "
+            "rank 1 timed out waiting for ranks 0, 2 and 3 of 4 to join (not started, or with another unique id or "
             "SIGNCCL_COMM_ID?)");
   EXPECT_EQ(neverGathered(1, Gathering::kSplit, {0}).message,
             "rank 1 timed out waiting for rank 0 to split the communicator");
@@ -30,7 +30,7 @@ TEST(FailuresTest, AllGathersNameTheCallAndTheRanks) {
   EXPECT_EQ(leftBeforeGathering(1, Gathering::kAllGather, 2).message,
             "rank 1 destroyed its communicator and takes no part in the signcclCommAllGather() that rank 2 has called");
   EXPECT_EQ(neverGathered(0, Gathering::kAllGather, {1, 2}).message,
-            "rank 0 timed out waiting for rank 1 and 2 to call signcclCommAllGather()");
+            "rank 0 timed out waiting for ranks 1 and 2 to call signcclCommAllGather()");
   EXPECT_EQ(otherGatherSize(0, 4, 2, 5).message,
             "the ranks disagree in signcclCommAllGather(): bytes is 4 on rank 0 and 5 on rank 2");
   EXPECT_EQ(splitMeetsAllGather(1, 0).message,
@@ -40,10 +40,10 @@ TEST(FailuresTest, AllGathersNameTheCallAndTheRanks) {
 TEST(FailuresTest, LongListsOfRanksAreCut) {
   std::vector<Rank> ranks(9);
   for (Rank rank = 0; rank < 9; ++rank) ranks[static_cast<std::size_t>(rank)] = rank;
-  EXPECT_EQ(rankList(ranks), "0, 1, 2, 3, 4, 5, 6, 7 and 8");
+  EXPECT_EQ(rankNames(ranks), "ranks 0, 1, 2, 3, 4, 5, 6, 7 and 8");
   ranks.push_back(9);
-  EXPECT_EQ(rankList(ranks), "0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
-  EXPECT_EQ(rankList({}), "");
+  EXPECT_EQ(rankNames(ranks), "ranks 0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
+  EXPECT_EQ(rankNames({}), "");
 }
 
 TEST(FailuresTest, RankThatLeftIsNamedWithTheOneThatWaits) {

@@ -91,7 +91,7 @@ TEST_F(HubStrangersTest, GreetingThatEndsMidwayIsLogged) {
     const RawPeer stranger(point.address);
     stranger.send(helloFrame(encode(exampleHello())).substr(0, 30));
   }
-  EXPECT_TRUE(isLogged("it was closed"));
+  EXPECT_TRUE(isLogged("closed by the peer"));
   expectReady(joinAll(point, 2), 2);
 }
 

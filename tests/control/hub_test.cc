@@ -285,7 +285,7 @@ TEST_F(FullHubTest, OverdueGatheringNamesThoseWhoAreMissing) {
   at(1).send(MessageType::kOverdue, encode(kFifth));  // of which nobody has heard
   at(1).send(MessageType::kGather, encode(GatherMessage{kFifth, ""}));
   at(1).send(MessageType::kOverdue, encode(kFifth));
-  EXPECT_EQ(failureTo(at(0)), "rank 1 timed out waiting for rank 0 and 2 to split the communicator");
+  EXPECT_EQ(failureTo(at(0)), "rank 1 timed out waiting for ranks 0 and 2 to split the communicator");
 }
 
 TEST_F(FullHubTest, RankThatDiesIsTheOneThatIsGone) {

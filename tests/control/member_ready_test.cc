@@ -40,7 +40,7 @@ TEST_F(ReadyMemberTest, GatheredPartsAreInTheOrderOfTheRanks) {
 TEST_F(ReadyMemberTest, GatheringThatIsLateNamesTheMissingRanksOnAll) {
   ranks_[1]->gather(kFirstSplit, "part");
   EXPECT_EQ(caught([&] { ranks_[1]->awaitGathered(kFirstSplit, in(10ms)); }),
-            (Caught{signcclTimeout, "rank 1 timed out waiting for rank 0 and 2 to split the communicator"}));
+            (Caught{signcclTimeout, "rank 1 timed out waiting for ranks 0 and 2 to split the communicator"}));
   EXPECT_EQ(caught([&] { ranks_[0]->awaitGathered(kFirstSplit, in(kPatience)); }).code, signcclTimeout);
 }
 

@@ -108,7 +108,7 @@ TEST_F(FakeHubTest, RosterThatEndsMidwayIsAnError) {
   join();
   hub_->send(encodeFrame({MessageType::kRoster, encode(exampleRoster(2))}).substr(0, 40));
   hub_->close();
-  EXPECT_THAT(failureOf(member()).message, HasSubstr("the control connection of rank 0: it was closed"));
+  EXPECT_THAT(failureOf(member()).message, HasSubstr("the control connection of rank 0: closed by the peer"));
 }
 
 TEST_F(FakeHubTest, RosterOfAnotherNumberOfRanksIsAnError) {
@@ -169,7 +169,7 @@ TEST_F(FakeHubTest, HubThatGoesIsNamedByTheRankInWhoseProcessItWas) {
   EXPECT_TRUE(eventually([&] { return member()->failed(); }));
   EXPECT_EQ(member()->failure().message,
             "rank 0, in whose process the ranks meet, died or cannot be reached: "
-            "the control connection of rank 0: it was closed");
+            "the control connection of rank 0: closed by the peer");
 }
 
 TEST_F(FakeHubTest, RanksOfTheProcessOfAHubThatGoesAreGone) {
@@ -279,7 +279,7 @@ TEST_F(MemberTest, DeadlineNamesTheMissingRanksOnEveryRank) {
   const JobRank second(point, 2, 4);
   EXPECT_TRUE(eventually([&] { return read("log").find("2 of 4 are there") != std::string::npos; }));
   const Caught expected{signcclTimeout,
-                        "rank 1 timed out waiting for rank 0 and 3 of 4 to join (not started, or with another unique "
+                        "rank 1 timed out waiting for ranks 0 and 3 of 4 to join (not started, or with another unique "
                         "id or SIGNCCL_COMM_ID?)"};
   EXPECT_EQ(failureOf(first, 10ms), expected);
   EXPECT_EQ(failureOf(second), expected);

@@ -34,6 +34,17 @@ def test_rank_that_is_killed_is_named(call: str, transport: str) -> None:
             assert last.startswith("RemoteError") and "rank 1" in last
 
 
+def test_exception_that_ends_a_rank_is_told_to_the_others() -> None:
+    with Job(3, "raise") as job:
+        status, _, errors = job[1].end(20)
+        assert status == 1 and errors.splitlines()[-1] == "LookupError: no such file of data"
+        for rank in (0, 2):
+            status, output, errors = job[rank].end(20)
+            assert status == 3, errors
+            told = "RemoteError rank 1 aborted the communicator: LookupError: no such file of data"
+            assert output.splitlines()[-1] == told
+
+
 def test_rank_that_ends_before_it_joins_is_missed() -> None:
     point = f"127.0.0.1:{free_port()}"
     settings = {"RANK": "0", "WORLD_SIZE": "2", "SIGNCCL_COMM_ID": point, "SIGNCCL_TIMEOUT": "1"}

@@ -17,7 +17,7 @@ from typing import Any, Callable, Protocol, TypeVar
 from ._c import check, lib
 from ._c_types import Result
 from ._waiting import call, finish, wait
-from .errors import InvalidUsageError, SignCCLError, reason_of
+from .errors import InvalidUsageError, SignCCLError, reason_of, uncaught_reason
 
 _SECONDS_TO_END = 5.0
 _SECONDS_TO_DRAIN = 1.0
@@ -221,17 +221,20 @@ def _destroy(handle: int) -> None:
 
 def _close_all() -> None:
     """At the exit of the interpreter, which nothing may hold up. A communicator is aborted first if another thread is
-    waiting at it, or if this process ends amid a step."""
+    waiting at it, or if this process ends amid a step or by an exception that nobody caught: the others are told it."""
+    reason = uncaught_reason()
     for handle in list(_live.values()):
         if handle._pid != os.getpid():
             continue
         if not handle._lock.acquire(blocking=False):
-            handle.abort()
+            handle.abort(reason)
             if not handle._lock.acquire(timeout=_SECONDS_TO_END):
                 continue
         try:
             if handle._handle is not None and handle._is_left_amid(handle._handle):
-                handle.abort("its process ended amid a step")
+                handle.abort(reason or "its process ended amid a step")
+            elif reason is not None and handle.nranks > 1:
+                handle.abort(reason)
             handle.close()
         except SignCCLError:
             pass

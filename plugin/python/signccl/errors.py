@@ -8,6 +8,7 @@ raise ``TypeError`` or ``ValueError`` before the library is called.
 
 from __future__ import annotations
 
+import sys
 from typing import ClassVar
 
 from ._c_types import Result
@@ -82,6 +83,13 @@ def reason_of(error: BaseException) -> str:
     """What other ranks are told of an exception."""
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def uncaught_reason() -> str | None:
+    """At the exit of the interpreter: what other ranks are told of the exception that ended the program; None if
+    none did. A session at a prompt goes on after exceptions, so they do not count there."""
+    error = getattr(sys, "last_value", None)
+    return None if error is None or hasattr(sys, "ps1") else reason_of(error)
 
 
 def error_for(result: int, text: str) -> SignCCLError:

@@ -11,7 +11,6 @@ import atexit
 import contextlib
 import functools
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from collections.abc import Sequence
 import jax
 
 from ..communicator import Communicator
-from ..errors import SignCCLError
+from ..errors import SignCCLError, uncaught_reason
 from . import _library
 
 _lock = threading.Lock()
@@ -98,7 +97,7 @@ def _close_all() -> None:
     The calls that the main thread has dispatched are made first, unless it ended by an exception that nobody caught:
     then the other ranks are not to wait. Daemon threads are not waited for.
     """
-    has_failed = hasattr(sys, "last_value") and not hasattr(sys, "ps1")
+    reason = uncaught_reason()
     referred = [reference() for reference in _registered]
     # A child after fork() has its parent's.
     living = [comm for comm in referred if comm is not None and comm._pid == os.getpid()]
@@ -106,10 +105,10 @@ def _close_all() -> None:
         calls = comm._dispatched
         if not isinstance(calls, _Calls):
             continue
-        if not has_failed:
+        if reason is None:
             calls.wait()
-        if has_failed or calls.is_busy():
-            comm.abort()
+        if reason is not None or calls.is_busy():
+            comm.abort(reason)
     for comm in living:
         with contextlib.suppress(SignCCLError):
             comm.close()
