@@ -80,6 +80,7 @@ UcxTransport::Peer& UcxTransport::connectedPeer(Rank rank) {
     peer.endpoint = nullptr;
     throw lostConnection(rank, status);
   }
+  noteNewConnection();
   log(LogLevel::kTrace, Subsystem::kNet, rank_, "connects to rank ", rank);
   return peer;
 }
@@ -217,14 +218,18 @@ bool UcxTransport::flush() {
   if (under_way_ > 0) return false;
   if (flush_ == nullptr) {
     if (is_flushed_) return true;
-    is_flushed_ = true;
+    is_flushed_ = is_settled_by_flush_ = true;
     const ucp_request_param_t param{};
     const ucs_status_ptr_t operation = ucx_.ucp_worker_flush_nbx(worker_, &param);
-    if (!UCS_PTR_IS_PTR(operation)) return true;
+    if (!UCS_PTR_IS_PTR(operation)) {
+      is_settled_ = true;
+      return true;
+    }
     flush_ = operation;
   }
   if (ucx_.ucp_request_check_status(flush_) == UCS_INPROGRESS) return false;
   ucx_.ucp_request_free(std::exchange(flush_, nullptr));
+  is_settled_ = is_settled_by_flush_;
   return true;
 }
 

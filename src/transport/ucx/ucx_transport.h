@@ -74,6 +74,7 @@ class UcxTransport final : public ProcessTransport {
     UcxTransport* owner = nullptr;
     ucp_ep_h endpoint = nullptr;
     ucs_status_t status = UCS_OK;  ///< why the endpoint is broken
+    bool has_sent = false;         ///< a message has come from it
     int outstanding = 0;           ///< sends under way and receives posted
     void* closing = nullptr;       ///< an operation of UCX
     std::string ucx_version;
@@ -130,6 +131,7 @@ class UcxTransport final : public ProcessTransport {
 
   bool arm();
   Peer& connectedPeer(Rank rank);
+  void noteNewConnection() noexcept { is_settled_ = is_settled_by_flush_ = false; }
   ucs_status_t take(const Header& header, void* data, std::size_t size, std::uint64_t attributes);
   void accept(const Posted& posted, Arrival& arrival);
   void startRendezvous(const Posted& posted, const Arrival& arrival);
@@ -149,7 +151,7 @@ class UcxTransport final : public ProcessTransport {
   template <typename Done>
   bool progressUntil(const Done& done) noexcept;
   bool isOver(void*& operation) noexcept;
-  void flushAtEnd() noexcept;
+  bool flushAtEnd() noexcept;
   void closeEndpoints() noexcept;
   void close() noexcept;
 
@@ -170,6 +172,8 @@ class UcxTransport final : public ProcessTransport {
   std::vector<std::vector<std::byte>> spare_;  ///< memory for copies
   bool is_flushed_ = true;                     ///< nothing was sent since the last flush began
   void* flush_ = nullptr;                      ///< the flush under way, an operation of UCX
+  bool is_settled_ = false;           ///< connections were made when the last flush ended; no others have begun
+  bool is_settled_by_flush_ = false;  ///< they will be when the flush that is under way ends
   bool closing_ = false;
   bool out_of_memory_ = false;    ///< in a callback, which lost a message
   int under_way_ = 0;             ///< transfers that UCX has not completed

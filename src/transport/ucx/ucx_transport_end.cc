@@ -37,13 +37,14 @@ bool UcxTransport::isOver(void*& operation) noexcept {
   return true;
 }
 
-void UcxTransport::flushAtEnd() noexcept {
+/// False if messages are still under way after a while.
+bool UcxTransport::flushAtEnd() noexcept {
   const auto is_over = [this] { return isOver(flush_); };
-  if (!progressUntil(is_over)) return;
+  if (!progressUntil(is_over)) return false;
   const ucp_request_param_t param{};
   const ucs_status_ptr_t flush = ucx_.ucp_worker_flush_nbx(worker_, &param);
   if (UCS_PTR_IS_PTR(flush)) flush_ = flush;
-  progressUntil(is_over);
+  return progressUntil(is_over);
 }
 
 void UcxTransport::closeEndpoints() noexcept {
@@ -60,7 +61,10 @@ void UcxTransport::closeEndpoints() noexcept {
 void UcxTransport::close() noexcept {
   closing_ = true;
   const bool failed = !in_use_->kept.empty() || broken_since_.has_value() || out_of_memory_;
-  if (!failed) flushAtEnd();
+  // UCX 1.13 ends the process if an endpoint is closed, or a worker destroyed, whose answer to a peer that connects has
+  // not left. A flush waits for such answers, and a second one for those to peers that came during the first.
+  const bool may_be_connecting = !is_settled_ && !out_of_memory_;
+  if ((!failed || may_be_connecting) && flushAtEnd() && may_be_connecting) flushAtEnd();
   for (void* const data : held_) ucx_.ucp_am_data_release(worker_, data);
   for (const Arrival& arrival : arrivals_) drop(arrival);
   matcher_.forEachArrival([this](const Arrival& arrival) { drop(arrival); });

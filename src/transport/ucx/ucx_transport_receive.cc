@@ -145,6 +145,8 @@ ucs_status_t UcxTransport::onMessage(void* self, const void* header, std::size_t
 
 /// What UCX lends only during its callback is copied at once; everything else is looked at after the worker's turn.
 ucs_status_t UcxTransport::take(const Header& header, void* data, std::size_t size, std::uint64_t attributes) {
+  Peer& peer = peers_[static_cast<std::size_t>(header.source)];
+  if (!std::exchange(peer.has_sent, true)) noteNewConnection();
   Arrival arrival{header.source, Form::kCopied, header.tag, header.note, data, size, {}};
   if ((attributes & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0) {
     arrival.form = Form::kRendezvous;
