@@ -183,6 +183,10 @@ int run(int argc, const char* const* argv) {
     // An empty variable hides what the configuration files say, too: the model is to choose, or the algorithm forced.
     for (const char* name : {"SIGNCCL_ALGO", "SIGNCCL_TUNING_FILE"}) setenv(name, "", 1);
   }
+  if (parsed.options.timeout_s > 0) {
+    // For calls, and for what the processes tell each other between them.
+    setenv("SIGNCCL_TIMEOUT", std::to_string(parsed.options.timeout_s).c_str(), 1);
+  }
   return launch::runJob(parsed.job, "sign_all_reduce_perf", [&](launch::JobComm& job) {
     std::vector<Host> hosts = gatherHosts(job);
     assignGpus(parsed.options, hosts, job);

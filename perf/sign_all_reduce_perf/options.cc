@@ -181,7 +181,7 @@ void addOptionsOfNcclTests(CLI::App& app, const Choices& choices, Options& optio
   choices.off_or_on.addTo(app, "-M,--memory", options.report_memory,
                           "report the memory that a rank holds for exchanges (default 0)");
   addInt(app, "-T,--timeout", options.timeout_s, CLI::Range(0, 2000000),
-         "seconds until a call fails; 0: the library's default (default 0)");
+         "seconds until a call, or a wait of processes for each other, fails; 0: SIGNCCL_TIMEOUT (default 0)");
 }
 
 void addForeignOptions(CLI::App& app) {

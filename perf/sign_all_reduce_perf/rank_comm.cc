@@ -27,7 +27,6 @@ RankComm::RankComm(const Options& options, const signcclUniqueId& id, int rank, 
   rules_.tieRule = options.tie_rule;
   signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
   if (options.kernel_threads > 0) config.nThreads = options.kernel_threads;
-  if (options.timeout_s > 0) config.timeoutMs = options.timeout_s * 1000;
   if (!options.algorithm.empty()) config.algorithm = options.algorithm.c_str();
   config.commName = "sign_all_reduce_perf";
   checkResult(signcclCommInitRankConfig(&comm_, options.nranks, id, rank, &config), "signcclCommInitRankConfig",
