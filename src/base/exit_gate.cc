@@ -38,6 +38,8 @@ void ExitGate::open() {
   gates.get();  // so that a pass allocates nothing
 }
 
+bool ExitGate::isClosed() { return gates.get().is_closed.load(std::memory_order_acquire); }
+
 ExitGate::Pass::Pass() noexcept {
   Gate& gate = gates.get();
   if (gate.is_closed.load(std::memory_order_acquire)) sleepForGood();

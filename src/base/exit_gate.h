@@ -12,6 +12,9 @@ class ExitGate {
   /// From now on exit() closes the gate, before it ends what was loaded before this call. Any thread, again and again.
   static void open();
 
+  /// True once exit() has begun: threads that need a pass do nothing any more. Any thread.
+  static bool isClosed();
+
   /// Held for short, since exit() waits for it; not by a thread that calls exit().
   class Pass {
    public:

@@ -33,6 +33,8 @@ constexpr int kSleepPart = 64;
 constexpr std::chrono::milliseconds kLook{10};
 /// How long it waits, after a failure, until the other ranks of the process read no signs of this one any more.
 constexpr std::chrono::seconds kLongestFarewell{1};
+/// How long the end of a communicator after exit() waits for the thread, which sleeps for good at its next pass.
+constexpr std::chrono::milliseconds kTimeToTheGate{50};
 constexpr std::uint64_t kFarewell = std::numeric_limits<std::uint64_t>::max() - 1;
 
 }  // namespace
@@ -129,7 +131,12 @@ void ReplayService::State::close() {
           {rank_}};
     }));
   }
-  changed_.wait(lock, [&] { return is_closed_; });
+  const auto is_closed = [&] { return is_closed_; };
+  if (ExitGate::isClosed()) {
+    changed_.wait_for(lock, kTimeToTheGate, is_closed);
+    return;
+  }
+  changed_.wait(lock, is_closed);
 }
 
 CommCounters ReplayService::State::counters() {

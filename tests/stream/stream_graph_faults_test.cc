@@ -216,6 +216,22 @@ TEST_F(StreamGraphFaultsTest, AProgramMayExitWithReplaysUnderWay) {
   EXPECT_EXIT(exitAmidReplays(), ::testing::ExitedWithCode(0), "");
 }
 
+/// A program whose communicator is of static life, and so ends after exit() has begun.
+[[noreturn]] void destroyAfterExit() {
+  static CurrentDevice* const current = new CurrentDevice(0);
+  static const std::unique_ptr<Ranks> ranks = std::make_unique<Ranks>(1);
+  static Vote* const vote = new Vote(64);
+  static Graph* const graph = vote->capture((*ranks)[0]).release();
+  graph->launch(vote->stream());
+  static_cast<void>(current);
+  std::exit(0);
+}
+
+TEST_F(StreamGraphFaultsTest, ACommunicatorWithGraphsMayBeDestroyedAfterExit) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(destroyAfterExit(), ::testing::ExitedWithCode(0), "");
+}
+
 TEST_F(StreamGraphFaultsTest, ReplaysAfterTheEndOfTheCommunicatorWriteNothing) {
   const CurrentDevice current(0);
   const Vote vote;
