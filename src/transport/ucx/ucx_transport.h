@@ -151,7 +151,8 @@ class UcxTransport final : public ProcessTransport {
   template <typename Done>
   bool progressUntil(const Done& done) noexcept;
   bool isOver(void*& operation) noexcept;
-  bool flushAtEnd() noexcept;
+  void flushAtEnd() noexcept;
+  void letAnswersLeave() noexcept;
   void closeEndpoints() noexcept;
   void close() noexcept;
 

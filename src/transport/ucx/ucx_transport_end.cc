@@ -15,6 +15,8 @@ using std::chrono::steady_clock;
 
 /// How long the end may wait for messages to leave, and for transfers that were cancelled to say so.
 constexpr std::chrono::milliseconds kFlushTime{1000};
+/// How long it waits after a failure among ranks that may still be connecting.
+constexpr std::chrono::milliseconds kAnswerTime{20};
 
 }  // namespace
 
@@ -37,14 +39,22 @@ bool UcxTransport::isOver(void*& operation) noexcept {
   return true;
 }
 
-/// False if messages are still under way after a while.
-bool UcxTransport::flushAtEnd() noexcept {
+void UcxTransport::flushAtEnd() noexcept {
   const auto is_over = [this] { return isOver(flush_); };
-  if (!progressUntil(is_over)) return false;
+  if (!progressUntil(is_over)) return;
   const ucp_request_param_t param{};
   const ucs_status_ptr_t flush = ucx_.ucp_worker_flush_nbx(worker_, &param);
   if (UCS_PTR_IS_PTR(flush)) flush_ = flush;
-  return progressUntil(is_over);
+  progressUntil(is_over);
+}
+
+/// UCX 1.13 ends the process if an endpoint is closed, or a worker destroyed, whose answer to a peer that connects
+/// waits for its socket. After a failure no flush can say when it has left, since that may never end.
+void UcxTransport::letAnswersLeave() noexcept {
+  const auto end = steady_clock::now() + kAnswerTime;
+  while (steady_clock::now() < end) {
+    if (ucx_.ucp_worker_progress(worker_) == 0) usleep(50);
+  }
 }
 
 void UcxTransport::closeEndpoints() noexcept {
@@ -61,10 +71,11 @@ void UcxTransport::closeEndpoints() noexcept {
 void UcxTransport::close() noexcept {
   closing_ = true;
   const bool failed = !in_use_->kept.empty() || broken_since_.has_value() || out_of_memory_;
-  // UCX 1.13 ends the process if an endpoint is closed, or a worker destroyed, whose answer to a peer that connects has
-  // not left. A flush waits for such answers, and a second one for those to peers that came during the first.
-  const bool may_be_connecting = !is_settled_ && !out_of_memory_;
-  if ((!failed || may_be_connecting) && flushAtEnd() && may_be_connecting) flushAtEnd();
+  if (!failed) flushAtEnd();
+  const bool may_be_connecting = failed && !is_settled_ && !out_of_memory_;
+  // The memory of transfers may be gone, so that UCX must not go on with them before their endpoints are closed.
+  const bool is_idle = under_way_ == 0;
+  if (may_be_connecting && is_idle) letAnswersLeave();
   for (void* const data : held_) ucx_.ucp_am_data_release(worker_, data);
   for (const Arrival& arrival : arrivals_) drop(arrival);
   matcher_.forEachArrival([this](const Arrival& arrival) { drop(arrival); });
@@ -72,7 +83,10 @@ void UcxTransport::close() noexcept {
   const auto are_closed = [this] {
     return isOver(flush_) && std::ranges::all_of(peers_, [this](Peer& peer) { return isOver(peer.closing); });
   };
-  if (progressUntil([&] { return are_closed() && under_way_ == 0; })) return;
+  if (progressUntil([&] { return are_closed() && under_way_ == 0; })) {
+    if (may_be_connecting && !is_idle) letAnswersLeave();
+    return;
+  }
   // UCX ends the process if a worker with transfers under way is destroyed, and the transfers may still read our
   // memory, so both stay.
   char text[80];  // log() would allocate
