@@ -2,6 +2,7 @@
 // What goes wrong with CUDA graphs: peers, deadlines, ends in any order, and CUDA itself. Every stream drains, and
 // memory that a graph owned is given back.
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -148,10 +149,12 @@ TEST_F(StreamGraphFaultsTest, RanksThatReplayDifferentGraphsAllLearnIt) {
 TEST_F(StreamGraphFaultsTest, RanksOfOneQueueEndAtTheDeadline) {
   begin(0, /*queues=*/1);
   Ranks ranks(2);
+  std::barrier have_captured(2);  // a capture makes memory, which waits for replays that are under way
   ranks.inThreads([&](int /*rank*/, signcclComm_t comm) {
     const CurrentDevice current(0);
     const Vote vote;
     const auto graph = vote.capture(comm);
+    have_captured.arrive_and_wait();
     graph->launch(vote.stream());
     EXPECT_TRUE(vote.isUntouched());
     EXPECT_EQ(stateOf(comm), signcclTimeout);
