@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <unistd.h>
 
+#include "base/per_thread.h"
+
 namespace fake_cuda {
 namespace {
 
@@ -118,7 +120,7 @@ void count(State& state, const char* symbol) {
 State* currentState() noexcept { return current.load(std::memory_order_acquire); }
 
 std::vector<CUctx_st*>& contextStack() noexcept {
-  thread_local std::vector<CUctx_st*> stack;
+  auto& stack = signccl::PerThread<std::vector<CUctx_st*>, struct ContextStack>::get();  // also after exit()
   thread_local unsigned long long generation = 0;
   const State* const state = currentState();
   const unsigned long long now = state == nullptr ? 0 : state->generation;
