@@ -15,16 +15,6 @@ class NcclGraphTest : public NcclTest {
   ~NcclGraphTest() override {
     for (int device = 0; device < 8; ++device) await([&] { return isUnused(device); });
   }
-
- private:
-  static bool isUnused(int device) {
-    int is_active = 0;
-    unsigned int flags = 0;
-    if (cuDevicePrimaryCtxGetState(device, &flags, &is_active) != CudaResult::kSuccess || is_active == 0) return true;
-    const CurrentDevice current(device);
-    useDeviceOnce();
-    return false;
-  }
 };
 
 /// Connects a rank with the others by a call that takes number 0.

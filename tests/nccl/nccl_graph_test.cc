@@ -238,20 +238,6 @@ std::vector<LionShape> someShapes() {
           {65, FloatType::kFloat16, FloatType::kFloat16, FloatType::kFloat16, 1}};
 }
 
-/// A step on the rank's stream, in buckets of `bucket` tensors.
-void makeStep(const DeviceLionRank& lion, signcclLionStepConfig_t config, std::size_t bucket) {
-  config.stream = lion.stream().get();
-  ASSERT_EQ(signcclLionBegin(lion.lion(), &config), signcclSuccess) << signcclGetLastError(nullptr);
-  for (std::size_t first = 0; first < lion.ntensors(); first += bucket) {
-    const std::size_t n = std::min(bucket, lion.ntensors() - first);
-    ASSERT_EQ(signcclLionSubmit(lion.lion(), first, n, lion.gradients() + first), signcclSuccess)
-        << signcclGetLastError(nullptr);
-  }
-  int done = 0;
-  int skipped = 99;
-  ASSERT_EQ(signcclLionFinish(lion.lion(), -1, &done, &skipped), signcclSuccess) << signcclGetLastError(nullptr);
-}
-
 /// Captures one step, and compares everything after each replay.
 void expectExactSteps(int nranks, const ReferenceLionRules& rules, int nreplays, std::size_t bucket) {
   const LionReference reference(someShapes(), nranks, rules, 21);
@@ -263,7 +249,7 @@ void expectExactSteps(int nranks, const ReferenceLionRules& rules, int nreplays,
     lion.setGradients(mine.gradientsOf(rank));
     connect(comm);
     const LionHyperparameters hyperparameters(kGroups);
-    const Graph graph(lion.stream(), [&] { makeStep(lion, hyperparameters.config(), bucket); });
+    const Graph graph(lion.stream(), [&] { stepInBuckets(lion, hyperparameters.config(), bucket); });
     for (int replay = 0; replay < nreplays; ++replay) {
       graph.launch(lion.stream());
       mine.step(kGroups, 1 + (static_cast<std::uint64_t>(replay) << 32U));

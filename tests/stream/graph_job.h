@@ -40,6 +40,16 @@ inline void fork(const Stream& earlier, const Stream& later) {
   expectCuda(cuEventDestroy_v2(event));
 }
 
+/// Whether nothing of the library is left on a device. If not, uses it once, which frees what is unused.
+inline bool isUnused(int device) {
+  int is_active = 0;
+  unsigned int flags = 0;
+  if (cuDevicePrimaryCtxGetState(device, &flags, &is_active) != CudaResult::kSuccess || is_active == 0) return true;
+  const CurrentDevice current(device);
+  useDeviceOnce();
+  return false;
+}
+
 /// A test with a hardware queue for each stream, as replays of several ranks of one process need, and several devices.
 /// In the end nothing is left of the library on any device.
 class GraphTest : public StreamTest {
@@ -64,15 +74,6 @@ class GraphTest : public StreamTest {
 
   static void awaitUnused() {
     for (int device = 0; device < kDevices; ++device) await([&] { return isUnused(device); });
-  }
-
-  static bool isUnused(int device) {
-    int is_active = 0;
-    unsigned int flags = 0;
-    if (cuDevicePrimaryCtxGetState(device, &flags, &is_active) != CudaResult::kSuccess || is_active == 0) return true;
-    const CurrentDevice current(device);
-    useDeviceOnce();
-    return false;
   }
 };
 

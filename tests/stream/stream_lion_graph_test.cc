@@ -21,22 +21,6 @@ const std::vector<ReferenceHyperparameters> kGroups = {{0.01, 0.9, 0.99, 0.1}, {
 /// docs/semantics.md: a call that was captured as number c has number c + 2^32 r in replay r.
 std::uint64_t numberOf(std::uint64_t call, std::uint64_t replay) { return call + (replay << 32U); }
 
-/// Begins a step on the rank's stream, submits it in buckets, and ends it.
-void step(const DeviceLionRank& lion, signcclLionStepConfig_t config, std::size_t bucket = 1'000) {
-  config.stream = lion.stream().get();
-  ASSERT_EQ(signcclLionBegin(lion.lion(), &config), signcclSuccess) << signcclGetLastError(nullptr);
-  for (std::size_t first = 0; first < lion.ntensors(); first += bucket) {
-    const std::size_t n = std::min(bucket, lion.ntensors() - first);
-    ASSERT_EQ(signcclLionSubmit(lion.lion(), first, n, lion.gradients() + first), signcclSuccess)
-        << signcclGetLastError(nullptr);
-  }
-  int done = 0;
-  int skipped = 99;
-  ASSERT_EQ(signcclLionFinish(lion.lion(), -1, &done, &skipped), signcclSuccess) << signcclGetLastError(nullptr);
-  EXPECT_EQ(done, 1);
-  EXPECT_EQ(skipped, -1);
-}
-
 /// Tensors of several types, in two groups, of which one is empty.
 std::vector<LionShape> someShapes() {
   return {{1'000},
@@ -56,7 +40,7 @@ void expectExactReplays(int nranks, const ReferenceLionRules& rules, int nreplay
     LionReference mine = reference;
     lion.setGradients(mine.gradientsOf(rank));
     const LionHyperparameters hyperparameters(kGroups);
-    const Graph graph(lion.stream(), [&] { step(lion, hyperparameters.config(), bucket); });
+    const Graph graph(lion.stream(), [&] { stepInBuckets(lion, hyperparameters.config(), bucket); });
     for (int replay = 0; replay < nreplays; ++replay) {
       graph.launch(lion.stream());
       mine.step(kGroups, numberOf(0, static_cast<std::uint64_t>(replay)));
@@ -107,7 +91,7 @@ TEST_F(StreamLionGraphTest, LearningRatesAndDecaysAreThoseOfDeviceMemoryAtTheRep
     config.deviceLearningRates = rates.data();
     config.deviceWeightDecays = decays.data();
     config.learningRates = config.weightDecays = nullptr;
-    const Graph graph(lion.stream(), [&] { step(lion, config); });
+    const Graph graph(lion.stream(), [&] { stepInBuckets(lion, config); });
     captured.reset();  // the graph has what the host knew
     for (std::uint64_t replay = 0; replay < 3; ++replay) {
       const float value = 1.0F / static_cast<float>(2ULL << replay);
@@ -134,7 +118,7 @@ TEST_F(StreamLionGraphTest, FoundInfOfOneRankSkipsTheReplayOnAllRanks) {
     signcclLionStepConfig_t config = hyperparameters.config();
     config.foundInf = found.data();
     config.deviceSkipped = skipped.data();
-    const Graph graph(lion.stream(), [&] { step(lion, config, 2); });
+    const Graph graph(lion.stream(), [&] { stepInBuckets(lion, config, 2); });
     for (int replay = 0; replay < 6; ++replay) {
       const bool is_skipped = replay % 2 == 1;
       const int finder = replay / 2;
@@ -160,12 +144,12 @@ TEST_F(StreamLionGraphTest, StepsOutsideOfTheGraphAndReplaysTakeTurns) {
     const LionHyperparameters first(kGroups);
     const std::vector<ReferenceHyperparameters> other_groups = {{0.5, 0.5, 0.5, 0.5}, {0.25, 0.75, 0.125, 0}};
     const LionHyperparameters other(other_groups);
-    const Graph graph(lion.stream(), [&] { step(lion, first.config()); });
+    const Graph graph(lion.stream(), [&] { stepInBuckets(lion, first.config()); });
     lion.setGradients(mine.gradientsOf(rank));  // elsewhere
     for (std::uint64_t turn = 0; turn < 4; ++turn) {
       graph.launch(lion.stream());
       mine.step(kGroups, numberOf(0, turn));
-      step(lion, other.config());
+      stepInBuckets(lion, other.config());
       mine.step(other_groups, turn + 1);
       ASSERT_TRUE(lion.agreesWith(mine, rank)) << "rank " << rank << ", turn " << turn;
     }
@@ -182,7 +166,7 @@ TEST_F(StreamLionGraphTest, TheGraphLivesOnWithoutTheLionObject) {
     LionReference mine = reference;
     lion.setGradients(mine.gradientsOf(rank));
     const LionHyperparameters hyperparameters(kGroups);
-    const Graph graph(lion.stream(), [&] { step(lion, hyperparameters.config(), 1); });
+    const Graph graph(lion.stream(), [&] { stepInBuckets(lion, hyperparameters.config(), 1); });
     captured.arrive_and_wait();  // what is destroyed is freed by the next capture, which waits for all streams
     lion.destroy();
     for (std::uint64_t replay = 0; replay < 3; ++replay) {
@@ -236,7 +220,7 @@ TEST_F(StreamLionGraphTest, ParametersDoNotChangeInReplaysAfterAFailure) {
   LionReference mine = reference;
   lion.setGradients(mine.gradientsOf(0));
   const LionHyperparameters hyperparameters(kGroups);
-  const Graph graph(lion.stream(), [&] { step(lion, hyperparameters.config()); });
+  const Graph graph(lion.stream(), [&] { stepInBuckets(lion, hyperparameters.config()); });
   graph.launch(lion.stream());
   mine.step(kGroups, 0);
   ASSERT_TRUE(lion.agreesWith(mine, 0));
@@ -254,7 +238,7 @@ TEST_F(StreamLionGraphTest, RanksThatCapturedOtherHyperparametersGetAnError) {
     DeviceLionRank lion(reference, rank, {}, comm);
     lion.setGradients(reference.gradientsOf(rank));
     const LionHyperparameters hyperparameters({{0.01 + rank, 0.9, 0.99, 0.1}, kGroups[1]});
-    const Graph graph(lion.stream(), [&] { step(lion, hyperparameters.config()); });
+    const Graph graph(lion.stream(), [&] { stepInBuckets(lion, hyperparameters.config()); });
     graph.launch(lion.stream());
     lion.stream().synchronize();
     signcclResult_t state = signcclSuccess;

@@ -183,6 +183,22 @@ class DeviceValues {
   DeviceBuffer buffer_;
 };
 
+/// Begins a step on the rank's stream, submits it in buckets, and ends it.
+inline void stepInBuckets(const DeviceLionRank& lion, signcclLionStepConfig_t config, std::size_t bucket = 1'000) {
+  config.stream = lion.stream().get();
+  ASSERT_EQ(signcclLionBegin(lion.lion(), &config), signcclSuccess) << signcclGetLastError(nullptr);
+  for (std::size_t first = 0; first < lion.ntensors(); first += bucket) {
+    const std::size_t n = std::min(bucket, lion.ntensors() - first);
+    ASSERT_EQ(signcclLionSubmit(lion.lion(), first, n, lion.gradients() + first), signcclSuccess)
+        << signcclGetLastError(nullptr);
+  }
+  int done = 0;
+  int skipped = 99;
+  ASSERT_EQ(signcclLionFinish(lion.lion(), -1, &done, &skipped), signcclSuccess) << signcclGetLastError(nullptr);
+  EXPECT_EQ(done, 1);
+  EXPECT_EQ(skipped, -1);
+}
+
 }  // namespace signccl
 
 #endif  // SIGNCCL_TESTS_STREAM_STREAM_LION_JOB_H_

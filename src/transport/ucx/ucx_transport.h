@@ -149,7 +149,7 @@ class UcxTransport final : public ProcessTransport {
   void breakPeer(Peer& peer, ucs_status_t status) noexcept;
 
   template <typename Done>
-  bool progressUntil(const Done& done) noexcept;
+  bool progressUntil(const Done& done, std::chrono::milliseconds longest) noexcept;
   bool isOver(void*& operation) noexcept;
   void flushAtEnd() noexcept;
   void letAnswersLeave() noexcept;

@@ -22,8 +22,8 @@ constexpr std::chrono::milliseconds kAnswerTime{20};
 
 /// True if `done()` held in time.
 template <typename Done>
-bool UcxTransport::progressUntil(const Done& done) noexcept {
-  const auto deadline = steady_clock::now() + kFlushTime;
+bool UcxTransport::progressUntil(const Done& done, std::chrono::milliseconds longest) noexcept {
+  const auto deadline = steady_clock::now() + longest;
   while (!done() && steady_clock::now() < deadline) {
     if (ucx_.ucp_worker_progress(worker_) == 0) usleep(50);
   }
@@ -41,20 +41,17 @@ bool UcxTransport::isOver(void*& operation) noexcept {
 
 void UcxTransport::flushAtEnd() noexcept {
   const auto is_over = [this] { return isOver(flush_); };
-  if (!progressUntil(is_over)) return;
+  if (!progressUntil(is_over, kFlushTime)) return;
   const ucp_request_param_t param{};
   const ucs_status_ptr_t flush = ucx_.ucp_worker_flush_nbx(worker_, &param);
   if (UCS_PTR_IS_PTR(flush)) flush_ = flush;
-  progressUntil(is_over);
+  progressUntil(is_over, kFlushTime);
 }
 
 /// UCX 1.13 ends the process if an endpoint is closed, or a worker destroyed, whose answer to a peer that connects
 /// waits for its socket. After a failure no flush can say when it has left, since that may never end.
 void UcxTransport::letAnswersLeave() noexcept {
-  const auto end = steady_clock::now() + kAnswerTime;
-  while (steady_clock::now() < end) {
-    if (ucx_.ucp_worker_progress(worker_) == 0) usleep(50);
-  }
+  progressUntil([] { return false; }, kAnswerTime);
 }
 
 void UcxTransport::closeEndpoints() noexcept {
@@ -83,7 +80,7 @@ void UcxTransport::close() noexcept {
   const auto are_closed = [this] {
     return isOver(flush_) && std::ranges::all_of(peers_, [this](Peer& peer) { return isOver(peer.closing); });
   };
-  if (progressUntil([&] { return are_closed() && under_way_ == 0; })) {
+  if (progressUntil([&] { return are_closed() && under_way_ == 0; }, kFlushTime)) {
     if (may_be_connecting && !is_idle) letAnswersLeave();
     return;
   }
