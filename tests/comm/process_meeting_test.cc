@@ -44,6 +44,7 @@ TEST(ProcessMeetingTest, ARankAloneInItsProcessWaitsForNobody) {
 }
 
 TEST(ProcessMeetingTest, ARankWaitsForTheCallsOfTheOthers) {
+  Call call({1});  // lives longer than the communicator whose thread reads it
   CommRanks ranks(2);
   std::atomic<bool> came_back = false;
   ranks[0].arrive(0);
@@ -53,7 +54,6 @@ TEST(ProcessMeetingTest, ARankWaitsForTheCallsOfTheOthers) {
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_FALSE(came_back);
-  Call call({1});
   call.submit(ranks[1], {}, /*in_background=*/true);
   waiting.join();
   EXPECT_TRUE(came_back);

@@ -27,13 +27,14 @@ void expectFailed(signcclComm_t comm, signcclResult_t code, const std::string& t
   EXPECT_THAT(signcclGetLastError(comm), HasSubstr(text));
 }
 
-/// A voter whose rank has NCCL's communicator.
+/// A voter whose rank, as all the others, has NCCL's communicator.
 class ReadyVoter : public Voter {
  public:
   ReadyVoter(int rank, signcclComm_t comm) : Voter(rank, -1) {
     EXPECT_EQ(vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
     EXPECT_TRUE(hasResult(-1));
     clear();
+    meet(comm);
   }
 };
 
@@ -133,6 +134,7 @@ TEST_F(NcclFaultsTest, RanksThatDisagreeAllLearnIt) {
         ASSERT_EQ(voter.vote(comm), signcclSuccess);
         ASSERT_TRUE(voter.hasResult(-1));
         voter.clear();
+        meet(comm);
       }
       const signcclResult_t result = voter.vote(comm, {}, rank == 0 ? 5'000 : 4'000);
       EXPECT_THAT(result, AnyOf(signcclSuccess, signcclInvalidUsage)) << signcclGetLastError(nullptr);
@@ -150,6 +152,7 @@ TEST_F(NcclFaultsTest, RanksThatMixHostAndDeviceBuffersAllLearnIt) {
       if (!is_first) {
         ASSERT_EQ(voter.vote(comm), signcclSuccess);
         ASSERT_TRUE(voter.hasResult(-1));
+        meet(comm);
       }
       std::vector<float> host(Voter::kCount, 1);
       const signcclResult_t result =

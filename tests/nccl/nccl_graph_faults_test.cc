@@ -62,6 +62,7 @@ TEST_F(NcclGraphFaultsTest, AbortDrainsReplaysThatWaitAndThoseThatCome) {
     graph->launch(voter.stream());
     EXPECT_TRUE(voter.hasResult(-1));
     voter.clear();
+    meet(comm);
     if (rank == 1) {
       std::this_thread::sleep_for(std::chrono::milliseconds(30));
       EXPECT_EQ(signcclCommAbort(comm), signcclSuccess);

@@ -121,6 +121,7 @@ TEST_F(NcclParentTest, AnAbortOfOursLeavesTheCallersCommunicatorAlone) {
         Voter voter(rank, -1);
         ASSERT_EQ(voter.vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
         ASSERT_TRUE(voter.hasResult(-1));
+        meet(comm);
         if (rank == 1) return;
         EXPECT_EQ(signcclCommAbort(comm), signcclSuccess);
         NcclResult state = NcclResult::kInternalError;

@@ -89,6 +89,7 @@ TEST_F(StreamGraphFaultsTest, AbortDrainsReplaysThatWaitAndThoseThatCome) {
     graph->launch(vote.stream());
     EXPECT_TRUE(vote.hasResult());
     vote.clear();
+    meet(comm);
     if (rank == 1) {
       std::this_thread::sleep_for(std::chrono::milliseconds(30));
       EXPECT_EQ(signcclCommAbort(comm), signcclSuccess);
