@@ -242,7 +242,7 @@ typedef struct {
   uint64_t bytesReceived;    /**< payload received from it */
   uint64_t messagesSent;     /**< messages handed to the transport */
   uint64_t messagesReceived; /**< messages received from it */
-  uint64_t scratchBytes;     /**< memory held for exchanges, with that on the device where NCCL carries them */
+  uint64_t scratchBytes;     /**< memory held for exchanges, on the host and on devices */
   const char* algorithm;     /**< algorithm of the last exchange, "none" before the first; owned by the library */
   const char* kernels;       /**< kernels in use: scalar, avx2, avx512 or neon; owned by the library */
 } signcclCommStats_t;

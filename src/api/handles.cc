@@ -64,6 +64,7 @@ CommCounters CommHandle::counters() const {
   CommCounters counters = comm->counters();
   counters.add(replays_.counters());
   for (const auto& [device, engine] : engines_) counters.add(engine->counters());
+  for (const auto& [device, rank] : streams_) counters.engine.scratch_bytes += rank.scratchBytes();
   return counters;
 }
 

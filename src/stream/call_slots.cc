@@ -49,7 +49,10 @@ void LastCaptured::record(const StreamCapture& capture, CudaStream stream) {
 std::shared_ptr<const SlotMemory> CallSlots::reserve(const std::shared_ptr<Device>& device, const SlotNeeds& needs) {
   if (!memory_ || !memory_->holds(needs.nslots, needs.nwords, needs.has_copy) || number_ == kMostCalls) {
     auto fresh = std::make_shared<SlotMemory>(device, needs.nslots, needs.nwords, needs.has_copy);
-    if (memory_) outgrown_.push_back(memory_);
+    if (memory_) {
+      outgrown_.push_back(memory_);
+      outgrown_bytes_ += memory_->bytes();
+    }
     memory_ = std::move(fresh);
     number_ = 0;
   }

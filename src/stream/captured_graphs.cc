@@ -52,6 +52,16 @@ bool CapturedGraphs::isEmpty() {
   return graphs_.empty();
 }
 
+std::size_t CapturedGraphs::bytes() {
+  const std::lock_guard lock(mutex_);
+  removeDropped();
+  std::size_t bytes = 0;
+  for (const Graph& graph : graphs_) {
+    for (const auto& call : graph.calls) bytes += call->memory()->bytes();
+  }
+  return bytes;
+}
+
 /// All calls of a graph are dropped at about the same time, when no replay will come any more.
 void CapturedGraphs::removeDropped() {
   for (Graph& graph : graphs_) {

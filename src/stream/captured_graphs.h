@@ -33,6 +33,9 @@ class CapturedGraphs {
 
   [[nodiscard]] bool isEmpty();
 
+  /// Of the memory of all calls.
+  [[nodiscard]] std::size_t bytes();
+
  private:
   /// The calls of one capture.
   struct Graph {

@@ -140,8 +140,13 @@ void ReplayService::State::close() {
 }
 
 CommCounters ReplayService::State::counters() {
-  const std::lock_guard lock(mutex_);
-  return counters_;
+  CommCounters counters;
+  {
+    const std::lock_guard lock(mutex_);
+    counters = counters_;
+  }
+  counters.engine.scratch_bytes += graphs_.bytes();
+  return counters;
 }
 
 bool ReplayService::State::isClosing() {

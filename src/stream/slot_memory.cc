@@ -25,6 +25,8 @@ bool SlotMemory::holds(std::size_t nslots, std::size_t nwords, bool has_copy) co
   return nslots <= nslots_ && nwords <= nwords_ && (!has_copy || copy_.has_value());
 }
 
+std::size_t SlotMemory::bytes() const { return headBytes(nslots_) + nwords_ * sizeof(Word) * (copy_ ? 2 : 1); }
+
 CudaDevicePointer SlotMemory::postedAddress(std::size_t number) const {
   return slotAddress(number) + offsetof(StreamSlot, posted);
 }

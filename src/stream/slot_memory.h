@@ -73,6 +73,8 @@ class SlotMemory {
 
   [[nodiscard]] std::size_t nslots() const { return nslots_; }
   [[nodiscard]] std::size_t nwords() const { return nwords_; }
+  /// On the host, and in the copy.
+  [[nodiscard]] std::size_t bytes() const;
 
  private:
   [[nodiscard]] CudaDevicePointer slotAddress(std::size_t number) const {

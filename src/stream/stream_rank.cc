@@ -237,6 +237,12 @@ void StreamRank::takeSlots(StreamCall& call) {
   call.number = slots.number();
 }
 
+std::size_t StreamRank::scratchBytes() const {
+  std::size_t bytes = 0;
+  for (const Place& place : places_) bytes += place.slots.bytes();
+  return bytes;
+}
+
 /// Gives the graph memory and tables of its own: those of other calls may be replaced while it lives. A call without
 /// elements leaves nothing to replay.
 void StreamRank::beginCaptured(StreamCall& call, const ExchangeRules& rules, const StreamStep* step) {

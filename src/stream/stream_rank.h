@@ -93,6 +93,9 @@ class StreamRank {
   /// communicator has failed.
   void enqueueBack(StreamCall& call);
 
+  /// Of memory that calls which are not captured hold.
+  [[nodiscard]] std::size_t scratchBytes() const;
+
   [[nodiscard]] const std::shared_ptr<StreamDevice>& device() const { return device_; }
 
  private:

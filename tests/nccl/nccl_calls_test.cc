@@ -234,20 +234,14 @@ TEST_F(NcclTest, TheStatisticsCountMemoryOnTheDevice) {
   Ranks ranks(2);
   ranks.inThreads([&](int rank, signcclComm_t comm) {
     Voter voter(rank, -1);
-    const auto scratch = [&] {
-      signcclCommStats_t stats{};
-      stats.size = sizeof(stats);
-      EXPECT_EQ(signcclCommGetStats(comm, &stats), signcclSuccess);
-      return stats.scratchBytes;
-    };
-    const std::uint64_t before = scratch();
+    const std::uint64_t before = scratchBytes(comm);
     ASSERT_EQ(voter.vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
     ASSERT_TRUE(voter.hasResult(-1));
-    const std::uint64_t after = scratch();
+    const std::uint64_t after = scratchBytes(comm);
     EXPECT_GE(after, before + 4UL * 157 * 8) << "its signs, those of both ranks, and the result";
     ASSERT_EQ(voter.vote(comm), signcclSuccess) << signcclGetLastError(nullptr);
     ASSERT_TRUE(voter.hasResult(-1));
-    EXPECT_EQ(scratch(), after);
+    EXPECT_EQ(scratchBytes(comm), after);
   });
 }
 

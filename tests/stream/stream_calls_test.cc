@@ -200,6 +200,30 @@ TEST_F(StreamCallsTest, SeveralBuffersTravelInOneExchange) {
   });
 }
 
+TEST_F(StreamCallsTest, TheStatisticsCountMemoryThatStreamsAndHostShare) {
+  for (const std::size_t count : {std::size_t{1'000}, std::size_t{1'000'000}}) {
+    const std::uint64_t sign_bytes = (count + 63) / 64 * 8;
+    const bool has_copy = count == 1'000'000;  // of few signs a copy on the device is not worth its time
+    Ranks ranks(2);
+    ranks.inThreads([&](int /*rank*/, signcclComm_t comm) {
+      const CurrentDevice current(0);
+      const Stream stream;
+      const DeviceBuffer buffer(count * sizeof(float));
+      const auto vote = [&] {
+        EXPECT_EQ(callOn({}, buffer.data(), buffer.data(), count, comm, stream.get()), signcclSuccess)
+            << signcclGetLastError(nullptr);
+        stream.synchronize();
+        meet(comm);  // an exchange is over a moment after its stream has gone on
+        return scratchBytes(comm);
+      };
+      const std::uint64_t before = scratchBytes(comm);
+      const std::uint64_t after = vote();
+      EXPECT_GE(after, before + 512 + sign_bytes * (has_copy ? 2 : 1)) << "a slot, flags and signs";
+      EXPECT_EQ(vote(), after);
+    });
+  }
+}
+
 TEST_F(StreamCallsTest, ACallWithoutElementsHoldsNoStreamUp) {
   Ranks ranks(2);
   ranks.inThreads([&](int /*rank*/, signcclComm_t comm) {

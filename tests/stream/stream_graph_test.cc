@@ -293,6 +293,18 @@ TEST_F(StreamGraphTest, StatisticsCountReplays) {
   EXPECT_EQ(stats.collectives, 4U);
 }
 
+TEST_F(StreamGraphTest, StatisticsCountTheMemoryOfGraphsUntilTheyAreGone) {
+  Ranks ranks(1);
+  const CurrentDevice current(0);
+  const Voter voter;
+  const std::uint64_t before = scratchBytes(ranks[0]);
+  {
+    const Graph graph(voter.stream(), [&] { voter.vote(ranks[0]); });
+    EXPECT_GE(scratchBytes(ranks[0]), before + 512 + (kCount + 63) / 64 * 8);
+  }
+  await([&] { return scratchBytes(ranks[0]) == before; });
+}
+
 TEST_F(StreamGraphTest, SplitsAndGatheringsFollowACapture) {
   Ranks ranks(2);
   ranks.inThreads([&](int rank, signcclComm_t comm) {

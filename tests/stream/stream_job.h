@@ -130,6 +130,14 @@ class DeviceBuffer {
 };
 
 /// Calls the collective of `tested` on a stream.
+/// Of the statistics of a rank.
+inline std::uint64_t scratchBytes(signcclComm_t comm) {
+  signcclCommStats_t stats{};
+  stats.size = sizeof(stats);
+  EXPECT_EQ(signcclCommGetStats(comm, &stats), signcclSuccess);
+  return stats.scratchBytes;
+}
+
 inline signcclResult_t callOn(const Case& tested, const void* send, void* recv, std::size_t count, signcclComm_t comm,
                               CudaStream stream) {
   const signcclSignConfig_t config = rulesOf(tested);
