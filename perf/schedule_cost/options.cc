@@ -18,7 +18,18 @@ const std::map<std::string, CostModel>& models() {
   return all;
 }
 
+/// Refuses other names of links, and says how other rates are given.
+std::string refuseUnknownLink(const std::string& name) {
+  if (models().contains(name)) return "";
+  std::string known;
+  for (const auto& [link, model] : models()) known += (known.empty() ? "" : ", ") + link;
+  return "\"" + name + "\" is none of " + known + "; --mbit sets any other rate, as 25000 for 25 Gbit/s";
+}
+
 void addLinkOptions(CLI::App& app, CostOptions& options) {
+  app.add_option("-l,--link", options.link, "link between nodes; within a node it is shm, or loopback with loopback")
+      ->check(refuseUnknownLink, "{loopback,shm,tcp10g,tcp1g}")
+      ->capture_default_str();
   app.add_option("--mbit", options.mbits, "rates of the link between nodes in Mbit/s, instead of that of --link")
       ->check(CLI::Range(1.0, 1e8));
   app.add_option("--latency-us", options.latency_us, "latency of that link in us (default 12 for tcp)")
@@ -53,8 +64,6 @@ void addPayOptions(CLI::App& app, CostOptions& options) {
 void addOptions(CLI::App& app, CostOptions& options) {
   for (const Algorithm algorithm : allAlgorithms()) options.algorithms.emplace_back(algorithmName(algorithm));
   const std::vector<std::string> algorithms = options.algorithms;
-  std::vector<std::string> links;
-  for (const auto& [name, model] : models()) links.push_back(name);
 
   app.add_option("-n,--ranks", options.ranks, "numbers of ranks")->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("-g,--ranks-per-node", options.ranks_per_node, "consecutive ranks that share a node and its NIC")
@@ -73,9 +82,6 @@ void addOptions(CLI::App& app, CostOptions& options) {
       ->check(CLI::IsMember(std::vector<std::string>{"vote", "avg"}))
       ->capture_default_str();
   app.add_flag("--ternary", options.ternary, "ternary signs, and ties that come back as zeros; default binary");
-  app.add_option("-l,--link", options.link, "link between nodes; within a node it is shm, or loopback with loopback")
-      ->check(CLI::IsMember(links))
-      ->capture_default_str();
   addLinkOptions(app, options);
   addPayOptions(app, options);
   app.add_flag("--wire", options.wire,

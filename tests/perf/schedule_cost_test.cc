@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
+#include <string>
 
 #include <gtest/gtest.h>
 
 #include "schedule/choose.h"
+#include "schedule_cost/options.h"
 #include "schedule_cost/pays.h"
 #include "schedule_cost/sum.h"
 
@@ -14,6 +16,26 @@ namespace {
 constexpr CostModel kModel{{5, 2.5, 0.5, 0}, {10, 5, 1, 0}, kCountNsPerPlaneWord};
 
 CountRules voteOf(int nranks) { return {SignOp::kVote, nranks, 1, false}; }
+
+/// What the program says of a name of a link; empty if it takes it.
+std::string refusalOfLink(const std::string& name) {
+  CLI::App app;
+  CostOptions options;
+  addOptions(app, options);
+  try {
+    app.parse("--link " + name);
+  } catch (const CLI::ParseError& error) {
+    return error.what();
+  }
+  return options.link == name ? "" : "the link is " + options.link;
+}
+
+TEST(ScheduleCostTest, ALinkThatItDoesNotKnowIsAnsweredByTheWayToAnyRate) {
+  EXPECT_EQ(refusalOfLink("tcp10g"), "");
+  EXPECT_EQ(refusalOfLink("tcp25g"),
+            "--link: \"tcp25g\" is none of loopback, shm, tcp10g, tcp1g; --mbit sets any other rate, as 25000 for 25 "
+            "Gbit/s");
+}
 
 TEST(ScheduleCostTest, ARingSendsEveryChunkTwiceToTheNextRank) {
   const Topology topology = Topology::uniform(4, 1);
