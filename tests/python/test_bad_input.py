@@ -49,10 +49,13 @@ READ_ONLY.flags.writeable = False
         (np.zeros(3, np.longdouble), "array has dtype float128, expected"),
         (np.zeros(3, ml_dtypes.float8_e4m3fn), "array has dtype float8_e4m3fn, expected"),
         (np.ma.masked_array([1.0]), "array is a masked array, expected one without a mask"),
-        ([1.0, 2.0], "array is a list, expected a NumPy array, or an object with __array_interface__ or a buffer"),
-        (1.0, "array is a float, expected"),
-        (None, "array is a NoneType, expected"),
-        ("text", "array is a str, expected"),
+        (
+            [1.0, 2.0],
+            "array is of type list, expected a NumPy array, or an object with __array_interface__ or a buffer",
+        ),
+        (1.0, "array is of type float, expected"),
+        (None, "array is of type NoneType, expected"),
+        ("text", "array is of type str, expected"),
         (np.zeros(3, "u8"), "array has dtype uint64, which holds packed signs, 64 to a word: expected count="),
     ],
 )
@@ -112,7 +115,7 @@ def test_mean_cannot_be_packed(comm: signccl.Communicator) -> None:
 
 @pytest.mark.parametrize("wrong", [None, 7, "comm", object()])
 def test_communicator_of_a_wrong_type(wrong: Any) -> None:
-    with pytest.raises(TypeError, match=r"comm is a .*, expected a signccl.Communicator"):
+    with pytest.raises(TypeError, match=r"comm is of type .*, expected a signccl.Communicator"):
         signccl.all_reduce_vote(F4, wrong)
 
 

@@ -57,7 +57,7 @@ def test_wrong_argument_of_a_vote(arguments: dict[str, Any], kind: type, text: s
         ({"grads": {"v": ONES}}, ValueError, "grads is the tree"),
         ({"grads": {"w": jnp.ones(3, "int8")}}, TypeError, r"grads\['w'\] has dtype int8"),
         ({"params": {"w": jnp.ones(3, "int32")}}, TypeError, r"params\['w'\] has dtype int32"),
-        ({"state": None}, TypeError, "state is a NoneType, expected the LionState"),
+        ({"state": None}, TypeError, "state is of type NoneType, expected the LionState"),
         ({"b1": 1.5}, ValueError, "b1 is 1.5, expected 0 to 1"),
         ({"b2": "x"}, TypeError, "b2 is 'x', expected a number"),
         ({"seed": -1}, ValueError, "seed is -1, expected 0 to 32767"),
@@ -91,9 +91,9 @@ def test_wrong_option_of_a_transformation() -> None:
 
 
 def test_communicator_of_another_kind_is_refused() -> None:
-    with pytest.raises(TypeError, match="comm is a int, expected a signccl"):
+    with pytest.raises(TypeError, match="comm is of type int, expected a signccl"):
         signccl.jax.all_reduce_vote(ONES, 3)
-    with pytest.raises(TypeError, match="comm is a int"):
+    with pytest.raises(TypeError, match="comm is of type int"):
         signccl.jax.check_equal(ONES, 3)
 
 

@@ -111,7 +111,7 @@ def test_allgather_that_returns_something_else(returned: Any, error: type[Except
 
 
 def test_allgather_that_is_no_function() -> None:
-    with pytest.raises(TypeError, match="allgather is a list, expected a function"):
+    with pytest.raises(TypeError, match="allgather is of type list, expected a function"):
         Communicator.from_allgather([], 0, 1)
 
 
@@ -185,5 +185,5 @@ def test_store_that_stays_empty_times_out() -> None:
 
 
 def test_store_of_a_wrong_type() -> None:
-    with pytest.raises(TypeError, match=r"store is a dict, expected an object with set\(\) and get\(\)"):
+    with pytest.raises(TypeError, match=r"store is of type dict, expected an object with set\(\) and get\(\)"):
         Communicator.from_store({}, 0, 1)

@@ -331,7 +331,7 @@ def test_options_reach_the_communicator(two: Ranks) -> None:
 def bad_options(rank: int, nranks: int) -> None:
     for given, kind, text in (
         ({"algo": "ring"}, ValueError, "pg_options has 'algo', expected settings among: name, timeout"),
-        ("ring", TypeError, "pg_options is a str, expected for backend 'signccl' a dict"),
+        ("ring", TypeError, "pg_options is of type str, expected for backend 'signccl' a dict"),
     ):
         with pytest.raises(kind, match=text):
             dist.init_process_group("signccl", pg_options=given, store=dist.HashStore(), rank=0, world_size=1)

@@ -211,7 +211,7 @@ def test_without_it_ddp_averages_gradients() -> None:
 
 
 def test_only_ddp_has_a_synchronisation_to_disable() -> None:
-    with pytest.raises(TypeError, match="ddp is a Sequential, expected a DistributedDataParallel"):
+    with pytest.raises(TypeError, match="ddp is of type Sequential, expected a DistributedDataParallel"):
         disable_grad_sync(tiny_model())
 
 

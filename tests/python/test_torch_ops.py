@@ -186,8 +186,8 @@ BAD: list[tuple[type[Exception], str, Callable[[signccl.Communicator], Any]]] = 
         "dtype is torch.int8, but out is given",
         lambda c: ops.all_reduce_vote(ONES, comm=c, out=ONES, dtype=torch.int8),
     ),
-    (TypeError, "comm is a str", lambda c: ops.all_reduce_vote(ONES, comm="0")),  # type: ignore[arg-type]
-    (TypeError, "process_group is a str", lambda c: ops.all_reduce_vote(ONES, process_group="0")),
+    (TypeError, "comm is of type str", lambda c: ops.all_reduce_vote(ONES, comm="0")),  # type: ignore[arg-type]
+    (TypeError, "process_group is of type str", lambda c: ops.all_reduce_vote(ONES, process_group="0")),
     (ValueError, "both comm and process", lambda c: ops.all_reduce_vote(ONES, comm=c, process_group=object())),
     (ValueError, "not in the process group", lambda c: ops.all_reduce_vote(ONES, process_group=non_member())),
     (ValueError, "comm is 'x', expected", lambda c: torch.ops.signccl.all_reduce_vote(ONES, "x")),

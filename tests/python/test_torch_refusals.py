@@ -178,7 +178,7 @@ def test_a_module_that_one_rank_cannot_prepare_is_prepared_on_none() -> None:
         return str(caught.value)
 
     first, second = as_threads(2, body)
-    assert second == "module is a generator, expected a torch.nn.Module"
+    assert second == "module is of type generator, expected a torch.nn.Module"
     assert first == f"rank 1 refuses its modules: TypeError: {second}"
 
 

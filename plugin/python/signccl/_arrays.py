@@ -77,8 +77,8 @@ def _view(name: str, value: Any) -> Array:
         return np.asarray(memoryview(value))
     except (TypeError, ValueError):
         raise TypeError(
-            f"{name} is a {type(value).__name__}, expected a NumPy array, or an object with __array_interface__ or a "
-            "buffer, or with __cuda_array_interface__"
+            f"{name} is of type {type(value).__name__}, expected a NumPy array, or an object with __array_interface__ "
+            "or a buffer, or with __cuda_array_interface__"
         ) from None
 
 

@@ -51,8 +51,8 @@ def device_array(name: str, value: Any) -> DeviceArray | None:
         typestr, strides = interface["typestr"], interface.get("strides")
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise TypeError(
-            f"{name} is a {type(value).__name__} whose __cuda_array_interface__ is {interface!r}, expected a dict with "
-            f"shape, typestr and data ({error!r})"
+            f"{name} is of type {type(value).__name__}, whose __cuda_array_interface__ is {interface!r}, expected a "
+            f"dict with shape, typestr and data ({error!r})"
         ) from None
     if interface.get("mask") is not None:
         raise TypeError(f"{name} has a mask, expected an array without one: every element votes")
@@ -78,7 +78,7 @@ def stream_handle(stream: Any) -> int:
             _version, given = protocol() if callable(protocol) else protocol
         except (TypeError, ValueError):
             raise TypeError(
-                f"stream is a {type(stream).__name__} whose __cuda_stream__ is not a pair of version and handle"
+                f"stream is of type {type(stream).__name__}, whose __cuda_stream__ is not a pair of version and handle"
             ) from None
     if isinstance(given, bool) or not hasattr(given, "__index__"):
         raise TypeError(

@@ -122,7 +122,7 @@ def all_reduce_avg(
 
 def _checked(comm: Any) -> Communicator:
     if not isinstance(comm, Communicator):
-        raise TypeError(f"comm is a {type(comm).__name__}, expected a signccl.Communicator")
+        raise TypeError(f"comm is of type {type(comm).__name__}, expected a signccl.Communicator")
     return comm
 
 
@@ -165,8 +165,8 @@ class _Call:
         """Memory that a stream writes is the caller's: only its module knows how to make it, and when to free it."""
         if isinstance(self.send, DeviceArray):
             raise TypeError(
-                f"out is None, and array is a {type(self.send.owner).__name__} in the memory of a CUDA device, where "
-                "signccl makes no arrays: expected out=, such as empty_like(array) of its module"
+                f"out is None, and array is of type {type(self.send.owner).__name__} in the memory of a CUDA device, "
+                "where signccl makes no arrays: expected out=, such as empty_like(array) of its module"
             )
         if stream is not None:
             raise TypeError("out is None, but stream is given: expected out=, which the stream writes")

@@ -152,7 +152,7 @@ class Communicator(Handle):
         rank, nranks = _checked_place(rank, nranks)
         config = make_config(settings)
         if not callable(allgather):
-            raise TypeError(f"allgather is a {type(allgather).__name__}, expected a function of bytes")
+            raise TypeError(f"allgather is of type {type(allgather).__name__}, expected a function of bytes")
         return cls._join(_bootstrap.by_allgather(allgather, rank, nranks), rank, nranks, config)
 
     @classmethod
@@ -176,7 +176,7 @@ class Communicator(Handle):
         rank, nranks = _checked_place(rank, nranks)
         config = make_config(settings)
         if not (hasattr(store, "set") and hasattr(store, "get")):
-            raise TypeError(f"store is a {type(store).__name__}, expected an object with set() and get()")
+            raise TypeError(f"store is of type {type(store).__name__}, expected an object with set() and get()")
         unique_id = _bootstrap.by_store(store, rank, key, settings.get("timeout"))
         return cls._join(unique_id, rank, nranks, config, store)
 

@@ -26,7 +26,7 @@ def check_equal(tree: Any, comm: Communicator | None = None) -> None:
     """
     used = communicators.communicator() if comm is None else comm
     if not isinstance(used, Communicator):
-        raise TypeError(f"comm is a {type(used).__name__}, expected a signccl.Communicator")
+        raise TypeError(f"comm is of type {type(used).__name__}, expected a signccl.Communicator")
     with comparing(used, "arrays") as texts:
         texts += [_describe(path, np.asarray(leaf)) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]]
 

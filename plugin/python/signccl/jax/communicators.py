@@ -184,6 +184,6 @@ def checked(comm: Any) -> tuple[list[Communicator], bool]:
     if isinstance(comm, DeviceCommunicators):
         return comm.comms, True
     raise TypeError(
-        f"comm is a {type(comm).__name__}, expected a signccl.Communicator, or the signccl.jax.DeviceCommunicators of "
-        "device_communicators()"
+        f"comm is of type {type(comm).__name__}, expected a signccl.Communicator, or the "
+        "signccl.jax.DeviceCommunicators of device_communicators()"
     )

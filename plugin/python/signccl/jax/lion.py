@@ -148,7 +148,7 @@ def _flatten(params: Any, grads: Any, state: Any) -> tuple[list[Any], list[Any],
     """The leaves of parameters, momenta and gradients. Raises TypeError or ValueError if they do not fit."""
     kind: Any = LionState
     if not isinstance(state, kind):
-        raise TypeError(f"state is a {type(state).__name__}, expected the LionState of lion_init()")
+        raise TypeError(f"state is of type {type(state).__name__}, expected the LionState of lion_init()")
     trees = {"params": params, "state.mu": state.mu, "grads": grads}
     leaves = {name: _call.named_leaves(name, tree) for name, tree in trees.items()}
     expected: Any = jax.tree.structure(params)

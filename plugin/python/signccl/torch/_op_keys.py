@@ -52,7 +52,9 @@ def key_of(comm: Communicator | None, process_group: Any) -> str:
     if process_group == dist.GroupMember.NON_GROUP_MEMBER:
         raise ValueError("this process is not in the process group")
     if not isinstance(process_group, dist.ProcessGroup):
-        raise TypeError(f"process_group is a {type(process_group).__name__}, expected a torch.distributed.ProcessGroup")
+        raise TypeError(
+            f"process_group is of type {type(process_group).__name__}, expected a torch.distributed.ProcessGroup"
+        )
     key = _GROUP + str(process_group.group_name)
     _groups[key] = process_group
     return key
@@ -60,7 +62,7 @@ def key_of(comm: Communicator | None, process_group: Any) -> str:
 
 def _key_of_communicator(comm: Communicator) -> str:
     if not isinstance(comm, Communicator):
-        raise TypeError(f"comm is a {type(comm).__name__}, expected a signccl.Communicator")
+        raise TypeError(f"comm is of type {type(comm).__name__}, expected a signccl.Communicator")
     key = _key_of_comm.get(comm)
     if key is None:
         key = _key_of_comm.setdefault(comm, f"{_COMM}{next(_numbers)}")

@@ -257,8 +257,8 @@ def _settings_of(options: Any) -> dict[str, Any]:
         return {}
     if not isinstance(options, dict):
         raise TypeError(
-            f"pg_options is a {type(options).__name__}, expected for backend 'signccl' a dict with settings of the "
-            f"communicator: {', '.join(SETTINGS)}"
+            f"pg_options is of type {type(options).__name__}, expected for backend 'signccl' a dict with settings of "
+            f"the communicator: {', '.join(SETTINGS)}"
         )
     unknown = [name for name in options if name not in SETTINGS]
     if unknown:

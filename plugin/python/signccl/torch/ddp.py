@@ -28,7 +28,7 @@ def prepare(module: torch.nn.Module, process_group: Any = None, *, comm: Communi
     named: list[tuple[str, torch.Tensor]] = []
     with comparing(used, "modules") as texts:
         if not isinstance(module, torch.nn.Module):
-            raise TypeError(f"module is a {type(module).__name__}, expected a torch.nn.Module")
+            raise TypeError(f"module is of type {type(module).__name__}, expected a torch.nn.Module")
         named += [(f"parameter '{name}'", tensor) for name, tensor in module.named_parameters()]
         named += [(f"buffer '{name}'", tensor) for name, tensor in module.named_buffers()]
         texts += [f"{name}, {describe(tensor)}" for name, tensor in named]
@@ -50,7 +50,7 @@ def disable_grad_sync(ddp: torch.nn.Module) -> torch.nn.Module:
     broadcasts its buffers in the first forward pass only: see :func:`sync_buffers`.
     """
     if not isinstance(ddp, torch.nn.parallel.DistributedDataParallel):
-        raise TypeError(f"ddp is a {type(ddp).__name__}, expected a DistributedDataParallel")
+        raise TypeError(f"ddp is of type {type(ddp).__name__}, expected a DistributedDataParallel")
     if isinstance(ddp, _LocalGradients):
         return ddp
     ddp.__dict__.pop("require_backward_grad_sync", None)
