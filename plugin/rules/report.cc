@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rules/report.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <map>
 #include <system_error>
 #include <vector>
 
@@ -20,7 +22,34 @@ struct Report::Entry {
   Number sent_bytes{0};
   Number time_ns{0};
   Number lost_ns{0};
-  std::atomic<bool> has_said_why{false};
+
+  /// Counts a reason; true if it is new.
+  bool count(const std::string& why) {
+    const std::lock_guard lock(reasons_mutex);
+    const auto known = reasons.find(why);
+    if (known != reasons.end()) {
+      ++known->second;
+      return false;
+    }
+    // Reasons are sentences of this code with a number in some, so there are few.
+    const bool has_room = reasons.size() < kMostReasons;
+    ++reasons[has_room ? why : "other reasons"];
+    return has_room;
+  }
+
+  /// " (3: why, 2: why)"; empty if none is known.
+  std::string reasonsText() {
+    const std::lock_guard lock(reasons_mutex);
+    std::string text;
+    for (const auto& [why, calls] : reasons) {
+      text += (text.empty() ? " (" : "; ") + std::to_string(calls) + ": " + why;
+    }
+    return text.empty() ? text : text + ")";
+  }
+
+  static constexpr std::size_t kMostReasons = 16;
+  std::mutex reasons_mutex;                      ///< of the one below
+  std::map<std::string, std::uint64_t> reasons;  ///< why calls were forwarded, and how often
 };
 
 namespace {
@@ -114,14 +143,15 @@ void Report::fellBack(std::size_t index, const FellBack& call) {
   Entry& entry = entries_[index];
   add(entry.lost_ns, call.time_ns);
   if (!isFirst(entry.fallen_back) || !log_.isEnabled(LogLevel::kInfo)) return;
-  line(LogLevel::kInfo, subject(index) + " falls back for the first time: " +
-                            misfitText(call.first_index, call.first_value) + "; the call is forwarded");
+  const std::string why = call.refused.empty() ? misfitText(call.first_index, call.first_value)
+                                               : "this rank's buffers cannot be taken (" + call.refused + ")";
+  line(LogLevel::kInfo, subject(index) + " falls back for the first time: " + why + "; the call is forwarded");
 }
 
 void Report::forwarded(std::size_t index, const std::string& why) {
   Entry& entry = entries_[index];
   add(entry.forwarded, 1);
-  if (why.empty() || entry.has_said_why.exchange(true, std::memory_order_relaxed)) return;
+  if (why.empty() || !entry.count(why)) return;
   line(LogLevel::kInfo, subject(index) + " forwards a call that it matches: " + why);
 }
 
@@ -130,9 +160,42 @@ void Report::wouldTake(std::size_t index, const Call& call, const LocalValues& v
   const bool is_fit = fits(settings_.rules.rules()[index], values.values);
   if (is_fit) add(entry.elements, call.count);
   if (!isFirst(is_fit ? entry.taken : entry.fallen_back) || !log_.isEnabled(LogLevel::kInfo)) return;
-  line(LogLevel::kInfo, subject(index) + " in a dry run: " + callText(call) +
-                            (is_fit ? ": would be taken, if the values of the other ranks fit as those of this rank do"
-                                    : ": would fall back: " + misfitText(values.first_index, values.first_value)));
+  std::string what = ": would be taken";
+  if (!is_fit) {
+    what = ": would fall back: " + misfitText(values.first_index, values.first_value);
+  } else if (settings_.rules.rules()[index].action == Action::kSignSum) {
+    what += ", if the values of the other ranks fit as those of this rank do";
+  }
+  line(LogLevel::kInfo, subject(index) + " in a dry run: " + callText(call) + what);
+}
+
+void Report::unmatched(const Call& call) {
+  bool is_of_type = false;
+  bool is_of_op = false;
+  bool is_large_enough = false;
+  for (const Rule& rule : settings_.rules.rules()) {
+    if (rule.action == Action::kForward || !call.type || !rule.match.types.contains(*call.type)) continue;
+    is_of_type = true;
+    if (!call.op || !rule.match.ops.contains(*call.op)) continue;
+    is_of_op = true;
+    if (call.count >= rule.match.count.min) is_large_enough = true;
+  }
+  const std::lock_guard lock(unmatched_mutex_);
+  if (!is_of_type) {
+    ++unmatched_.type;
+  } else if (!is_of_op) {
+    ++unmatched_.op;
+  } else if (!is_large_enough) {
+    ++unmatched_.small;
+    unmatched_.largest_of_small = std::max(unmatched_.largest_of_small, call.count);
+  } else {
+    ++unmatched_.rest;
+  }
+}
+
+Unmatched Report::unmatchedCalls() const {
+  const std::lock_guard lock(unmatched_mutex_);
+  return unmatched_;
 }
 
 Counters Report::counters(std::size_t index) const {
@@ -154,7 +217,7 @@ Counters Report::counters(std::size_t index) const {
 std::string Report::totals(std::size_t index) const {
   const Counters all = counters(index);
   const std::string calls = subject(index) + ": " + std::to_string(all.matched) + " calls matched, ";
-  const std::string forwarded = std::to_string(all.forwarded) + " forwarded";
+  const std::string forwarded = std::to_string(all.forwarded) + " forwarded" + entries_[index].reasonsText();
   if (settings_.mode == Mode::kDry) {
     return calls + std::to_string(all.taken) + " would be taken, " + std::to_string(all.fallen_back) +
            " would fall back, " + forwarded + "; " + std::to_string(all.elements) + " elements would be taken";
@@ -169,10 +232,28 @@ std::string Report::totals(std::size_t index) const {
   return text;
 }
 
+std::string Report::totalsOfUnmatched() const {
+  const Unmatched all = unmatchedCalls();
+  std::string text = std::to_string(all.all()) + " calls match no rule that takes calls";
+  const char* separator = ": ";
+  const auto add = [&](std::uint64_t calls, const std::string& why) {
+    if (calls == 0) return;
+    text += separator + std::to_string(calls) + " " + why;
+    separator = ", ";
+  };
+  add(all.small,
+      "with fewer elements than any of them takes (the largest has " + std::to_string(all.largest_of_small) + ")");
+  add(all.type, "of another element type");
+  add(all.op, "with another reduction");
+  add(all.rest, "with another number of ranks, communicator or mark, or too many elements");
+  return text;
+}
+
 void Report::end() const {
   const LogLevel level = rank_.load(std::memory_order_relaxed) > 0 ? LogLevel::kTrace : LogLevel::kInfo;
   if (!log_.isEnabled(level)) return;
   for (std::size_t i = 0; i < settings_.rules.rules().size(); ++i) line(level, totals(i));
+  if (settings_.mode == Mode::kDry) line(level, totalsOfUnmatched());
 }
 
 std::string Report::subject(std::size_t index) const { return "rule '" + settings_.rules.rules()[index].name + "'"; }

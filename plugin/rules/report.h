@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "rules/log.h"
@@ -34,6 +35,7 @@ struct FellBack {
   std::int64_t first_index = -1;  ///< of this rank's first element that does not fit; -1: all of this rank fit
   double first_value = 0;
   std::uint64_t time_ns = 0;  ///< of the try
+  std::string refused = {};   ///< why SignCCL could not take this rank's buffers; empty if it could
 };
 
 /// Counters of a rule. A call that matches is counted once more, as taken, fallen back or forwarded.
@@ -47,6 +49,17 @@ struct Counters {
   std::uint64_t sent_bytes = 0;
   std::uint64_t time_ns = 0;
   std::uint64_t lost_ns = 0;  ///< of tries that fell back
+};
+
+/// Calls of a dry run that match no rule that takes calls, by what is in the way. A call counts once, with the first of
+/// these that no such rule has.
+struct Unmatched {
+  std::uint64_t type = 0;              ///< another element type
+  std::uint64_t op = 0;                ///< another reduction
+  std::uint64_t small = 0;             ///< fewer elements
+  std::uint64_t rest = 0;              ///< more elements, the number of ranks, the communicator's name, or a mark
+  std::uint64_t largest_of_small = 0;  ///< elements of the largest of the small ones
+  [[nodiscard]] std::uint64_t all() const { return type + op + small + rest; }
 };
 
 /// One for each process. Any thread may use it. `index` is always that of the rule that the call matches.
@@ -70,20 +83,28 @@ class Report {
   void sent(std::size_t index, std::uint64_t bytes);
   void fellBack(std::size_t index, const FellBack& call);
 
-  /// `why` is whyNotCarried() or a reason of the plugin's, said when it comes first for this rule; empty for rules that
-  /// forward, and on probation.
+  /// `why` is whyNotCarried() or a reason of the plugin's, said when it comes first for this rule, and counted; empty
+  /// for rules that forward.
   void forwarded(std::size_t index, const std::string& why);
 
   /// In a dry run, instead of the three above: a call that would be carried, with this rank's values. Rules with vote
   /// and avg take all values.
   void wouldTake(std::size_t index, const Call& call, const LocalValues& values);
 
+  /// In a dry run: a call that is forwarded since it matches no rule, or may match none.
+  void unmatched(const Call& call);
+
   [[nodiscard]] Counters counters(std::size_t index) const;
+  [[nodiscard]] Unmatched unmatchedCalls() const;
 
   /// The counters of a rule in words.
   [[nodiscard]] std::string totals(std::size_t index) const;
 
-  /// The totals of all rules: at INFO on rank 0 and where no rank is known, at TRACE on others.
+  /// The calls that match no rule that takes calls, in words.
+  [[nodiscard]] std::string totalsOfUnmatched() const;
+
+  /// The totals of all rules, and in a dry run of calls that match none: at INFO on rank 0 and where no rank is known,
+  /// at TRACE on others.
   void end() const;
 
  private:
@@ -100,6 +121,8 @@ class Report {
   const Log& log_;
   std::atomic<int> rank_{kNoRank};
   std::unique_ptr<Entry[]> entries_;  ///< one for each rule
+  mutable std::mutex unmatched_mutex_;
+  Unmatched unmatched_;
 };
 
 }  // namespace signccl::rules

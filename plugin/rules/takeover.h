@@ -30,6 +30,8 @@ enum class Verdict : std::uint8_t {
 
 /// Calls in a row that fall back before the rule is put on probation for calls of that size.
 inline constexpr int kFallbacksBeforeProbation = 8;
+/// Why the calls between are forwarded.
+inline constexpr const char* kWhyOnProbation = "8 calls of its size fell back in a row";
 /// On probation each such call is tried, and those between are forwarded without a look at their values.
 inline constexpr int kCallsPerProbe = 100;
 

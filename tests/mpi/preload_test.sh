@@ -84,7 +84,11 @@ case $case in
     run "$front" "$PWD/fortran" || fail "the job failed"
     says 'all sums are right'
     says "\[0\].*rule 'signs': 6 calls matched"
+    says "\[0\].* 0 calls match no rule that takes calls"
     ! grep -q 'communicator .* of 3 ranks' "$log" || fail "a dry run made a communicator"
+    export SIGNCCL_RULES='{"version": 1, "rules": [{"match": {"count": {"min": 65537}}, "action": "sign_sum"}]}'
+    run "$front" "$PWD/fortran" || fail "the job failed"
+    says "\[0\].*: 6 with fewer elements than any of them takes \(the largest has 65536\)"
     ;;
   # Without rules, and switched off, all calls go straight on; so they do where there is no back for the MPI.
   off)

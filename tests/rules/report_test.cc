@@ -83,7 +83,16 @@ TEST(ReportTest, AFallbackThatIsDueToAnotherRankSaysSo) {
                           "fit, and those of another rank do not; the call is forwarded"));
 }
 
-TEST(ReportTest, WhyACallIsForwardedIsSaidOnceForEachRule) {
+TEST(ReportTest, BuffersThatCannotBeTakenAreNoMisfitOfAnotherRank) {
+  const Settings settings = settingsOf("on");
+  const CapturedLog log(LogLevel::kInfo);
+  Report report(settings, log.log());
+  report.fellBack(1, {Values::kOther, -1, 0, 0, "sendbuff is managed memory"});
+  EXPECT_THAT(log.lines(), ElementsAre("SIGNCCL INFO rule 'signs' falls back for the first time: this rank's buffers "
+                                       "cannot be taken (sendbuff is managed memory); the call is forwarded"));
+}
+
+TEST(ReportTest, EachReasonWhyCallsAreForwardedIsSaidOnceAndCounted) {
   const Settings settings = settingsOf("on");
   const CapturedLog log(LogLevel::kInfo);
   Report report(settings, log.log());
@@ -91,8 +100,19 @@ TEST(ReportTest, WhyACallIsForwardedIsSaidOnceForEachRule) {
   report.forwarded(1, "");
   report.forwarded(1, "too many ranks");
   report.forwarded(1, "too many ranks");
-  EXPECT_THAT(log.lines(), ElementsAre("SIGNCCL INFO rule 'signs' forwards a call that it matches: too many ranks"));
-  EXPECT_EQ(report.counters(1).forwarded, 3U);
+  report.forwarded(1, "a buffer is null");
+  EXPECT_THAT(log.lines(), ElementsAre("SIGNCCL INFO rule 'signs' forwards a call that it matches: too many ranks",
+                                       "SIGNCCL INFO rule 'signs' forwards a call that it matches: a buffer is null"));
+  EXPECT_EQ(report.counters(1).forwarded, 4U);
+  EXPECT_THAT(report.totals(1), HasSubstr("4 forwarded (1: a buffer is null; 2: too many ranks)"));
+}
+
+TEST(ReportTest, ReasonsWithoutEndAreCountedTogether) {
+  const Settings settings = settingsOf("on");
+  const Log silent;
+  Report report(settings, silent);
+  for (int i = 0; i < 1000; ++i) report.forwarded(1, "reason " + std::to_string(i));
+  EXPECT_THAT(report.totals(1), HasSubstr("984: other reasons"));
 }
 
 TEST(ReportTest, TotalsCountCallsBytesAndTime) {
@@ -147,6 +167,28 @@ TEST(ReportTest, ADryRunSaysWhatWouldBeTaken) {
       report.totals(1),
       "rule 'signs': 3 calls matched, 2 would be taken, 1 would fall back, 0 forwarded; 2000000 elements would be "
       "taken");
+}
+
+TEST(ReportTest, ADryRunSaysWhyCallsMatchNoRule) {
+  const Settings settings = settingsOf("dry");
+  const CapturedLog log(LogLevel::kInfo);
+  Report report(settings, log.log());
+  EXPECT_EQ(report.totalsOfUnmatched(), "0 calls match no rule that takes calls");
+  const auto count = [&](auto change) {
+    Call call = exampleCall();
+    change(call);
+    report.unmatched(call);
+  };
+  for (const std::uint64_t few : {1U, 65535U, 12U}) count([=](Call& call) { call.count = few; });
+  for (int i = 0; i < 2; ++i) count([](Call& call) { call.type = std::nullopt; });
+  count([](Call& call) { call.op = ReduceOp::kAvg; });
+  count([](Call& call) { call.op = std::nullopt; });
+  count([](Call& /*call*/) {});
+  report.end();
+  EXPECT_EQ(log.lines().back(),
+            "SIGNCCL INFO 8 calls match no rule that takes calls: 3 with fewer elements than any of them takes (the "
+            "largest has 65535), 2 of another element type, 2 with another reduction, 1 with another number of "
+            "ranks, communicator or mark, or too many elements");
 }
 
 TEST(ReportTest, CallsOfManyThreadsAreAllCounted) {

@@ -16,7 +16,6 @@ namespace signccl::mpi {
 namespace {
 
 using rules::Action;
-using rules::Mode;
 using std::chrono::steady_clock;
 
 // Making a communicator of SignCCL takes some 10 ms, which a communicator that lives for one call would never get back.
@@ -52,16 +51,27 @@ Interposer::Interposer(rules::Settings settings, const rules::Log& log, NextCall
 
 void Interposer::compareRules() const { requireSameRules(settings_.digest(), settings_.comparison_timeout, next_); }
 
+std::optional<int> Interposer::countUnmatched(const AllReduce& call) {
+  if (call.count < 1 || is_finished_.load(std::memory_order_relaxed)) return std::nullopt;
+  rules::Call words;
+  words.type = types_.find(call.type);
+  if (call.op == MPI_SUM) words.op = rules::ReduceOp::kSum;
+  words.count = static_cast<std::uint64_t>(call.count);
+  report_.unmatched(words);
+  return std::nullopt;
+}
+
 std::optional<int> Interposer::match(const AllReduce& call) {
   const std::optional<rules::ElementType> type = types_.find(call.type);
-  if (!type || call.comm == MPI_COMM_NULL || is_finished_.load(std::memory_order_relaxed)) return std::nullopt;
+  if (!type) return isDry() ? countUnmatched(call) : std::nullopt;
+  if (call.comm == MPI_COMM_NULL || is_finished_.load(std::memory_order_relaxed)) return std::nullopt;
   Mirror& mirror = mirrors_.of(call.comm);
   if (mirror.isIntercommunicator()) return std::nullopt;
   mirror.agreeOnName(settings_.rules, next_);
   const auto count = static_cast<std::uint64_t>(call.count);
   const rules::Call words{type, rules::ReduceOp::kSum, count, mirror.ranks(), mirror.name()};
   const std::optional<std::size_t> index = settings_.rules.match(words);
-  if (!index) return std::nullopt;
+  if (!index) return isDry() ? countUnmatched(call) : std::nullopt;
   report_.matched(*index, words);
   const void* send = call.send == MPI_IN_PLACE ? call.recv : call.send;
   const MatchedCall matched{send, call.recv, count, *type, *index, &settings_.rules.rules()[*index]};
@@ -70,7 +80,7 @@ std::optional<int> Interposer::match(const AllReduce& call) {
     report_.forwarded(*index, why);
     return std::nullopt;
   }
-  if (settings_.mode == Mode::kDry) {
+  if (isDry()) {
     report_.wouldTake(*index, words, rules::checkValues(send, count, *type));
     return std::nullopt;
   }
@@ -115,7 +125,7 @@ std::optional<int> Interposer::take(Mirror& mirror, const MatchedCall& call) {
       reportTaken(mirror, call, nanosecondsSince(begin));
       return MPI_SUCCESS;
     case TakeOver::Result::kForwarded:
-      report_.forwarded(call.rule_index, {});
+      report_.forwarded(call.rule_index, rules::kWhyOnProbation);
       return std::nullopt;
     case TakeOver::Result::kFellBack:
       outcome.fell_back.time_ns = nanosecondsSince(begin);

@@ -41,7 +41,7 @@ class Interposer {
 
   /// The result of the call; nothing if it is to be forwarded.
   std::optional<int> allReduce(const AllReduce& call) {
-    if (call.count < smallest_count_ || call.op != MPI_SUM) return std::nullopt;
+    if (call.count < smallest_count_ || call.op != MPI_SUM) return isDry() ? countUnmatched(call) : std::nullopt;
     return match(call);
   }
 
@@ -49,6 +49,9 @@ class Interposer {
   void finish();
 
  private:
+  [[nodiscard]] bool isDry() const { return settings_.mode == rules::Mode::kDry; }
+  /// A dry run says of how many calls what is in the way. Returns nothing.
+  std::optional<int> countUnmatched(const AllReduce& call);
   std::optional<int> match(const AllReduce& call);
   [[nodiscard]] std::string whyForwarded(const MatchedCall& matched, const rules::Call& call) const;
   std::optional<int> attachAndTake(Mirror& mirror, const MatchedCall& call);
