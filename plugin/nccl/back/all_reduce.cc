@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nccl/back/all_reduce.h"
 
+#include <cstdint>
 #include <optional>
 
 #include "nccl/back/failure.h"
@@ -44,6 +45,11 @@ rules::Call describe(const AllReduce& call) {
   return described;
 }
 
+Stream streamOf(const AllReduce& call) {
+  const auto legacy = reinterpret_cast<Stream>(std::uintptr_t{1});  // CU_STREAM_LEGACY, which null means to NCCL
+  return call.stream == nullptr ? legacy : call.stream;
+}
+
 Result forward(const RealNccl& nccl, const AllReduce& call) {
   const InsideNccl inside;
   if (call.has_config) {
@@ -61,12 +67,12 @@ void carryOut(const TakenCall& call) {
   if (call.action == rules::Action::kSignSum) {
     // Without an outcome: the rule trusts the values, and the host does not wait.
     return expectSigncclSuccess(signcclAllReduceSum(arguments.send, arguments.recv, arguments.count, type, &config,
-                                                    call.mirror->get(), arguments.stream, nullptr),
+                                                    call.mirror->get(), streamOf(arguments), nullptr),
                                 "a sum taken from NCCL");
   }
   const auto collective = call.action == rules::Action::kVote ? signcclAllReduceVote : signcclAllReduceAvg;
   expectSigncclSuccess(collective(arguments.send, arguments.recv, arguments.count, type, type, &config,
-                                  call.mirror->get(), arguments.stream),
+                                  call.mirror->get(), streamOf(arguments)),
                        "an all-reduce taken from NCCL");
 }
 

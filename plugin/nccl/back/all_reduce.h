@@ -39,6 +39,10 @@ struct TakenCall {
 /// The call as rules see it, but for the number of ranks, the communicator's name and the mark.
 rules::Call describe(const AllReduce& call);
 
+/// The stream, in whose order the call is also where its buffers are in host memory: SignCCL takes a null stream and
+/// such buffers for a call without a stream.
+Stream streamOf(const AllReduce& call);
+
 /// Calls the real function.
 Result forward(const RealNccl& nccl, const AllReduce& call);
 

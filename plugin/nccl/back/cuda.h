@@ -31,6 +31,7 @@ inline constexpr CudaResult kCudaNotReady = 600;
   X(cuMemFreeHost, cuMemFreeHost, (void* memory))                                                                    \
   X(cuMemcpyHtoDAsync, cuMemcpyHtoDAsync_v2, (DeviceAddress to, const void* from, std::size_t bytes, Stream stream)) \
   X(cuMemcpyDtoHAsync, cuMemcpyDtoHAsync_v2, (void* to, DeviceAddress from, std::size_t bytes, Stream stream))       \
+  X(cuMemsetD8Async, cuMemsetD8Async, (DeviceAddress memory, unsigned char value, std::size_t bytes, Stream stream)) \
   X(cuStreamCreateWithPriority, cuStreamCreateWithPriority, (Stream * stream, unsigned int flags, int priority))     \
   X(cuStreamDestroy, cuStreamDestroy_v2, (Stream stream))                                                            \
   X(cuStreamQuery, cuStreamQuery, (Stream stream))                                                                   \

@@ -12,6 +12,7 @@
 #include "nccl/back/cuda.h"
 #include "nccl/back/inside.h"
 #include "nccl/back/last_error.h"
+#include "nccl/back/look.h"
 #include "nccl/back/sum_of_signs.h"
 #include "rules/carry.h"
 #include "rules/errors.h"
@@ -46,7 +47,10 @@ Interposer::Interposer(const RealNccl& nccl, const rules::Environment& environme
 Result Interposer::allReduce(const AllReduce& call) {
   if (InsideNccl::is() || call.comm == nullptr) return forward(nccl_, call);
   const bool may_match = call.count >= settings_.rules.smallestCount();
-  if (!may_match && settings_error_.empty()) return forward(nccl_, call);
+  if (!may_match && settings_error_.empty()) {
+    if (isDry() && call.count > 0) report_->unmatched(describe(call));
+    return forward(nccl_, call);
+  }
   lastErrorOfThread().clear();
   return guarded([&] {
     if (!settings_error_.empty()) throw Failure(Result::kInvalidUsage, settings_error_);
@@ -62,15 +66,18 @@ Result Interposer::decide(const AllReduce& call) {
   described.comm_name = record->name;
   described.marked = mark.action.has_value();
   const auto index = settings_.rules.match(described);
-  if (!index || described.ranks == 0) return forward(nccl_, call);
+  if (!index || described.ranks == 0) {
+    if (isDry()) report_->unmatched(described);
+    return forward(nccl_, call);
+  }
 
   const rules::Rule& rule = settings_.rules.rules()[*index];
   report_->matched(*index, described);
   std::string why = record->isClosed() ? "its communicator is being finalized, or was revoked"
                                        : whyForwarded(rule, described, call, mark);
   if (why.empty() && rule.action != rules::Action::kForward) {
-    if (settings_.mode == rules::Mode::kDry) {
-      report_->wouldTake(*index, described, {});
+    if (isDry()) {
+      report_->wouldTake(*index, described, valuesInDryRun(rule, described, call));
       return forward(nccl_, call);
     }
     if (const auto failure = record->failure()) throw Failure(*failure);
@@ -91,6 +98,18 @@ Result Interposer::decide(const AllReduce& call) {
   return forward(nccl_, call);
 }
 
+rules::LocalValues Interposer::valuesInDryRun(const rules::Rule& rule, const rules::Call& described,
+                                              const AllReduce& call) {
+  if (rule.action != rules::Action::kSignSum) return {};
+  const InsideNccl inside;
+  const auto seen = lookAt(nccl_, call, *described.type, settings_.comparison_timeout);
+  if (!seen && !has_said_blind_.exchange(true)) {
+    log_->line(rules::LogLevel::kWarn, rules::kNoRank,
+               "a dry run cannot look at the values of a call, and counts it as if they fit");
+  }
+  return seen.value_or(rules::LocalValues{});
+}
+
 std::string Interposer::whyForwarded(const rules::Rule& rule, const rules::Call& described, const AllReduce& call,
                                      const Mark& mark) const {
   if (rule.action == rules::Action::kForward) return {};
@@ -99,7 +118,7 @@ std::string Interposer::whyForwarded(const rules::Rule& rule, const rules::Call&
   }
   if (std::string why = rules::whyNotCarried(rule, described); !why.empty()) return why;
   if (rule.action == rules::Action::kSignSum) {
-    if (described.op == rules::ReduceOp::kAvg) return "sign_sum takes no means from NCCL";
+    if (described.op == rules::ReduceOp::kAvg && rule.options.trust) return "a rule with trust takes no means";
     if (described.ranks == 1) return "its communicator has one rank";
   }
   if (isCaptured(call.stream)) return "its stream is captured into a CUDA graph";
@@ -130,14 +149,14 @@ Result Interposer::takeOrForwardSum(const TakenCall& call) {
   {
     const InsideNccl inside;
     call.mirror->beginCalls(call.rule_index);
-    attempt = sumOfSigns(call, settings_.rules.rules()[call.rule_index]);
+    attempt = sumOfSigns(nccl_, call, settings_.rules.rules()[call.rule_index]);
   }
   switch (attempt.result) {
     case SumAttempt::Result::kTaken:
       reportTaken(call, nanosecondsSince(begin));
       return Result::kSuccess;
     case SumAttempt::Result::kOnProbation:
-      report_->forwarded(call.rule_index, {});
+      report_->forwarded(call.rule_index, rules::kWhyOnProbation);
       break;
     case SumAttempt::Result::kFellBack:
       attempt.fell_back.time_ns = nanosecondsSince(begin);

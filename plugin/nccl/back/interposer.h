@@ -60,6 +60,7 @@ class Interposer {
   [[nodiscard]] const rules::Report& report() const { return *report_; }
 
  private:
+  [[nodiscard]] bool isDry() const { return settings_.mode == rules::Mode::kDry; }
   /// What is to become of a call. Throws Failure.
   Result decide(const AllReduce& call);
   Result take(TakenCall call, const std::shared_ptr<Record>& record);
@@ -68,6 +69,8 @@ class Interposer {
   /// Why a call that matches a rule is forwarded all the same; empty if it is to be taken.
   [[nodiscard]] std::string whyForwarded(const rules::Rule& rule, const rules::Call& described, const AllReduce& call,
                                          const Mark& mark) const;
+  /// This rank's values where they decide; as if they fit where they cannot be seen.
+  rules::LocalValues valuesInDryRun(const rules::Rule& rule, const rules::Call& described, const AllReduce& call);
   void attachNow(const std::vector<Candidate>& candidates);
   /// The report has the rank in the largest communicator, and of several ranks of this process the lowest.
   void nameRank(const Mirror& mirror);
@@ -99,6 +102,7 @@ class Interposer {
   bool compares_names_ = false;
   CommTable comms_;
   std::atomic<bool> has_said_failure_ = false;
+  std::atomic<bool> has_said_blind_ = false;
   std::mutex named_mutex_;  ///< of the two below
   int named_nranks_ = 0;
   int named_rank_ = 0;

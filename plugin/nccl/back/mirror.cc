@@ -3,12 +3,24 @@
 
 #include <utility>
 
+#include "nccl/back/device_memory.h"
+
 namespace signccl::nccl_preload {
+
+Mirror::Mirror(signcclComm_t comm, int rank, int nranks) : comm_(comm), rank_(rank), nranks_(nranks) {}
 
 Mirror::~Mirror() {
   // Waits for calls under way, as the end of the communicator does. The bytes of one that has failed are not known.
   if (signcclCommFinalize(comm_) == signcclSuccess) countSentBytes();
   signcclCommDestroy(comm_);
+}
+
+void* Mirror::scratch(int device, std::size_t bytes) {
+  if (!scratch_ || scratch_->bytes() < bytes) {
+    scratch_.reset();  // first, so that there is no need for both
+    scratch_ = std::make_unique<DeviceMemory>(device, bytes);
+  }
+  return scratch_->pointer();
 }
 
 void Mirror::beginCalls(std::size_t rule_index) {

@@ -20,11 +20,13 @@
 
 namespace signccl::nccl_preload {
 
+class DeviceMemory;
+
 /// Owns the handle. Shared by the record of the communicator, by calls that wait in groups, and by those under way, so
 /// that the last of them destroys it, whichever thread aborts or destroys NCCL's communicator meanwhile.
 class Mirror {
  public:
-  Mirror(signcclComm_t comm, int rank, int nranks) : comm_(comm), rank_(rank), nranks_(nranks) {}
+  Mirror(signcclComm_t comm, int rank, int nranks);
   ~Mirror();
   Mirror(const Mirror&) = delete;
   Mirror& operator=(const Mirror&) = delete;
@@ -39,6 +41,10 @@ class Mirror {
   /// Who counts what is sent: `onSent` gets the index of a rule, and bytes. Before the first call.
   void setOnSent(std::function<void(std::size_t, std::uint64_t)> onSent) { on_sent_ = std::move(onSent); }
 
+  /// Memory of a device for sums that nobody reads, kept until the mirror ends. For the thread that makes calls. Throws
+  /// Failure.
+  void* scratch(int device, std::size_t bytes);
+
   /// The calls from now on are those of a rule.
   void beginCalls(std::size_t rule_index);
 
@@ -51,6 +57,7 @@ class Mirror {
   int rank_;
   int nranks_;
   rules::Takeover takeover_;
+  std::unique_ptr<DeviceMemory> scratch_;
   std::function<void(std::size_t, std::uint64_t)> on_sent_;
   std::mutex counting_mutex_;              ///< of the two below
   std::optional<std::size_t> rule_index_;  ///< of the last call; nothing before the first

@@ -9,10 +9,10 @@
 #include <thread>
 #include <vector>
 
-#include "nccl/back/cuda.h"
 #include "nccl/back/failure.h"
 #include "nccl/back/gather_buffers.h"
 #include "nccl/back/inside.h"
+#include "nccl/back/own_stream.h"
 
 namespace signccl::nccl_preload {
 namespace {
@@ -49,32 +49,6 @@ class Deadline {
   std::condition_variable_any changed_;
   bool has_passed_ = false;  ///< of the thread until it is joined
   std::jthread thread_;
-};
-
-/// A stream that no work of the program delays, and that is not captured.
-class OwnStream {
- public:
-  explicit OwnStream(int device) : device_(device) {
-    constexpr unsigned int kNonBlocking = 1;
-    const DeviceScope scope(device);
-    expectCudaSuccess(cuda().cuStreamCreateWithPriority(&stream_, kNonBlocking, 0), "cuStreamCreateWithPriority");
-  }
-  ~OwnStream() {
-    try {
-      const DeviceScope scope(device_);
-      cuda().cuStreamDestroy(stream_);  // does not wait for what is left on it
-    } catch (const Failure&) {
-      return;  // the context is gone, and the stream with it
-    }
-  }
-  OwnStream(const OwnStream&) = delete;
-  OwnStream& operator=(const OwnStream&) = delete;
-
-  [[nodiscard]] Stream get() const { return stream_; }
-
- private:
-  int device_;
-  Stream stream_ = nullptr;
 };
 
 void gatherAndCompare(const Surroundings& around, std::span<const NewComm> comms) {

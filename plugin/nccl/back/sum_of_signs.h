@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "nccl/back/all_reduce.h"
+#include "nccl/back/nccl_abi.h"
 #include "rules/report.h"
 #include "rules/rules.h"
 
@@ -28,8 +29,9 @@ inline bool looksAtValues(const rules::Rule& rule) {
   return rule.action == rules::Action::kSignSum && !rule.options.trust;
 }
 
-/// Collective. `call` matches `rule`, whose values it must look at, and is in no group. Throws Failure.
-SumAttempt sumOfSigns(const TakenCall& call, const rules::Rule& rule);
+/// Collective. `call` matches `rule`, whose values it must look at, and is in no group. It may be a mean that is exact,
+/// which takes one exchange more. A rank whose buffers SignCCL cannot take lets all ranks fall back. Throws Failure.
+SumAttempt sumOfSigns(const RealNccl& nccl, const TakenCall& call, const rules::Rule& rule);
 
 }  // namespace signccl::nccl_preload
 

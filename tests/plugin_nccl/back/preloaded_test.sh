@@ -29,6 +29,9 @@ SIGNCCL_RULES=$vote SIGNCCL_DEBUG=INFO expect "the report" "$sign" "NCCL is $ncc
 SIGNCCL_RULES=$vote SIGNCCL_INTERPOSE=dry SIGNCCL_DEBUG=INFO expect "a dry run" "$sum"
 SIGNCCL_RULES='{"version": 1, "rules": [{"match": {}, "action": "sign_sum"}]}' SIGNCCL_DEBUG=INFO \
   expect "a sum of what are no signs" "$sum" "element 0 of this rank is 3" "2 fallen back"
+SIGNCCL_RULES='{"version": 1, "rules": [{"match": {}, "action": "sign_sum"}]}' SIGNCCL_INTERPOSE=dry \
+  SIGNCCL_DEBUG=INFO expect "a dry run of a sum" "$sum" "would fall back: element 0 of this rank is 3" \
+  "0 calls match no rule"
 printf '%s' "$vote" >"$work/rules.json"
 SIGNCCL_RULES=$work/rules.json expect "rules in a file" "$sign"
 SIGNCCL_RULES='{"version": 1, "rules": [{"match": {"typ": "int8"}, "action": "forward"}]}' \

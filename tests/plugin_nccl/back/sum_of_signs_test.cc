@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules with sign_sum: the program gets the sum that NCCL would have given it, whoever forms it.
+#include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <thread>
 
 #include "interposer_job.h"
+#include "logged_interposer.h"
 
 namespace signccl::nccl_preload {
 namespace {
@@ -153,21 +157,61 @@ TEST_F(InterposerTest, ATrustedValueThatIsNoSignIsAnErrorOfAllRanks) {
   EXPECT_EQ(fake_nccl::allReduces(), 0);
 }
 
-TEST_F(InterposerTest, MeansCapturesAndCommunicatorsOfOneRankAreForwarded) {
+AllReduce meanOf(const Member& member) {
+  AllReduce mean = member.call();
+  mean.op = RedOp::kAvg;
+  return mean;
+}
+
+TEST_F(InterposerTest, AMeanOfAPowerOfTwoOfRanksIsTaken) {
   const auto interposer = makeInterposer(kSums);
-  asRanks(2, *interposer, [](int /*rank*/, Member& member) {
+  struct Values {
+    float of_rank_3;
+    float of_others;
+    float mean;
+  };
+  asRanks(4, *interposer, [](int rank, Member& member) {
+    for (const Values& values : {Values{1, 1, 1}, Values{1, -1, -0.5F}, Values{0, -1, -0.75F}, Values{0, 0, 0}}) {
+      member.put(rank == 3 ? values.of_rank_3 : values.of_others);
+      ASSERT_EQ(member().allReduce(meanOf(member)), Result::kSuccess) << member.lastError();
+      EXPECT_EQ(member.get(), values.mean);
+    }
+  });
+  EXPECT_EQ(fake_nccl::allReduces(), 0);
+  EXPECT_EQ(interposer->report().counters(0).taken, 16U);
+}
+
+TEST_F(InterposerTest, AMeanOfOtherValuesFallsBackAndIsNotWrittenBefore) {
+  const auto interposer = makeInterposer(kSums);
+  asRanks(2, *interposer, [](int rank, Member& member) {
+    member.put(rank == 1 ? 4.F : 1.F);
+    ASSERT_EQ(member().allReduce(meanOf(member)), Result::kSuccess) << member.lastError();
+    EXPECT_EQ(member.get(), 2.5F);
+  });
+  EXPECT_EQ(fake_nccl::allReduces(), 2);
+  EXPECT_EQ(interposer->report().counters(0).fallen_back, 2U);
+}
+
+TEST_F(InterposerTest, MeansThatAreRoundedTrustedMeansAndCommunicatorsOfOneRankAreForwarded) {
+  const auto interposer = makeInterposer(kSums);
+  asRanks(3, *interposer, [](int /*rank*/, Member& member) {
     member.put(1.F);
-    AllReduce mean = member.call();
-    mean.op = RedOp::kAvg;
-    ASSERT_EQ(member().allReduce(mean), Result::kSuccess);
+    ASSERT_EQ(member().allReduce(meanOf(member)), Result::kSuccess);
     EXPECT_EQ(member.get(), 1);
   });
   asRanks(1, *interposer, [](int /*rank*/, Member& member) {
     ASSERT_EQ(member.allReduceOf(-1.F), Result::kSuccess);
     EXPECT_EQ(member.get(), -1);
   });
-  EXPECT_EQ(fake_nccl::allReduces(), 3);
-  EXPECT_EQ(interposer->report().counters(0).forwarded, 3U);
+  EXPECT_EQ(fake_nccl::allReduces(), 4);
+  EXPECT_EQ(interposer->report().counters(0).forwarded, 4U);
+  const auto trusting = makeInterposer(kTrusted);
+  asRanks(2, *trusting, [](int /*rank*/, Member& member) {
+    member.put(1.F);
+    ASSERT_EQ(member().allReduce(meanOf(member)), Result::kSuccess);
+    EXPECT_EQ(member.get(), 1);
+  });
+  EXPECT_EQ(trusting->report().counters(0).forwarded, 2U);
 }
 
 TEST_F(InterposerTest, ACapturedSumIsForwarded) {
@@ -191,7 +235,142 @@ TEST_F(InterposerTest, ADryRunOfSumsTakesNothing) {
     EXPECT_EQ(member.get(), 2);
   });
   EXPECT_EQ(fake_nccl::allReduces(), 2);
-  EXPECT_EQ(interposer->report().counters(0).taken, 2U) << "what would have been taken if all are signs";
+  EXPECT_EQ(interposer->report().counters(0).taken, 2U) << "what would have been taken";
+}
+
+TEST_F(InterposerTest, ADryRunLooksAtTheValuesOnEachDevice) {
+  const auto interposer = makeInterposer(kSums, "dry");
+  asRanks(2, *interposer, [](int rank, Member& member) {
+    ASSERT_EQ(member.allReduceOf(rank == 0 ? 1.F : 2.F), Result::kSuccess);
+    EXPECT_EQ(member.get(), 3);
+  });
+  EXPECT_EQ(fake_nccl::allReduces(), 2);
+  EXPECT_EQ(interposer->report().counters(0).taken, 1U) << "that of rank 0";
+  EXPECT_EQ(interposer->report().counters(0).fallen_back, 1U) << "that of rank 1";
+}
+
+TEST_F(InterposerTest, ADryRunWaitsForTheStreamBeforeItLooks) {
+  const auto interposer = makeInterposer(kSums, "dry");
+  asRanks(2, *interposer, [](int /*rank*/, Member& member) {
+    member.put(1.F);
+    std::atomic<bool> may_go_on = false;
+    expectCuda(cuLaunchHostFunc(
+        member.work().get(),
+        [](void* flag) {
+          while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
+        },
+        &may_go_on));
+    // From here on the elements are no signs.
+    expectCuda(cuMemsetD8Async(reinterpret_cast<CudaDevicePointer>(member.call().recv), 3, 4, member.work().get()));
+    const std::jthread other([&may_go_on, calls = fake_cuda::callsMade()] {
+      while (fake_cuda::callsMade() < calls + 20) std::this_thread::yield();
+      may_go_on = true;
+    });
+    ASSERT_EQ(member.allReduce(), Result::kSuccess);
+  });
+  EXPECT_EQ(interposer->report().counters(0).fallen_back, 2U);
+}
+
+/// Managed memory of the current device.
+class ManagedBuffer {
+ public:
+  explicit ManagedBuffer(std::size_t bytes) { expectCuda(cuMemAllocManaged(&address_, bytes, 1)); }
+  ~ManagedBuffer() { expectCuda(cuMemFree_v2(address_)); }
+  ManagedBuffer(const ManagedBuffer&) = delete;
+  ManagedBuffer& operator=(const ManagedBuffer&) = delete;
+
+  [[nodiscard]] float* data() const { return reinterpret_cast<float*>(address_); }
+
+ private:
+  CudaDevicePointer address_ = 0;
+};
+
+TEST_F(InterposerTest, ManagedMemoryOfOneRankLetsAllRanksFallBack) {
+  const auto others = makeInterposer(kSums);
+  LoggedInterposer with_managed(kSums);
+  asRanks({others.get(), &*with_managed, others.get()}, [](int rank, Member& member) {
+    const ManagedBuffer managed(Member::kCount * sizeof(float));
+    for (int round = 0; round < 2; ++round) {
+      member.put(1.F);
+      std::fill_n(managed.data(), Member::kCount, 1.F);
+      AllReduce call = member.call();
+      if (rank == 1) call.send = managed.data();
+      ASSERT_EQ(member().allReduce(call), Result::kSuccess) << member.lastError();
+      EXPECT_EQ(member.get(), 3);
+    }
+    ASSERT_EQ(member.allReduceOf(-1.F), Result::kSuccess) << member.lastError();
+    EXPECT_EQ(member.get(), -3);
+  });
+  EXPECT_EQ(fake_nccl::allReduces(), 6);
+  EXPECT_EQ(others->report().counters(0).fallen_back, 4U);
+  EXPECT_EQ(with_managed->report().counters(0).fallen_back, 2U);
+  EXPECT_EQ(with_managed->report().counters(0).taken, 1U);
+  EXPECT_EQ(with_managed.linesWith("is managed memory of device 1"), 1);
+}
+
+TEST_F(InterposerTest, BuffersThatOverlapFallBackToo) {
+  const auto interposer = makeInterposer(kSums);
+  asRanks(2, *interposer, [](int /*rank*/, Member& member) {
+    member.put(1.F);
+    AllReduce call = member.call(900);
+    call.recv = static_cast<float*>(call.recv) + 100;
+    ASSERT_EQ(member().allReduce(call), Result::kSuccess) << member.lastError();
+    member.work().synchronize();
+  });
+  EXPECT_EQ(fake_nccl::allReduces(), 2);
+}
+
+TEST_F(InterposerTest, ARankThatCannotEvenDeclineEndsTheWaitOfTheOthers) {
+  const auto interposer = makeInterposer(kSums);
+  asRanks(2, *interposer, [](int rank, Member& member) {
+    ASSERT_EQ(member.allReduceOf(1.F), Result::kSuccess) << member.lastError();
+    ASSERT_EQ(member.get(), 2);
+    const ManagedBuffer managed(Member::kCount * sizeof(float));
+    AllReduce call = member.call();
+    if (rank == 1) {
+      call.send = managed.data();
+      fake_cuda::failCallsOf("cuMemsetD8Async", CudaResult::kOutOfMemory);
+    }
+    EXPECT_NE(member().allReduce(call), Result::kSuccess);
+    EXPECT_THAT(member.lastError(), ::testing::HasSubstr("cuMemsetD8Async failed"));
+  });
+}
+
+TEST_F(InterposerTest, OnTheNullStreamPinnedMemoryIsSummedInItsOrder) {
+  struct Work {
+    float* elements;
+    std::atomic<bool> may_go_on = false;
+  };
+  const auto interposer = makeInterposer(kSums);
+  asRanks(2, *interposer, [](int /*rank*/, Member& member) {
+    ASSERT_EQ(member.allReduceOf(1.F), Result::kSuccess) << member.lastError();
+    void* memory = nullptr;
+    expectCuda(cuMemHostAlloc(&memory, Member::kCount * sizeof(float), 0));
+    Work work{static_cast<float*>(memory)};
+    std::fill_n(work.elements, Member::kCount, 5.F);
+    // What is enqueued before the call writes the signs.
+    expectCuda(cuLaunchHostFunc(
+        nullptr,
+        [](void* argument) {
+          auto& own = *static_cast<Work*>(argument);
+          while (!own.may_go_on.load()) std::this_thread::yield();
+          std::fill_n(own.elements, Member::kCount, -1.F);
+        },
+        &work));
+    const std::jthread other([&work, calls = fake_cuda::callsMade()] {
+      while (fake_cuda::callsMade() < calls + 4) std::this_thread::yield();
+      work.may_go_on = true;
+    });
+    AllReduce call = member.call();
+    call.send = memory;
+    call.recv = memory;
+    call.stream = nullptr;
+    ASSERT_EQ(member().allReduce(call), Result::kSuccess) << member.lastError();
+    expectCuda(cuStreamSynchronize(nullptr));
+    EXPECT_EQ(std::count(work.elements, work.elements + Member::kCount, -2.F), static_cast<long>(Member::kCount));
+    expectCuda(cuMemFreeHost(memory));
+  });
+  EXPECT_EQ(interposer->report().counters(0).taken, 4U);
 }
 
 }  // namespace
