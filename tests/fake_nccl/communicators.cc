@@ -37,7 +37,7 @@ NcclResult join(State& all, std::unique_lock<std::mutex>& lock, const Place& pla
   // As NCCL does, which writes the handle of a group at its end.
   if (place.is_blocking && deferToGroupEnd(handle, made, place.meeting)) return NcclResult::kSuccess;
   *handle = made;
-  if (!place.is_blocking) return NcclResult::kInProgress;
+  if (!place.is_blocking) return noteUnfinished() ? NcclResult::kSuccess : NcclResult::kInProgress;
   all.changed.wait(lock, [&] { return meeting.arrived == place.nranks; });
   return NcclResult::kSuccess;
 }

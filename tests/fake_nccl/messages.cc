@@ -215,6 +215,7 @@ struct Group {
     std::shared_ptr<Meeting> meeting;
   };
   std::vector<Made> made;
+  bool is_in_progress = false;  ///< a communicator is made that does not block
 };
 thread_local Group group;
 
@@ -268,7 +269,7 @@ NcclResult beginGroup(State& all, std::unique_lock<std::mutex>& lock, Group done
     all.changed.wait(lock, [&] { return one.meeting->arrived == one.meeting->nranks; });
     *one.handle = one.value;
   }
-  NcclResult outcome = NcclResult::kSuccess;
+  NcclResult outcome = done.is_in_progress ? NcclResult::kInProgress : NcclResult::kSuccess;
   for (auto& [comm, operations] : done.communicators) {
     if (!std::exchange(comm->is_connected, true)) ++comm->meeting->connected;
     comm->pending = std::move(operations);
@@ -290,6 +291,11 @@ NcclResult beginGroup(State& all, std::unique_lock<std::mutex>& lock, Group done
 
 bool deferToGroupEnd(NcclHandle* handle, NcclHandle made, const std::shared_ptr<Meeting>& meeting) {
   if (group.depth > 0) group.made.push_back({handle, made, meeting});
+  return group.depth > 0;
+}
+
+bool noteUnfinished() {
+  if (group.depth > 0) group.is_in_progress = true;
   return group.depth > 0;
 }
 

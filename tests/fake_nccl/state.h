@@ -144,6 +144,9 @@ NcclResult join(State& all, std::unique_lock<std::mutex>& lock, const Place& pla
 /// If this thread has a group open: has its end write the handle, when all ranks of the meeting have arrived.
 bool deferToGroupEnd(NcclHandle* handle, NcclHandle made, const std::shared_ptr<Meeting>& meeting);
 
+/// If this thread has a group open: its end says that a communicator is in progress.
+bool noteUnfinished();
+
 /// What a non-blocking communicator is about: puts what is pending on its streams once all ranks are connected.
 NcclResult advance(State& all, std::unique_lock<std::mutex>& lock, Communicator& comm,
                    const std::shared_ptr<Communicator>& shared);

@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // The wrapped calls that make, ask and end communicators.
+#include <memory>
 #include <utility>
 
+#include "nccl/back/background_comparison.h"
 #include "nccl/back/inside.h"
 #include "nccl/back/interposer.h"
 #include "nccl/back/last_error.h"
 #include "nccl/back/same_rules.h"
+#include "nccl/back/waiting.h"
 
 namespace signccl::nccl_preload {
+namespace {
+
+/// Before NCCL writes the handle, which it does later where it does not block.
+void clear(Comm* handle) {
+  if (handle != nullptr) *handle = nullptr;
+}
+
+}  // namespace
 
 int Interposer::ranksOf(Comm comm, Record& record) const {
   int nranks = record.nranks.load(std::memory_order_relaxed);
@@ -41,13 +52,15 @@ Result Interposer::made(Result result, Comm* handle, const Config* config, const
 
 Result Interposer::met(Result result, Comm* handle, const Config* config, const std::string& inherited) {
   result = made(result, handle, config, inherited);
-  if (handle == nullptr || result != Result::kSuccess) return result;
+  if (handle == nullptr || (result != Result::kSuccess && result != Result::kInProgress)) return result;
   return guarded([&] {
     Group& group = groupOfThread();
     if (group.depth > 0) {
       group.strangers.push_back(handle);
-    } else {
+    } else if (result == Result::kSuccess) {
       compareRules({handle});
+    } else {
+      compareRulesLater({handle});
     }
     return result;
   });
@@ -63,16 +76,16 @@ Surroundings Interposer::surroundings() const {
 
 void Interposer::compareRules(const std::vector<Comm*>& handles) {
   const InsideNccl inside;
-  std::vector<NewComm> comms;
+  std::vector<Candidate> comms;
   for (const Comm* handle : handles) {
-    NewComm one{*handle, comms_.get(*handle)};
+    Candidate one{*handle, comms_.get(*handle), nullptr};
     if (ranksOf(one.comm, *one.record) > 1) comms.push_back(std::move(one));
   }
   if (comms.empty()) return;
   try {
     requireSameRules(surroundings(), comms, settings_.comparison_timeout);
   } catch (const Failure&) {
-    for (const NewComm& one : comms) {
+    for (const Candidate& one : comms) {
       comms_.take(one.comm);
       for (Comm* handle : handles) {
         if (*handle == one.comm) *handle = nullptr;
@@ -81,6 +94,32 @@ void Interposer::compareRules(const std::vector<Comm*>& handles) {
     if (!settings_error_.empty()) throw Failure(Result::kInvalidUsage, settings_error_);
     throw;
   }
+}
+
+void Interposer::compareRulesLater(const std::vector<Comm*>& handles) {
+  for (const Comm* handle : handles) {
+    const Comm comm = *handle;
+    if (comm == nullptr) continue;
+    Record& record = *comms_.get(comm);
+    ++unsettled_comparisons_;
+    record.setComparison(std::make_unique<BackgroundComparison>(
+        surroundings(), comm, record, settings_.comparison_timeout, [this, &record](const std::optional<Failure>& why) {
+          if (!why || record.isAborted()) {
+            --unsettled_comparisons_;
+            return;
+          }
+          const Failure failure = settings_error_.empty() ? *why : Failure(Result::kInvalidUsage, settings_error_);
+          record.fail(failure);
+          failed(failure.result(), failure.what());
+        }));
+  }
+}
+
+void Interposer::awaitComparison(Comm comm) {
+  const std::shared_ptr<Record> record = comms_.get(comm);
+  const Wait wait{*record, nullptr, "the rules of the other ranks", ""};
+  waitUntil(wait, [&] { return !record->isComparing(); });
+  if (const auto failure = record->failure()) throw Failure(*failure);
 }
 
 /// All ranks are of this process and have one set of rules.
@@ -92,6 +131,7 @@ Result Interposer::initAll(Comm* comms, int ndevices, const int* devices) {
 Result Interposer::initRank(Comm* comm, int nranks, const UniqueId& id, int rank) {
   const bool is_inside = InsideNccl::is();
   const InsideNccl inside;
+  clear(comm);
   const Result result = callReal(nccl_.ncclCommInitRank, comm, nranks, id, rank);
   return is_inside ? result : met(result, comm, nullptr, {});
 }
@@ -99,6 +139,7 @@ Result Interposer::initRank(Comm* comm, int nranks, const UniqueId& id, int rank
 Result Interposer::initRankConfig(Comm* comm, int nranks, const UniqueId& id, int rank, Config* config) {
   const bool is_inside = InsideNccl::is();
   const InsideNccl inside;
+  clear(comm);
   const Result result = callReal(nccl_.ncclCommInitRankConfig, comm, nranks, id, rank, config);
   return is_inside ? result : met(result, comm, config, {});
 }
@@ -106,6 +147,7 @@ Result Interposer::initRankConfig(Comm* comm, int nranks, const UniqueId& id, in
 Result Interposer::initRankScalable(Comm* comm, int nranks, int rank, int nids, UniqueId* ids, Config* config) {
   const bool is_inside = InsideNccl::is();
   const InsideNccl inside;
+  clear(comm);
   const Result result = callReal(nccl_.ncclCommInitRankScalable, comm, nranks, rank, nids, ids, config);
   return is_inside ? result : met(result, comm, config, {});
 }
@@ -128,6 +170,7 @@ Result Interposer::shrink(Comm comm, int* excluded, int nexcluded, Comm* newcomm
 Result Interposer::grow(Comm comm, int nranks, const UniqueId* id, int rank, Comm* newcomm, Config* config) {
   const bool is_inside = InsideNccl::is();
   const InsideNccl inside;
+  clear(newcomm);
   const Result result = callReal(nccl_.ncclCommGrow, comm, nranks, id, rank, newcomm, config);
   const bool inherits = config == nullptr && comm != nullptr;
   return is_inside ? result : met(result, newcomm, config, inherits ? nameOf(comm) : std::string());
@@ -137,13 +180,23 @@ Result Interposer::destroy(Comm comm) {
   const InsideNccl inside;
   // Before the real call, after which another communicator may get the address. Calls that wait in a group keep the
   // mirror until they are issued.
-  if (std::shared_ptr<Record> record = comms_.take(comm)) record->close();
-  return callReal(nccl_.ncclCommDestroy, comm);
+  std::shared_ptr<Record> record = comms_.take(comm);
+  if (!record) return callReal(nccl_.ncclCommDestroy, comm);
+  record->close();
+  const bool is_left_waiting = record->isLeftWaiting();
+  if (record->isComparing()) record->abort();
+  record->endComparison();
+  record.reset();  // ends the mirror, before the communicator does
+  // NCCL would wait for ever for the rank that has not come to compare.
+  return callReal(is_left_waiting ? nccl_.ncclCommAbort : nccl_.ncclCommDestroy, comm);
 }
 
 Result Interposer::abort(Comm comm) {
   const InsideNccl inside;
-  if (const std::shared_ptr<Record> record = comms_.take(comm)) record->abort();
+  if (const std::shared_ptr<Record> record = comms_.take(comm)) {
+    record->abort();
+    record->endComparison();
+  }
   return callReal(nccl_.ncclCommAbort, comm);
 }
 
@@ -165,8 +218,16 @@ Result Interposer::getAsyncError(Comm comm, Result* error) {
   const bool is_inside = InsideNccl::is();
   const InsideNccl inside;
   const Result result = callReal(nccl_.ncclCommGetAsyncError, comm, error);
-  if (is_inside || result != Result::kSuccess || *error != Result::kSuccess) return result;
-  if (const std::shared_ptr<Record> record = comms_.find(comm)) *error = record->asyncError();
+  const bool is_error = *error != Result::kSuccess && *error != Result::kInProgress;
+  const std::shared_ptr<Record> record =
+      is_inside || result != Result::kSuccess || is_error ? nullptr : comms_.find(comm);
+  if (!record) return result;
+  if (record->isComparing()) {
+    *error = Result::kInProgress;
+  } else if (*error == Result::kSuccess || record->isLeftWaiting()) {
+    // Left waiting, NCCL would be in progress for ever.
+    *error = record->asyncError();
+  }
   return result;
 }
 

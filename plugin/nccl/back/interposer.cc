@@ -47,15 +47,18 @@ Interposer::Interposer(const RealNccl& nccl, const rules::Environment& environme
 Result Interposer::allReduce(const AllReduce& call) {
   if (InsideNccl::is() || call.comm == nullptr) return forward(nccl_, call);
   const bool may_match = call.count >= settings_.rules.smallestCount();
-  if (!may_match && settings_error_.empty()) {
-    if (isDry() && call.count > 0) report_->unmatched(describe(call));
-    return forward(nccl_, call);
-  }
+  if (!may_match && settings_error_.empty() && unsettled_comparisons_ == 0) return forwardUnmatched(call);
   lastErrorOfThread().clear();
   return guarded([&] {
     if (!settings_error_.empty()) throw Failure(Result::kInvalidUsage, settings_error_);
-    return decide(call);
+    if (unsettled_comparisons_ > 0) awaitComparison(call.comm);
+    return may_match ? decide(call) : forwardUnmatched(call);
   });
+}
+
+Result Interposer::forwardUnmatched(const AllReduce& call) {
+  if (isDry() && call.count > 0) report_->unmatched(describe(call));
+  return forward(nccl_, call);
 }
 
 Result Interposer::decide(const AllReduce& call) {
@@ -257,6 +260,7 @@ Result Interposer::endOfGroup(Result of_nccl) {
   }
   const Result compared = guarded([&] {
     if (of_nccl == Result::kSuccess && !group.strangers.empty()) compareRules(group.strangers);
+    if (of_nccl == Result::kInProgress) compareRulesLater(group.strangers);
     return Result::kSuccess;
   });
   const Result own = guarded([&] {

@@ -63,6 +63,8 @@ class Interposer {
   [[nodiscard]] bool isDry() const { return settings_.mode == rules::Mode::kDry; }
   /// What is to become of a call. Throws Failure.
   Result decide(const AllReduce& call);
+  /// Forwards a call that matches no rule that takes calls.
+  Result forwardUnmatched(const AllReduce& call);
   Result take(TakenCall call, const std::shared_ptr<Record>& record);
   Result takeOrForwardSum(const TakenCall& call);
   void reportTaken(const TakenCall& call, std::uint64_t time_ns);
@@ -87,6 +89,10 @@ class Interposer {
   /// Lets the ranks of communicators that are made compare their rules. If that fails, the communicators are aborted
   /// and their handles null. Throws Failure.
   void compareRules(const std::vector<Comm*>& handles);
+  /// The same for communicators that do not block, in the background.
+  void compareRulesLater(const std::vector<Comm*>& handles);
+  /// Waits for that, where it is under way. Throws Failure if the ranks do not fit.
+  void awaitComparison(Comm comm);
   [[nodiscard]] Surroundings surroundings() const;
   [[nodiscard]] std::string nameOf(Comm comm) const;
 
@@ -100,6 +106,8 @@ class Interposer {
   std::optional<rules::Log> log_;
   std::optional<rules::Report> report_;
   bool compares_names_ = false;
+  /// Comparisons in the background that are under way, or have failed.
+  std::atomic<int> unsettled_comparisons_ = 0;
   CommTable comms_;
   std::atomic<bool> has_said_failure_ = false;
   std::atomic<bool> has_said_blind_ = false;

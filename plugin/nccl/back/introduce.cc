@@ -6,7 +6,6 @@
 #include "nccl/back/cuda.h"
 #include "nccl/back/gather_buffers.h"
 #include "nccl/back/introduction.h"
-#include "nccl/back/waiting.h"
 
 namespace signccl::nccl_preload {
 namespace {
@@ -28,18 +27,6 @@ int ask(const RealNccl& nccl, Comm comm, Function function, const char* name) {
   return value;
 }
 
-/// Waits until a communicator that does not block is done with what it was asked for.
-void awaitIdle(const RealNccl& nccl, const Candidate& candidate) {
-  const Wait wait{*candidate.record, nullptr, "a communicator of NCCL that does not block", kHint};
-  waitUntil(wait, [&] {
-    Result state = Result::kSuccess;
-    expectNcclSuccess(nccl, candidate.comm, callReal(nccl.ncclCommGetAsyncError, candidate.comm, &state),
-                      "ncclCommGetAsyncError");
-    expectNcclSuccess(nccl, candidate.comm, state, "a call");
-    return state == Result::kSuccess;
-  });
-}
-
 /// This rank's place, its memory for the all-gather, and what it has to say in it.
 void prepare(const Surroundings& around, const Candidate& candidate, UniqueIds ids, std::deque<GatherBuffers>& all) {
   const RealNccl& nccl = around.nccl;
@@ -55,7 +42,8 @@ void prepare(const Surroundings& around, const Candidate& candidate, UniqueIds i
 }
 
 /// One all-gather for each candidate, in one group, since one thread may have several of their ranks.
-void gather(const Surroundings& around, std::span<const Candidate> candidates, std::deque<GatherBuffers>& buffers) {
+void gather(const Surroundings& around, std::span<const Candidate> candidates, std::deque<GatherBuffers>& buffers,
+            const Limit& limit) {
   const RealNccl& nccl = around.nccl;
   for (std::size_t i = 0; i < candidates.size(); ++i) buffers[i].upload(candidates[i].stream);
   expectNcclSuccess(nccl, nullptr, callReal(nccl.ncclGroupStart), "ncclGroupStart");
@@ -70,26 +58,37 @@ void gather(const Surroundings& around, std::span<const Candidate> candidates, s
   expectNcclSuccess(nccl, nullptr, outcome, "ncclAllGather");
   expectNcclSuccess(nccl, nullptr, end, "ncclGroupEnd");
   for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (end == Result::kInProgress) awaitIdle(nccl, candidates[i]);
+    if (end == Result::kInProgress) awaitIdle(nccl, candidates[i], limit);
     buffers[i].download(candidates[i].stream);
   }
   for (std::size_t i = 0; i < candidates.size(); ++i) {
-    const Wait wait{*candidates[i].record, &around.log, "the introductions of the other ranks", kHint};
+    const Wait wait{*candidates[i].record, &around.log, "the introductions of the other ranks", kHint, limit};
     waitUntil(wait, [&] { return buffers[i].isDone(candidates[i].stream); });
   }
 }
 
 }  // namespace
 
+void awaitIdle(const RealNccl& nccl, const Candidate& candidate, const Limit& limit) {
+  const Wait wait{*candidate.record, nullptr, "a communicator of NCCL that does not block", kHint, limit};
+  waitUntil(wait, [&] {
+    Result state = Result::kSuccess;
+    expectNcclSuccess(nccl, candidate.comm, callReal(nccl.ncclCommGetAsyncError, candidate.comm, &state),
+                      "ncclCommGetAsyncError");
+    expectNcclSuccess(nccl, candidate.comm, state, "a call");
+    return state == Result::kSuccess;
+  });
+}
+
 int deviceOf(const RealNccl& nccl, Comm comm) { return ask(nccl, comm, nccl.ncclCommCuDevice, "ncclCommCuDevice"); }
 
 void introduce(const Surroundings& around, std::span<const Candidate> candidates, UniqueIds ids,
-               std::deque<GatherBuffers>& buffers) {
+               std::deque<GatherBuffers>& buffers, const Limit& limit) {
   for (const Candidate& candidate : candidates) {
     awaitIdle(around.nccl, candidate);
     prepare(around, candidate, ids, buffers);
   }
-  gather(around, candidates, buffers);
+  gather(around, candidates, buffers, limit);
 }
 
 }  // namespace signccl::nccl_preload

@@ -10,6 +10,7 @@
 
 #include "nccl/back/mirror.h"
 #include "nccl/back/nccl_abi.h"
+#include "nccl/back/waiting.h"
 #include "rules/log.h"
 
 namespace signccl::nccl_preload {
@@ -37,13 +38,16 @@ enum class UniqueIds : std::uint8_t { kNone, kSent };
 
 /// Gathers the introductions of all ranks of each candidate; `buffers` has them in the order of the candidates. All
 /// ranks call it at the same place of their order of calls, one thread for all its communicators at once, outside of
-/// groups. Waits for the streams and for the other ranks: for as long as SIGNCCL_TIMEOUT says, after 10 s with a
-/// warning.
+/// groups. Waits for the streams and for the other ranks, after 10 s with a warning.
 ///
-/// Throws Failure: a rank did not come, a communicator was aborted meanwhile, or a call of CUDA, NCCL or SignCCL
-/// failed.
+/// Throws Failure: a communicator was aborted meanwhile, or a call of CUDA, NCCL or SignCCL failed; TooLate if a rank
+/// did not come within the limit.
 void introduce(const Surroundings& around, std::span<const Candidate> candidates, UniqueIds ids,
-               std::deque<GatherBuffers>& buffers);
+               std::deque<GatherBuffers>& buffers, const Limit& limit = {longestWait(), {}});
+
+/// Waits until a communicator that does not block is done with what it was asked for. Throws Failure, and TooLate at
+/// the limit.
+void awaitIdle(const RealNccl& nccl, const Candidate& candidate, const Limit& limit = {longestWait(), {}});
 
 /// The CUDA device of a communicator. Throws Failure.
 int deviceOf(const RealNccl& nccl, Comm comm);

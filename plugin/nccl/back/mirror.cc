@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "nccl/back/background_comparison.h"
 #include "nccl/back/device_memory.h"
 
 namespace signccl::nccl_preload {
@@ -38,6 +39,34 @@ void Mirror::countSentBytes() {
   stats.size = sizeof(stats);
   if (signcclCommGetStats(comm_, &stats) != signcclSuccess) return;
   on_sent_(*rule_index_, stats.bytesSent - std::exchange(sent_bytes_, stats.bytesSent));
+}
+
+Record::Record() = default;
+
+Record::~Record() {
+  is_aborted_ = true;
+  endComparison();
+}
+
+void Record::setComparison(std::unique_ptr<BackgroundComparison> comparison) {
+  const std::lock_guard lock(mutex_);
+  comparison_ = std::move(comparison);
+}
+
+bool Record::isComparing() const {
+  const std::lock_guard lock(mutex_);
+  return comparison_ && comparison_->state() == BackgroundComparison::State::kUnderWay;
+}
+
+bool Record::isLeftWaiting() const {
+  const std::lock_guard lock(mutex_);
+  return comparison_ && comparison_->isLeftWaiting();
+}
+
+void Record::endComparison() {
+  std::unique_ptr<BackgroundComparison> ended;
+  const std::lock_guard lock(mutex_);
+  ended = std::move(comparison_);
 }
 
 std::shared_ptr<Mirror> Record::mirror() const {

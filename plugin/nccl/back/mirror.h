@@ -20,6 +20,7 @@
 
 namespace signccl::nccl_preload {
 
+class BackgroundComparison;
 class DeviceMemory;
 
 /// Owns the handle. Shared by the record of the communicator, by calls that wait in groups, and by those under way, so
@@ -67,6 +68,12 @@ class Mirror {
 /// What is known of one communicator of NCCL. Any thread; no lock is held while something is waited for.
 class Record {
  public:
+  Record();
+  /// Ends the comparison, if one is under way.
+  ~Record();
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+
   /// Given when the communicator is made, before calls; empty if it has none.
   std::string name;
 
@@ -89,13 +96,24 @@ class Record {
   /// What ncclCommGetAsyncError() is to say where NCCL has success.
   [[nodiscard]] Result asyncError() const;
 
+  /// Of a communicator that does not block: what its ranks compare. Set once.
+  void setComparison(std::unique_ptr<BackgroundComparison> comparison);
+  /// Whether the ranks are comparing their rules, so that the communicator is still in progress.
+  [[nodiscard]] bool isComparing() const;
+  /// Whether kernels of NCCL may wait for a rank that has not come to compare.
+  [[nodiscard]] bool isLeftWaiting() const;
+  /// Ends the comparison, after abort() if it is under way. Afterwards no thread but the program's uses the
+  /// communicator.
+  void endComparison();
+
   /// The number of ranks, once it is known; 0 before.
   std::atomic<int> nranks = 0;
 
  private:
-  mutable std::mutex mutex_;  ///< of the two below
+  mutable std::mutex mutex_;  ///< of the three below
   std::shared_ptr<Mirror> mirror_;
   std::optional<Failure> failure_;
+  std::unique_ptr<BackgroundComparison> comparison_;
   std::atomic<bool> is_closed_ = false;
   std::atomic<bool> is_aborted_ = false;
 };

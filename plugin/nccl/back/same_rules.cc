@@ -17,18 +17,18 @@
 namespace signccl::nccl_preload {
 namespace {
 
-void abortAll(const RealNccl& nccl, std::span<const NewComm> comms) {
+void abortAll(const RealNccl& nccl, std::span<const Candidate> comms) {
   const InsideNccl inside;
   // The records first: a communicator that is aborted must not be asked for anything.
-  for (const NewComm& one : comms) one.record->abort();
-  for (const NewComm& one : comms) callReal(nccl.ncclCommAbort, one.comm);
+  for (const Candidate& one : comms) one.record->abort();
+  for (const Candidate& one : comms) callReal(nccl.ncclCommAbort, one.comm);
 }
 
 /// Aborts communicators at the deadline. From a thread of its own: NCCL may wait for a rank in a call, in which nobody
 /// looks at the clock.
 class Deadline {
  public:
-  Deadline(const RealNccl& nccl, std::span<const NewComm> comms, std::chrono::milliseconds time)
+  Deadline(const RealNccl& nccl, std::span<const Candidate> comms, std::chrono::milliseconds time)
       : thread_([this, &nccl, comms, end = std::chrono::steady_clock::now() + time](const std::stop_token& stop) {
           std::unique_lock lock(mutex_);
           changed_.wait_until(lock, stop, end, [] { return false; });
@@ -51,17 +51,7 @@ class Deadline {
   std::jthread thread_;
 };
 
-void gatherAndCompare(const Surroundings& around, std::span<const NewComm> comms) {
-  std::deque<OwnStream> streams;
-  std::vector<Candidate> candidates;
-  for (const NewComm& one : comms) {
-    const OwnStream& stream = streams.emplace_back(deviceOf(around.nccl, one.comm));
-    candidates.push_back({one.comm, one.record, stream.get()});
-  }
-  std::deque<GatherBuffers> buffers;
-  introduce(around, candidates, UniqueIds::kNone, buffers);
-  for (const GatherBuffers& one : buffers) compare(one.introductions());
-}
+}  // namespace
 
 std::string textAfter(std::chrono::milliseconds deadline) {
   return "not all ranks have compared their rules within " + std::to_string(deadline.count() / 1000) +
@@ -69,12 +59,20 @@ std::string textAfter(std::chrono::milliseconds deadline) {
          "every rank the preload library, the same SIGNCCL_RULES and the same SIGNCCL_INTERPOSE?";
 }
 
-}  // namespace
+void compareOnOwnStreams(const Surroundings& around, std::span<const Candidate> candidates, const Limit& limit) {
+  std::deque<OwnStream> streams;
+  std::vector<Candidate> own(candidates.begin(), candidates.end());
+  for (Candidate& one : own) one.stream = streams.emplace_back(deviceOf(around.nccl, one.comm)).get();
+  std::deque<GatherBuffers> buffers;
+  introduce(around, own, UniqueIds::kNone, buffers, limit);
+  for (const GatherBuffers& one : buffers) compare(one.introductions());
+}
 
-void requireSameRules(const Surroundings& around, std::span<const NewComm> comms, std::chrono::milliseconds deadline) {
+void requireSameRules(const Surroundings& around, std::span<const Candidate> comms,
+                      std::chrono::milliseconds deadline) {
   Deadline watch(around.nccl, comms, deadline);
   try {
-    gatherAndCompare(around, comms);
+    compareOnOwnStreams(around, comms, {longestWait(), {}});
   } catch (const Failure&) {
     if (watch.stop()) throw Failure(Result::kRemoteError, textAfter(deadline));
     abortAll(around.nccl, comms);

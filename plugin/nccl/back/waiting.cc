@@ -31,7 +31,6 @@ milliseconds longestWait() {
 
 void waitUntil(const Wait& wait, const std::function<bool()>& isDone) {
   const auto begin = steady_clock::now();
-  const milliseconds longest = longestWait();
   auto pause = std::chrono::microseconds(5);
   bool has_warned = false;
   while (true) {
@@ -39,9 +38,10 @@ void waitUntil(const Wait& wait, const std::function<bool()>& isDone) {
     if (wait.record.isAborted()) throw Failure(Result::kInvalidUsage, "the communicator was aborted meanwhile");
     if (isDone()) return;
     const auto elapsed = std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin);
-    if (elapsed > longest) {
-      throw Failure(Result::kRemoteError,
-                    "waited " + secondsText(longest) + " (SIGNCCL_TIMEOUT) for " + wait.what + "; " + wait.hint);
+    if (elapsed > wait.limit.time) {
+      throw TooLate(wait.limit.text.empty() ? "waited " + secondsText(wait.limit.time) + " (SIGNCCL_TIMEOUT) for " +
+                                                  wait.what + "; " + wait.hint
+                                            : wait.limit.text);
     }
     if (!has_warned && elapsed > kBeforeWarning && wait.log != nullptr) {
       has_warned = true;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the report says of calls that were taken, and of those that could not be.
+#include <atomic>
 #include <chrono>
+#include <latch>
 #include <string>
 #include <thread>
 
@@ -43,19 +45,25 @@ TEST_F(InterposerTest, BytesOfCommunicatorsThatAreNeverDestroyedAreCountedAtTheE
   EXPECT_EQ(interposer->report().counters(0).sent_bytes, 2 * kBytesOfVote);
 }
 
-/// A communicator of 2 ranks that says it has more.
-Result ranksThatInt8CannotSum(Comm /*comm*/, int* count) {
-  *count = 128;
+/// Of a communicator of 2 ranks that says it has more, once its ranks have compared their rules.
+std::atomic<int> told_ranks = 2;
+Result toldRanks(Comm /*comm*/, int* count) {
+  *count = told_ranks;
   return Result::kSuccess;
 }
 
 TEST_F(InterposerTest, ASumOfMoreRanksThanItsTypeHoldsIsForwardedAndTheReasonSaidOnce) {
   RealNccl functions = fakeFunctions();
-  functions.ncclCommCount = ranksThatInt8CannotSum;
+  functions.ncclCommCount = toldRanks;
+  told_ranks = 2;
+  std::latch compared(2);
   LoggedInterposer interposer(oneRule(R"("count": {"min": 100}, "type": "int8")", "sign_sum", ""), functions);
   asRanks(
       2, *interposer,
-      [](int /*rank*/, Member& member) {
+      [&](int /*rank*/, Member& member) {
+        member.awaitIdle();
+        compared.arrive_and_wait();
+        told_ranks = 128;
         for (int call = 0; call < 3; ++call) {
           member.awaitIdle();
           const Result result = member.allReduceOfInt8(1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ranks that follow other rules, or none, are found out when a communicator is made, and at the first call that matches
-// where it does not block.
+// Ranks that follow other rules, or none, are found out when a communicator is made. background_comparison_test.cc has
+// communicators that do not block.
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -148,44 +148,6 @@ TEST_F(SameRulesTest, ACallOfTheDriverThatFailsEndsTheCommunicator) {
     EXPECT_EQ(comm, nullptr);
     EXPECT_THAT(interposer->getLastError(nullptr), HasSubstr("cuMemHostAlloc failed: CUDA_ERROR_OUT_OF_MEMORY"));
   });
-}
-
-TEST_F(SameRulesTest, WithoutBlockingTheFirstCallCompares) {
-  const auto votes = makeInterposer(kVotes);
-  const auto means = makeInterposer(kMeans);
-  asRanks(
-      {votes.get(), means.get(), votes.get()},
-      [](int /*rank*/, Member& member) {
-        for (int call = 0; call < 2; ++call) {
-          EXPECT_EQ(member.allReduceOf(1.F), Result::kInvalidUsage);
-          EXPECT_THAT(member.lastError(), AllOf(HasSubstr("the rules differ"), HasSubstr("rank 1")));
-        }
-        Result state = Result::kSuccess;
-        EXPECT_EQ(member().getAsyncError(member.comm, &state), Result::kSuccess);
-        EXPECT_EQ(state, Result::kInvalidUsage);
-      },
-      withoutBlocking());
-}
-
-TEST_F(SameRulesTest, WithoutBlockingARankThatDoesNotMatchIsSuspectedAtTheLongDeadline) {
-  const Environment environment{{"SIGNCCL_TIMEOUT", "1"}};
-  const auto votes = makeInterposer(kVotes);
-  const auto forwards = makeInterposer(oneRule(R"("count": {"min": 100})", "forward", ""));
-  asRanks(
-      {votes.get(), forwards.get()},
-      [](int rank, Member& member) {
-        member.awaitIdle();
-        member.put(1.F);
-        const Result result = member.allReduce();
-        if (rank == 0) {
-          EXPECT_EQ(result, Result::kRemoteError);
-          EXPECT_THAT(member.lastError(), HasSubstr("is every rank started with the preload library"));
-        } else {
-          std::this_thread::sleep_for(std::chrono::milliseconds(1500));
-        }
-        EXPECT_EQ(member().abort(std::exchange(member.comm, nullptr)), Result::kSuccess);
-      },
-      withoutBlocking());
 }
 
 }  // namespace
