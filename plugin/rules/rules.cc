@@ -16,8 +16,11 @@ namespace {
 /// A rules file is a page of text; what is larger is another file.
 constexpr std::streamsize kMostBytes = 1 << 20;
 
-std::string contentsOf(const std::string& path) {
-  const auto fail = [&](const std::string& why) { throw RulesError("SIGNCCL_RULES=" + path, {why}); };
+constexpr const char* kBlanks = " \t\r\n";
+
+std::string contentsOf(const std::string& path, const std::string& source) {
+  const char* const between = source.starts_with("--") ? " " : "=";
+  const auto fail = [&](const std::string& why) { throw RulesError(source + between + path, {why}); };
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) fail("cannot read the rules file: " + std::generic_category().message(errno));
@@ -27,6 +30,7 @@ std::string contentsOf(const std::string& path) {
   if (file.bad()) fail("cannot read the rules file: " + std::generic_category().message(errno));
   if (file.gcount() > kMostBytes) fail("the file is larger than 1 MiB; expected a rules file");
   text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.find_first_not_of(kBlanks) == std::string::npos) fail("the rules file is empty");
   return text;
 }
 
@@ -110,13 +114,12 @@ RuleSet::RuleSet(std::vector<Rule> rules) : rules_(std::move(rules)) {
 
 RuleSet RuleSet::parse(std::string_view text, const std::string& origin) { return RuleSet(parseRules(text, origin)); }
 
-RuleSet RuleSet::load(const std::string& value) {
-  constexpr const char* kBlanks = " \t\r\n";
+RuleSet RuleSet::load(const std::string& value, const std::string& source) {
   const std::size_t first = value.find_first_not_of(kBlanks);
   if (first == std::string::npos) return {};
-  if (value[first] == '{') return parse(value, "SIGNCCL_RULES");
+  if (value[first] == '{') return parse(value, source);
   const std::string path = value.substr(first, value.find_last_not_of(kBlanks) - first + 1);
-  return parse(contentsOf(path), path);
+  return parse(contentsOf(path, source), path);
 }
 
 std::optional<std::size_t> RuleSet::match(const Call& call) const {

@@ -83,8 +83,8 @@ class RuleSet {
   static RuleSet parse(std::string_view text, const std::string& origin);
 
   /// Reads what SIGNCCL_RULES says: a path, or the text itself if it starts with '{'; no rules if it is empty. Throws
-  /// RulesError.
-  static RuleSet load(const std::string& value);
+  /// RulesError, which names `source`: the variable, or the option that has the value.
+  static RuleSet load(const std::string& value, const std::string& source = "SIGNCCL_RULES");
 
   /// Index in rules() of the first rule that a call matches; nothing: the call is to be forwarded.
   [[nodiscard]] std::optional<std::size_t> match(const Call& call) const;

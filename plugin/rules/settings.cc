@@ -25,13 +25,13 @@ void readComparisonTimeout(const Environment& environment, std::chrono::seconds&
 
 }  // namespace
 
-Settings Settings::load(const Environment& environment) {
+Settings Settings::load(const Environment& environment, const std::string& rules_source) {
   Settings settings;
   if (const auto mode = choiceOf(environment, "SIGNCCL_INTERPOSE", namesOf(Mode{}))) {
     settings.mode = static_cast<Mode>(*mode);
   }
   readComparisonTimeout(environment, settings.comparison_timeout);
-  if (settings.mode != Mode::kOff) settings.rules = RuleSet::load(environment("SIGNCCL_RULES"));
+  if (settings.mode != Mode::kOff) settings.rules = RuleSet::load(environment("SIGNCCL_RULES"), rules_source);
   return settings;
 }
 

@@ -24,7 +24,9 @@ struct Settings {
 
   /// Throws RulesError for rules, a mode or a timeout that cannot be understood. The job must then stop at its first
   /// collective: forwarding instead would hide the mistake. With SIGNCCL_INTERPOSE=off the rules are not read.
-  static Settings load(const Environment& environment = environmentVariable);
+  /// `rules_source` is what errors say that the rules come from.
+  static Settings load(const Environment& environment = environmentVariable,
+                       const std::string& rules_source = "SIGNCCL_RULES");
 };
 
 /// A digest as logs and errors show it, 16 hexadecimal digits.

@@ -68,7 +68,9 @@ Options parseOptions(const std::vector<std::string>& arguments) {
       throw UsageError(argument + ": no such option; signccl-run --help lists them, and -- ends them");
     }
   }
-  if (options.rules && options.rules->empty()) throw UsageError("--rules: expected a file, found an empty text");
+  if (options.rules && options.rules->find_first_not_of(" \t\r\n") == std::string::npos) {
+    throw UsageError("--rules: expected a file, found an empty text");
+  }
   options.command.assign(arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end());
   if (options.command.empty()) throw UsageError("expected a program to start; signccl-run --help says more");
   return options;

@@ -68,7 +68,7 @@ Program findProgram(const std::string& name, const std::string& search_path) {
     errno = 0;
     if (!isFile(name, file)) {
       const int error = errno;
-      if (error == 0) return fail(kCannotRun, "it is no file");
+      if (error == 0) return fail(kCannotRun, S_ISDIR(file.st_mode) ? "it is a directory" : "it is no file");
       return fail(error == ENOENT || error == ENOTDIR ? kNotFound : kCannotRun, std::generic_category().message(error));
     }
     if (access(name.c_str(), X_OK) != 0) return fail(kCannotRun, std::generic_category().message(errno));

@@ -40,11 +40,13 @@ rules::Environment environmentOfProgram(const Options& options, const rules::Env
   };
 }
 
-/// Throws RulesError if the preload libraries could not log as the environment asks them to. Opens no file.
-void checkLog(const rules::Environment& environment) {
+/// Whether the preload libraries would log at INFO. Throws RulesError if they could not log as the environment asks
+/// them to. Opens no file.
+bool logsAtInfo(const rules::Environment& environment) {
   const rules::Log log([&](const char* name) {
     return std::string_view(name) == "SIGNCCL_DEBUG_FILE" ? std::string() : environment(name);
   });
+  return log.isEnabled(rules::LogLevel::kInfo);
 }
 
 /// Adds the lines of a text.
@@ -72,7 +74,16 @@ void sayRules(const rules::Settings& settings, const std::string& value, std::ve
 
 /// A dry run without a report would be of no use.
 void askForReport(const rules::Settings& settings, const rules::Environment& environment, Start& start) {
-  if (settings.mode != rules::Mode::kDry || !environment("SIGNCCL_DEBUG").empty()) return;
+  if (settings.mode != rules::Mode::kDry) return;
+  if (!environment("SIGNCCL_DEBUG").empty()) {
+    if (!logsAtInfo(environment)) {
+      start.lines.emplace_back(
+          "warning: SIGNCCL_DEBUG or SIGNCCL_DEBUG_SUBSYS hides the report of the dry run; expected INFO, and "
+          "INTERPOSE "
+          "among the subsystems");
+    }
+    return;
+  }
   start.variables.emplace_back("SIGNCCL_DEBUG", "INFO");
   if (environment("SIGNCCL_DEBUG_SUBSYS").empty()) start.variables.emplace_back("SIGNCCL_DEBUG_SUBSYS", "INTERPOSE");
 }
@@ -85,15 +96,16 @@ Start planStart(const Options& options, const rules::Environment& environment,
   const rules::Environment of_program = environmentOfProgram(options, environment);
   std::vector<std::string> problems;
   std::optional<rules::Settings> settings;
+  const std::string source = options.rules ? "--rules" : "SIGNCCL_RULES";
   try {
-    settings = rules::Settings::load(of_program);
+    settings = rules::Settings::load(of_program, source);
     // Rules that are named here are checked although nothing reads them.
-    if (options.rules && settings->mode == rules::Mode::kOff) rules::RuleSet::load(of_program("SIGNCCL_RULES"));
+    if (options.rules && settings->mode == rules::Mode::kOff) rules::RuleSet::load(of_program("SIGNCCL_RULES"), source);
   } catch (const rules::RulesError& error) {
     addLines(problems, error.what());
   }
   try {
-    checkLog(of_program);
+    (void)logsAtInfo(of_program);
   } catch (const rules::RulesError& error) {
     addLines(problems, error.what());
   }

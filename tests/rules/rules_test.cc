@@ -224,6 +224,21 @@ TEST(RulesTest, AFileThatCannotBeReadIsAnError) {
             "SIGNCCL_RULES=/nowhere/rules.json: cannot read the rules file: No such file or directory");
   EXPECT_EQ(whyNotLoaded("/"), "SIGNCCL_RULES=/: cannot read the rules file: Is a directory");
   EXPECT_EQ(whyNotLoaded("/dev/zero"), "SIGNCCL_RULES=/dev/zero: the file is larger than 1 MiB; expected a rules file");
+  EXPECT_EQ(whyNotLoaded("/dev/null"), "SIGNCCL_RULES=/dev/null: the rules file is empty");
+}
+
+TEST(RulesTest, AnErrorNamesTheOptionThatTheRulesComeFrom) {
+  const auto why = [](const std::string& value) -> std::string {
+    try {
+      RuleSet::load(value, "--rules");
+    } catch (const RulesError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(why("/nowhere/rules.json"),
+            "--rules /nowhere/rules.json: cannot read the rules file: No such file or directory");
+  EXPECT_EQ(why(R"({"version": 3})"), "--rules: /version: 3; expected 1, the one that this version of SignCCL reads");
 }
 
 TEST(RulesTest, ADescriptionSaysWhatIsLimited) {

@@ -48,6 +48,7 @@ TEST(OptionsTest, AWrongCommandLineSaysWhatWasExpected) {
   EXPECT_EQ(whyRefused({}), "expected a program to start; signccl-run --help says more");
   EXPECT_EQ(whyRefused({"--dry", "--"}), "expected a program to start; signccl-run --help says more");
   EXPECT_EQ(whyRefused({"--rules"}), "--rules: expected a file after it");
+  EXPECT_EQ(whyRefused({"--rules", " ", "x"}), "--rules: expected a file, found an empty text");
   EXPECT_EQ(whyRefused({"--rules=", "x"}), "--rules: expected a file, found an empty text");
   EXPECT_EQ(whyRefused({"--rule", "x"}), "--rule: no such option; signccl-run --help lists them, and -- ends them");
 }

@@ -38,7 +38,8 @@ TEST(ProgramTest, AProgramThatMayNotBeExecutedHasTheStatusOfEnv) {
   EXPECT_EQ(findProgram("tool", folder.at("first")).problem,
             "cannot start 'tool': a file of this name in PATH may not be executed");
   EXPECT_EQ(findProgram(folder.at("first"), "").exit_status, 126);
-  EXPECT_EQ(findProgram(folder.at("first"), "").problem, "cannot start '" + folder.at("first") + "': it is no file");
+  EXPECT_EQ(findProgram(folder.at("first"), "").problem,
+            "cannot start '" + folder.at("first") + "': it is a directory");
 }
 
 TEST(ProgramTest, StaticProgramsIgnoreThePreload) {

@@ -47,6 +47,8 @@ expect 7 "it is linked statically" "$run" --rules "$tree/good.json" --mpi "$stat
 
 expect 1 'bad.json: /rules/0/match/type: "fp16"; expected one of' "$run" --rules "$tree/bad.json" true
 expect 1 'bad.json: /rules/0/action: "sum"; expected one of' "$run" --rules "$tree/bad.json" true
+expect 1 '^signccl-run: --rules .*/nofile.json: cannot read the rules file: No such file' \
+  "$run" --rules "$tree/nofile.json" true
 expect 2 'no such option' "$run" --loud true
 expect 127 'no folder of PATH has it' "$run" --rules "$tree/good.json" no_such_program
 expect 126 'Permission denied|is no file' "$run" --rules "$tree/good.json" "$tree/good.json"

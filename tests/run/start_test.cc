@@ -13,6 +13,7 @@
 namespace signccl::run {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -59,6 +60,9 @@ TEST_F(StartTest, TheOptionGoesBeforeTheVariable) {
 
 TEST_F(StartTest, APathBecomesAbsoluteSinceProgramsChangeTheirFolder) {
   options_.rules = "nowhere/r.json";
+  EXPECT_THAT(plan().lines, ElementsAre(AllOf(HasSubstr("--rules /"), HasSubstr("cannot read the rules file"))));
+  options_.rules.reset();
+  variables_["SIGNCCL_RULES"] = "nowhere/r.json";
   EXPECT_THAT(plan().lines, ElementsAre(HasSubstr("SIGNCCL_RULES=/")));
 }
 
@@ -69,8 +73,8 @@ TEST_F(StartTest, AllThatIsWrongIsSaidAtOnce) {
   const Start start = plan();
   EXPECT_EQ(start.exit_status, 1);
   ASSERT_GE(start.lines.size(), 5U);
-  EXPECT_THAT(start.lines[0], HasSubstr("SIGNCCL_RULES: /rules/0/match/typ: 1"));
-  EXPECT_THAT(start.lines[1], HasSubstr("SIGNCCL_RULES: /rules/0/options/lossy"));
+  EXPECT_THAT(start.lines[0], HasSubstr("--rules: /rules/0/match/typ: 1"));
+  EXPECT_THAT(start.lines[1], HasSubstr("--rules: /rules/0/options/lossy"));
   EXPECT_EQ(start.lines[2], "the stand-in for NCCL cannot be preloaded:");
   EXPECT_THAT(start.lines.back(), HasSubstr("cannot start '/no/program'"));
 }
@@ -101,6 +105,11 @@ TEST_F(StartTest, ADryRunAsksForItsReport) {
   EXPECT_THAT(plan().variables, Contains(Pair("SIGNCCL_DEBUG_SUBSYS", "INTERPOSE")));
   variables_["SIGNCCL_DEBUG"] = "WARN";
   EXPECT_THAT(plan().variables, testing::Not(Contains(Pair("SIGNCCL_DEBUG", "INFO"))));
+  EXPECT_THAT(plan().lines, Contains(HasSubstr("hides the report of the dry run")));
+  variables_["SIGNCCL_DEBUG"] = "INFO";
+  EXPECT_THAT(plan().lines, testing::Not(Contains(HasSubstr("hides the report"))));
+  variables_["SIGNCCL_DEBUG_SUBSYS"] = "INIT";
+  EXPECT_THAT(plan().lines, Contains(HasSubstr("hides the report")));
 }
 
 TEST_F(StartTest, WithoutRulesOrWithInterpositionOffItSaysThatAllIsForwarded) {
