@@ -16,8 +16,9 @@ namespace signccl::rules {
 struct Settings {
   RuleSet rules;          ///< SIGNCCL_RULES; none if it is not set
   Mode mode = Mode::kOn;  ///< SIGNCCL_INTERPOSE
-  /// SIGNCCL_INTERPOSE_TIMEOUT: how long ranks wait for each other to compare their rules.
-  std::chrono::seconds comparison_timeout{10};
+  /// SIGNCCL_INTERPOSE_TIMEOUT: how long ranks wait for each other to compare their rules. By default a
+  /// job whose ranks cannot has ended after 10 s, with what its launcher needs.
+  std::chrono::seconds comparison_timeout{8};
 
   /// To be compared on all ranks before the first call is matched.
   [[nodiscard]] std::uint64_t digest() const { return rules.digest(mode); }

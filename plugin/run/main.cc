@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // signccl-run: starts a program with the preload libraries. signccl-run --help says how.
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -21,6 +25,22 @@ namespace {
 using namespace signccl;
 
 constexpr int kUsage = 2;
+
+/// MPICH's launcher waits for the other processes if one ends before MPI_Init(), in which they wait for it. So it is
+/// asked to end the job, as MPI_Abort() asks it. Launchers without PMI end it themselves, or have an option for that.
+void endJob(const rules::Environment& environment) {
+  constexpr std::string_view kRequest = "cmd=abort exitcode=1\n";
+  constexpr std::chrono::milliseconds kHeadStartOfRank0{500};
+  constexpr std::chrono::milliseconds kTimeToRead{200};
+  const std::string text = environment("PMI_FD");
+  int descriptor = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), descriptor);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return;
+  // Rank 0 says more than others. And once it has been asked, the launcher reads no more of what processes print.
+  std::this_thread::sleep_for(environment("PMI_RANK") == "0" ? kTimeToRead : kHeadStartOfRank0 + kTimeToRead);
+  // An old launcher that does not understand waits as it did before.
+  (void)!write(descriptor, kRequest.data(), kRequest.size());
+}
 
 /// Prints what will happen, or what is wrong. Of the processes of a job the first one speaks for all; each that cannot
 /// go on says one thing that is wrong, since it may be so on its host alone. Lines of several processes may come
@@ -59,7 +79,9 @@ int runProgram(const std::vector<std::string>& arguments) {
   }
   const run::Start start = run::planStart(options, rules::environmentVariable, run::programFolder());
   print(options, start, run::rankOf(rules::environmentVariable));
-  return start.exit_status != 0 ? start.exit_status : becomeProgram(options, start);
+  const int status = start.exit_status != 0 ? start.exit_status : becomeProgram(options, start);
+  endJob(rules::environmentVariable);
+  return status;
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ constexpr std::array kVariablesOfOtherParts = std::to_array<SettingInfo>({
     {"SIGNCCL_INTERPOSE_TIMEOUT", "1 to 3600, in seconds",
      "preload libraries: longest time from the end of MPI_Init(), or from when a communicator of NCCL is made, until "
      "its "
-     "ranks have compared their rules; unset: 10"},
+     "ranks have compared their rules; unset: 8"},
     {"SIGNCCL_JAX_LIBRARY", "a path of libsignccl_jax.so", "Python: the handlers for JAX; unset: those of the package"},
     {"SIGNCCL_LIBRARY", "a path of libsignccl.so",
      "Python: the library to load; unset: that of the package, else the system's"},

@@ -105,7 +105,7 @@ case $case in
   a_rank_without_preload)
     on_rank_1 'unset LD_PRELOAD'
     is_refused "$front" "$work/program"
-    says 'is every rank preloaded with the same rules\?'
+    says 'within 2 s .*is every rank started with signccl-run, or has every rank libsignccl_mpi.so in LD_PRELOAD'
     ;;
   a_rank_with_other_rules)
     on_rank_1 'SIGNCCL_RULES="{\"version\": 1, \"rules\": [{\"match\": {}, \"action\": \"forward\"}]}"'

@@ -63,6 +63,12 @@ expect 0 '' "$run" --quiet --rules "$tree/good.json" true
 [[ ! -s $tree/err ]] || { echo "--quiet says: $(cat "$tree/err")" >&2 && exit 1; }
 expect 1 'rank 1: .*bad.json: /rules/0' env PMI_RANK=1 "$run" --rules "$tree/bad.json" true
 
+# A launcher with PMI is asked to end the job: it would wait for ranks that wait for this one.
+expect 1 'rank 1: .*bad.json: /rules/0' env PMI_RANK=1 PMI_FD=9 "$run" --rules "$tree/bad.json" true 9>"$tree/pmi"
+[[ $(<"$tree/pmi") == "cmd=abort exitcode=1" ]] || { echo "the launcher reads: $(cat "$tree/pmi")" >&2 && exit 1; }
+expect 0 '' env PMI_RANK=1 PMI_FD=9 "$run" --rules "$tree/good.json" true 9>"$tree/pmi"
+[[ ! -s $tree/pmi ]] || { echo "the launcher reads: $(cat "$tree/pmi")" >&2 && exit 1; }
+
 expect 0 '' "$run" --help
 expect_out "  --dry          take nothing, and report what the rules would take"
 

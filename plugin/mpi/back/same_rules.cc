@@ -45,10 +45,9 @@ void requireSameRules(std::uint64_t digest, std::chrono::milliseconds deadline, 
   const auto end = steady_clock::now() + deadline;
   next.all_reduce_async(own.data(), smallest.data(), 2, MPI_UINT64_T, MPI_MIN, MPI_COMM_WORLD, &request);
   if (!isCompleteBefore(end, request)) {
-    endJob(
-        "not all ranks have compared their rules within " + std::to_string(deadline.count()) +
-        " ms of MPI_Init(): is every rank preloaded with the same rules? Expected libsignccl_mpi.so in LD_PRELOAD and "
-        "the same SIGNCCL_RULES on all ranks");
+    endJob("not all ranks have compared their rules within " + std::to_string(deadline.count() / 1000) +
+           " s (SIGNCCL_INTERPOSE_TIMEOUT) of MPI_Init(): is every rank started with signccl-run, or has every rank "
+           "libsignccl_mpi.so in LD_PRELOAD, the same SIGNCCL_RULES and the same SIGNCCL_INTERPOSE?");
   }
   // The smallest complement is that of the largest digest.
   if (smallest[0] != ~smallest[1]) sayWhoDiffers(digest, next);
