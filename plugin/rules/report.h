@@ -35,7 +35,7 @@ struct FellBack {
   std::int64_t first_index = -1;  ///< of this rank's first element that does not fit; -1: all of this rank fit
   double first_value = 0;
   std::uint64_t time_ns = 0;  ///< of the try
-  std::string refused = {};   ///< why SignCCL could not take this rank's buffers; empty if it could
+  std::string refused;        ///< why SignCCL could not take this rank's buffers; empty if it could
 };
 
 /// Counters of a rule. A call that matches is counted once more, as taken, fallen back or forwarded.

@@ -63,7 +63,7 @@ TEST(ReportTest, TheFirstMatchAndTheFirstFallbackAreSaidOnce) {
   report.setRank(3);
   for (int i = 0; i < 3; ++i) {
     report.matched(1, exampleCall());
-    report.fellBack(1, {Values::kOther, 17 + i, 2.5, 1000});
+    report.fellBack(1, {Values::kOther, 17 + i, 2.5, 1000, {}});
   }
   EXPECT_THAT(
       log.lines(),
@@ -77,7 +77,7 @@ TEST(ReportTest, AFallbackThatIsDueToAnotherRankSaysSo) {
   const Settings settings = settingsOf("on");
   const CapturedLog log(LogLevel::kInfo);
   Report report(settings, log.log());
-  report.fellBack(1, {Values::kOther, -1, 0, 0});
+  report.fellBack(1, {Values::kOther, -1, 0, 0, {}});
   EXPECT_THAT(log.lines(),
               ElementsAre("SIGNCCL INFO rule 'signs' falls back for the first time: all elements of this rank "
                           "fit, and those of another rank do not; the call is forwarded"));
@@ -121,7 +121,7 @@ TEST(ReportTest, TotalsCountCallsBytesAndTime) {
   Report report(settings, silent);
   for (int i = 0; i < 5; ++i) report.matched(1, exampleCall());
   for (int i = 0; i < 3; ++i) report.taken(1, {1000000, 6000000, 250000, 1500000});
-  report.fellBack(1, {Values::kZeros, 0, 0, 250000});
+  report.fellBack(1, {Values::kZeros, 0, 0, 250000, {}});
   report.forwarded(1, "");
   EXPECT_EQ(
       report.totals(1),

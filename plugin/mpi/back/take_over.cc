@@ -51,7 +51,7 @@ TakeOver trySum(Mirror& mirror, const MatchedCall& call, ZeroRule zero) {
         break;
       case Verdict::kFallBack:
         if (call.rule->options.trust) return failed(noSign(outcome));
-        return fellBack({values, outcome.firstIndex, outcome.firstValue, 0});
+        return fellBack({values, outcome.firstIndex, outcome.firstValue, 0, {}});
     }
   }
 }
@@ -67,7 +67,7 @@ TakeOver sumOfSigns(Mirror& mirror, const MatchedCall& call, const NextCalls& ne
     const Verdict verdict = mirror.takeover().agreed(call.rule_index, *call.rule, call.count, *zero, view.values);
     if (verdict == Verdict::kFallBack) {
       mirror.foresight().noteFallback(call.rule_index, call.count, view.own.first_index);
-      return fellBack({view.values, view.own.first_index, view.own.first_value, 0});
+      return fellBack({view.values, view.own.first_index, view.own.first_value, 0, {}});
     }
     zero = ZeroRule::kTernary;
   }

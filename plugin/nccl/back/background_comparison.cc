@@ -30,11 +30,11 @@ bool hasOtherRanks(const Surroundings& around, const Candidate& candidate) {
 BackgroundComparison::BackgroundComparison(const Surroundings& around, Comm comm, Record& record,
                                            std::chrono::milliseconds deadline,
                                            std::function<void(const std::optional<Failure>&)> onEnd)
-    : thread_([this, around, deadline, onEnd = std::move(onEnd),
+    : thread_([this, around, deadline, on_end = std::move(onEnd),
                // The record outlives the thread, and must not be kept by it.
                candidate = Candidate{comm, std::shared_ptr<Record>(std::shared_ptr<void>(), &record), nullptr}] {
         const std::optional<Failure> failure = run(around, candidate, deadline);
-        onEnd(failure);
+        on_end(failure);
         state_ = failure ? State::kFailed : State::kDone;
       }) {}
 
