@@ -6,6 +6,7 @@
 #include "kernels/device/arguments.h"
 #include "kernels/emulated_run.h"
 #include "kernels/lanes/decode_avg.h"
+#include "kernels/lanes/decode_sum.h"
 #include "kernels/lanes/decode_vote.h"
 
 namespace signccl::emulated {

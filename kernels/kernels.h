@@ -125,7 +125,8 @@ struct Kernels {
                      Store store);
 
   /// Counts -> elements by table: elements[e] = table[counts[e]]. table: [2^counts.nplanes] values of `type`, aligned
-  /// to 64 bytes. `type`: any but kBits. counts.nplanes <= 16.
+  /// to 64 bytes. `type`: any but kBits. counts.nplanes <= 16. kInt8 is for sums of up to 127 ranks: then
+  /// counts.nplanes <= 8, and table[c] is table[0] + c * (table[1] - table[0]) modulo 256 for all counts c that occur.
   void (*decodeAvg)(ElementType type, ConstPlanes counts, const void* table, size_t count, void* elements, Store store);
 
   // A Lion step, whose arithmetic lion.h defines. What the thread's floating-point control register says changes

@@ -92,7 +92,7 @@ DeviceKernel decodeAvgKernel(ElementType type, int nplanes) {
   using enum DeviceKernel;
   switch (elementBytes(type, 1)) {
     case 1:
-      return kernelOf({decode_avg_8bit_5_planes, decode_avg_8bit_8_planes, decode_avg_8bit_16_planes}, nplanes);
+      return decode_sum_8bit;
     case 2:
       return kernelOf({decode_avg_16bit_5_planes, decode_avg_16bit_8_planes, decode_avg_16bit_16_planes}, nplanes);
     case 4:

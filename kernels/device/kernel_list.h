@@ -88,9 +88,7 @@
   X(decode_vote_zeros_int8, DecodeVoteArguments, lanes::DecodeVoteBody<Int8Format, true>)
 
 #define SIGNCCL_DECODE_AVG_KERNELS(X)                                                   \
-  X(decode_avg_8bit_5_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint8_t, 5>)     \
-  X(decode_avg_8bit_8_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint8_t, 8>)     \
-  X(decode_avg_8bit_16_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint8_t, 16>)   \
+  X(decode_sum_8bit, DecodeAvgArguments, lanes::DecodeSumBody)                          \
   X(decode_avg_16bit_5_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint16_t, 5>)   \
   X(decode_avg_16bit_8_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint16_t, 8>)   \
   X(decode_avg_16bit_16_planes, DecodeAvgArguments, lanes::DecodeAvgBody<uint16_t, 16>) \

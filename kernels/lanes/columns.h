@@ -65,7 +65,7 @@ struct LaneWords {
     return fromHalves([&](int i) { return a.unit.words[i ^ 1]; });
   }
   SIGNCCL_WORD_OP friend LaneWords multiplyLow(const LaneWords& a, const LaneWords& b) {
-    return fromWords([&](size_t k) { return uint64_t{a.unit.words[2 * k]} * b.unit.words[2 * k]; });
+    return fromWords([&](size_t k) { return G::multiplyWide(a.unit.words[2 * k], b.unit.words[2 * k]); });
   }
 
  private:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts -> elements by table; Kernels::decodeAvg(). Elements are bit patterns: only their width matters.
+// Counts -> elements by table; Kernels::decodeAvg() for all but int8 (decode_sum.h). Elements are bit patterns: only
+// their width matters.
 //
 // In a whole tile every plane is transposed as votes are (tiles.h), and the bits of up to 8 planes then become one byte
 // for each element. Tables of up to 32 values are kept one value in each lane and read by a shuffle, longer ones are
@@ -19,20 +20,22 @@ namespace signccl::lanes {
 template <typename Bits>
 using TableValue = std::conditional_t<sizeof(Bits) == 8, uint64_t, uint32_t>;
 
-/// Writes element k of a quad of zeros.
-template <typename Bits>
-SIGNCCL_WORD_OP void setElement(Quad& quad, int k, TableValue<Bits> value) {
-  if constexpr (sizeof(Bits) == 8) {
-    const auto lower = static_cast<size_t>(2 * k);
-    quad.words[lower] = static_cast<uint32_t>(value);
-    quad.words[lower + 1] = static_cast<uint32_t>(value >> 32);
-  } else {
-    constexpr int kPerWord = 4 / static_cast<int>(sizeof(Bits));
-    quad.words[k / kPerWord] |= value << (k % kPerWord * 8 * static_cast<int>(sizeof(Bits)));
+/// The elements of a quad, from their values.
+template <typename G, typename Bits>
+SIGNCCL_WORD_OP Quad quadOf(const TableValue<Bits>* values) {
+  Quad quad;
+  SIGNCCL_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const auto pair = static_cast<size_t>(2 * i);
+    if constexpr (sizeof(Bits) == 8) quad.words[i] = static_cast<uint32_t>(values[i / 2] >> 32 * (i % 2));
+    if constexpr (sizeof(Bits) == 4) quad.words[i] = values[i];
+    if constexpr (sizeof(Bits) == 2) quad.words[i] = G::bytes(values[pair], values[pair + 1], 0x5410);
   }
+  return quad;
 }
 
-/// The table, in the lanes if kPlanes planes have no more than 32 numbers.
+/// The table, in the lanes if kPlanes planes have no more than 32 numbers; each lane has the value of the number modulo
+/// 2^nplanes then.
 template <typename G, typename Bits, int kPlanes>
 class LaneTable {
  public:
@@ -42,7 +45,7 @@ class LaneTable {
 
   SIGNCCL_WORD_OP LaneTable(const void* table, int nplanes) : table_(static_cast<const Bits*>(table)) {
     if constexpr (kInLanes) {
-      G::each([&](int lane) { values_[lane] = lane < 1 << nplanes ? Value{G::load(table_ + lane)} : Value{0}; });
+      G::each([&](int lane) { values_[lane] = G::load(table_ + (lane & ((1 << nplanes) - 1))); });
     }
   }
 
@@ -56,11 +59,33 @@ class LaneTable {
     }
   }
 
- private:
   static constexpr bool kInLanes = 1 << kPlanes <= kLanes;
+
+ private:
   const Bits* table_;
   PerLane<Value> values_;
 };
+
+/// Elements one by one: a last tile, or a buffer that is aligned to its elements only.
+template <typename G, typename Bits>
+SIGNCCL_WORD_OP void decodeAnyTile(const DecodeAvgArguments& arguments, size_t tile) {
+  const auto* table = static_cast<const Bits*>(arguments.table);
+  auto* elements = static_cast<Bits*>(arguments.elements) + tile * kTileElements;
+  const uint32_t* words = halves(arguments.counts.words) + tile * kLanes;
+  const uint32_t count = elementsOfTile(tile, arguments.count);
+  for (int row = 0; row < kLanes; ++row) {
+    G::each([&](int lane) {
+      const auto e = static_cast<uint32_t>(row * kLanes + lane);
+      if (e >= count) return;
+      uint32_t number = 0;
+      for (int j = 0; j < arguments.counts.nplanes; ++j) {
+        const uint32_t word = G::load(words + 2 * static_cast<size_t>(j) * arguments.counts.stride + row);
+        number |= (word >> lane & 1) << j;
+      }
+      G::storeOnce(elements + e, G::load(table + number));
+    });
+  }
+}
 
 /// Up to kPlanes planes.
 template <typename Bits, int kPlanes>
@@ -68,53 +93,41 @@ struct DecodeAvgBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const DecodeAvgArguments& arguments, WarpIndex warp) {
     if (hasFailed<G>(arguments.status)) return;
-    const LaneTable<G, Bits, kPlanes> table(arguments.table, arguments.counts.nplanes);
+    const Table<G> table(arguments.table, arguments.counts.nplanes);
+    const Reader<G> reader(arguments.counts);
+    const size_t nwhole = arguments.counts.nplanes == 0 ? 0 : wholeTiles(arguments.elements, arguments.count);
     forEachTile(
-        warp, arguments.elements, arguments.count, [&](size_t tile) { wholeTile<G>(arguments, table, tile); },
-        [&](size_t tile) { anyTile<G>(arguments, tile); });
+        warp, nwhole, arguments.count, [&](size_t tile) { wholeTile<G>(arguments, table, reader, tile); },
+        [&](size_t tile) { decodeAnyTile<G, Bits>(arguments, tile); });
   }
 
  private:
   static constexpr int kItemBits = 16 / static_cast<int>(sizeof(Bits));
   static constexpr int kRows = 32 / kItemBits;
+  template <typename G>
+  using Table = LaneTable<G, Bits, kPlanes>;
+  template <typename G>
+  using Reader = CountsReader<G, kPlanes, kItemBits, !Table<G>::kInLanes>;
 
   template <typename G>
-  SIGNCCL_WORD_OP static void wholeTile(const DecodeAvgArguments& arguments, const LaneTable<G, Bits, kPlanes>& table,
-                                        size_t tile) {
-    const auto counts = laneCounts<G, kPlanes, kItemBits>(arguments.counts, tile);
+  SIGNCCL_WORD_OP static void wholeTile(const DecodeAvgArguments& arguments, const Table<G>& table,
+                                        const Reader<G>& reader, size_t tile) {
+    const auto counts = reader.read(tile);
     auto* quads = static_cast<Quad*>(arguments.elements) + tile * beginOfRow(kRows);
     SIGNCCL_UNROLL
     for (int row = 0; row < kRows; ++row) {
-      typename G::template PerLane<Quad> quad;
-      G::each([&](int lane) { quad[lane] = Quad{}; });
+      typename G::template PerLane<TableValue<Bits>> values[kItemBits];
       SIGNCCL_UNROLL
       for (int k = 0; k < kItemBits; ++k) {
         typename G::template PerLane<uint32_t> numbers;
-        G::each([&](int lane) { numbers[lane] = counts[lane].number(row * kItemBits + k); });
-        const auto values = table.at(numbers);
-        G::each([&](int lane) { setElement<Bits>(quad[lane], k, values[lane]); });
+        G::each([&](int lane) { numbers[lane] = counts[lane].template number<G>(row * kItemBits + k); });
+        values[k] = table.at(numbers);
       }
-      G::each([&](int lane) { G::storeOnce(quads + lane + beginOfRow(row), quad[lane]); });
-    }
-  }
-
-  /// Elements one by one: a last tile, or a buffer that is aligned to its elements only.
-  template <typename G>
-  SIGNCCL_WORD_OP static void anyTile(const DecodeAvgArguments& arguments, size_t tile) {
-    const auto* table = static_cast<const Bits*>(arguments.table);
-    auto* elements = static_cast<Bits*>(arguments.elements) + tile * kTileElements;
-    const uint32_t* words = halves(arguments.counts.words) + tile * kLanes;
-    const uint32_t count = elementsOfTile(tile, arguments.count);
-    for (int row = 0; row < kLanes; ++row) {
       G::each([&](int lane) {
-        const auto e = static_cast<uint32_t>(row * kLanes + lane);
-        if (e >= count) return;
-        uint32_t number = 0;
-        for (int j = 0; j < arguments.counts.nplanes; ++j) {
-          const uint32_t word = G::load(words + 2 * static_cast<size_t>(j) * arguments.counts.stride + row);
-          number |= (word >> lane & 1) << j;
-        }
-        G::storeOnce(elements + e, G::load(table + number));
+        TableValue<Bits> lane_values[kItemBits];
+        SIGNCCL_UNROLL
+        for (int k = 0; k < kItemBits; ++k) lane_values[k] = values[k][lane];
+        G::storeOnce(quads + lane + beginOfRow(row), quadOf<G, Bits>(lane_values));
       });
     }
   }

@@ -15,11 +15,18 @@
 //   G::storeRelease(p, x), G::loadAcquire(p), G::pause()   a word by which the host and a stream wait for each other
 //   G::loadRelaxed(p)   a word that the host may write meanwhile
 //   G::maskedXor(x, mask, y)      (x & mask) ^ y, as one operation also where mask and y are constants
+//   G::select(mask, x, y)         the bits of x where those of the mask are 1, else those of y, also as one operation
+//   G::bytes(x, y, which)         four bytes: the lowest four bits of `which` choose the lowest one, and so on; 0 to 3
+//                                 are those of x, the lowest first, and 4 to 7 those of y
+//   G::multiplyWide(x, y)         the product of 64 bits
 //   G::add(a, b), G::subtract(a, b), G::multiply(a, b)   of float, rounded once each, never fused
 //   G::widenFloat16(pattern)      exactly, to float
 //   G::narrowToFloat16Pair(low, high), G::narrowToBFloat16Pair(low, high)
 //                                 the patterns of two numbers, the first one in the lower half, rounded to nearest,
-//                                 ties to even; what NaN becomes is not said
+//                                 ties to even
+//   G::pattern(x)                 that of a float, which is the result of an operation above
+//                                 NaN becomes the quiet NaN of the type without sign and payload, in all three
+//   G::addLower(x, y)             x plus the lower half of y
 //   G::countOnes(word)            the number of bits that are 1
 // Addresses are aligned to the size of what they point to. No body uses shared memory, and no warp waits for another
 // one: a group is then all there is to test.
@@ -52,7 +59,8 @@ struct alignas(8) Duo {
   uint32_t words[2];
 };
 
-/// Two float32, as patterns, rounded to bfloat16 by integers; for groups that have no instruction.
+/// Two float32, as patterns, rounded to bfloat16 by integers; for groups that have no instruction. NaN must be that
+/// without sign and payload, which stays it.
 SIGNCCL_WORD_OP uint32_t bfloat16Pair(uint32_t low, uint32_t high) {
   low += 0x7FFF + (low >> 16 & 1);
   high += 0x7FFF + (high >> 16 & 1);

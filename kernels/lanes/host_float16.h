@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// float16 on the host as a GPU converts it, by arithmetic on bits. What NaN becomes means nothing.
+// float16 on the host as a GPU converts it, by arithmetic on bits.
 #ifndef SIGNCCL_KERNELS_LANES_HOST_FLOAT16_H_
 #define SIGNCCL_KERNELS_LANES_HOST_FLOAT16_H_
 
@@ -32,6 +32,7 @@ inline uint32_t narrowToFloat16(float x) {
   std::memcpy(&bits, &x, sizeof(bits));
   const uint32_t sign = bits >> 16 & 0x8000;
   const uint32_t magnitude = bits & 0x7FFF'FFFF;
+  if (magnitude > 255U << 23) return 0x7E00;          // NaN, without sign and payload
   if (magnitude >= 143U << 23) return sign | 0x7C00;  // 65536 and more, which includes infinity
   if (magnitude >= 113U << 23) {  // 2^-14 and more: a carry may lead to the next exponent, or infinity
     return sign | (magnitude - kFloat16Rebias + 0x0FFF + (magnitude >> 13 & 1)) >> 13;

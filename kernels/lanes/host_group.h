@@ -87,6 +87,14 @@ struct HostGroup {
   }
   static void pause() { sched_yield(); }
   static uint32_t maskedXor(uint32_t x, uint32_t mask, uint32_t y) { return (x & mask) ^ y; }
+  static uint32_t select(uint32_t mask, uint32_t x, uint32_t y) { return (x & mask) | (y & ~mask); }
+  static uint64_t multiplyWide(uint32_t x, uint32_t y) { return uint64_t{x} * y; }
+  static uint32_t bytes(uint32_t x, uint32_t y, uint32_t which) {
+    const uint64_t both = uint64_t{y} << 32 | x;
+    uint32_t result = 0;
+    for (int i = 0; i < 4; ++i) result |= static_cast<uint32_t>(both >> (which >> (4 * i) & 7) * 8 & 0xFF) << (8 * i);
+    return result;
+  }
 
   // Compiled with -ffp-contract=off.
   static float add(float a, float b) { return a + b; }
@@ -97,12 +105,13 @@ struct HostGroup {
   static uint32_t narrowToFloat16Pair(float low, float high) {
     return narrowToFloat16(low) | narrowToFloat16(high) << 16;
   }
-  static uint32_t narrowToBFloat16Pair(float low, float high) {
-    uint32_t bits[2];
-    std::memcpy(&bits[0], &low, sizeof(low));
-    std::memcpy(&bits[1], &high, sizeof(high));
-    return bfloat16Pair(bits[0], bits[1]);
+  static uint32_t narrowToBFloat16Pair(float low, float high) { return bfloat16Pair(pattern(low), pattern(high)); }
+  static uint32_t pattern(float x) {
+    uint32_t bits = 0x7FC0'0000;
+    if (x == x) std::memcpy(&bits, &x, sizeof(x));
+    return bits;
   }
+  static uint32_t addLower(uint32_t x, uint32_t y) { return x + (y & 0xFFFF); }
 
   static int countOnes(uint32_t word) { return __builtin_popcount(word); }
 

@@ -7,23 +7,23 @@
 
 namespace signccl::lanes {
 
+template <typename G>
 struct LaneWord {
   uint64_t word;
 
   SIGNCCL_WORD_OP static LaneWord fill(uint64_t word) { return {word}; }
-  SIGNCCL_WORD_OP static LaneWord sequence(uint64_t zeroth, uint64_t step, uint64_t first) {
-    return {zeroth + first * step};
-  }
   SIGNCCL_WORD_OP friend LaneWord operator^(LaneWord a, LaneWord b) { return {a.word ^ b.word}; }
   SIGNCCL_WORD_OP friend LaneWord swapHalves(LaneWord a) { return {a.word << 32 | a.word >> 32}; }
   SIGNCCL_WORD_OP friend LaneWord multiplyLow(LaneWord a, LaneWord b) {
-    return {uint64_t{static_cast<uint32_t>(a.word)} * static_cast<uint32_t>(b.word)};
+    return {G::multiplyWide(static_cast<uint32_t>(a.word), static_cast<uint32_t>(b.word))};
   }
 };
 
-/// T(key, number) of docs/semantics.md.
-SIGNCCL_WORD_OP uint64_t randomWord(uint64_t key, uint64_t number) {
-  return randomTieWords<LaneWord>(key, number).word;
+/// T(key, number) of docs/semantics.md, from multiple = number * kTieStep. Counting the number up by a constant is then
+/// one sum.
+template <typename G>
+SIGNCCL_WORD_OP uint64_t randomWord(uint64_t key, uint64_t multiple) {
+  return mixTies(LaneWord<G>{multiple ^ key}).word;
 }
 
 }  // namespace signccl::lanes

@@ -34,7 +34,7 @@ struct ByChance {
   static constexpr bool kIsRandom = true;
   template <typename G>
   SIGNCCL_WORD_OP static uint32_t narrow(float x, uint32_t random) {
-    return isNan(x) ? Parameters::kNan : (bitsOf(x) + random) >> 16;
+    return (G::pattern(x) + random) >> 16;
   }
   template <typename G, int kRows>
   SIGNCCL_WORD_OP static void narrowRows(const Rows<kRows>& x, const uint64_t* random, Duo* fours) {
@@ -43,12 +43,11 @@ struct ByChance {
       SIGNCCL_UNROLL
       for (int k = 0; k < 2; ++k) {
         const auto two = static_cast<uint32_t>(random[r] >> (32 * k));
-        const uint32_t low = bitsOf(x.numbers[r][2 * k]) + (two & 0xFFFF);
-        const uint32_t high = bitsOf(x.numbers[r][2 * k + 1]) + (two >> 16);
-        fours[r].words[k] = low >> 16 | (high & 0xFFFF'0000);
+        const uint32_t low = G::addLower(G::pattern(x.numbers[r][2 * k]), two);
+        const uint32_t high = G::pattern(x.numbers[r][2 * k + 1]) + (two >> 16);
+        fours[r].words[k] = G::bytes(low, high, 0x7632);
       }
     }
-    Parameters::replaceNans(x, fours);
   }
 };
 
@@ -77,22 +76,23 @@ struct LionDecodeBody {
   using Bits = typename Parameters::Bits;
   static constexpr int kMaxPlanes = Directions::kMaxPlanes;
 
-  /// Rows whose loads are under way at once. Fewer if many planes take the registers.
-  static constexpr int kRowsAtOnce = kMaxPlanes <= 8 ? 4 : 2;
+  /// Rows whose loads are under way at once.
+  static constexpr int kRowsAtOnce = 4;
 
-  /// The random words of a tile, one for every four elements, begin with number `first`.
+  /// The random words of a tile, one for every four elements.
   struct RandomWords {
     uint64_t key;
-    uint64_t first;
-    SIGNCCL_WORD_OP uint64_t operator()(uint64_t number) const {
-      return Rounding::kIsRandom ? randomWord(key, first + number) : 0;
+    uint64_t multiple;  ///< of the number of the first one, as in randomWord()
+    template <typename G>
+    SIGNCCL_WORD_OP uint64_t at(uint64_t number) const {
+      return Rounding::kIsRandom ? randomWord<G>(key, multiple + number * kTieStep) : 0;
     }
   };
 
   template <typename G>
   SIGNCCL_WORD_OP static RandomWords randomOf(const LionStepArguments& step, const TensorTile& tile) {
     if constexpr (!Rounding::kIsRandom) return {};
-    return {G::load(step.rounding_key), tile.first_word * (kWordBits / 4)};
+    return {G::load(step.rounding_key), tile.first_word * (kWordBits / 4 * kTieStep)};
   }
 
   /// What x' depends on beside x and D.
@@ -114,16 +114,25 @@ struct LionDecodeBody {
     auto* parameters = static_cast<Four*>(tile.entry.numbers) + tile.firstElement() / 4;
     typename G::template PerLane<uint32_t> planes[kMaxPlanes] = {};
     loadPlanes<G>(arguments, tile, planes);
+    typename G::template PerLane<Four*> at;
+    typename G::template PerLane<uint64_t> multiples;
+    G::each([&](int lane) {
+      const auto number = static_cast<uint32_t>(lane);
+      at[lane] = parameters + number;
+      multiples[lane] = rule.random.multiple + number * kTieStep;
+    });
     SIGNCCL_KEEP_LOOP
     for (int row = 0; row < kRows; row += kRowsAtOnce) {
       G::each([&](int lane) {
         uint32_t words[kMaxPlanes];
         SIGNCCL_UNROLL
-        for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane] >> (4 * row);
-        const size_t at = static_cast<size_t>(row) * kLanes + static_cast<size_t>(lane);
+        for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane];
+        uint32_t rows[Directions::kRowWords];
+        Directions::template from<G>(words, row, rows);
         Rule<G> rows_rule = rule;
-        rows_rule.random.first += at;
-        stepRows<G>(arguments, words, rows_rule, parameters + at);
+        rows_rule.random.multiple = multiples[lane];
+        multiples[lane] += kTieStep * kRowsAtOnce * kLanes;
+        stepRows<G>(arguments, rows, rows_rule, at[lane] + static_cast<size_t>(row) * kLanes);
       });
     }
   }
@@ -132,20 +141,23 @@ struct LionDecodeBody {
   template <typename G>
   SIGNCCL_WORD_OP static void loadPlanes(const Arguments& arguments, const TensorTile& tile,
                                          typename G::template PerLane<uint32_t>* planes) {
+    G::each([&](int lane) {
+      const size_t half = tile.firstHalf(arguments.step.range) + static_cast<uint32_t>(wordOfLane<4>(lane));
+      const uint32_t* at = Directions::plane(arguments, 0) + half;
+      SIGNCCL_UNROLL
+      for (int j = 0; j < kMaxPlanes; ++j) {
+        if (j > 0) at = Directions::next(arguments, at, half);
+        if (j < Directions::nplanes(arguments)) planes[j][lane] = G::load(at);
+      }
+    });
+    // To ask whether a plane is there takes longer.
     SIGNCCL_UNROLL
-    for (int j = 0; j < kMaxPlanes; ++j) {
-      if (j >= Directions::nplanes(arguments)) break;
-      G::each([&](int lane) {
-        const size_t half = tile.firstHalf(arguments.step.range) + static_cast<size_t>(wordOfLane<4>(lane));
-        planes[j][lane] = G::load(Directions::plane(arguments, j) + half);
-      });
-      transposeItems<G, 4>(planes[j]);
-    }
+    for (int j = 0; j < kMaxPlanes; ++j) transposeItems<G, 4>(planes[j]);
     G::each([&](int lane) {
       uint32_t words[kMaxPlanes];
       SIGNCCL_UNROLL
       for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane];
-      Directions::prepare(arguments, words);
+      Directions::template prepare<G>(arguments, words);
       SIGNCCL_UNROLL
       for (int j = 0; j < kMaxPlanes; ++j) planes[j][lane] = words[j];
     });
@@ -153,7 +165,7 @@ struct LionDecodeBody {
 
   /// What one lane does in kRowsAtOnce rows, the first of which is at the address.
   template <typename G>
-  SIGNCCL_WORD_OP static void stepRows(const Arguments& arguments, const uint32_t* words, const Rule<G>& rule,
+  SIGNCCL_WORD_OP static void stepRows(const Arguments& arguments, const uint32_t* rows, const Rule<G>& rule,
                                        Four* parameters) {
     Four x[kRowsAtOnce];
     SIGNCCL_UNROLL
@@ -164,9 +176,9 @@ struct LionDecodeBody {
     for (int r = 0; r < kRowsAtOnce; ++r) {
       SIGNCCL_UNROLL
       for (int k = 0; k < 4; ++k) {
-        next.numbers[r][k] = rule(Parameters::get(x[r], k), Directions::template at<G>(arguments, words, r, k));
+        next.numbers[r][k] = rule(Parameters::get(x[r], k), Directions::template at<G>(arguments, rows, r, k));
       }
-      random[r] = rule.random(static_cast<uint64_t>(r * kLanes));
+      random[r] = rule.random.template at<G>(static_cast<uint64_t>(r * kLanes));
     }
     Rounding::template narrowRows<G>(next, random, x);
     SIGNCCL_UNROLL
@@ -191,7 +203,7 @@ struct LionDecodeBody {
         }
         const float direction = Directions::template one<G>(arguments, words, static_cast<uint32_t>(lane));
         const float next = rule(G::loadOnce(parameters + e), direction);
-        const auto random = static_cast<uint32_t>(rule.random(e / 4) >> (16 * (e % 4))) & 0xFFFF;
+        const auto random = static_cast<uint32_t>(rule.random.template at<G>(e / 4) >> (16 * (e % 4))) & 0xFFFF;
         G::storeOnce(parameters + e, static_cast<Bits>(Rounding::template narrow<G>(next, random)));
       }
     });

@@ -30,25 +30,16 @@ struct LaneFloat {
   SIGNCCL_WORD_OP friend LaneFloat operator*(LaneFloat a, LaneFloat b) { return {G::multiply(a.x, b.x)}; }
 };
 
-// NaN becomes the quiet NaN of its type without sign and payload.
-SIGNCCL_WORD_OP bool isNan(float x) { return x != x; }
-
 /// Four numbers in each of some rows, before they are rounded to their type.
 template <int kRows>
 struct Rows {
   float numbers[kRows][4];
-
-  SIGNCCL_WORD_OP bool hasNan(int row) const {
-    const float* x = numbers[row];
-    return isNan(x[0]) || isNan(x[1]) || isNan(x[2]) || isNan(x[3]);
-  }
 };
 
 /// Float32: four are 16 bytes.
 struct WideNumbers {
   using Bits = uint32_t;
   using Four = Quad;
-  static constexpr uint32_t kNan = 0x7FC0'0000;
 
   SIGNCCL_WORD_OP static uint32_t get(const Quad& four, int k) { return four.words[k]; }
 
@@ -58,7 +49,7 @@ struct WideNumbers {
   }
   template <typename G>
   SIGNCCL_WORD_OP static uint32_t narrow(float x) {
-    return isNan(x) ? kNan : bitsOf(x);
+    return G::pattern(x);
   }
   template <typename G, int kRows>
   SIGNCCL_WORD_OP static void narrowRows(const Rows<kRows>& x, Quad* fours) {
@@ -70,13 +61,11 @@ struct WideNumbers {
   }
 };
 
-/// A type of 16 bits: four are 8 bytes. `Format` has widen<G>(pattern), narrowPair<G>(low, high), the patterns of two
-/// numbers where that of NaN means nothing, and kNan.
+/// A type of 16 bits: four are 8 bytes. `Format` has widen<G>(pattern) and narrowPair<G>(low, high).
 template <typename Format>
 struct NarrowNumbers {
   using Bits = uint16_t;
   using Four = Duo;
-  static constexpr uint32_t kNan = Format::kNan;
 
   SIGNCCL_WORD_OP static uint32_t get(const Duo& four, int k) { return four.words[k / 2] >> (16 * (k % 2)) & 0xFFFF; }
 
@@ -86,7 +75,7 @@ struct NarrowNumbers {
   }
   template <typename G>
   SIGNCCL_WORD_OP static uint32_t narrow(float x) {
-    return isNan(x) ? kNan : Format::template narrowPair<G>(x, 0) & 0xFFFF;
+    return Format::template narrowPair<G>(x, 0) & 0xFFFF;
   }
   template <typename G, int kRows>
   SIGNCCL_WORD_OP static void narrowRows(const Rows<kRows>& x, Duo* fours) {
@@ -95,26 +84,10 @@ struct NarrowNumbers {
       fours[r].words[0] = Format::template narrowPair<G>(x.numbers[r][0], x.numbers[r][1]);
       fours[r].words[1] = Format::template narrowPair<G>(x.numbers[r][2], x.numbers[r][3]);
     }
-    replaceNans(x, fours);
-  }
-
-  /// NaN is rare, so that one test for four numbers costs less than a selection for each.
-  template <int kRows>
-  SIGNCCL_WORD_OP static void replaceNans(const Rows<kRows>& x, Duo* fours) {
-    SIGNCCL_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      if (!x.hasNan(r)) continue;
-      SIGNCCL_UNROLL
-      for (int k = 0; k < 4; ++k) {
-        uint32_t& pair = fours[r].words[k / 2];
-        if (isNan(x.numbers[r][k])) pair = k % 2 == 0 ? (pair & 0xFFFF'0000) | kNan : (pair & 0xFFFF) | kNan << 16;
-      }
-    }
   }
 };
 
 struct Float16Numbers {
-  static constexpr uint32_t kNan = 0x7E00;
   template <typename G>
   SIGNCCL_WORD_OP static float widen(uint32_t pattern) {
     return G::widenFloat16(static_cast<uint16_t>(pattern));
@@ -126,7 +99,6 @@ struct Float16Numbers {
 };
 
 struct BFloat16Numbers {
-  static constexpr uint32_t kNan = 0x7FC0;
   template <typename G>
   SIGNCCL_WORD_OP static float widen(uint32_t pattern) {
     return floatOf(pattern << 16);

@@ -51,14 +51,23 @@ SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, size_t first, size_t last, cons
   for (size_t tile = first + warp.number; tile < last; tile += warp.nwarps) body(tile);
 }
 
-/// The same for the tiles of `count` elements: whole(tile) where 16 bytes can be accessed at once, any(tile) for a last
-/// tile and for elements that are aligned to their own size only. Two loops, since one would test on every turn.
+/// How many tiles are whole and can be accessed in units of 16 bytes: those before a last one, or none if elements are
+/// aligned to their own size only.
+SIGNCCL_WORD_OP size_t wholeTiles(const void* elements, size_t count) {
+  return isAlignedToQuads(elements) ? count / kTileElements : 0;
+}
+
+/// The same for the tiles of `count` elements: whole(tile) for the first `nwhole`, any(tile) for the others. Two loops,
+/// since one would test on every turn.
+template <typename Whole, typename Any>
+SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, size_t nwhole, size_t count, const Whole& whole, const Any& any) {
+  forEachTile(warp, 0, nwhole, whole);
+  forEachTile(warp, nwhole, tilesFor(count), any);
+}
 template <typename Whole, typename Any>
 SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, const void* elements, size_t count, const Whole& whole,
                                  const Any& any) {
-  const size_t nwhole = isAlignedToQuads(elements) ? count / kTileElements : 0;
-  forEachTile(warp, 0, nwhole, whole);
-  forEachTile(warp, nwhole, tilesFor(count), any);
+  forEachTile(warp, wholeTiles(elements, count), count, whole, any);
 }
 
 /// True if the exchange failed whose result a kernel decodes; `status` as in arguments.h. The host may write it
@@ -80,17 +89,25 @@ SIGNCCL_WORD_OP constexpr uint32_t itemsWithout() {
 
 SIGNCCL_WORD_OP uint32_t rotateLeft(uint32_t x, int bits) { return x << (bits & 31) | x >> (-bits & 31); }
 
+/// What a lane has after it has exchanged half of its items with lane ^ kBit. `is_lower`: bit kBit of its number is
+/// clear.
+template <typename G, int kItemBits, int kBit>
+SIGNCCL_WORD_OP uint32_t exchangedItems(bool is_lower, uint32_t own, uint32_t other) {
+  constexpr int kMoved = kBit * kItemBits;
+  if constexpr (kMoved == 16) return G::bytes(own, other, is_lower ? 0x5410 : 0x3276);
+  if constexpr (kMoved == 8) return G::bytes(own, other, is_lower ? 0x6240 : 0x3715);
+  constexpr uint32_t kKeptByLower = itemsWithout<kItemBits, kBit>();
+  const uint32_t kept = is_lower ? kKeptByLower : ~kKeptByLower;
+  return (own & kept) | (rotateLeft(other, is_lower ? kMoved : -kMoved) & ~kept);
+}
+
 /// Transposes the items of R neighbouring lanes, R = 32 / kItemBits: item r of lane j becomes item j of lane r.
 template <typename G, int kItemBits, int kBit = 1>
 SIGNCCL_WORD_OP void transposeItems(typename G::template PerLane<uint32_t>& items) {
   if constexpr (kBit < 32 / kItemBits) {
     const auto others = G::shuffleXor(items, kBit);
     G::each([&](int lane) {
-      constexpr uint32_t kKeptByLower = itemsWithout<kItemBits, kBit>();
-      const bool is_lower = (lane & kBit) == 0;
-      const uint32_t kept = is_lower ? kKeptByLower : ~kKeptByLower;
-      const uint32_t moved = rotateLeft(others[lane], is_lower ? kBit * kItemBits : -kBit * kItemBits);
-      items[lane] = (items[lane] & kept) | (moved & ~kept);
+      items[lane] = exchangedItems<G, kItemBits, kBit>((lane & kBit) == 0, items[lane], others[lane]);
     });
     transposeItems<G, kItemBits, 2 * kBit>(items);
   }

@@ -84,6 +84,23 @@ struct WarpGroup {
     return result;
   }
 
+  __device__ __forceinline__ static uint32_t select(uint32_t mask, uint32_t x, uint32_t y) {
+    uint32_t result;
+    asm("lop3.b32 %0, %1, %2, %3, 0xCA;" : "=r"(result) : "r"(mask), "r"(x), "r"(y));
+    return result;
+  }
+  /// Of a product of two numbers that were widened the compiler computes some of the upper half again.
+  __device__ __forceinline__ static uint64_t multiplyWide(uint32_t x, uint32_t y) {
+    uint64_t product;
+    asm("mul.wide.u32 %0, %1, %2;" : "=l"(product) : "r"(x), "r"(y));
+    return product;
+  }
+  __device__ __forceinline__ static uint32_t bytes(uint32_t x, uint32_t y, uint32_t which) {
+    uint32_t result;
+    asm("prmt.b32 %0, %1, %2, %3;" : "=r"(result) : "r"(x), "r"(y), "r"(which));
+    return result;
+  }
+
   __device__ __forceinline__ static float add(float a, float b) { return __fadd_rn(a, b); }
   __device__ __forceinline__ static float subtract(float a, float b) { return __fsub_rn(a, b); }
   __device__ __forceinline__ static float multiply(float a, float b) { return __fmul_rn(a, b); }
@@ -94,28 +111,44 @@ struct WarpGroup {
     asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(pattern));
     return x;
   }
+  // A conversion gives a quiet NaN. The minimum of NaN and infinity is infinity, and of all else and infinity all else;
+  // so a fraction bit that differs belongs to a NaN, and the bit that makes it quiet is put back.
 #if __CUDA_ARCH__ >= 800
   __device__ __forceinline__ static uint32_t narrowToFloat16Pair(float low, float high) {
-    uint32_t pair;
+    uint32_t pair, number;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-    return pair;
+    asm("min.f16x2 %0, %1, %2;" : "=r"(number) : "r"(pair), "r"(0x7C00'7C00));
+    return number | ((pair ^ number) & 0x0200'0200);
   }
   __device__ __forceinline__ static uint32_t narrowToBFloat16Pair(float low, float high) {
-    uint32_t pair;
+    uint32_t pair, number;
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-    return pair;
+    asm("min.bf16x2 %0, %1, %2;" : "=r"(number) : "r"(pair), "r"(0x7F80'7F80));
+    return number | ((pair ^ number) & 0x0040'0040);
   }
 #else
   __device__ __forceinline__ static uint32_t narrowToFloat16Pair(float low, float high) {
-    uint16_t patterns[2];
+    int16_t patterns[2];
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(patterns[0]) : "f"(low));
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(patterns[1]) : "f"(high));
-    return patterns[0] | uint32_t{patterns[1]} << 16;
+    return static_cast<uint32_t>(min(int{patterns[0]}, 0x7E00)) & 0xFFFF | uint32_t(min(int{patterns[1]}, 0x7E00))
+                                                                               << 16;
   }
   __device__ __forceinline__ static uint32_t narrowToBFloat16Pair(float low, float high) {
-    return bfloat16Pair(__float_as_uint(low), __float_as_uint(high));
+    return bfloat16Pair(pattern(low), pattern(high));
   }
 #endif
+
+  /// NaN that an operation gives is 0x7FFF'FFFF, whatever its operands are: the greatest integer of all patterns.
+  __device__ __forceinline__ static uint32_t pattern(float x) {
+    return static_cast<uint32_t>(min(__float_as_int(x), 0x7FC0'0000));
+  }
+  /// A product of halves and bytes: x + 1 * lower + 0 * upper, where a sum of a masked half would be two operations.
+  __device__ __forceinline__ static uint32_t addLower(uint32_t x, uint32_t y) {
+    uint32_t sum;
+    asm("dp2a.lo.u32.u32 %0, %1, %2, %3;" : "=r"(sum) : "r"(y), "r"(1), "r"(x));
+    return sum;
+  }
 
   __device__ __forceinline__ static int countOnes(uint32_t word) { return __popc(word); }
 

@@ -13,6 +13,7 @@
 #include "kernels/lanes/count_decide.h"
 #include "kernels/lanes/counters.h"
 #include "kernels/lanes/decode_avg.h"
+#include "kernels/lanes/decode_sum.h"
 #include "kernels/lanes/decode_vote.h"
 #include "kernels/lanes/encode.h"
 #include "kernels/lanes/lion_begin.h"

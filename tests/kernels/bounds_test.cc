@@ -84,6 +84,7 @@ TEST_P(BoundsTest, DecodeAvgStaysInside) {
   for (const ElementType type : {ElementType::kInt8, ElementType::kInt16, ElementType::kInt32, ElementType::kFloat64}) {
     for (const Edge edge : {Edge::kStart, Edge::kEnd}) {
       for (const int nplanes : {6, 7, 8, 10}) {  // tables of whole 64-byte lines, so that both edges are aligned
+        if (type == ElementType::kInt8 && nplanes > 8) continue;
         EdgeBuffer table(elementBytes(type, size_t{1} << nplanes), edge);
         for (size_t count = 0; count < 400; count += kCoarseGrid ? 41 : 7) {
           const size_t nwords = (count + kWordBits - 1) / kWordBits;

@@ -86,6 +86,15 @@ std::vector<ElementType> signTypes() {
           ElementType::kFloat64, ElementType::kInt8,    ElementType::kBits};
 }
 
+TestBuffer randomTable(ElementType type, int nplanes, std::mt19937_64& random) {
+  TestBuffer table(elementBytes(type, size_t{1} << nplanes));
+  table.fillRandom(random);
+  if (type != ElementType::kInt8 || nplanes == 0) return table;
+  const unsigned step = table.data()[1];
+  for (size_t c = 1; c < table.size(); ++c) table.data()[c] = static_cast<unsigned char>(table.data()[c - 1] + step);
+  return table;
+}
+
 const char* typeName(ElementType type) {
   constexpr const char* kNames[kNumElementTypes] = {"float32", "float16", "bfloat16", "float64",
                                                     "int8",    "int16",   "int32",    "bits"};

@@ -78,6 +78,9 @@ std::vector<size_t> countGrid();
 /// Few numbers of elements, for tests with many other dimensions.
 std::vector<size_t> shortCountGrid();
 
+/// A table of decodeAvg() for counts of `nplanes` planes: of any values, and of int8 of sums.
+TestBuffer randomTable(ElementType type, int nplanes, std::mt19937_64& random);
+
 /// Types that encode and decodeVote take.
 std::vector<ElementType> signTypes();
 

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/lanes/decode_avg.h"
+#include "kernels/lanes/decode_sum.h"
 #include "kernels/lanes/decode_vote.h"
 #include "kernels/lanes/encode.h"
 #include "lanes_test_support.h"
@@ -97,11 +98,10 @@ TEST(LanesDecodeVoteTest, EqualsTheReferenceAtEveryAlignmentForEveryLaunch) {
   expectDecodesAsTheReference<lanes::DecodeBitsBody>(ElementType::kBits, false);
 }
 
-template <typename Bits, int kPlanes>
+template <typename Body>
 void expectMeansOfTheReference(ElementType type, int nplanes) {
   std::mt19937_64 random(1);
-  TestBuffer table(sizeof(Bits) << nplanes);
-  table.fillRandom(random);
+  const TestBuffer table = randomTable(type, nplanes, random);
   forEachBuffer(type, [&](size_t count, size_t offset) {
     if (nplanes > 8 && count > 3000) return;
     const PlanesAt counts(Alignment::kOddStride, nplanes, wordsFor(count));
@@ -110,7 +110,7 @@ void expectMeansOfTheReference(ElementType type, int nplanes) {
     for (const size_t nblocks : kLaunches) {
       TestBuffer elements(elementBytes(type, count), offset);
       const DecodeAvgArguments arguments{counts.view(), table.data(), count, elements.data(), nullptr};
-      launch<lanes::DecodeAvgBody<Bits, kPlanes>>(arguments, nblocks);
+      launch<Body>(arguments, nblocks);
       ASSERT_TRUE(elements == expected) << typeName(type) << ", " << nplanes << " planes, count " << count
                                         << ", offset " << offset << ", " << nblocks << " blocks";
     }
@@ -119,13 +119,16 @@ void expectMeansOfTheReference(ElementType type, int nplanes) {
 
 template <typename Bits>
 void expectMeansOfTheReference(ElementType type) {
-  for (const int nplanes : {0, 1, 2, 3, 4, 5}) expectMeansOfTheReference<Bits, 5>(type, nplanes);
-  for (const int nplanes : {0, 3, 6, 7, 8}) expectMeansOfTheReference<Bits, 8>(type, nplanes);
-  for (const int nplanes : {1, 5, 8, 9, 13, 16}) expectMeansOfTheReference<Bits, 16>(type, nplanes);
+  using lanes::DecodeAvgBody;
+  for (const int nplanes : {0, 1, 2, 3, 4, 5}) expectMeansOfTheReference<DecodeAvgBody<Bits, 5>>(type, nplanes);
+  for (const int nplanes : {0, 3, 6, 7, 8}) expectMeansOfTheReference<DecodeAvgBody<Bits, 8>>(type, nplanes);
+  for (const int nplanes : {1, 5, 8, 9, 13, 16}) expectMeansOfTheReference<DecodeAvgBody<Bits, 16>>(type, nplanes);
 }
 
 TEST(LanesDecodeAvgTest, EqualsTheReferenceAtEveryAlignmentForEveryLaunch) {
-  expectMeansOfTheReference<uint8_t>(ElementType::kInt8);
+  for (int nplanes = 0; nplanes <= 8; ++nplanes) {
+    expectMeansOfTheReference<lanes::DecodeSumBody>(ElementType::kInt8, nplanes);
+  }
   expectMeansOfTheReference<uint16_t>(ElementType::kBFloat16);
   expectMeansOfTheReference<uint32_t>(ElementType::kFloat32);
   expectMeansOfTheReference<uint64_t>(ElementType::kFloat64);

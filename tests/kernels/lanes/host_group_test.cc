@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/lanes/host_group.h"
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
 namespace signccl::lanes {
@@ -48,6 +50,31 @@ TEST(HostGroupTest, MemoryTakesWhatWasStored) {
   Group::store(&quads[0].words[2], uint32_t{5});
   EXPECT_EQ(Group::load(&quads[1].words[3]), 4U);
   EXPECT_EQ(Group::loadOnce(&quads[0]).words[2], 5U);
+}
+
+TEST(HostGroupTest, BytesAreChosenFromBothWords) {
+  EXPECT_EQ(Group::bytes(0x3322'1100, 0x7766'5544, 0x7410), 0x7744'1100U);
+  EXPECT_EQ(Group::bytes(0x3322'1100, 0x7766'5544, 0x5326), 0x5533'2266U);
+}
+
+TEST(HostGroupTest, BitsAreSelectedByAMask) {
+  EXPECT_EQ(Group::select(0xFF00'F0F0, 0x1111'1111, 0x2222'2222), 0x1122'1212U);
+}
+
+TEST(HostGroupTest, ALowerHalfIsAddedWithItsCarry) {
+  EXPECT_EQ(Group::addLower(0x0001'FFFF, 0xABCD'0001), 0x0002'0000U);
+  EXPECT_EQ(Group::multiplyWide(0xFFFF'FFFF, 0xFFFF'FFFF), 0xFFFF'FFFE'0000'0001U);
+}
+
+TEST(HostGroupTest, NanLosesSignAndPayload) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(Group::pattern(nan), 0x7FC0'0000U);
+  EXPECT_EQ(Group::pattern(-nan), 0x7FC0'0000U);
+  EXPECT_EQ(Group::pattern(-0.0F), 0x8000'0000U);
+  EXPECT_EQ(Group::narrowToBFloat16Pair(-nan, -1.0F), 0xBF80'7FC0U);
+  EXPECT_EQ(Group::narrowToBFloat16Pair(std::numeric_limits<float>::infinity(), nan), 0x7FC0'7F80U);
+  EXPECT_EQ(Group::narrowToFloat16Pair(-nan, -1.0F), 0xBC00'7E00U);
+  EXPECT_EQ(Group::narrowToFloat16Pair(std::numeric_limits<float>::infinity(), nan), 0x7E00'7C00U);
 }
 
 TEST(HostGroupDeathTest, AMisalignedAccessEndsTheProgram) {
