@@ -125,6 +125,10 @@ class FlowTest(unittest.TestCase):
         with self.assertRaisesRegex(flow.FlowError, "entered in two places"):
             flow.loops_of(flow.split(code("@P0 BRA :b\na:\nMOV R0,R1\nb:\nMOV R1,R0\n@P1 BRA :a\nEXIT")))
 
+    def test_a_jump_that_is_never_taken_is_none(self):
+        blocks = flow.split(code("@!PT BRA :end\nMOV R0,R1\nend:\nEXIT"))
+        self.assertEqual([block.next for block in blocks], [[]])
+
     def test_an_exit_under_a_predicate_goes_on(self):
         (block,) = flow.split(code("@P0 EXIT\nMOV R0,R1\nEXIT"))
         self.assertEqual(len(block.instructions), 3)
@@ -133,7 +137,12 @@ class FlowTest(unittest.TestCase):
 class UniformTest(unittest.TestCase):
     def by_lane(self, text):
         instructions = code(text)
-        found = uniform.lane_accesses(flow.split(instructions))
+        found = uniform.addresses_of(flow.split(instructions)).by_lane
+        return [one.offset in found for one in instructions if one.name in {"LDG", "STG"}]
+
+    def lookups(self, text):
+        instructions = code(text)
+        found = uniform.addresses_of(flow.split(instructions)).lookups
         return [one.offset in found for one in instructions if one.name in {"LDG", "STG"}]
 
     def test_what_comes_from_the_number_of_the_lane_differs(self):
@@ -158,6 +167,27 @@ class UniformTest(unittest.TestCase):
         self.assertEqual(self.by_lane(START + "ISETP.GT.AND P0,PT,R0,R1,PT\nSEL R4,R5,R6,P0\nLDG.E R6,[R4.64]"), [True])
         self.assertEqual(self.by_lane(START + "R2P PR,R0,0xe\nSEL R4,R5,R6,P3\nLDG.E R6,[R4.64]"), [True])
 
+    def test_a_load_at_what_lanes_have_loaded_is_a_lookup(self):
+        table = "IMAD.WIDE.U32 R4,R6,0x4,R8\nLDG.E R7,[R4.64]"
+        self.assertEqual(self.lookups(START + "LDG.E R6,[R0.64]\n" + table), [False, True])
+        exchanged = "LDG.E R5,[R0.64]\nSHFL.BFLY PT,R6,R5,0x1,0x1f\n"
+        self.assertEqual(self.lookups(START + exchanged + table), [False, True])
+        self.assertEqual(self.lookups(START + "LDG.E R6,[R0.64]\nSTG.E [R6.64],R0"), [False, False])
+
+    def test_an_address_that_a_warp_has_found_or_loaded_is_no_lookup(self):
+        ballot = "ISETP.GT.AND P0,PT,R6,R1,PT\nVOTE.ANY R6,PT,P0\nPOPC R6,R6\n"
+        table = "IMAD.WIDE.U32 R4,R6,0x4,R8\nLDG.E R7,[R4.64]"
+        self.assertEqual(self.lookups(START + "LDG.E R6,[R0.64]\n" + ballot + table), [False, False])
+        self.assertEqual(
+            self.lookups(START + "LDG.E.64 R6,[R2.64]\nIADD3 R6,R6,R0,RZ\nLDG.E R8,[R6.64]"), [False, False]
+        )
+
+    def test_what_opposite_predicates_write_replaces_what_was_there(self):
+        text = "LDG.E.64 R4,[R0.64]\n@P0 LDC.64 R4,c[0x0][0x210]\n@!P0 LDC.64 R4,c[0x0][0x218]\nLDG.E R6,[R4.64]"
+        self.assertEqual(self.lookups(START + text), [False, False])
+        self.assertEqual(self.by_lane(START + text), [True, False])
+        self.assertEqual(self.lookups(START + text.replace("@!P0", "@!P1")), [False, True])
+
     def test_what_a_predicate_wrote_is_read_under_it(self):
         text = (
             START
@@ -174,8 +204,8 @@ class UniformTest(unittest.TestCase):
 
 
 class TurnsTest(unittest.TestCase):
-    def turns(self, loop, before="MOV R4,RZ"):
-        blocks = flow.split(code(f"outer:\n{before}\nhead:\nLDG.E R9,[R8.64]\n{loop}\n@P3 BRA :outer\nEXIT"))
+    def turns(self, loop, before="MOV R4,RZ", after=""):
+        blocks = flow.split(code(f"outer:\n{before}\nhead:\nLDG.E R9,[R8.64]\n{loop}\n@P3 BRA :outer\nEXIT\n{after}"))
         (outer,) = flow.loops_of(blocks)
         path = flow.best_path(blocks, outer, lambda instructions: (len(list(instructions)),))
         loads = sum(one.name == "LDG" for one in path.instructions)
@@ -185,6 +215,8 @@ class TurnsTest(unittest.TestCase):
         up = "VIADD R4,R4,0x4\nISETP.GE.U32.AND P1,PT,R4,0x8,PT\n@!P1 BRA :head"
         self.assertEqual(self.turns(up), 2)
         self.assertEqual(self.turns(up.replace("0x8", "0x20")), 8)
+        never = "MOV R4,RZ\n@!PT BRA :apart\nMOV R2,R3\nback:\nMOV R3,R2"
+        self.assertEqual(self.turns(up, never, "apart:\nMOV R4,R3\nBRA :back"), 2)
         down = "IADD3 R4,PT,PT,R4,-0x1,RZ\nISETP.GT.AND P1,PT,R4,0x0,PT\n@P1 BRA :head"
         self.assertEqual(self.turns(down, "MOV R4,0x3"), 3)
         uniform_registers = "UIADD3 UR4,UR4,0x1,URZ\nUISETP.NE.AND UP0,UPT,UR4,0x5,UPT\n@UP0 BRA :head"
@@ -207,6 +239,11 @@ class FiguresTest(unittest.TestCase):
         analysis = figures.analyse(kernel(TWO_PATHS))
         self.assertEqual((analysis.aligned.instructions, analysis.aligned.bytes), (9, 3 * 512))
         self.assertEqual((analysis.unaligned.instructions, analysis.unaligned.bytes), (7, 3 * 128))
+
+    def test_lookups_move_nothing(self):
+        table = "IMAD.WIDE.U32 R20,R16,0x4,R8\nLDG.E R22,desc[UR4][R20.64]\n"
+        analysis = figures.analyse(kernel(TWO_PATHS.replace("LOP3.LUT R12", table + "LOP3.LUT R12")))
+        self.assertEqual((analysis.aligned.instructions, analysis.aligned.bytes), (11, 3 * 512))
 
     def test_bytes_in_flight_are_those_not_yet_used(self):
         self.assertEqual(figures.analyse(kernel(TWO_PATHS)).aligned.bytes_in_flight, 32)
@@ -256,10 +293,10 @@ class RulesTest(unittest.TestCase):
             busy = kernel(TWO_PATHS.replace("LDG.E.128 R16", "MOV R3,R3\n" * count + "LDG.E.128 R16"))
             return rules.faults_of(figures.analyse(dataclasses.replace(busy, architecture=architecture)))
 
-        for count, architecture, limit in ((200, "sm_90", 60), (280, "sm_75", 90)):
+        for count, architecture, limit in ((190, "sm_90", 60), (280, "sm_75", 70)):
             (fault,) = faults(count, architecture)
             self.assertRegex(fault, f"issues instructions for [0-9]+% of the time .* expected at most {limit}%")
-        self.assertEqual(faults(200, "sm_75"), [])
+        self.assertEqual(faults(190, "sm_75"), [])
         self.assertEqual(rules.rule_for("signccl_lion_encode_ternary_bfloat16_bfloat16").issue, rules.ISSUE_LIMIT)
         self.assertEqual(rules.rule_for("signccl_lion_decode_vote_bfloat16").issue, rules.ISSUE_LIMIT)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from disassembly import Instruction, Kernel
 from flow import Path, Weight, WeightOf, best_path, loops_of, split
-from uniform import lane_accesses
+from uniform import Addresses, addresses_of
 
 LANES = 32
 SECTOR_BYTES = 32
@@ -95,37 +95,37 @@ class Figures:
         return self.instructions / gpu.issued_per_second / (self.bytes / gpu.bytes_per_second)
 
 
-def figures_of(path: Path, by_lane: set[int]) -> Figures:
-    found = tuple(accesses(path.instructions, by_lane))
+def figures_of(path: Path, addresses: Addresses) -> Figures:
+    found = tuple(accesses(path.instructions, addresses))
     executed = [one for one in path.instructions if one.name != "NOP"]
     return Figures(path, found, len(executed), sum(one.bytes for one in found), bytes_in_flight(executed))
 
 
-def accesses(instructions: Iterable[Instruction], by_lane: set[int]) -> Iterator[Access]:
-    """The accesses among instructions; `by_lane`: the offsets of those with an address for each lane."""
+def accesses(instructions: Iterable[Instruction], addresses: Addresses) -> Iterator[Access]:
+    """The accesses to memory among instructions, without lookups, which the cache serves."""
     for instruction in instructions:
-        found = access(instruction, instruction.offset in by_lane)
-        if found is not None:
+        found = access(instruction, instruction.offset in addresses.by_lane)
+        if found is not None and instruction.offset not in addresses.lookups:
             yield found
 
 
-def wide_first(by_lane: set[int]) -> WeightOf:
+def wide_first(addresses: Addresses) -> WeightOf:
     """Weight of the path for aligned buffers, which has the wide accesses. The longest of those is taken."""
 
     def weigh(instructions: Iterable[Instruction]) -> Weight:
         listed = list(instructions)
-        bits = [one.bits for one in accesses(listed, by_lane) if one.by_lane]
+        bits = [one.bits for one in accesses(listed, addresses) if one.by_lane]
         return sum(one for one in bits if one >= 128), sum(one for one in bits if one == 64), len(listed)
 
     return weigh
 
 
-def narrower_than(widest: int, by_lane: set[int]) -> WeightOf:
+def narrower_than(widest: int, addresses: Addresses) -> WeightOf:
     """Weight of the path for other buffers, which has accesses below so many bits."""
 
     def weigh(instructions: Iterable[Instruction]) -> Weight:
         listed = list(instructions)
-        bits = [one.bits for one in accesses(listed, by_lane) if one.by_lane]
+        bits = [one.bits for one in accesses(listed, addresses) if one.by_lane]
         return -sum(one for one in bits if one >= widest), sum(one for one in bits if one < widest), len(listed)
 
     return weigh
@@ -148,16 +148,16 @@ def analyse(kernel: Kernel) -> Analysis:
     loops = loops_of(blocks)
     if not loops:
         return Analysis(kernel, None, None)
-    by_lane = lane_accesses(blocks)
+    addresses = addresses_of(blocks)
 
     def heaviest(weigh: WeightOf) -> Figures:
         paths = [best_path(blocks, loop, weigh) for loop in loops]
-        return figures_of(max(paths, key=lambda one: weigh(one.instructions)), by_lane)
+        return figures_of(max(paths, key=lambda one: weigh(one.instructions)), addresses)
 
-    aligned = heaviest(wide_first(by_lane))
+    aligned = heaviest(wide_first(addresses))
     widest = max((one.bits for one in aligned.accesses if one.by_lane), default=0)
     if widest <= 32:
         return Analysis(kernel, aligned, None)
-    other = heaviest(narrower_than(widest, by_lane))
+    other = heaviest(narrower_than(widest, addresses))
     has_two = other.bytes > 0 and not any(one.by_lane and one.bits >= widest for one in other.accesses)
     return Analysis(kernel, aligned, other if has_two and other.path.uncounted == 0 else None)

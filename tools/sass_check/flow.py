@@ -71,6 +71,8 @@ def continuations(instruction: Instruction) -> tuple[bool, bool]:
     """Whether a warp whose lanes are together may jump, and whether it may go on to the next instruction."""
     if instruction.name in UNKNOWN:
         raise FlowError(f"{instruction.opcode} at {instruction.offset:#x} jumps to an address that is computed")
+    if instruction.predicate == "@!PT":  # never
+        return False, True
     if instruction.name in ENDS:
         return False, bool(instruction.predicate)
     if instruction.name not in JUMPS or ".DIV" in instruction.opcode:  # .DIV: for lanes that are not together
@@ -197,8 +199,9 @@ def before_loop(blocks: list[Block], loop: Loop) -> list[Instruction]:
     """What is certainly executed just before a loop: the blocks that lead to it and nowhere else come from."""
     way: list[int] = []
     number, inside = loop.header, loop.blocks
+    reached = order_of(blocks)
     while True:
-        before = [one for one, block in enumerate(blocks) if number in block.next and one not in inside]
+        before = [one for one in reached if number in blocks[one].next and one not in inside]
         if len(before) != 1 or before[0] in way:
             return [instruction for one in reversed(way) for instruction in blocks[one].instructions]
         number, inside = before[0], set()

@@ -6,7 +6,7 @@ elements. Values are followed along all ways through a kernel. What is not recog
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol
@@ -16,6 +16,7 @@ from disassembly import Instruction
 # Results that are the same in all lanes, whatever they come from. Registers of the warp (UR) hold such values only.
 SAME = {"VOTE", "VOTEU", "REDUX", "CREDUX", "R2UR", "S2UR", "LDC", "ULDC", "LDCU", "MOV32I"}
 NO_RESULT = {"STG", "ST", "STL", "STS", "BRA", "EXIT", "BSSY", "BSYNC", "NOP", "WARPSYNC", "CALL", "RET", "BREAK"}
+LOADS = {"LDG", "LD"}
 REGISTER = re.compile(r"\b(UR|UP|R|P)(\d+)\b")
 
 
@@ -85,6 +86,10 @@ def is_number_of_warp(instruction: Instruction, thread_registers: Registers) -> 
     return bool(shifts or masks)
 
 
+def address_registers(instruction: Instruction) -> Registers:
+    return registers(" ".join(re.findall(r"\[[^\]]*\]", instruction.operands)))
+
+
 @dataclass
 class Lanes:
     """What is known of the registers at one place of a kernel.
@@ -92,19 +97,21 @@ class Lanes:
     different: those whose values may differ between lanes.
     thread: those that hold the number of the thread in its block.
     guarded: what an instruction under a predicate wrote, for those that read it under the same predicate.
+    loads: if given, what is followed is what these loads give, by their offsets, instead of the number of the lane.
     """
 
     different: Registers = field(default_factory=set)
     thread: Registers = field(default_factory=set)
     guarded: dict[tuple[str, tuple[str, int]], bool] = field(default_factory=dict)
+    loads: frozenset[int] | None = None
 
     def copy(self) -> "Lanes":
-        return Lanes(set(self.different), set(self.thread), dict(self.guarded))
+        return Lanes(set(self.different), set(self.thread), dict(self.guarded), self.loads)
 
     def joined(self, other: "Lanes") -> "Lanes":
         """What is known where two ways meet."""
         guarded = {key: value for key, value in self.guarded.items() if other.guarded.get(key) == value}
-        return Lanes(self.different | other.different, self.thread & other.thread, guarded)
+        return Lanes(self.different | other.different, self.thread & other.thread, guarded, self.loads)
 
     def differ(self, read: Registers, guard: str) -> bool:
         return any(self.guarded.get((guard, one), one in self.different) for one in read)
@@ -115,6 +122,8 @@ class Lanes:
         is_thread = instruction.name == "S2R" and "SR_TID.X" in instruction.operands
         is_lane = is_thread or (instruction.name == "S2R" and "SR_LANEID" in instruction.operands)
         is_same = instruction.name in SAME or is_number_of_warp(instruction, self.thread)
+        if self.loads is not None:
+            is_lane = instruction.name in LOADS and instruction.offset in self.loads
         differs = is_lane or (not is_same and self.differ(sources, guard))
         if self.guarded:
             changed = {one for kind, number in results if kind == "P" for one in (f"@P{number}", f"@!P{number}")}
@@ -127,34 +136,50 @@ class Lanes:
             self.guarded |= {(guard, one): differs for one in results}
         if differs:
             self.different |= results
-        elif not guard:
+        elif guard:  # what an instruction under the opposite predicate has not made different either is the same now
+            opposite = guard.replace("@!", "@") if "!" in guard else guard.replace("@", "@!")
+            self.different -= {one for one in results if self.guarded.get((opposite, one)) is False}
+        else:
             self.different -= results
         self.thread = self.thread | results if is_thread else self.thread - results
 
     def by_lane(self, instruction: Instruction) -> bool:
         """Whether the address that the instruction accesses differs between lanes."""
-        return self.differ(registers(" ".join(re.findall(r"\[[^\]]*\]", instruction.operands))), instruction.predicate)
+        return self.differ(address_registers(instruction), instruction.predicate)
 
 
-def lane_accesses(blocks: Sequence[BlockLike]) -> set[int]:
-    """The offsets of the instructions whose address differs between lanes, in a kernel of these blocks."""
-    before = {0: Lanes()}
+def follow(blocks: Sequence[BlockLike], start: Lanes) -> Iterator[tuple[Lanes, Instruction]]:
+    """What is known before each instruction of a kernel of these blocks, along all ways that lead to it."""
+    before = {0: start}
     waiting = [0]
     while waiting:
         number = waiting.pop()
-        lanes = before[number].copy()
+        known = before[number].copy()
         for instruction in blocks[number].instructions:
-            lanes.execute(instruction)
+            known.execute(instruction)
         for following in blocks[number].next:
-            known = before.get(following)
-            new = lanes if known is None else known.joined(lanes)
-            if new != known:
+            earlier = before.get(following)
+            new = known if earlier is None else earlier.joined(known)
+            if new != earlier:
                 before[following] = new.copy()
                 waiting.append(following)
-    offsets = set()
-    for number, lanes in before.items():
+    for number, known in before.items():
         for instruction in blocks[number].instructions:
-            if lanes.by_lane(instruction):
-                offsets.add(instruction.offset)
-            lanes.execute(instruction)
-    return offsets
+            yield known, instruction
+            known.execute(instruction)
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Offsets of the instructions whose address differs between lanes; and of those among them, as of a lookup in a
+    table, whose address comes from what lanes have loaded: the cache has what they load."""
+
+    by_lane: frozenset[int]
+    lookups: frozenset[int]
+
+
+def addresses_of(blocks: Sequence[BlockLike]) -> Addresses:
+    by_lane = frozenset(one.offset for lanes, one in follow(blocks, Lanes()) if lanes.by_lane(one))
+    loaded = Lanes(loads=by_lane)
+    lookups = frozenset(one.offset for lanes, one in follow(blocks, loaded) if lanes.by_lane(one) and one.name in LOADS)
+    return Addresses(by_lane, lookups)
