@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/brief_lock.h"
 #include "base/process_locks.h"
 #include "comm/announcements.h"
 #include "comm/regroup.h"
@@ -120,8 +121,9 @@ std::vector<Rank> LoopbackRecord::missing(const std::vector<Rank>& came) const {
   return ranks;
 }
 
+/// Ranks end an exchange at the same moment, and so begin the next one.
 void LoopbackRecord::announce(Rank rank, std::uint64_t exchange, const ExchangeSignature& signature) {
-  const std::lock_guard lock(mutex_);
+  const auto lock = lockSoon(mutex_);
   if (const auto failure = announcements_.announce(rank, exchange, signature)) failLocked(*failure);
   throwIfFailedLocked();
 }

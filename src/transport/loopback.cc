@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/brief_lock.h"
 #include "base/error.h"
 
 namespace signccl {
@@ -24,15 +25,17 @@ void LoopbackFabric::wake(Rank rank) {
 
 void LoopbackFabric::deliver(Rank target, const Arrival& arrival) {
   Mailbox& mailbox = *mailboxes_[static_cast<std::size_t>(target)];
-  const std::lock_guard lock(mailbox.mutex);
+  const auto lock = lockSoon(mailbox.mutex);
   mailbox.arrivals.push_back(arrival);
+  mailbox.has_news.store(true, std::memory_order_release);
   mailbox.changed.notify_one();
 }
 
 void LoopbackFabric::acknowledge(Rank sender, Request* request) {
   Mailbox& mailbox = *mailboxes_[static_cast<std::size_t>(sender)];
-  const std::lock_guard lock(mailbox.mutex);
+  const auto lock = lockSoon(mailbox.mutex);
   mailbox.delivered.push_back(request);
+  mailbox.has_news.store(true, std::memory_order_release);
   mailbox.changed.notify_one();
 }
 
@@ -87,8 +90,10 @@ void LoopbackTransport::progress(std::vector<Request*>& completed) {
   LoopbackFabric::Mailbox& mailbox = *fabric_->mailboxes_[static_cast<std::size_t>(rank_)];
   completed.insert(completed.end(), completed_.begin(), completed_.end());
   completed_.clear();
+  if (!mailbox.has_news.load(std::memory_order_acquire)) return;
   {
-    const std::lock_guard lock(mailbox.mutex);
+    const auto lock = lockSoon(mailbox.mutex);
+    mailbox.has_news.store(false, std::memory_order_relaxed);
     arrivals_.swap(mailbox.arrivals);
     completed.insert(completed.end(), mailbox.delivered.begin(), mailbox.delivered.end());
     mailbox.delivered.clear();

@@ -4,6 +4,7 @@
 #ifndef SIGNCCL_TRANSPORT_LOOPBACK_H_
 #define SIGNCCL_TRANSPORT_LOOPBACK_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -41,6 +42,9 @@ class LoopbackFabric {
     std::vector<Arrival> arrivals;    ///< messages to this rank that it has not looked at
     std::vector<Request*> delivered;  ///< sends of this rank that their receivers are done with
     bool woken = false;
+    /// There are arrivals or delivered sends. A rank that looks for them all the time reads this before it takes the
+    /// mutex, which its peers need to deliver.
+    std::atomic<bool> has_news = false;
   };
 
   void deliver(Rank target, const Arrival& arrival);
