@@ -32,7 +32,7 @@ std::string noSign(const signcclSumOutcome_t& outcome) {
   return text.str();
 }
 
-TakeOver fellBack(rules::FellBack why) { return {TakeOver::Result::kFellBack, {}, why}; }
+TakeOver fellBack(rules::FellBack why) { return {TakeOver::Result::kFellBack, {}, std::move(why)}; }
 
 // Tries the call until the ranks agree; `zero` is what to begin with.
 TakeOver trySum(Mirror& mirror, const MatchedCall& call, ZeroRule zero) {
