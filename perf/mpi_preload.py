@@ -142,13 +142,18 @@ def parse_arguments(arguments):
     return launch.parse_places(parser, arguments)
 
 
+def measure_at_place(program, options, measure):
+    """What launch.measure_at_place() returns; fails if the preload library is not built."""
+    if not front(options).exists():
+        print(f"{program}: there is no {front(options)}; build it, or say where by --build", file=sys.stderr)
+        return None, launch.EXIT_FAILED
+    return launch.measure_at_place(program, options, "mpirun", measure)
+
+
 def main(arguments):
     options = parse_arguments(arguments)
-    if not front(options).exists():
-        print(f"perf/mpi_preload.py: there is no {front(options)}; build it, or say where by --build", file=sys.stderr)
-        return launch.EXIT_FAILED
-    measured, status = launch.measure_at_place(
-        "perf/mpi_preload.py", options, "mpirun", lambda place, folder: measure(place, options, folder)
+    measured, status = measure_at_place(
+        "perf/mpi_preload.py", options, lambda place, folder: measure(place, options, folder)
     )
     if measured is None:
         return status

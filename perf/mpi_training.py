@@ -17,7 +17,7 @@ from pathlib import Path
 
 import compare_launch as launch
 import compare_parse as parse
-from mpi_preload import RULES, front, mpirun
+from mpi_preload import RULES, front, measure_at_place, mpirun
 
 PROGRAM = Path(__file__).resolve().parent.parent / "examples/mpi_signum.py"
 
@@ -76,12 +76,7 @@ def parse_arguments(arguments):
 def main(arguments):
     options = parse_arguments(arguments)
     options.python = str(Path(options.python).absolute())
-    if not front(options).exists():
-        print(f"perf/mpi_training.py: there is no {front(options)}; build it, or say where by --build", file=sys.stderr)
-        return launch.EXIT_FAILED
-    measured, status = launch.measure_at_place(
-        "perf/mpi_training.py", options, "mpirun", lambda place, _: measure(place, options)
-    )
+    measured, status = measure_at_place("perf/mpi_training.py", options, lambda place, _: measure(place, options))
     if measured is None:
         return status
     place, rounds = measured
