@@ -79,8 +79,7 @@ void askForReport(const rules::Settings& settings, const rules::Environment& env
     if (!logsAtInfo(environment)) {
       start.lines.emplace_back(
           "warning: SIGNCCL_DEBUG or SIGNCCL_DEBUG_SUBSYS hides the report of the dry run; expected INFO, and "
-          "INTERPOSE "
-          "among the subsystems");
+          "INTERPOSE among the subsystems");
     }
     return;
   }

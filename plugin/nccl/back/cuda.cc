@@ -44,6 +44,13 @@ void expectCudaSuccess(CudaResult result, const char* function) {
                 std::string(function) + " failed: " + (name == nullptr ? std::to_string(result) : name));
 }
 
+bool isIdle(Stream stream) {
+  const CudaResult result = cuda().cuStreamQuery(stream);
+  if (result == kCudaNotReady) return false;
+  expectCudaSuccess(result, "cuStreamQuery");
+  return true;
+}
+
 bool isCaptured(Stream stream) {
   int status = 0;
   // A stream that says nothing of itself, as the legacy one does while another is captured, is not for us.

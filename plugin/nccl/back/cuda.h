@@ -51,6 +51,9 @@ const Cuda& cuda();
 /// Throws Failure for an error of the driver.
 void expectCudaSuccess(CudaResult result, const char* function);
 
+/// Whether nothing is left to do on the stream. Throws Failure.
+bool isIdle(Stream stream);
+
 /// Whether what is enqueued on the stream enters a CUDA graph.
 bool isCaptured(Stream stream);
 

@@ -46,11 +46,8 @@ void GatherBuffers::download(Stream stream) {
 
 bool GatherBuffers::isDone(Stream stream) {
   const DeviceScope scope(device_);
-  const CudaResult result = cuda().cuStreamQuery(stream);
-  if (result == kCudaNotReady) return false;
-  expectCudaSuccess(result, "cuStreamQuery");
-  is_in_use_ = false;
-  return true;
+  is_in_use_ = !isIdle(stream);
+  return !is_in_use_;
 }
 
 }  // namespace signccl::nccl_preload

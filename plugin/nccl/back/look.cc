@@ -21,16 +21,12 @@ constexpr std::size_t kSlabBytes = std::size_t{4} << 20;
 /// False if there is still work on the stream at the end. Throws Failure.
 bool isIdleBefore(steady_clock::time_point end, Stream stream) {
   auto pause = std::chrono::microseconds(5);
-  for (;;) {
-    const CudaResult result = cuda().cuStreamQuery(stream);
-    if (result != kCudaNotReady) {
-      expectCudaSuccess(result, "cuStreamQuery");
-      return true;
-    }
+  while (!isIdle(stream)) {
     if (steady_clock::now() >= end) return false;
     std::this_thread::sleep_for(pause);
     if (pause < std::chrono::milliseconds(2)) pause *= 2;
   }
+  return true;
 }
 
 rules::LocalValues valuesOf(const AllReduce& call, rules::ElementType type) {
