@@ -32,8 +32,8 @@ inline void pauseProcessor() noexcept {
 #endif
 }
 
-/// Locks a mutex whose holders mostly have it for some nanoseconds. Who finds it taken tries again for a few
-/// microseconds before it sleeps: to sleep and to be woken takes longer than that.
+/// Locks a mutex that is mostly held for some nanoseconds. A thread that finds it taken tries again for a few
+/// microseconds before it sleeps, because sleeping and waking up take longer than that.
 inline std::unique_lock<std::mutex> lockSoon(std::mutex& mutex) {
   constexpr int kTries = 100;
   for (int i = 0; i < kTries; ++i) {

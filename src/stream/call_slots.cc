@@ -49,15 +49,18 @@ void LastCaptured::record(const StreamCapture& capture, CudaStream stream) {
 std::shared_ptr<const SlotMemory> CallSlots::reserve(const std::shared_ptr<Device>& device, const SlotNeeds& needs) {
   if (!memory_ || !memory_->holds(needs.nslots, needs.nwords, needs.has_copy) || number_ == kMostCalls) {
     auto fresh = std::make_shared<SlotMemory>(device, needs.nslots, needs.nwords, needs.has_copy);
-    if (memory_) {
-      outgrown_.push_back(memory_);
-      outgrown_bytes_ += memory_->bytes();
-    }
+    if (memory_) outgrown_.push_back(memory_);
     memory_ = std::move(fresh);
     number_ = 0;
   }
   ++number_;
   return memory_;
+}
+
+std::size_t CallSlots::bytes() const {
+  std::size_t bytes = memory_ ? memory_->bytes() : 0;
+  for (const auto& one : outgrown_) bytes += one->bytes();
+  return bytes;
 }
 
 void CallSlots::giveAway(std::vector<std::shared_ptr<const void>>& memory) {

@@ -72,16 +72,15 @@ class CallSlots {
   [[nodiscard]] std::uint32_t number() const { return number_; }
 
   /// Of all memory, with that which became too small.
-  [[nodiscard]] std::size_t bytes() const { return outgrown_bytes_ + (memory_ ? memory_->bytes() : 0); }
+  [[nodiscard]] std::size_t bytes() const;
 
   /// Gives away all memory, which streams may still use. At the end.
   void giveAway(std::vector<std::shared_ptr<const void>>& memory);
 
  private:
   std::shared_ptr<SlotMemory> memory_;
-  std::vector<std::shared_ptr<const void>> outgrown_;  ///< that were too small; streams may still use them
-  std::size_t outgrown_bytes_ = 0;
-  std::uint32_t number_ = 0;  ///< of calls in memory_
+  std::vector<std::shared_ptr<const SlotMemory>> outgrown_;  ///< that were too small; streams may still use them
+  std::uint32_t number_ = 0;                                 ///< of calls in memory_
 };
 
 }  // namespace signccl
