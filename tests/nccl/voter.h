@@ -30,14 +30,7 @@ class Voter {
   [[nodiscard]] const Stream& stream() const { return stream_; }
 
   /// The stream waits until `may_go_on`.
-  void holdStream(std::atomic<bool>& may_go_on) const {
-    expectCuda(cuLaunchHostFunc(
-        stream_.get(),
-        [](void* flag) {
-          while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
-        },
-        &may_go_on));
-  }
+  void holdStream(std::atomic<bool>& may_go_on) const { signccl::holdStream(stream_.get(), may_go_on); }
 
   [[nodiscard]] bool hasResult(float value) {
     stream_.synchronize();

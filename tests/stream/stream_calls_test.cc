@@ -70,12 +70,7 @@ TEST_F(StreamCallsTest, TheCallReturnsBeforeItsStreamComesToIt) {
             signcclSuccess);  // the first call of a device loads kernels, and may wait for streams
   ASSERT_TRUE(voter.hasResult(-1));
   std::atomic<bool> may_go_on = false;
-  expectCuda(cuLaunchHostFunc(
-      voter.stream().get(),
-      [](void* flag) {
-        while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
-      },
-      &may_go_on));
+  holdStream(voter.stream().get(), may_go_on);
   EXPECT_EQ(voter.vote(ranks[0]), signcclSuccess);
   signcclResult_t state = signcclSuccess;
   EXPECT_EQ(signcclCommGetAsyncError(ranks[0], &state), signcclSuccess);

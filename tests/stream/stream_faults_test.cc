@@ -112,12 +112,7 @@ TEST_F(StreamFaultsTest, AStreamThatNeverPostsIsNamedByThoseWhoWait) {
     vote.stream().synchronize();
     vote.clear();
     if (rank == 1) {
-      expectCuda(cuLaunchHostFunc(
-          vote.stream().get(),
-          [](void* flag) {
-            while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
-          },
-          &may_go_on));
+      holdStream(vote.stream().get(), may_go_on);
     }
     EXPECT_EQ(vote.call(comm), signcclSuccess) << signcclGetLastError(nullptr);
     if (rank == 0) {
@@ -182,12 +177,7 @@ TEST_F(StreamFaultsTest, WhatACallThatFailedHasEnqueuedKeepsItsMemory) {
       EXPECT_EQ(signcclCommAbort(comm), signcclSuccess);
       return;
     }
-    expectCuda(cuLaunchHostFunc(
-        vote.stream().get(),
-        [](void* flag) {
-          while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
-        },
-        &may_go_on));
+    holdStream(vote.stream().get(), may_go_on);
     is_calling = true;
     EXPECT_NE(vote.call(comm), signcclSuccess);
     std::thread releaser([&] {

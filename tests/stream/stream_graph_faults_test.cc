@@ -170,12 +170,7 @@ TEST_F(StreamGraphFaultsTest, ACallWhoseStreamIsAheadOfAnEarlierOneOfItsGraphWai
   std::atomic<bool> may_go_on = false;
   const Graph graph(late.stream(), [&] {
     fork(late.stream(), early.stream());
-    expectCuda(cuLaunchHostFunc(
-        late.stream().get(),
-        [](void* flag) {
-          while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
-        },
-        &may_go_on));
+    holdStream(late.stream().get(), may_go_on);
     EXPECT_EQ(signcclGroupStart(), signcclSuccess);
     EXPECT_EQ(late.call(ranks[0]), signcclSuccess);
     EXPECT_EQ(early.call(ranks[0]), signcclSuccess);

@@ -149,12 +149,7 @@ TEST_F(StreamGraphTest, AnEagerCallBehindAReplayThatIsHeldBackWaitsForIt) {
     voter.set(-1);
     const Graph graph(voter.stream(), [&] { voter.vote(comm); });
     if (rank == 1) {
-      expectCuda(cuLaunchHostFunc(
-          voter.stream().get(),
-          [](void* flag) {
-            while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
-          },
-          &may_go_on));
+      holdStream(voter.stream().get(), may_go_on);
     }
     graph.launch(voter.stream());
     voter.vote(comm);

@@ -3,10 +3,12 @@
 #ifndef SIGNCCL_TESTS_STREAM_STREAM_JOB_H_
 #define SIGNCCL_TESTS_STREAM_STREAM_JOB_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <memory>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -130,6 +132,16 @@ class DeviceBuffer {
 };
 
 /// Calls the collective of `tested` on a stream.
+/// The stream waits until `may_go_on`.
+inline void holdStream(CudaStream stream, std::atomic<bool>& may_go_on) {
+  expectCuda(cuLaunchHostFunc(
+      stream,
+      [](void* flag) {
+        while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
+      },
+      &may_go_on));
+}
+
 /// Of the statistics of a rank.
 inline std::uint64_t scratchBytes(signcclComm_t comm) {
   signcclCommStats_t stats{};

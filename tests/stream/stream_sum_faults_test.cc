@@ -35,14 +35,7 @@ std::vector<std::byte> timesTwo(const std::vector<std::byte>& signs) {
 /// Holds a stream up until release().
 class Gate {
  public:
-  explicit Gate(const Stream& stream) {
-    expectCuda(cuLaunchHostFunc(
-        stream.get(),
-        [](void* flag) {
-          while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
-        },
-        &is_open_));
-  }
+  explicit Gate(const Stream& stream) { holdStream(stream.get(), is_open_); }
   ~Gate() { release(); }
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;

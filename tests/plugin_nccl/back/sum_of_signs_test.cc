@@ -125,12 +125,7 @@ TEST_F(InterposerTest, ATrustedSumDoesNotWaitForItsStream) {
     EXPECT_EQ(member.get(), 2);
     member.put(1.F);
     std::atomic<bool> may_go_on = false;
-    expectCuda(cuLaunchHostFunc(
-        member.work().get(),
-        [](void* flag) {
-          while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
-        },
-        &may_go_on));
+    holdStream(member.work().get(), may_go_on);
     EXPECT_EQ(member.allReduce(), Result::kSuccess) << member.lastError();
     may_go_on = true;
     EXPECT_EQ(member.get(), 2);
@@ -254,12 +249,7 @@ TEST_F(InterposerTest, ADryRunWaitsForTheStreamBeforeItLooks) {
   asRanks(2, *interposer, [](int /*rank*/, Member& member) {
     member.put(1.F);
     std::atomic<bool> may_go_on = false;
-    expectCuda(cuLaunchHostFunc(
-        member.work().get(),
-        [](void* flag) {
-          while (!static_cast<std::atomic<bool>*>(flag)->load()) std::this_thread::yield();
-        },
-        &may_go_on));
+    holdStream(member.work().get(), may_go_on);
     // From here on the elements are no signs.
     expectCuda(cuMemsetD8Async(reinterpret_cast<CudaDevicePointer>(member.call().recv), 3, 4, member.work().get()));
     const std::jthread other([&may_go_on, calls = fake_cuda::callsMade()] {
