@@ -39,8 +39,11 @@ bool tlsLeaves(std::initializer_list<std::string_view> all_of_them, std::initial
   return excludes ? !has_any(all_of_them) : has_any({"all"}) || has_any(all_of_them) || has_any(some);
 }
 
-/// What UCX 1.13.1 takes of /dev/shm for a worker.
+/// What UCX 1.13.1 takes of /dev/shm for a worker, and what is enough for all workers of a host.
 constexpr double kMegabytesOfWorker = 4.3;
+constexpr double kMegabytesForAllWorkers = 1000;
+
+constexpr const char* kAdvice = "; or set UCX_TLS=^posix";
 
 std::string inMegabytes(double megabytes) {
   std::array<char, 32> text{};
@@ -72,14 +75,15 @@ std::string ucxVariablesOfUser() {
 std::string lackOfSharedMemory() {
   struct statvfs folder{};
   if (!ucxMayUseSharedMemory() || statvfs("/dev/shm", &folder) != 0) return {};
-  constexpr const char* kAdvice = "; or set UCX_TLS=^posix";
   if ((folder.f_flag & ST_RDONLY) != 0) return std::string(" (/dev/shm is read-only: make it writable") + kAdvice + ")";
   const double unit = static_cast<double>(folder.f_frsize) / 1e6;
-  const double free = unit * static_cast<double>(folder.f_bavail);
-  if (free >= kMegabytesOfWorker) return {};
-  return " (/dev/shm has " + inMegabytes(free) + " of " + inMegabytes(unit * static_cast<double>(folder.f_blocks)) +
-         " MB free, and a rank takes " + inMegabytes(kMegabytesOfWorker) +
-         ": make it larger, in a container by --shm-size" + kAdvice + ")";
+  return lackOfSharedMemory(unit * static_cast<double>(folder.f_bavail), unit * static_cast<double>(folder.f_blocks));
+}
+
+std::string lackOfSharedMemory(double free, double total) {
+  if (free >= kMegabytesOfWorker && total >= kMegabytesForAllWorkers) return {};
+  return " (/dev/shm has " + inMegabytes(free) + " of " + inMegabytes(total) + " MB free, and a rank takes " +
+         inMegabytes(kMegabytesOfWorker) + ": make it larger, in a container by --shm-size" + kAdvice + ")";
 }
 
 }  // namespace signccl

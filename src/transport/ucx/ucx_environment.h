@@ -16,9 +16,13 @@ bool ucxMayUseTcp();
 /// variables of UCX; empty if there are none.
 std::string ucxVariablesOfUser();
 
-/// The same for what UCX allocates in shared memory: how much of /dev/shm is free and what to do, where that is less
-/// than a rank takes; containers often have 64 MB. Empty if that is not the cause.
+/// The same for what UCX could not allocate in shared memory: how much of /dev/shm is free and what to do, where that
+/// is less than a rank takes, or where all of it may be too little for a host's ranks: those that failed at the same
+/// time may have freed what this one lacked. Containers often have 64 MB. Empty if that is not the cause.
 std::string lackOfSharedMemory();
+
+/// The same for a /dev/shm of `total` megabytes, of which `free` are.
+std::string lackOfSharedMemory(double free, double total);
 
 }  // namespace signccl
 

@@ -52,5 +52,12 @@ TEST_F(UcxEnvironmentTest, VariablesOfUcxAreNamed) {
                                           HasSubstr("UCX_TLS=rc"), EndsWith(")")));
 }
 
+TEST_F(UcxEnvironmentTest, SmallFolderIsNamedThoughRanksThatFailedHaveFreedIt) {
+  EXPECT_THAT(lackOfSharedMemory(0.4, 8.4), HasSubstr("has 0.4 of 8.4 MB free, and a rank takes 4.3"));
+  EXPECT_THAT(lackOfSharedMemory(8.4, 8.4), HasSubstr("has 8.4 of 8.4 MB free, and a rank takes 4.3"));
+  EXPECT_THAT(lackOfSharedMemory(1, 9000), HasSubstr("has 1.0 of 9000.0 MB free"));
+  EXPECT_EQ(lackOfSharedMemory(5, 9000), "");
+}
+
 }  // namespace
 }  // namespace signccl
