@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 import signccl
 import signccl.torch.backend
-from torch_support import Failure, Ranks, meeting
+from torch_support import Failure, Ranks, meet, meeting
 
 pytestmark = pytest.mark.timeout(120)  # ranks import torch
 
@@ -50,7 +50,7 @@ def killed(rank: int, nranks: int, call: str) -> None:
     dist.init_process_group("signccl", **meeting())
     group: Any = dist.group.WORLD
     group.all_reduce_vote(torch.ones(4))
-    dist.barrier()
+    meet("voted")
     if rank == 1:
         os.kill(os.getpid(), 9)
     if call == "vote":
@@ -75,8 +75,9 @@ def aborted(rank: int, nranks: int) -> None:
     dist.init_process_group("signccl", **meeting())
     group: Any = dist.group.WORLD
     group.all_reduce_vote(torch.ones(4))
+    meet("voted")
     if rank == 1:
-        time.sleep(0.3)
+        time.sleep(0.3)  # until the other one waits
         group.abort()
         return
     with pytest.raises(signccl.RemoteError):

@@ -210,6 +210,17 @@ def meeting(again: str = "") -> dict[str, Any]:
     return {"init_method": place, "rank": int(os.environ["RANK"]), "world_size": int(os.environ["WORLD_SIZE"])}
 
 
+def meet(name: str) -> None:
+    """Returns once every rank of the default group has come here, so that none is in an earlier collective any more.
+
+    A collective cannot tell: a rank that returns from it does not know that the others have. Once per name and job.
+    """
+    store = dist.distributed_c10d._get_default_store()
+    store.add(name, 1)
+    while store.add(name, 0) < dist.get_world_size():
+        time.sleep(0.01)
+
+
 @contextlib.contextmanager
 def job(name: str = "signccl", again: str = "", **options: Any) -> Iterator[Any]:
     """The default group of torch.distributed, as a program makes it and ends it."""
