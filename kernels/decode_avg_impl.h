@@ -26,16 +26,18 @@ SIGNCCL_WORD_OP void countsAt(ConstPlanes counts, size_t first, size_t nbits, Wo
   }
 }
 
-template <typename Isa, typename Bits>
+/// kPlanes > 0: for so many planes, which the compiler then takes one by one, in registers.
+template <typename Isa, typename Bits, int kPlanes = 0>
 struct SmallTableDecoder {
   ConstPlanes counts;
   typename Isa::template Table<Bits> table;
 
   template <bool kStream>
   SIGNCCL_WORD_OP void block(size_t first, size_t nbits, unsigned char* out) const {
+    const int nplanes = kPlanes > 0 ? kPlanes : counts.nplanes;
     Word words[kMaxTablePlanes];
-    countsAt(counts, first, nbits, words);
-    table.template lookup<kStream>(words, counts.nplanes, out);
+    countsAt({counts.words, counts.stride, nplanes}, first, nbits, words);
+    table.template lookup<kStream>(words, nplanes, out);
   }
 };
 
@@ -67,10 +69,17 @@ template <typename Isa, typename Bits>
 void decodeAvgElements(ConstPlanes counts, const void* table, size_t count, void* elements, Store store) {
   using Table = typename Isa::template Table<Bits>;
   if constexpr (Table::kMaxPlanes >= 0) {
-    if (counts.nplanes <= Table::kMaxPlanes) {
-      const SmallTableDecoder<Isa, Bits> decoder{counts, Table(table, counts.nplanes)};
-      return decodeElements<Isa, sizeof(Bits)>(decoder, count, elements, store);
+    const auto decode = [&]<int kPlanes> {
+      const SmallTableDecoder<Isa, Bits, kPlanes> decoder{counts, Table(table, counts.nplanes)};
+      decodeElements<Isa, sizeof(Bits)>(decoder, count, elements, store);
+    };
+    // Wider elements take the memory longer than their planes take the processor.
+    if constexpr (sizeof(Bits) == 1) {
+      if (counts.nplanes == 2) return decode.template operator()<2>();
+      if (counts.nplanes == 3) return decode.template operator()<3>();
+      if (counts.nplanes == 4) return decode.template operator()<4>();
     }
+    if (counts.nplanes <= Table::kMaxPlanes) return decode.template operator()<0>();
   }
   const LargeTableDecoder<Isa, Bits> decoder{counts, static_cast<const Bits*>(table)};
   decodeElements<Isa, sizeof(Bits)>(decoder, count, elements, store);

@@ -140,14 +140,15 @@ struct Lanes<uint64_t> {
   }
 };
 
-SIGNCCL_WORD_OP void packBytes(const Word* words, int nplanes, uint8_t* bytes) {
+/// See packBytes() of decode_avg_impl.h.
+SIGNCCL_WORD_OP __m512i packedBytes(const Word* words, int nplanes) {
   __m512i numbers = _mm512_setzero_si512();
   __m512i weight = _mm512_set1_epi8(1);
   for (int j = 0; j < nplanes; ++j) {
     numbers = _mm512_mask_add_epi8(numbers, words[j], numbers, weight);
     weight = _mm512_add_epi8(weight, weight);
   }
-  _mm512_storeu_si512(bytes, numbers);
+  return numbers;
 }
 
 /// How a table holds entries of a width: as they are, bytes in 16 bits.
@@ -180,7 +181,7 @@ class RegisterTable {
   template <bool kStream>
   SIGNCCL_WORD_OP void lookup(const Word* words, int nplanes, unsigned char* out) const {
     alignas(64) uint8_t indices[kWordBits];
-    packBytes(words, nplanes < kPermutePlanes ? nplanes : kPermutePlanes, indices);
+    _mm512_store_si512(indices, packedBytes(words, nplanes < kPermutePlanes ? nplanes : kPermutePlanes));
     switch (nplanes - kPermutePlanes) {
       case 1:
         return lookupBlock<1, kStream>(words, indices, out);
@@ -224,6 +225,60 @@ class RegisterTable {
   }
 
   alignas(64) Entry entries_[size_t{1} << kMaxPlanes] = {};
+};
+
+/// Entries of a byte in registers. The four lowest planes select among 16 entries by one shuffle, the next two between
+/// halves. With more planes, for more than 63 votes, bytes go the way of 16-bit entries.
+class ByteTable {
+ public:
+  static constexpr int kMaxPlanes = RegisterTable<uint8_t>::kMaxPlanes;
+
+  ByteTable(const void* table, int nplanes) : wide_(table, nplanes) {
+    __builtin_memcpy(entries_, table, size_t{1} << (nplanes < kNarrowPlanes ? nplanes : kNarrowPlanes));
+  }
+
+  template <bool kStream>
+  SIGNCCL_WORD_OP void lookup(const Word* words, int nplanes, unsigned char* out) const {
+    if (nplanes > kNarrowPlanes) return wide_.template lookup<kStream>(words, nplanes, out);
+    const __m512i indices = packedBytes(words, nplanes < kShufflePlanes ? nplanes : kShufflePlanes);
+    switch (nplanes - kShufflePlanes) {
+      case 1:
+        return put<kStream>(out, select<1>(0, indices, words));
+      case 2:
+        return put<kStream>(out, select<2>(0, indices, words));
+      default:
+        return put<kStream>(out, select<0>(0, indices, words));
+    }
+  }
+
+ private:
+  static constexpr int kShufflePlanes = 4;
+  static constexpr int kNarrowPlanes = kShufflePlanes + 2;
+
+  /// kExtra planes above the shuffled ones select among 2^kExtra times 16 entries, the first at entries_[first].
+  template <int kExtra>
+  SIGNCCL_WORD_OP __m512i select(size_t first, __m512i indices, const Word* words) const {
+    if constexpr (kExtra == 0) {
+      const auto* entries = reinterpret_cast<const __m128i*>(entries_ + first);
+      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_load_si128(entries)), indices);
+    } else {
+      const __m512i low = select<kExtra - 1>(first, indices, words);
+      const __m512i high = select<kExtra - 1>(first + (size_t{8} << kExtra), indices, words);
+      return Lanes<uint8_t>::blend(words[kShufflePlanes + kExtra - 1], low, high);
+    }
+  }
+
+  alignas(64) uint8_t entries_[size_t{1} << kNarrowPlanes] = {};
+  RegisterTable<uint8_t> wide_;
+};
+
+template <typename Bits>
+struct TableOf {
+  using Type = RegisterTable<Bits>;
+};
+template <>
+struct TableOf<uint8_t> {
+  using Type = ByteTable;
 };
 
 /// The sign test of kElements elements. Masks are joined in mask registers: GCC 12 extends them wrongly to 64 bits
@@ -283,10 +338,10 @@ struct Avx512 {
   }
 
   template <typename Bits>
-  using Table = RegisterTable<Bits>;
+  using Table = typename TableOf<Bits>::Type;
 
   SIGNCCL_WORD_OP static void packBytes(const Word* words, int nplanes, uint8_t* bytes) {
-    signccl::packBytes(words, nplanes, bytes);
+    _mm512_storeu_si512(bytes, packedBytes(words, nplanes));
   }
 
   template <bool kStream, size_t kBytes>
