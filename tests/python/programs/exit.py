@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ends in many ways without closing its communicator. exit.py return|raise|sys.exit|thread|daemon|request|cycle
+"""Ends in many ways without closing its communicator. exit.py return|raise|sys.exit|thread|daemon|request|cycle FILE
 
-The one that raises waits for SIGUSR1 before: what it raises would end the vote of a rank that is still in it.
+Who raises waits until there is such a file, since what it raises would end the vote of a rank that is still in it.
 """
 
 import contextlib
-import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 
 import signccl
 
 how = sys.argv[1]
-signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 comm = signccl.Communicator.from_env(timeout=300)
 signccl.all_reduce_vote(np.ones(8), comm)
 
@@ -42,7 +41,8 @@ elif how == "cycle":
     del cycle
 print("bye", flush=True)
 if how == "raise":
-    signal.sigwait({signal.SIGUSR1})
+    while not Path(sys.argv[2]).exists():
+        time.sleep(0.01)
     raise KeyError("the program itself")
 if how == "sys.exit":
     sys.exit()
