@@ -75,6 +75,7 @@ void decodeAvgElements(ConstPlanes counts, const void* table, size_t count, void
     };
     // Wider elements take the memory longer than their planes take the processor.
     if constexpr (sizeof(Bits) == 1) {
+      static_assert(Table::kMaxPlanes >= 4);
       if (counts.nplanes == 2) return decode.template operator()<2>();
       if (counts.nplanes == 3) return decode.template operator()<3>();
       if (counts.nplanes == 4) return decode.template operator()<4>();
