@@ -19,46 +19,56 @@ namespace signccl {
 
 inline constexpr int kMaxTablePlanes = 16;
 
-/// words[j] = bits [first, first + nbits) of plane j.
-SIGNCCL_WORD_OP void countsAt(ConstPlanes counts, size_t first, size_t nbits, Word* words) {
-  for (int j = 0; j < counts.nplanes; ++j) {
-    words[j] = bitsAt(counts.words + static_cast<size_t>(j) * counts.stride, first, nbits);
+/// words[j] = bits [first, first + nbits) of plane j of the complete counts, which have `nplanes`.
+SIGNCCL_WORD_OP void countsAt(const Counts& counts, int nplanes, size_t first, size_t nbits, Word* words) {
+  if (nplanes == 0) return;
+  const int top = nplanes - 1;
+  Word others = 0;
+  for (int j = 0; j < top; ++j) {
+    words[j] = bitsAt(counts.planes.words + static_cast<size_t>(j) * counts.planes.stride, first, nbits);
+    others |= words[j];
+  }
+  if (counts.own != nullptr) {
+    words[top] = bitsAt(counts.own, first, nbits) & ~others;
+  } else {
+    words[top] = bitsAt(counts.planes.words + static_cast<size_t>(top) * counts.planes.stride, first, nbits);
   }
 }
 
 /// kPlanes > 0: for so many planes, which the compiler then takes one by one, in registers.
 template <typename Isa, typename Bits, int kPlanes = 0>
 struct SmallTableDecoder {
-  ConstPlanes counts;
+  Counts counts;
   typename Isa::template Table<Bits> table;
 
   template <bool kStream>
   SIGNCCL_WORD_OP void block(size_t first, size_t nbits, unsigned char* out) const {
-    const int nplanes = kPlanes > 0 ? kPlanes : counts.nplanes;
+    const int nplanes = kPlanes > 0 ? kPlanes : counts.nplanes();
     Word words[kMaxTablePlanes];
-    countsAt({counts.words, counts.stride, nplanes}, first, nbits, words);
+    countsAt(counts, nplanes, first, nbits, words);
     table.template lookup<kStream>(words, nplanes, out);
   }
 };
 
 template <typename Isa, typename Bits>
 struct LargeTableDecoder {
-  ConstPlanes counts;
+  Counts counts;
   const Bits* table;
 
   template <bool kStream>
   SIGNCCL_WORD_OP void block(size_t first, size_t nbits, unsigned char* out) const {
+    const int nplanes = counts.nplanes();
     Word words[kMaxTablePlanes];
-    countsAt(counts, first, nbits, words);
+    countsAt(counts, nplanes, first, nbits, words);
     alignas(64) uint8_t low[kWordBits];
     alignas(64) Bits block[kWordBits];
-    if (counts.nplanes <= 8) {
-      Isa::packBytes(words, counts.nplanes, low);
+    if (nplanes <= 8) {
+      Isa::packBytes(words, nplanes, low);
       for (size_t e = 0; e < kWordBits; ++e) block[e] = table[low[e]];
     } else {
       alignas(64) uint8_t high[kWordBits];
       Isa::packBytes(words, 8, low);
-      Isa::packBytes(words + 8, counts.nplanes - 8, high);
+      Isa::packBytes(words + 8, nplanes - 8, high);
       for (size_t e = 0; e < kWordBits; ++e) block[e] = table[static_cast<size_t>(high[e]) << 8 | low[e]];
     }
     Isa::template copyBlock<kStream, sizeof(block)>(reinterpret_cast<const unsigned char*>(block), out);
@@ -66,28 +76,29 @@ struct LargeTableDecoder {
 };
 
 template <typename Isa, typename Bits>
-void decodeAvgElements(ConstPlanes counts, const void* table, size_t count, void* elements, Store store) {
+void decodeAvgElements(const Counts& counts, const void* table, size_t count, void* elements, Store store) {
   using Table = typename Isa::template Table<Bits>;
+  const int nplanes = counts.nplanes();
   if constexpr (Table::kMaxPlanes >= 0) {
     const auto decode = [&]<int kPlanes> {
-      const SmallTableDecoder<Isa, Bits, kPlanes> decoder{counts, Table(table, counts.nplanes)};
+      const SmallTableDecoder<Isa, Bits, kPlanes> decoder{counts, Table(table, nplanes)};
       decodeElements<Isa, sizeof(Bits)>(decoder, count, elements, store);
     };
     // Wider elements take the memory longer than their planes take the processor.
     if constexpr (sizeof(Bits) == 1) {
       static_assert(Table::kMaxPlanes >= 4);
-      if (counts.nplanes == 2) return decode.template operator()<2>();
-      if (counts.nplanes == 3) return decode.template operator()<3>();
-      if (counts.nplanes == 4) return decode.template operator()<4>();
+      if (nplanes == 2) return decode.template operator()<2>();
+      if (nplanes == 3) return decode.template operator()<3>();
+      if (nplanes == 4) return decode.template operator()<4>();
     }
-    if (counts.nplanes <= Table::kMaxPlanes) return decode.template operator()<0>();
+    if (nplanes <= Table::kMaxPlanes) return decode.template operator()<0>();
   }
   const LargeTableDecoder<Isa, Bits> decoder{counts, static_cast<const Bits*>(table)};
   decodeElements<Isa, sizeof(Bits)>(decoder, count, elements, store);
 }
 
 template <typename Isa>
-void decodeAvg(ElementType type, ConstPlanes counts, const void* table, size_t count, void* elements, Store store) {
+void decodeAvg(ElementType type, Counts counts, const void* table, size_t count, void* elements, Store store) {
   switch (type) {
     case ElementType::kInt8:
       return decodeAvgElements<Isa, uint8_t>(counts, table, count, elements, store);

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "kernels/complete_counts.h"
 #include "kernels/device/arguments.h"
 #include "kernels/emulated_run.h"
 #include "kernels/lanes/decode_avg.h"
@@ -48,9 +49,10 @@ void decodeVote(ElementType type, const Word* positive, const Word* nonnegative,
   run(decodeVoteKernel(type, nonnegative != nullptr), {positive, nonnegative, count, writable.address(), nullptr});
 }
 
-void decodeAvg(ElementType type, ConstPlanes counts, const void* table, size_t count, void* elements, Store) {
+void decodeAvg(ElementType type, Counts counts, const void* table, size_t count, void* elements, Store) {
   WritableElements writable(type, elements, count);
-  run(decodeAvgKernel(type, counts.nplanes), {counts, table, count, writable.address(), nullptr});
+  const CompleteCounts complete(counts, wordsFor(count));
+  run(decodeAvgKernel(type, counts.nplanes()), {complete.planes(), table, count, writable.address(), nullptr});
 }
 
 }  // namespace signccl::emulated

@@ -9,7 +9,7 @@ namespace signccl::emulated {
 
 void decodeVote(ElementType type, const Word* positive, const Word* nonnegative, size_t count, void* elements,
                 Store store);
-void decodeAvg(ElementType type, ConstPlanes counts, const void* table, size_t count, void* elements, Store store);
+void decodeAvg(ElementType type, Counts counts, const void* table, size_t count, void* elements, Store store);
 
 }  // namespace signccl::emulated
 

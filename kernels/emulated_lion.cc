@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "kernels/complete_counts.h"
 #include "kernels/device/lion_kernel_list.h"
 #include "kernels/device/lion_tables.h"
 #include "kernels/float_mode.h"
@@ -144,10 +145,12 @@ void decodeVoteLion(const LionParameters& lion, const Word* positive, const Word
   parameters.writeBack(lion.parameters);
 }
 
-void decodeAvgLion(const LionParameters& lion, ConstPlanes counts, const float* table, size_t count) {
+void decodeAvgLion(const LionParameters& lion, Counts counts, const float* table, size_t count) {
   AccessibleNumbers parameters(lion.type, lion.parameters, count);
   const OneTensor tensor = oneTensor(lion, parameters.address(lion.parameters), count);
-  launch(typesOf(lion), LionAvgArguments{stepOf(tensor, lion), counts.words, counts.stride, counts.nplanes, table},
+  const CompleteCounts complete(counts, wordsFor(count));
+  const ConstPlanes planes = complete.planes();
+  launch(typesOf(lion), LionAvgArguments{stepOf(tensor, lion), planes.words, planes.stride, planes.nplanes, table},
          kBlocks);
   parameters.writeBack(lion.parameters);
 }

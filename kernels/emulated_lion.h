@@ -15,7 +15,7 @@ namespace signccl::emulated {
 // Of Kernels. Numbers that are not aligned to their own size, which a GPU cannot access, are copied there and back.
 void encodeLion(const LionMomenta& lion, size_t count, Word* positive, Word* nonnegative);
 void decodeVoteLion(const LionParameters& lion, const Word* positive, const Word* nonnegative, size_t count);
-void decodeAvgLion(const LionParameters& lion, ConstPlanes counts, const float* table, size_t count);
+void decodeAvgLion(const LionParameters& lion, Counts counts, const float* table, size_t count);
 
 /// Types of a table's tensors.
 struct LionEncodeTypes {

@@ -50,6 +50,20 @@ struct ConstPlanes {
   int nplanes;
 };
 
+/// Counts that a kernel decodes.
+struct Counts {
+  ConstPlanes planes;
+  /// nullptr: the planes are complete. Otherwise the counts are modulo 2^planes.nplanes, as those of restoreTop() with
+  /// one vote of each of 2^planes.nplanes ranks, or with two of half as many, and these are the own votes, or of two
+  /// the own_positive ones: the one plane that lacks is 1 where they are 1 and all planes are 0.
+  const Word* own = nullptr;
+
+  Counts(ConstPlanes complete) : planes(complete) {}  // NOLINT(google-explicit-constructor): complete counts are counts
+  Counts(ConstPlanes low, const Word* own_votes) : planes(low), own(own_votes) {}
+
+  [[nodiscard]] int nplanes() const { return planes.nplanes + (own == nullptr ? 0 : 1); }
+};
+
 /// What tied elements become, a bit for each: 1 is positive. Made by sameTies(), or by randomTies() in random_ties.h.
 struct TieBits {
   bool is_random;
@@ -124,10 +138,10 @@ struct Kernels {
   void (*decodeVote)(ElementType type, const Word* positive, const Word* nonnegative, size_t count, void* elements,
                      Store store);
 
-  /// Counts -> elements by table: elements[e] = table[counts[e]]. table: [2^counts.nplanes] values of `type`, aligned
-  /// to 64 bytes. `type`: any but kBits. counts.nplanes <= 16. kInt8 is for sums of up to 127 ranks: then
-  /// counts.nplanes <= 8, and table[c] is table[0] + c * (table[1] - table[0]) modulo 256 for all counts c that occur.
-  void (*decodeAvg)(ElementType type, ConstPlanes counts, const void* table, size_t count, void* elements, Store store);
+  /// Counts -> elements by table: elements[e] = table[counts[e]]. table: [2^counts.nplanes()] values of `type`, aligned
+  /// to 64 bytes. `type`: any but kBits. counts.nplanes() <= 16. kInt8 is for sums of up to 127 ranks: then it is <= 8,
+  /// and table[c] is table[0] + c * (table[1] - table[0]) modulo 256 for all counts c that occur.
+  void (*decodeAvg)(ElementType type, Counts counts, const void* table, size_t count, void* elements, Store store);
 
   // A Lion step, whose arithmetic lion.h defines. What the thread's floating-point control register says changes
   // nothing, and neither it nor the flags of exceptions change. Gradients do not overlap what is written.
@@ -140,9 +154,9 @@ struct Kernels {
   /// (nonnegative nullptr: no zeros), as in decodeVote().
   void (*decodeVoteLion)(const LionParameters& lion, const Word* positive, const Word* nonnegative, size_t count);
 
-  /// The same with D = table[counts[e]], as in decodeAvg(). table: [2^counts.nplanes], aligned to 64 bytes.
-  /// counts.nplanes <= 16.
-  void (*decodeAvgLion)(const LionParameters& lion, ConstPlanes counts, const float* table, size_t count);
+  /// The same with D = table[counts[e]], as in decodeAvg(). table: [2^counts.nplanes()], aligned to 64 bytes.
+  /// counts.nplanes() <= 16.
+  void (*decodeAvgLion)(const LionParameters& lion, Counts counts, const float* table, size_t count);
 };
 
 /// Bytes that `count` elements of `type` take; kBits: whole words. Always inlined: the files of instruction sets, which

@@ -111,18 +111,19 @@ void decodeVoteLion(const LionParameters& lion, const Word* positive, const Word
 
 /// Never inlined: see DefaultFloatMode.
 template <typename Isa>
-[[gnu::noinline]] void stepByAvg(const LionParameters& lion, ConstPlanes counts, const float* table, size_t count) {
+[[gnu::noinline]] void stepByAvg(const LionParameters& lion, const Counts& counts, const float* table, size_t count) {
   using Table = typename Isa::template Table<uint32_t>;
   if constexpr (Table::kMaxPlanes >= 0) {
-    if (counts.nplanes <= Table::kMaxPlanes) {
-      return stepParameters<Isa>(lion, SmallTableDecoder<Isa, uint32_t>{counts, Table(table, counts.nplanes)}, count);
+    const int nplanes = counts.nplanes();
+    if (nplanes <= Table::kMaxPlanes) {
+      return stepParameters<Isa>(lion, SmallTableDecoder<Isa, uint32_t>{counts, Table(table, nplanes)}, count);
     }
   }
   stepParameters<Isa>(lion, LargeTableDecoder<Isa, float>{counts, table}, count);
 }
 
 template <typename Isa>
-void decodeAvgLion(const LionParameters& lion, ConstPlanes counts, const float* table, size_t count) {
+void decodeAvgLion(const LionParameters& lion, Counts counts, const float* table, size_t count) {
   const DefaultFloatMode mode;
   stepByAvg<Isa>(lion, counts, table, count);
 }

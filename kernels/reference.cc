@@ -13,6 +13,7 @@ namespace {
 
 using reference::clearWords;
 using reference::getBit;
+using reference::getCount;
 using reference::getElement;
 using reference::getNumber;
 using reference::randomTieWord;
@@ -216,12 +217,12 @@ void decodeVote(ElementType type, const Word* positive, const Word* nonnegative,
   }
 }
 
-void decodeAvg(ElementType type, ConstPlanes counts, const void* table, size_t count, void* elements, Store) {
+void decodeAvg(ElementType type, Counts counts, const void* table, size_t count, void* elements, Store) {
   if (type == ElementType::kBits) return;
   const size_t width = elementBytes(type, 1);
   for (size_t e = 0; e < count; ++e) {
     std::memcpy(static_cast<unsigned char*>(elements) + e * width,
-                static_cast<const unsigned char*>(table) + getNumber(counts, e) * width, width);
+                static_cast<const unsigned char*>(table) + getCount(counts, e) * width, width);
   }
 }
 

@@ -29,6 +29,11 @@ inline uint64_t getNumber(ConstPlanes planes, size_t e) {
   return number;
 }
 
+inline uint64_t getCount(const Counts& counts, size_t e) {
+  const uint64_t low = getNumber(counts.planes, e);
+  return counts.own != nullptr && low == 0 && getBit(counts.own, e) ? uint64_t{1} << counts.planes.nplanes : low;
+}
+
 template <typename T>
 T getElement(const void* elements, size_t e) {
   T element;

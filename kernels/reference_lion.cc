@@ -162,9 +162,9 @@ void decodeVoteLion(const LionParameters& lion, const Word* positive, const Word
   }
 }
 
-void decodeAvgLion(const LionParameters& lion, ConstPlanes counts, const float* table, size_t count) {
+void decodeAvgLion(const LionParameters& lion, Counts counts, const float* table, size_t count) {
   const DefaultEnvironment environment;
-  for (size_t e = 0; e < count; ++e) stepParameter(lion, e, table[getNumber(counts, e)]);
+  for (size_t e = 0; e < count; ++e) stepParameter(lion, e, table[getCount(counts, e)]);
 }
 
 }  // namespace signccl::reference

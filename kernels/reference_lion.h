@@ -9,7 +9,7 @@ namespace signccl::reference {
 
 void encodeLion(const LionMomenta& lion, size_t count, Word* positive, Word* nonnegative);
 void decodeVoteLion(const LionParameters& lion, const Word* positive, const Word* nonnegative, size_t count);
-void decodeAvgLion(const LionParameters& lion, ConstPlanes counts, const float* table, size_t count);
+void decodeAvgLion(const LionParameters& lion, Counts counts, const float* table, size_t count);
 
 }  // namespace signccl::reference
 

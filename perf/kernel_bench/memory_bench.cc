@@ -192,7 +192,7 @@ void benchLionDecode(benchmark::State& state, const Kernels* kernels, LionDecode
       case Direction::kVoteWithZeros:
         return kernels->decodeVoteLion(lion, planes.words(), planes.words() + kPlaneWords, count);
       case Direction::kMean:
-        return kernels->decodeAvgLion(lion, {planes.words(), kPlaneWords, kPlanes}, means, count);
+        return kernels->decodeAvgLion(lion, ConstPlanes{planes.words(), kPlaneWords, kPlanes}, means, count);
     }
   });
 }

@@ -36,8 +36,8 @@ void decodeVoteToElements(const Sink& sink, const Kernels& kernels, const Word* 
   kernels.decodeVote(sink.type, positive, nonnegative, count, elementsOf(sink, first), store);
 }
 
-void decodeAvgToElements(const Sink& sink, const Kernels& kernels, ConstPlanes counts, const void* means,
-                         std::size_t first, std::size_t count, Store store) {
+void decodeAvgToElements(const Sink& sink, const Kernels& kernels, Counts counts, const void* means, std::size_t first,
+                         std::size_t count, Store store) {
   kernels.decodeAvg(sink.type, counts, means, count, elementsOf(sink, first), store);
 }
 

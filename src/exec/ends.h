@@ -56,7 +56,7 @@ struct SinkKind {
                      std::size_t first, std::size_t count, Store store);
   /// Takes the counts of an average or a sum as Kernels::decodeAvg() does. `means`: what each count stands for, as
   /// values of meanType().
-  void (*decodeAvg)(const Sink& sink, const Kernels& kernels, ConstPlanes counts, const void* means, std::size_t first,
+  void (*decodeAvg)(const Sink& sink, const Kernels& kernels, Counts counts, const void* means, std::size_t first,
                     std::size_t count, Store store);
   /// The type of the values that decodeAvg() wants to look up.
   ElementType (*meanType)(const Sink& sink);

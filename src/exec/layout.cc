@@ -39,14 +39,13 @@ void Layout::build(const Plan& plan, std::size_t slice_words) {
 
   Allotment memory;
   if (!plan.has_external_ends) memory.take(plan.rules.votes_per_rank, slice_words);  // the signs come first
-  // Counts of an average are its result: the planes that travel come first. Received ones get room for the plane
-  // that the receiver restores. A rank that sends its counts of a chunk and later receives the result into the same
-  // place needs no dependency between the two: the result can only exist once the counts were received and added.
+  // Counts of an average are its result: the planes that travel come first. A rank that sends its counts of a chunk and
+  // later receives the result into the same place needs no dependency between the two: the result can only exist once
+  // the counts were received and added.
   const bool is_avg = plan.rules.op == SignOp::kAvg;
   signs_are_external_ = results_.is_external = plan.has_external_ends;
   counts_.is_external = plan.has_external_ends && is_avg;
-  const int result_planes =
-      is_avg ? std::max(resultPlanes(plan.rules), fullPlanes(plan.rules)) : resultPlanes(plan.rules);
+  const int result_planes = resultPlanes(plan.rules);
   const int most_planes = *std::max_element(plan.counts_planes.begin(), plan.counts_planes.end());
 
   counts_.of_chunk.assign(nchunks, 0);

@@ -75,21 +75,44 @@ class Summation {
   int planes_;
 };
 
-/// Completes counts that came modulo a power of two; see Kernels::restoreTop. Returns the number of planes.
-int restoreCounts(const StationContext& context, const Slice& slice, ChunkRun run, WordRange words, SlotView counts) {
-  const int low_planes = resultPlanes(context.plan->rules);
-  const int planes = fullPlanes(context.plan->rules);
-  if (planes == low_planes) return planes;
-  // Signs may lie chunk by chunk where results lie plane by plane, so the own votes are taken chunk by chunk.
-  for (int chunk = run.first; chunk < run.end(); ++chunk) {
-    const WordRange part = context.wordsOf(slice, {chunk, 1});
-    const SlotView own = view(context, slice, SlotKind::kSigns, chunk, part);
-    const bool is_ternary = context.plan->rules.votes_per_rank == 2;
-    const SlotView here{counts.words + (part.begin - words.begin), counts.stride};
-    context.kernels->restoreTop(here.planes(low_planes), is_ternary ? own.plane(0) : nullptr,
-                                own.plane(is_ternary ? 1 : 0), part.size, here.plane(low_planes));
-  }
-  return planes;
+/// True if counts come modulo a power of two, and the own votes complete them.
+bool lackPlane(const CountRules& rules) { return resultPlanes(rules) < fullPlanes(rules); }
+
+/// Completes counts that lack a plane where somebody else decodes them. Signs and counts lie plane by plane then.
+void restoreCounts(const StationContext& context, const Slice& slice) {
+  const CountRules& rules = context.plan->rules;
+  if (rules.op != SignOp::kAvg || !lackPlane(rules)) return;
+  const int low_planes = resultPlanes(rules);
+  const WordRange words{0, slice.nwords};
+  const SlotView counts = view(context, slice, SlotKind::kResult, 0, words);
+  const SlotView own = view(context, slice, SlotKind::kSigns, 0, words);
+  const bool is_ternary = rules.votes_per_rank == 2;
+  context.kernels->restoreTop(counts.planes(low_planes), is_ternary ? own.plane(0) : nullptr,
+                              own.plane(is_ternary ? 1 : 0), words.size, counts.plane(low_planes));
+}
+
+/// The slots whose uniform runs results are decoded in. Signs that complete counts may lie chunk by chunk where results
+/// lie plane by plane.
+SlotKind decodedKind(const Plan& plan) {
+  const bool reads_planes_of_signs =
+      plan.rules.op == SignOp::kAvg && lackPlane(plan.rules) && plan.rules.votes_per_rank == 2;
+  const bool signs_by_plane = plan.by_plane[static_cast<std::size_t>(SlotKind::kSigns)];
+  return reads_planes_of_signs && !signs_by_plane ? SlotKind::kSigns : SlotKind::kResult;
+}
+
+/// The counts of a run, or what has come of them and the own votes, as Kernels::decodeAvg() takes them.
+Counts countsOf(const StationContext& context, const Slice& slice, ChunkRun run, WordRange words) {
+  const CountRules& rules = context.plan->rules;
+  const SlotView results = view(context, slice, SlotKind::kResult, run.first, words);
+  const Counts counts = results.planes(resultPlanes(rules));
+  if (!lackPlane(rules)) return counts;
+  return {counts.planes, view(context, slice, SlotKind::kSigns, run.first, words).plane(0)};
+}
+
+/// Counts from word `word` on.
+Counts countsFrom(const Counts& counts, std::size_t word) {
+  const ConstPlanes planes{counts.planes.words + word, counts.planes.stride, counts.planes.nplanes};
+  return {planes, counts.own == nullptr ? nullptr : counts.own + word};
 }
 
 }  // namespace
@@ -174,29 +197,40 @@ void decideChunk(const StationContext& context, const Slice& slice, const PlanSt
   });
 }
 
+namespace {
+
+void decodeCounts(const StationContext& context, const Slice& slice, ChunkRun run, WordRange words) {
+  const Batch& batch = *context.batch;
+  const Counts counts = countsOf(context, slice, run, words);
+  forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
+    const Sink& sink = piece.segment.sink;
+    if (batch.is_sum && !fitsSigns(metOfSum(slice.note, piece.index), batch.rules.votes_per_rank)) return;
+    sink.kind->decodeAvg(sink, *context.kernels, countsFrom(counts, piece.word), context.means[piece.index]->data(),
+                         piece.element, piece.count, context.store);
+  });
+}
+
+void decodeVotes(const StationContext& context, const Slice& slice, ChunkRun run, WordRange words) {
+  const Batch& batch = *context.batch;
+  const SlotView results = view(context, slice, SlotKind::kResult, run.first, words);
+  forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
+    const Sink& sink = piece.segment.sink;
+    sink.kind->decodeVote(sink, *context.kernels, results.plane(0) + piece.word,
+                          batch.rules.ternary_result ? results.plane(1) + piece.word : nullptr, piece.element,
+                          piece.count, context.store);
+  });
+}
+
+}  // namespace
+
 void decodeSlice(const StationContext& context, const Slice& slice) {
   if ((slice.note & kVetoNote) != 0) return;
   const Batch& batch = *context.batch;
-  const Kernels& kernels = *context.kernels;
-  forEachUniformRun(context, SlotKind::kResult, [&](ChunkRun run) {
+  if (batch.ends != nullptr) return restoreCounts(context, slice);
+  forEachUniformRun(context, decodedKind(*context.plan), [&](ChunkRun run) {
     const WordRange words = context.wordsOf(slice, run);
     if (words.size == 0) return;
-    const SlotView results = view(context, slice, SlotKind::kResult, run.first, words);
-    const bool is_avg = batch.rules.op == SignOp::kAvg;
-    const int planes = is_avg ? restoreCounts(context, slice, run, words, results) : 0;
-    if (batch.ends != nullptr) return;
-    forEachPiece(batch, slice.word_begin + words.begin, words.size, [&](const Piece& piece) {
-      const Sink& sink = piece.segment.sink;
-      if (batch.is_sum && !fitsSigns(metOfSum(slice.note, piece.index), batch.rules.votes_per_rank)) return;
-      if (is_avg) {
-        sink.kind->decodeAvg(sink, kernels, {results.words + piece.word, results.stride, planes},
-                             context.means[piece.index]->data(), piece.element, piece.count, context.store);
-      } else {
-        sink.kind->decodeVote(sink, kernels, results.plane(0) + piece.word,
-                              batch.rules.ternary_result ? results.plane(1) + piece.word : nullptr, piece.element,
-                              piece.count, context.store);
-      }
-    });
+    batch.rules.op == SignOp::kAvg ? decodeCounts(context, slice, run, words) : decodeVotes(context, slice, run, words);
   });
 }
 

@@ -53,7 +53,7 @@ void decodeVote(const Sink& sink, const Kernels& kernels, const Word* positive, 
   kernels.decodeVoteLion(parametersAt(stepOf(sink), first), positive, nonnegative, count);
 }
 
-void decodeAvg(const Sink& sink, const Kernels& kernels, ConstPlanes counts, const void* means, std::size_t first,
+void decodeAvg(const Sink& sink, const Kernels& kernels, Counts counts, const void* means, std::size_t first,
                std::size_t count, Store /*store*/) {
   kernels.decodeAvgLion(parametersAt(stepOf(sink), first), counts, static_cast<const float*>(means), count);
 }
@@ -97,7 +97,7 @@ constexpr SourceKind kPadSource = {
 
 constexpr SinkKind kPadSink = {
     .decodeVote = [](const Sink&, const Kernels&, const Word*, const Word*, std::size_t, std::size_t, Store) {},
-    .decodeAvg = [](const Sink&, const Kernels&, ConstPlanes, const void*, std::size_t, std::size_t, Store) {},
+    .decodeAvg = [](const Sink&, const Kernels&, Counts, const void*, std::size_t, std::size_t, Store) {},
     .meanType = [](const Sink&) { return ElementType::kFloat32; },
     .bytesTouched = [](const Sink&, std::size_t) { return std::size_t{0}; },
     .memory = [](const Sink&) { return UserMemory{}; },

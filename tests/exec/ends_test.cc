@@ -60,7 +60,7 @@ constexpr SinkKind kStepSink = {
           moveBy(sink, first, directions);
         },
     .decodeAvg =
-        [](const Sink& sink, const Kernels& kernels, ConstPlanes counts, const void* means, std::size_t first,
+        [](const Sink& sink, const Kernels& kernels, Counts counts, const void* means, std::size_t first,
            std::size_t count, Store store) {
           std::vector<float> directions(count);
           kernels.decodeAvg(ElementType::kFloat32, counts, means, count, directions.data(), store);

@@ -60,8 +60,8 @@ void KernelEnds::decode(const SliceState& slice, std::uint32_t note) {
     const Word* const planes = results + piece.word;
     if (batch_.rules.op == SignOp::kAvg) {
       const MeanTable means(sink.kind->meanType(sink), batch_.rules, meaning);
-      sink.kind->decodeAvg(sink, referenceKernels(), {planes, stride, externalResultPlanes(batch_.rules)}, means.data(),
-                           piece.element, piece.count, Store::kCached);
+      sink.kind->decodeAvg(sink, referenceKernels(), ConstPlanes{planes, stride, externalResultPlanes(batch_.rules)},
+                           means.data(), piece.element, piece.count, Store::kCached);
     } else {
       sink.kind->decodeVote(sink, referenceKernels(), planes, batch_.rules.ternary_result ? planes + stride : nullptr,
                             piece.element, piece.count, Store::kCached);

@@ -28,7 +28,7 @@ class Occupancy {
       } else if (counts_planes > 0) {
         shareCounts(chunk);
       } else {
-        takeSlot(SlotKind::kResult, chunk, fullPlanes(plan_.rules));
+        takeSlot(SlotKind::kResult, chunk, resultPlanes(plan_.rules));
       }
     }
     // Receives into the same inbox share it, those into different ones do not.

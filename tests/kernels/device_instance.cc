@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "device_launch.h"
+#include "kernels/complete_counts.h"
 #include "kernels/device/arguments.h"
 #include "kernels/device/lion_arguments.h"
 #include "kernels/device/lion_tables.h"
@@ -151,16 +152,16 @@ void decodeVote(ElementType type, const Word* positive, const Word* nonnegative,
   launch.run(decodeVoteKernel(type, nonnegative != nullptr), arguments, lanes::tilesFor(count));
 }
 
-void decodeAvg(ElementType type, ConstPlanes counts, const void* table, std::size_t count, void* elements,
-               Store /*store*/) {
+void decodeAvg(ElementType type, Counts counts, const void* table, std::size_t count, void* elements, Store /*store*/) {
   DeviceLaunch launch;
   DecodeAvgArguments arguments{};
-  arguments.counts = launch.in(counts, wordsFor(count));
+  const CompleteCounts complete(counts, wordsFor(count));
+  arguments.counts = launch.in(complete.planes(), wordsFor(count));
   arguments.table = launch.in(static_cast<const std::byte*>(table),
-                              elementBytes(type, std::size_t{1} << counts.nplanes), elementBytes(type, 1));
+                              elementBytes(type, std::size_t{1} << counts.nplanes()), elementBytes(type, 1));
   arguments.count = count;
   arguments.elements = outElements(launch, type, elements, count);
-  launch.run(decodeAvgKernel(type, counts.nplanes), arguments, lanes::tilesFor(count));
+  launch.run(decodeAvgKernel(type, counts.nplanes()), arguments, lanes::tilesFor(count));
 }
 
 /// A table of one tensor on the device. Lives until the launch.
@@ -242,13 +243,14 @@ void decodeVoteLion(const LionParameters& lion, const Word* positive, const Word
   launch.run(step.voteKernel(nonnegative != nullptr), arguments, step.ntiles());
 }
 
-void decodeAvgLion(const LionParameters& lion, ConstPlanes counts, const float* table, std::size_t count) {
+void decodeAvgLion(const LionParameters& lion, Counts counts, const float* table, std::size_t count) {
   DeviceLaunch launch;
   const Step step(launch, lion, count);
-  const ConstPlanes planes = launch.in(counts, wordsFor(count));
+  const CompleteCounts complete(counts, wordsFor(count));
+  const ConstPlanes planes = launch.in(complete.planes(), wordsFor(count));
   const LionAvgArguments arguments{step.arguments(), planes.words, planes.stride, planes.nplanes,
-                                   launch.in(table, (std::size_t{1} << counts.nplanes) * sizeof(float))};
-  launch.run(step.avgKernel(counts.nplanes), arguments, step.ntiles());
+                                   launch.in(table, (std::size_t{1} << counts.nplanes()) * sizeof(float))};
+  launch.run(step.avgKernel(counts.nplanes()), arguments, step.ntiles());
 }
 
 Kernels makeKernels() {

@@ -60,10 +60,13 @@ class LionDecodeTest : public KernelsTest {
     const auto* means = reinterpret_cast<const float*>(table.data());
     TestPlanes counts(nplanes, wordsFor(c.count));
     counts.fillRandom(random());
-    NumbersTwice parameters(c.type, random(), c.count, c.offset);
-    reference().decodeAvgLion(parametersOf(c, parameters.first), counts.view(), means, c.count);
-    kernels().decodeAvgLion(parametersOf(c, parameters.second), counts.view(), means, c.count);
-    ASSERT_TRUE(parameters.first == parameters.second) << c << ", " << nplanes << " planes";
+    for (const Counts& given : {Counts(counts.view()), Counts(counts.view(nplanes - 1), counts.plane(nplanes - 1))}) {
+      NumbersTwice parameters(c.type, random(), c.count, c.offset);
+      reference().decodeAvgLion(parametersOf(c, parameters.first), given, means, c.count);
+      kernels().decodeAvgLion(parametersOf(c, parameters.second), given, means, c.count);
+      ASSERT_TRUE(parameters.first == parameters.second)
+          << c << ", " << nplanes << " planes" << (given.own == nullptr ? "" : ", completed by own votes");
+    }
   }
 };
 

@@ -289,7 +289,8 @@ TEST(LionReferenceTest, ParametersAreThoseWrittenByHand) {
   const Word counts = 0b10;
   alignas(64) const float means[] = {-0.5F, 0.25F};
   std::vector<uint16_t> averaged(2, 0x3F80);
-  reference().decodeAvgLion({FloatType::kBFloat16, averaged.data(), 1, 0, to_nearest}, {&counts, 1, 1}, means, 2);
+  reference().decodeAvgLion({FloatType::kBFloat16, averaged.data(), 1, 0, to_nearest}, ConstPlanes{&counts, 1, 1},
+                            means, 2);
   EXPECT_EQ(averaged, (std::vector<uint16_t>{0x3FC0, 0x3F40}));
 }
 

@@ -203,8 +203,18 @@ TEST(ReferenceTest, MeansAreLookedUpByCount) {
   const std::vector<Word> counts = planesOf({3, 0, 2, 1}, 2);
   alignas(64) const float table[] = {-1.0F, -0.25F, 0.25F, 1.0F};
   std::vector<float> means(4);
-  reference().decodeAvg(ElementType::kFloat32, {counts.data(), 1, 2}, table, 4, means.data(), Store::kCached);
+  reference().decodeAvg(ElementType::kFloat32, ConstPlanes{counts.data(), 1, 2}, table, 4, means.data(),
+                        Store::kCached);
   EXPECT_EQ(means, (std::vector<float>{1.0F, -1.0F, 0.25F, -0.25F}));
+}
+
+TEST(ReferenceTest, OwnVotesCompleteCountsThatAreZeroModuloTheRanks) {
+  const std::vector<Word> low = planesOf({0, 0, 1, 1}, 1);
+  const Word own = 0b1010;
+  alignas(64) const float table[] = {-1.0F, 0.0F, 1.0F, 9.0F};
+  std::vector<float> means(4);
+  reference().decodeAvg(ElementType::kFloat32, {{low.data(), 1, 1}, &own}, table, 4, means.data(), Store::kCached);
+  EXPECT_EQ(means, (std::vector<float>{-1.0F, 1.0F, 0.0F, 0.0F}));
 }
 
 }  // namespace

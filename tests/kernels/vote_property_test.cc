@@ -130,6 +130,13 @@ TEST_P(VotePropertyTest, MeansAreTheSumOverTheRanks) {
     for (size_t e = 0; e < kCount; ++e) {
       ASSERT_EQ(means[e], static_cast<float>(ranks.sums[e]) / static_cast<float>(nranks)) << "element " << e;
     }
+    if ((nranks & (nranks - 1)) != 0) continue;
+    for (int rank = 0; rank < nranks; ++rank) {
+      std::vector<float> completed(kCount);
+      const Counts lacking(counts.view(nplanes - 1), ranks.signs.plane(2 * rank));
+      kernels().decodeAvg(ElementType::kFloat32, lacking, table, kCount, completed.data(), Store::kStreaming);
+      ASSERT_EQ(completed, means) << nranks << " ranks, completed by rank " << rank;
+    }
   }
 }
 

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counts with all of their planes in memory, for kernels of devices, which decode no others.
+#ifndef SIGNCCL_KERNELS_COMPLETE_COUNTS_H_
+#define SIGNCCL_KERNELS_COMPLETE_COUNTS_H_
+
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace signccl {
+
+/// [nwords] words of counts: those given if they are complete, or else a copy with the plane that they lack.
+class CompleteCounts {
+ public:
+  CompleteCounts(const Counts& counts, size_t nwords) : planes_(counts.planes) {
+    if (counts.own == nullptr) return;
+    const auto low_planes = static_cast<size_t>(counts.planes.nplanes);
+    copy_.resize((low_planes + 1) * nwords);
+    for (size_t i = 0; i < nwords; ++i) {
+      Word others = 0;
+      for (size_t j = 0; j < low_planes; ++j) {
+        const Word word = counts.planes.words[j * counts.planes.stride + i];
+        copy_[j * nwords + i] = word;
+        others |= word;
+      }
+      copy_[low_planes * nwords + i] = counts.own[i] & ~others;
+    }
+    planes_ = {copy_.data(), nwords, counts.nplanes()};
+  }
+  CompleteCounts(const CompleteCounts&) = delete;
+  CompleteCounts& operator=(const CompleteCounts&) = delete;
+
+  /// Valid as long as this.
+  [[nodiscard]] ConstPlanes planes() const { return planes_; }
+
+ private:
+  ConstPlanes planes_;
+  std::vector<Word> copy_;
+};
+
+}  // namespace signccl
+
+#endif  // SIGNCCL_KERNELS_COMPLETE_COUNTS_H_
