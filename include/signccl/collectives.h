@@ -68,10 +68,11 @@ SIGNCCL_EXPORT signcclResult_t signcclAllReduceAvg(const void* sendbuff, void* r
 typedef struct {
   size_t size;        /**< in: sizeof(signcclSumOutcome_t), set by the initializer */
   int values;         /**< a signcclValues_t, the same on every rank: what the sendbuffs of all ranks hold */
-  int isWritten;      /**< 1: recvbuff holds the sums; 0: the values do not fit the zero rule, and no rank has written
-                           its recvbuff. The same on every rank */
-  int64_t firstIndex; /**< of the first element of this rank's own sendbuff that does not fit; -1 if all fit */
-  double firstValue;  /**< the value of that element, exactly; 0 if all fit */
+  int isWritten;      /**< 1: recvbuff holds the sums; 0: the values do not fit the zero rule, and recvbuff is what
+                           config->misfitRule says. The same on every rank */
+  int64_t firstIndex; /**< of the first element of this rank's own sendbuff that does not fit; -1 if all fit, or in
+                           place with signcclMisfitDiscard */
+  double firstValue;  /**< the value of that element, exactly; 0 if firstIndex is -1 */
 } signcclSumOutcome_t;
 
 #define SIGNCCL_SUM_OUTCOME_INITIALIZER {sizeof(signcclSumOutcome_t), 0, 0, 0, 0}
@@ -92,6 +93,11 @@ typedef struct {
  * The check costs no message: what was found travels with the messages of the sum. In host memory it costs no pass over
  * the elements either, which are checked as they are packed. All of them are packed before the first message is sent.
  * So the library keeps the packed vectors and the counts of the whole call in memory, some bits for each element.
+ *
+ * With config->misfitRule = signcclMisfitDiscard that holds for pieces of the vector, and not for all of it. If a value
+ * does not fit, recvbuff may then hold sums in some places and its old content in others; in place, sendbuff is lost
+ * with it. All ranks learn it as before. Ranks may differ in the rule, except that one whose buffers are on a device
+ * cannot keep what one in host memory discards: the communicator fails with signcclInvalidUsage.
  *
  * If a buffer is in the memory of a CUDA device, or if there is a stream, the call is one on a stream, as in
  * signcclAllReduceVote(); a kernel checks the elements first. `outcome` decides whether the host waits:
@@ -116,8 +122,9 @@ typedef struct {
  * @return signcclSuccess          if `outcome` is given, also where the values do not fit
  *         signcclInvalidArgument  a null or partly overlapping buffer, an unknown type or rule, more ranks than the
  *                                 type has exact sums for; or, without `outcome` and in host memory, values that do
- *                                 not fit, on every rank. The call had no effect on any buffer, and everything stays
- *                                 usable, unless a rank had its call on a stream without an outcome
+ *                                 not fit, on every rank. The call had no effect on any buffer, except that values
+ *                                 that do not fit leave recvbuff as config->misfitRule says. Everything stays usable,
+ *                                 unless a rank had its call on a stream without an outcome
  *         signcclInvalidUsage     also: the stream is being captured
  *         signcclTimeout          also: with an outcome, the stream did not come to the call before the deadline
  *         else as signcclAllReduceVote()

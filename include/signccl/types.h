@@ -72,6 +72,15 @@ typedef enum {
                             each call counts, in a group too */
 } signcclTieRule_t;
 
+/** What a sum may leave in recvbuff where values do not fit the zero rule, so that there is no sum. */
+typedef enum {
+  signcclMisfitKeep = 0,   /**< what was there before: no rank writes its recvbuff until all ranks know that all values
+                                of all ranks fit. The default */
+  signcclMisfitDiscard = 1 /**< anything. Long vectors are then packed, sent and summed piece by piece, which is faster
+                                and takes less memory. For callers that write all of recvbuff again anyway, as by a
+                                sum of another library out of place */
+} signcclMisfitRule_t;
+
 /** Which values signcclAllReduceSum() met, on all ranks together. A later one includes the earlier ones. */
 typedef enum {
   signcclValuesSigns = 0, /**< -1 and +1 only */
@@ -85,7 +94,7 @@ typedef enum {
 
 /**
  * Rules of one collective. Initialise it with SIGNCCL_SIGN_CONFIG_INITIALIZER, then set fields.
- * Undefined fields mean signcclZeroBinary and signcclTieRandom; docs/semantics.md says why.
+ * Undefined fields mean signcclZeroBinary, signcclTieRandom and signcclMisfitKeep; docs/semantics.md says why.
  */
 typedef struct {
   size_t size;      /**< sizeof(signcclSignConfig_t), set by the initializer */
@@ -93,11 +102,13 @@ typedef struct {
   unsigned version; /**< set by the initializer */
   int zeroRule;     /**< a signcclZeroRule_t */
   int tieRule;      /**< a signcclTieRule_t; used by votes only */
+  int misfitRule;   /**< a signcclMisfitRule_t; used by sums only */
+  int reserved;     /**< leave it as the initializer sets it */
 } signcclSignConfig_t;
 
-#define SIGNCCL_SIGN_CONFIG_INITIALIZER                                                               \
-  {sizeof(signcclSignConfig_t), SIGNCCL_CONFIG_MAGIC, SIGNCCL_VERSION_CODE, SIGNCCL_CONFIG_UNDEF_INT, \
-   SIGNCCL_CONFIG_UNDEF_INT}
+#define SIGNCCL_SIGN_CONFIG_INITIALIZER                                                                      \
+  {sizeof(signcclSignConfig_t), SIGNCCL_CONFIG_MAGIC,     SIGNCCL_VERSION_CODE,    SIGNCCL_CONFIG_UNDEF_INT, \
+   SIGNCCL_CONFIG_UNDEF_INT,    SIGNCCL_CONFIG_UNDEF_INT, SIGNCCL_CONFIG_UNDEF_INT}
 
 #ifdef __cplusplus
 }

@@ -81,6 +81,8 @@ const char* opName(SignOp op) {
 
 const char* zeroRuleName(signcclZeroRule_t rule) { return rule == signcclZeroBinary ? "binary" : "ternary"; }
 
+const char* misfitRuleName(signcclMisfitRule_t rule) { return rule == signcclMisfitKeep ? "keep" : "discard"; }
+
 const char* tieRuleName(signcclTieRule_t rule) {
   switch (rule) {
     case signcclTieZero:

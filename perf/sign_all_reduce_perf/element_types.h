@@ -23,6 +23,7 @@ std::span<const signcclDataType_t> recvTypes();
 const char* typeName(signcclDataType_t type);
 const char* opName(SignOp op);
 const char* zeroRuleName(signcclZeroRule_t rule);
+const char* misfitRuleName(signcclMisfitRule_t rule);
 const char* tieRuleName(signcclTieRule_t rule);
 
 /// The type called `name` among `types`, or nothing.

@@ -102,6 +102,7 @@ Json configuration(const Options& options, const RunInfo& info, const std::vecto
                  {"algorithm", algorithmText(options)},
                  {"zero_rule", zeroRuleName(options.zero_rule)},
                  {"tie_rule", tieRuleName(options.tie_rule)},
+                 {"misfit_rule", misfitRuleName(options.misfit_rule)},
                  {"kernels", info.kernels}});
   config["kernel_threads"] = options.kernel_threads > 0 ? Json(options.kernel_threads) : Json(nullptr);
   config["devices"] = devices(options, info, hosts);

@@ -121,6 +121,7 @@ struct Choices {
                                      {"positive", signcclTiePositive},
                                      {"negative", signcclTieNegative},
                                      {"random", signcclTieRandom}}};
+  NamedValues<signcclMisfitRule_t> misfit{{{"keep", signcclMisfitKeep}, {"discard", signcclMisfitDiscard}}};
 };
 
 void addSize(CLI::App& app, const std::string& names, std::size_t& target, const std::string& description) {
@@ -213,6 +214,8 @@ void addOwnOptions(CLI::App& app, const Choices& choices, Options& options) {
       ->check([](const std::string& text) { return text.empty() ? std::string("the file name is empty") : ""; });
   choices.zero.addTo(app, "--zero", options.zero_rule, "sign of zero (default binary)");
   choices.tie.addTo(app, "--tie", options.tie_rule, "result of a tied vote (default random)");
+  choices.misfit.addTo(app, "--misfit", options.misfit_rule,
+                       "what a sum may leave in recvbuff where values do not fit (default keep)");
   addInt(app, "--kernel-threads", options.kernel_threads, CLI::Range(1, 1024),
          "threads that run kernels for a rank (default: the library's)");
   app.add_flag_function(

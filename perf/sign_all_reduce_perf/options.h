@@ -51,6 +51,7 @@ struct Options {
   std::string tuning_file;  ///< not empty: measures every algorithm, and writes the fastest ones there
   signcclZeroRule_t zero_rule = signcclZeroBinary;
   signcclTieRule_t tie_rule = signcclTieRandom;
+  signcclMisfitRule_t misfit_rule = signcclMisfitKeep;
   int kernel_threads = 0;  ///< 0: the library's default
   CallForm form = CallForm::kBlocking;
   double min_bus_bandwidth = -1;  ///< GB/s, from SIGNCCL_TESTS_MIN_BW; negative: not checked

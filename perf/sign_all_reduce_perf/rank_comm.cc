@@ -25,6 +25,7 @@ RankComm::RankComm(const Options& options, const signcclUniqueId& id, int rank, 
     : form_(options.form), gpu_(gpu) {
   rules_.zeroRule = options.zero_rule;
   rules_.tieRule = options.tie_rule;
+  rules_.misfitRule = options.misfit_rule;
   signcclConfig_t config = SIGNCCL_CONFIG_INITIALIZER;
   if (options.kernel_threads > 0) config.nThreads = options.kernel_threads;
   if (!options.algorithm.empty()) config.algorithm = options.algorithm.c_str();

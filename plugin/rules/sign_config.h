@@ -29,6 +29,13 @@ inline signcclSignConfig_t signConfigOf(ZeroRule zero, TieRule tie) {
   return config;
 }
 
+/// For a sum: where it does not write over its input, a fallback writes all of recvbuff again.
+inline signcclSignConfig_t sumConfigOf(ZeroRule zero, TieRule tie, bool is_in_place) {
+  signcclSignConfig_t config = signConfigOf(zero, tie);
+  config.misfitRule = is_in_place ? signcclMisfitKeep : signcclMisfitDiscard;
+  return config;
+}
+
 }  // namespace signccl::rules
 
 #endif  // SIGNCCL_PLUGIN_RULES_SIGN_CONFIG_H_

@@ -140,11 +140,42 @@ void checkTypes(const CollectiveArguments& arguments, const ExchangeRules& rules
   }
 }
 
+/// ExchangeRules::discards_misfits from the field of a config.
+bool discardsMisfits(int misfit_rule) {
+  switch (misfit_rule) {
+    case SIGNCCL_CONFIG_UNDEF_INT:
+    case signcclMisfitKeep:
+      return false;
+    case signcclMisfitDiscard:
+      return true;
+    default:
+      refuse("config->misfitRule is " + std::to_string(misfit_rule) + ", expected 0 (keep) or 1 (discard)");
+  }
+}
+
+/// Rules of a collective; those of sums alone are checked for all, and count for sums.
+ExchangeRules rulesOf(SignOp op, const signcclSignConfig_t& config) {
+  ExchangeRules rules = checkRules(op, config.zeroRule, config.tieRule);
+  const bool discards = discardsMisfits(config.misfitRule);
+  rules.discards_misfits = discards && op == SignOp::kSum;
+  if (config.reserved != SIGNCCL_CONFIG_UNDEF_INT && config.reserved != 0) {
+    refuse("config->reserved is set: leave it as the initializer does");
+  }
+  return rules;
+}
+
 /// What a sum has beyond other collectives.
 SumCall checkSum(const CollectiveArguments& arguments, const CheckedCollective& checked, ElementType type) {
   if (arguments.outcome != nullptr)
     checkVersionedSize(arguments.outcome->size, VersionedStruct<signcclSumOutcome_t>::kInfo, "outcome");
-  return {arguments.outcome, type, arguments.sendbuff, arguments.count, checked.rules.votes_per_rank, 0, checked.place};
+  return {.outcome = arguments.outcome,
+          .type = type,
+          .sendbuff = arguments.sendbuff,
+          .count = arguments.count,
+          .votes_per_rank = checked.rules.votes_per_rank,
+          .place = checked.place,
+          .discards_misfits = checked.rules.discards_misfits,
+          .is_in_place = arguments.sendbuff == arguments.recvbuff};
 }
 
 }  // namespace
@@ -186,8 +217,7 @@ ExchangeRules checkRules(SignOp op, int zero_rule, int tie_rule) {
 CheckedCollective checkCollective(const CollectiveArguments& arguments, int nranks) {
   CheckedCollective checked;
   if (arguments.config != nullptr) {
-    const signcclSignConfig_t config = readVersioned(arguments.config, "config");
-    checked.rules = checkRules(arguments.op, config.zeroRule, config.tieRule);
+    checked.rules = rulesOf(arguments.op, readVersioned(arguments.config, "config"));
   } else {
     checked.rules.op = arguments.op;
   }

@@ -45,7 +45,7 @@ std::unique_ptr<StreamEngine> CommHandle::makeEngine(int device) {
 
 void CommHandle::tellSum(const SumCall& sum, const Notes& notes) {
   std::optional<Misfit> misfit;
-  if (!sum.fits(notes.own)) misfit = findMisfit(sum);
+  if (!sum.fits(notes.own) && sum.keepsInput()) misfit = findMisfit(sum);
   tellOutcome(sum, notes, comm->rank(), misfit);
 }
 

@@ -75,13 +75,17 @@ double valueOf(ElementType type, const void* element) {
   return 0;
 }
 
-[[noreturn]] void refuse(const SumCall& call, const std::optional<Misfit>& misfit, int rank) {
-  const std::string whose = misfit ? "sendbuff of rank " + std::to_string(rank) + ", this one, holds " +
-                                         textOf(misfit->value) + " at element " + std::to_string(misfit->index)
-                                   : "sendbuff of another rank than rank " + std::to_string(rank) +
-                                         ", this one, holds a value that does not fit";
+[[noreturn]] void refuse(const SumCall& call, const Notes& notes, const std::optional<Misfit>& misfit, int rank) {
+  const std::string own = "rank " + std::to_string(rank) + ", this one, ";
+  std::string whose = "sendbuff of another rank than " + own + "holds a value that does not fit";
+  if (misfit) {
+    whose = "sendbuff of " + own + "holds " + textOf(misfit->value) + " at element " + std::to_string(misfit->index);
+  } else if (!call.fits(notes.own)) {
+    whose = "sendbuff of " + own + "held a value that does not fit";
+  }
   throw Error(signcclInvalidArgument,
-              whose + "; " + expectedSigns(call.votes_per_rank) + ". No rank has written its recvbuff");
+              whose + "; " + expectedSigns(call.votes_per_rank) +
+                  (call.discards_misfits ? ". recvbuff is not the sum" : ". No rank has written its recvbuff"));
 }
 
 /// The first misfit among elements of which one is.
@@ -122,7 +126,7 @@ std::optional<Misfit> firstMisfit(const Kernels& kernels, ElementType type, cons
 void tellOutcome(const SumCall& call, const Notes& notes, int rank, const std::optional<Misfit>& misfit) {
   const bool fits = call.fits(notes.all);
   if (call.outcome == nullptr) {
-    if (!fits) refuse(call, misfit, rank);
+    if (!fits) refuse(call, notes, misfit, rank);
     return;
   }
   signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;

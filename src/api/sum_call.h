@@ -20,9 +20,13 @@ struct SumCall {
   const void* sendbuff = nullptr;
   std::size_t count = 0;
   int votes_per_rank = 1;
-  std::size_t segment = 0;  ///< its place among the calls of its exchange
-  StreamPlace place = {};   ///< where it is carried out
+  std::size_t segment = 0;        ///< its place among the calls of its exchange
+  StreamPlace place = {};         ///< where it is carried out
+  bool discards_misfits = false;  ///< see ExchangeRules
+  bool is_in_place = false;
 
+  /// True if sendbuff still holds the values after they did not fit.
+  [[nodiscard]] bool keepsInput() const { return !discards_misfits || !is_in_place; }
   [[nodiscard]] bool fits(std::uint32_t note) const { return fitsSigns(metOfSum(note, segment), votes_per_rank); }
 };
 

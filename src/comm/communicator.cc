@@ -145,6 +145,7 @@ Operation& Communicator::submit(Submission submission) {
   operation.batch.tie = rules.tie;
   operation.batch.vetoes = submission.vetoes;
   operation.batch.is_sum = rules.op == SignOp::kSum;
+  operation.batch.discards_misfits = rules.discards_misfits;
   operation.batch.rules = countRules(rules);
   operation.signature.op = rules.op;
   operation.signature.votes_per_rank = rules.votes_per_rank;

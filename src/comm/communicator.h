@@ -32,6 +32,7 @@ struct ExchangeRules {
   SignOp op = SignOp::kVote;
   int votes_per_rank = 1;
   TieRule tie = TieRule::kRandom;  ///< of votes; kRandom for averages and sums, which have no ties
+  bool discards_misfits = false;   ///< of sums, see Batch::discards_misfits
 
   friend bool operator==(const ExchangeRules&, const ExchangeRules&) = default;
 };

@@ -33,9 +33,12 @@ struct Batch {
   /// This rank forbids the sinks of all ranks to take the result. Votes are exchanged all the same, so that nobody
   /// waits; see Engine::notes().
   bool vetoes = false;
-  /// An exchange of sums, counted as an average is. Sources check their values, sinks take sums instead of means, and
-  /// no sink takes a result before all ranks have agreed that it may; see notes.h. Has kMaxSumSegments at most.
+  /// An exchange of sums, counted as an average is. Sources check their values, and sinks take sums instead of means;
+  /// see notes.h. Has kMaxSumSegments at most.
   bool is_sum = false;
+  /// Of sums: when sinks take results. True: slice by slice, the same on all ranks, so if values do not fit, some
+  /// results are taken and others are not. False: not before all ranks have agreed that all values fit.
+  bool discards_misfits = false;
   /// Who encodes and decodes, if not the sources and sinks of the segments: those then only say what the ends are, and
   /// need not outlive the call that queues the exchange. Not owned.
   ExternalEnds* ends = nullptr;
@@ -49,6 +52,7 @@ struct Batch {
     segments.clear();
     nwords = 0;
     is_sum = false;
+    discards_misfits = false;
     ends = nullptr;
   }
 
@@ -60,9 +64,12 @@ struct Batch {
     segments.push_back(segment);
   }
 
-  /// True if all slices must be encoded before any is decoded: for a sum, or see overwritesUnread().
+  /// True if a first message must say what all values of this rank are, so that all are encoded before it is sent.
+  [[nodiscard]] bool mustCheckFirst() const { return ends == nullptr && is_sum && !discards_misfits; }
+
+  /// True if all slices must be encoded before any is decoded.
   [[nodiscard]] bool mustEncodeFirst() const {
-    return ends == nullptr && (is_sum || std::ranges::any_of(segments, overwritesUnread));
+    return mustCheckFirst() || (ends == nullptr && std::ranges::any_of(segments, overwritesUnread));
   }
 
   /// Bytes of user memory that the exchange reads and writes.

@@ -25,7 +25,8 @@ void LaneEngine::start() {
   next_slice_ = 0;
   encodes_left_ = context_->nslices;
   without_signs_.clear();
-  notes_ = {0, ownNote(*context_->batch)};
+  results_left_ = context_->nslices;
+  notes_ = {0, ownNote(*context_)};
   for (std::size_t i = 0; i < nlanes_; ++i) startSlice(*lanes_[i]);
   // The first messages of a small vector leave before the first look at the transport.
   if (has_small_slices_) runStations();
@@ -33,7 +34,7 @@ void LaneEngine::start() {
 
 void LaneEngine::startSlice(Lane& lane) {
   const WordRange range = context_->sliceRange(next_slice_);
-  lane.begin(*context_->plan, next_slice_, range, ownNote(*context_->batch));
+  lane.begin(*context_->plan, next_slice_, range, ownNote(*context_));
   ++next_slice_;
   if (ExternalEnds* const ends = context_->batch->ends) {
     lane.slice.external = ends->memoryOf(lane.slice.number);
@@ -150,6 +151,7 @@ void LaneEngine::startStation(const Lane& lane, std::int32_t station) {
 void LaneEngine::completeStation(Lane& lane, const StationWork& work) {
   if (work.station == kEncodeStation) {
     notes_.own |= work.note;
+    lane.slice.note |= work.note;
     completeEncode(lane);
   } else if (work.station == kDecodeStation) {
     lane.decoded = true;
@@ -161,7 +163,7 @@ void LaneEngine::completeStation(Lane& lane, const StationWork& work) {
 
 void LaneEngine::completeEncode(Lane& lane) {
   --encodes_left_;
-  if (context_->batch->is_sum && context_->batch->ends == nullptr) return completeEncodeOfSum();
+  if (context_->batch->mustCheckFirst()) return completeCheck();
   startWaiting(lane, context_->plan->after_encode);
   // The last slice to be encoded lets the others write their results.
   if (context_->encodes_first && encodes_left_ == 0) {
@@ -169,9 +171,9 @@ void LaneEngine::completeEncode(Lane& lane) {
   }
 }
 
-/// A rank that has any result of a sum may write, so its first message must say what all of its values are. All slices
-/// are on lanes.
-void LaneEngine::completeEncodeOfSum() {
+/// A rank that has any result may write, so its first message must say what all of its values are. All slices are on
+/// lanes.
+void LaneEngine::completeCheck() {
   if (encodes_left_ > 0) return;
   for (std::size_t i = 0; i < nlanes_; ++i) {
     lanes_[i]->slice.note |= notes_.own;
@@ -184,7 +186,7 @@ void LaneEngine::completeStep(Lane& lane, std::int32_t number) {
   if (step.kind == StepKind::kCount) releaseInboxes(lane, step);
   startWaiting(lane, context_->plan->dependentsOf(step));
   --lane.steps_left;
-  if (step.writes_result && --lane.results_left == 0) decodeIfReady(lane);
+  if (step.writes_result && --lane.results_left == 0) completeResults(lane);
   endSliceIfDone(lane);
 }
 
@@ -204,10 +206,21 @@ void LaneEngine::releaseInboxes(Lane& lane, const PlanStep& step) {
   }
 }
 
+void LaneEngine::completeResults(Lane& lane) {
+  --results_left_;
+  notes_.all |= lane.slice.note;
+  if (!context_->batch->mustCheckFirst() || (notes_.all & kPartialNote) == 0) return decodeIfReady(lane);
+  // Another rank says of each slice what it has met there, so none is taken before all have come.
+  if (results_left_ > 0) return;
+  for (std::size_t i = 0; i < nlanes_; ++i) {
+    lanes_[i]->slice.note = notes_.all;
+    decodeIfReady(*lanes_[i]);
+  }
+}
+
 void LaneEngine::decodeIfReady(Lane& lane) {
   if (lane.results_left > 0 || lane.decoding || (context_->encodes_first && encodes_left_ > 0)) return;
   lane.decoding = true;
-  notes_.all |= lane.slice.note;
   startStation(lane, kDecodeStation);
 }
 

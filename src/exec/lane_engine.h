@@ -42,10 +42,11 @@ class LaneEngine final : public InnerEngine {
   void completeStation(Lane& lane, const StationWork& work);
   bool takeSigns();
   void completeEncode(Lane& lane);
-  void completeEncodeOfSum();
+  void completeCheck();
   void completeStep(Lane& lane, std::int32_t number);
   void startWaiting(Lane& lane, std::span<const std::int32_t> steps);
   void releaseInboxes(Lane& lane, const PlanStep& step);
+  void completeResults(Lane& lane);
   void decodeIfReady(Lane& lane);
   void endSliceIfDone(Lane& lane);
   void traceMessage(const Lane& lane, const PlanStep& step);
@@ -60,6 +61,7 @@ class LaneEngine final : public InnerEngine {
   std::size_t lanes_left_ = 0;     ///< lanes with a slice under way
   std::size_t next_slice_ = 0;
   std::size_t encodes_left_ = 0;  ///< slices not yet encoded
+  std::size_t results_left_ = 0;  ///< slices whose results are not all there
   Notes notes_;                   ///< all: of the slices that have their results; own: of those that are encoded
 
   struct Ready {

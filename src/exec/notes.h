@@ -3,7 +3,8 @@
 // passes votes on passes their notes on too, so whoever has a result has the notes of all ranks. They are joined by
 // "or".
 //
-// Bit 0 is the veto. Of an exchange of sums, bits 1 + 2 i and 2 + 2 i are what the source of segment i has met.
+// Bit 0 is the veto. Of an exchange of sums, bits 1 + 2 i and 2 + 2 i are what the source of segment i has met, and bit
+// 15 says that this is of one slice alone.
 #ifndef SIGNCCL_EXEC_NOTES_H_
 #define SIGNCCL_EXEC_NOTES_H_
 
@@ -16,6 +17,10 @@ namespace signccl {
 
 /// A rank vetoes the exchange; see Batch::vetoes.
 inline constexpr std::uint32_t kVetoNote = 1;
+
+/// A rank says of each slice of sums what it has met there, as Batch::discards_misfits allows. Without it every note
+/// says that of all slices.
+inline constexpr std::uint32_t kPartialNote = 1U << 15U;
 
 /// Of an exchange.
 struct Notes {

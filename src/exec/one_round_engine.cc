@@ -28,7 +28,7 @@ void OneRoundEngine::prepare(const StationContext& context, std::size_t /*nlanes
 }
 
 void OneRoundEngine::start() {
-  own_note_ = ownNote(*context_->batch) | encodeSlice(*context_, slice_);
+  own_note_ = ownNote(*context_) | encodeSlice(*context_, slice_);
   slice_.note = own_note_;
   Tag tag{context_->batch->exchange, 0, 0, context_->batch->digest};
   sends_left_ = nsends_;

@@ -32,10 +32,6 @@ struct Slice {
   Word* external = nullptr;  ///< memory of ExternalEnds, if the plan has those
 };
 
-/// The note of this rank's messages of an exchange before it has received any; of a sum, what encodeSlice() gives comes
-/// to it.
-inline std::uint32_t ownNote(const Batch& batch) { return batch.vetoes ? kVetoNote : 0; }
-
 /// What the stations of one exchange work with; the same for all slices.
 struct StationContext {
   const Kernels* kernels = nullptr;
@@ -55,6 +51,14 @@ struct StationContext {
     return chunkRange(slice.nwords, plan->nchunks, run);
   }
 };
+
+/// The note of this rank's messages of an exchange before it has received any; of a sum, what encodeSlice() gives comes
+/// to it.
+inline std::uint32_t ownNote(const StationContext& context) {
+  const Batch& batch = *context.batch;
+  const bool is_partial = batch.is_sum && batch.ends == nullptr && !batch.mustCheckFirst() && context.nslices > 1;
+  return (batch.vetoes ? kVetoNote : 0) | (is_partial ? kPartialNote : 0);
+}
 
 /// Numbers of the stations that are not steps of a plan.
 inline constexpr std::int32_t kEncodeStation = -1;

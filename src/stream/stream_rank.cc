@@ -184,6 +184,7 @@ StreamCall StreamRank::prepare(const ExchangeRules& rules, std::span<const Segme
   call.capture = captureOf(*device_->device(), stream);
   call.batch.rules = comm_.countRules(rules);
   call.batch.is_sum = rules.op == SignOp::kSum;
+  call.batch.discards_misfits = rules.discards_misfits;
   for (const Segment& segment : segments) call.batch.add(segment);
   call.slices = placeSlices(call.batch, comm_.options().slice_bytes / sizeof(Word));
   const std::size_t sign_bytes =
@@ -218,9 +219,9 @@ std::shared_ptr<ExternalEnds> StreamRank::endsOf(const StreamCall& call, const S
                                                  const StreamSum* sum) const {
   if (sum != nullptr) {
     const std::size_t nsegments = call.slices.empty() ? 0 : call.batch.segments.size();  // else there is no memory
-    return std::make_shared<SumEnds>(
-        call.memory, call.slices, call.number,
-        SumOfSlots{comm_.rank(), nsegments, call.batch.rules.votes_per_rank, sum->trusted});
+    return std::make_shared<SumEnds>(call.memory, call.slices, call.number,
+                                     SumOfSlots{comm_.rank(), nsegments, call.batch.rules.votes_per_rank, sum->trusted,
+                                                call.batch.discards_misfits});
   }
   std::shared_ptr<const std::atomic<std::uint32_t>> veto;
   if (step != nullptr) veto = {step->owner, step->veto};

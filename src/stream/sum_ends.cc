@@ -36,6 +36,12 @@ std::uint32_t SumEnds::note(std::size_t /*slice*/) {
 }
 
 void SumEnds::end(std::size_t slice, std::uint32_t note) {
+  if (!sum_.discards_misfits && (note & kPartialNote) != 0) {
+    throw Error(signcclInvalidUsage,
+                "AllReduceSum: config->misfitRule is 0 (keep) on rank " + std::to_string(sum_.rank) +
+                    ", whose buffers are on a device, and 1 (discard) on a rank whose buffers are in host memory; "
+                    "expected the same on both");
+  }
   if (hasTrustedMisfit(note)) {
     throwMisfit("another rank than rank " + std::to_string(sum_.rank), sum_.votes_per_rank);
   }

@@ -21,6 +21,7 @@ struct SumOfSlots {
   /// A bit for each segment whose caller trusts its values, and does not ask for the outcome: values that do not fit
   /// make the exchange fail, and with it the communicator.
   std::uint32_t trusted = 0;
+  bool discards_misfits = false;  ///< as in Batch
 };
 
 /// As SlotEnds.
@@ -37,7 +38,8 @@ class SumEnds final : public ExternalEnds {
   /// then, so that all ranks fail with these words.
   [[nodiscard]] std::uint32_t note(std::size_t slice) override;
 
-  /// Throws signcclInvalidArgument if values of another rank do not fit that are trusted here.
+  /// Throws signcclInvalidArgument if values of another rank do not fit that are trusted here, and signcclInvalidUsage
+  /// if another rank discards what this one keeps: slices are taken as they end.
   void end(std::size_t slice, std::uint32_t note) override;
   void fail() noexcept override;
 

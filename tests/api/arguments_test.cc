@@ -102,6 +102,12 @@ TEST_F(Arguments, UnknownRulesAreRefused) {
   rules.zeroRule = signcclZeroBinary;
   rules.tieRule = -1;
   expectRefused(SignOp::kVote, "tieRule is -1, expected 0 (zero), 1 (positive), 2 (negative) or 3 (random)");
+  rules.tieRule = signcclTieRandom;
+  rules.misfitRule = 2;
+  expectRefused(SignOp::kVote, "misfitRule is 2, expected 0 (keep) or 1 (discard)");
+  rules.misfitRule = signcclMisfitDiscard;
+  rules.reserved = 1;
+  expectRefused(SignOp::kVote, "config->reserved is set");
 }
 
 TEST_F(Arguments, ConfigWithoutInitializerIsRefused) {

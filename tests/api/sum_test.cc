@@ -36,10 +36,11 @@ class SumSweep {
       for (const int zero : kZeroRules) {
         ++turn_;
         SumJob job(ranks_, sumTypes()[turn_ % sumTypes().size()], count, zero, random_);
-        job.run(turn_ % 2 == 0);
+        const auto discarding = static_cast<SumJob::Discarding>(turn_ % 3);
+        job.run(turn_ % 2 == 0, discarding);
         job.expectSums();
         spoil(job, count);
-        job.run(turn_ % 2 == 0);
+        job.run(turn_ % 2 == 0, discarding);
         job.expectRefusal();
         if (::testing::Test::HasFailure()) return;
       }
@@ -206,6 +207,25 @@ TEST(SumWithoutOutcome, IsAnErrorOnAllRanksWithTheValueAndLeavesTheCommunicatorU
   });
 }
 
+TEST(SumWithoutOutcome, ThatDiscardsItsInputSaysWhoseValueDidNotFit) {
+  const Environment environment{{"SIGNCCL_SLICE_BYTES", "512"}};
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    constexpr std::size_t kCount = 20'000;
+    std::vector<float> values(kCount, 1);
+    if (rank == 1) values[kCount - 1] = 3;
+    signcclSignConfig_t config = SIGNCCL_SIGN_CONFIG_INITIALIZER;
+    config.misfitRule = signcclMisfitDiscard;
+    EXPECT_EQ(
+        signcclAllReduceSum(values.data(), values.data(), kCount, signcclFloat32, &config, comm, nullptr, nullptr),
+        signcclInvalidArgument);
+    EXPECT_EQ(values[0], 2) << "the first piece was summed";
+    EXPECT_THAT(signcclGetLastError(nullptr),
+                AllOf(HasSubstr(rank == 1 ? "rank 1, this one, held a value" : "another rank than rank 0"),
+                      HasSubstr("recvbuff is not the sum")));
+  });
+}
+
 TEST(SumOfThreads, IsExactOrRefusedWithSeveralKernelThreadsAndLargeBuffers) {
   // Several slices, which are large enough for the pool.
   constexpr std::size_t kCount = kSanitized ? 600'001 : 1'500'001;
@@ -215,11 +235,15 @@ TEST(SumOfThreads, IsExactOrRefusedWithSeveralKernelThreadsAndLargeBuffers) {
     std::mt19937_64 random(4);
     for (const ElementType type : {ElementType::kInt8, ElementType::kFloat32}) {
       SumJob job(ranks, type, kCount, signcclZeroBinary, random);
-      job.run(false);
-      job.expectSums();
+      for (const auto discarding : {SumJob::Discarding::kNone, SumJob::Discarding::kOdd, SumJob::Discarding::kAll}) {
+        job.run(false, discarding);
+        job.expectSums();
+      }
       job.put(2, kCount - 1, strangeValues(type)[0]);
-      job.run(true);
-      job.expectRefusal();
+      for (const bool in_place : {true, false}) {
+        job.run(in_place, in_place ? SumJob::Discarding::kOdd : SumJob::Discarding::kAll);
+        job.expectRefusal();
+      }
       ASSERT_FALSE(HasFailure());
     }
   }

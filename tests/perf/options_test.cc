@@ -66,12 +66,13 @@ TEST(OptionsTest, ReadsShortAndLongForms) {
 
 TEST(OptionsTest, ReadsOwnOptions) {
   const Options options = parse({"-o", "all", "-d", "all", "--algo", "ring", "--zero", "ternary", "--tie", "positive",
-                                 "--kernel-threads", "2", "--async", "--recvtype", "half"});
+                                 "--kernel-threads", "2", "--async", "--recvtype", "half", "--misfit", "discard"});
   EXPECT_THAT(options.ops, ElementsAre(SignOp::kVote, SignOp::kAvg));
   EXPECT_THAT(options.sendtypes, SizeIs(6));
   EXPECT_EQ(options.algorithm, "ring");
   EXPECT_EQ(options.zero_rule, signcclZeroTernary);
   EXPECT_EQ(options.tie_rule, signcclTiePositive);
+  EXPECT_EQ(options.misfit_rule, signcclMisfitDiscard);
   EXPECT_EQ(options.kernel_threads, 2);
   EXPECT_EQ(options.form, CallForm::kAsync);
   EXPECT_EQ(options.recvtype, signcclFloat16);
@@ -172,6 +173,7 @@ TEST(OptionsTest, RefusalsNameTheValueAndWhatIsAllowed) {
       {{"--algo", "butterfly"}, {"--algo", "butterfly", "direct"}},
       {{"--zero", "none"}, {"--zero", "none", "binary|ternary"}},
       {{"--tie", "sometimes"}, {"--tie", "sometimes", "random"}},
+      {{"--misfit", "lose"}, {"--misfit", "lose", "keep|discard"}},
       {{"--kernel-threads", "0"}, {"--kernel-threads", "0", "1"}},
       {{"-g", "0"}, {"--ngpus", "0", "1"}},
       {{"-g", "2", "--async"}, {"--async", "-g"}},

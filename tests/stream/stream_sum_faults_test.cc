@@ -139,6 +139,22 @@ TEST_F(TrustedSumTest, CallsOfAGroupAreTrustedEachForItself) {
   });
 }
 
+TEST_F(TrustedSumTest, ARankOnADeviceCannotKeepWhatAHostDiscards) {
+  const Environment environment{{"SIGNCCL_SLICE_BYTES", "512"}};
+  Ranks ranks(2);
+  ranks.inThreads([&](int rank, signcclComm_t comm) {
+    const CurrentDevice current(0);
+    const Stream stream;
+    SumShape shape = kShape;
+    shape.misfit = rank == 0 ? signcclMisfitDiscard : signcclMisfitKeep;
+    SumBuffers buffers(shape, rank == 0 ? Place::kHost : Place::kDevice, 0, elements(false));
+    signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
+    EXPECT_EQ(buffers.call(comm, stream.get(), &outcome), signcclInvalidUsage);
+    stream.synchronize();
+    EXPECT_THAT(signcclGetLastError(comm), AllOf(HasSubstr("0 (keep) on rank 1"), HasSubstr("1 (discard) on a rank")));
+  });
+}
+
 TEST_F(TrustedSumTest, AnAbortEndsSumsWithoutElements) {
   for (const bool is_asked : {true, false}) {
     Ranks ranks(2);

@@ -24,6 +24,7 @@ struct SumShape {
   std::size_t count = 0;
   int zero = signcclZeroBinary;
   bool in_place = false;
+  int misfit = signcclMisfitKeep;
 };
 
 /// [count] signs, with zeros if the zero rule has them.
@@ -67,6 +68,7 @@ class SumBuffers {
   signcclResult_t call(signcclComm_t comm, CudaStream stream, signcclSumOutcome_t* outcome) {
     signcclSignConfig_t config = SIGNCCL_SIGN_CONFIG_INITIALIZER;
     config.zeroRule = shape_.zero;
+    config.misfitRule = shape_.misfit;
     const bool is_device = place_ == Place::kDevice;
     void* const send = is_device ? device_send_->data() : hostSend();
     void* recv = is_device ? device_recv_->data() : hostSend() + recvOffset();

@@ -37,7 +37,7 @@ TakeOver fellBack(rules::FellBack why) { return {TakeOver::Result::kFellBack, {}
 // Tries the call until the ranks agree; `zero` is what to begin with.
 TakeOver trySum(Mirror& mirror, const MatchedCall& call, ZeroRule zero) {
   for (;;) {
-    const signcclSignConfig_t config = rules::signConfigOf(zero, call.rule->options.tie);
+    const signcclSignConfig_t config = rules::sumConfigOf(zero, call.rule->options.tie, call.send == call.recv);
     signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
     if (signcclAllReduceSum(call.send, call.recv, call.count, dataTypeOf(call.type), &config, mirror.signccl(), nullptr,
                             &outcome) != signcclSuccess)

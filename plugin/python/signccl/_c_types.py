@@ -91,10 +91,13 @@ class SignConfig(ctypes.Structure):
         ("version", ctypes.c_uint),
         ("zeroRule", ctypes.c_int),
         ("tieRule", ctypes.c_int),
+        ("misfitRule", ctypes.c_int),
+        ("reserved", ctypes.c_int),
     ]
 
     def __init__(self, zero: int = CONFIG_UNDEF_INT, tie: int = CONFIG_UNDEF_INT) -> None:
-        super().__init__(ctypes.sizeof(SignConfig), CONFIG_MAGIC, VERSION_CODE, zero, tie)
+        undefined = CONFIG_UNDEF_INT
+        super().__init__(ctypes.sizeof(SignConfig), CONFIG_MAGIC, VERSION_CODE, zero, tie, undefined, undefined)
 
 
 class Config(ctypes.Structure):
