@@ -221,6 +221,8 @@ class TurnsTest(unittest.TestCase):
         self.assertEqual(self.turns(down, "MOV R4,0x3"), 3)
         uniform_registers = "UIADD3 UR4,UR4,0x1,URZ\nUISETP.NE.AND UP0,UPT,UR4,0x5,UPT\n@UP0 BRA :head"
         self.assertEqual(self.turns(uniform_registers, "UMOV UR4,URZ"), 5)
+        self.assertEqual(self.turns(uniform_registers.replace("@UP0 BRA ", "BRA.U UP0,"), "UMOV UR4,URZ"), 5)
+        self.assertEqual(self.turns(up.replace("@!P1 BRA ", "@!P1 BRA PT,")), 2)
         self.assertEqual(self.turns(up, "HFMA2 R4,-RZ,RZ,0,2.384185791015625e-07"), 1)  # begins with 4
 
     def test_an_exit_in_the_middle_ends_it(self):
@@ -232,6 +234,7 @@ class TurnsTest(unittest.TestCase):
         self.assertIsNone(self.turns(loop))
         self.assertIsNone(self.turns(loop.replace("R5,PT", "0x3,PT"), "LDC R4,c[0x0][0x210]"))
         self.assertIsNone(self.turns(loop.replace("R4,R5", "RZ,0x3")))
+        self.assertIsNone(self.turns(loop.replace("R5,PT", "0x3,PT").replace("BRA ", "BRA P2,"), "MOV R4,RZ"))
 
 
 class FiguresTest(unittest.TestCase):

@@ -26,6 +26,11 @@ def signed(value: int) -> int:
     return (value + 2**31) % 2**32 - 2**31
 
 
+def conditions_of(jump: Instruction) -> list[str]:
+    """The operands before the target."""
+    return split_operands(jump.operands)[:-1]
+
+
 class Machine:
     """Registers and predicates whose values are known. A register is a number modulo 2^32, a predicate 0 or 1."""
 
@@ -44,6 +49,13 @@ class Machine:
 
     def guard(self, instruction: Instruction) -> int | None:
         return self.value(instruction.predicate.removeprefix("@")) if instruction.predicate else 1
+
+    def takes(self, jump: Instruction) -> int | None:
+        """Whether a jump is taken: its predicate holds, and so do those before its target, as in BRA.U !UP0, 0x80."""
+        values = [self.guard(jump), *(self.value(one) for one in conditions_of(jump))]
+        if 0 in values:
+            return 0
+        return None if None in values else 1
 
     def sum(self, operands: Iterable[str]) -> int | None:
         values = [self.value(one) for one in operands]
@@ -109,10 +121,10 @@ def constant_turns(
         for instruction in listed:
             if (
                 instruction.name == "BRA"
-                and instruction.predicate
+                and (instruction.predicate or conditions_of(instruction))
                 and (leaves(instruction, True) or leaves(instruction, False))
             ):
-                guard = machine.guard(instruction) if "," not in instruction.operands else None
+                guard = machine.takes(instruction)
                 if guard is not None and leaves(instruction, bool(guard)):
                     return turns
                 is_known = is_known or guard is not None
