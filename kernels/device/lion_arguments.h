@@ -50,6 +50,7 @@ struct LionRange {
   uint64_t end_word;
   uint32_t begin_tile;
   uint32_t end_tile;
+  uint64_t nplaces;  ///< of its words, those that a tile can begin with and end in the range; the first ones
 };
 
 /// Kernels::encodeLion() for the elements of a range. If `status` is not null and the word there is not 0, the kernel

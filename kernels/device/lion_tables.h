@@ -31,8 +31,9 @@ inline LionRange lionRangeOf(std::span<const LionEntry> tensors, std::span<const
   const auto begins_before = [&](const LionEntry& t) { return t.first_word < end_word; };
   const auto first = std::partition_point(tensors.begin(), tensors.end(), ends_before);
   const auto end = std::partition_point(tensors.begin(), tensors.end(), begins_before);
-  LionRange range{begin_word, end_word, 0, 0};
+  LionRange range{begin_word, end_word, 0, 0, 0};
   if (begin_word >= end_word || first >= end) return range;
+  if (end_word - begin_word >= lanes::kTileWords) range.nplaces = end_word - begin_word - (lanes::kTileWords - 1);
   const std::uint64_t skipped_words = begin_word > first->first_word ? begin_word - first->first_word : 0;
   const LionEntry& last = *(end - 1);
   const std::uint64_t words = std::min<std::uint64_t>(end_word - last.first_word, wordsFor(last.count));

@@ -62,7 +62,7 @@ struct LionDecodeBody {
     forEachTensorTile<G>(step.table, step.range, step.status, warp, [&](const TensorTile& tile) {
       const LionHyperparameters group = G::load(step.table.groups + tile.entry.group);
       const Rule<G> rule{{group.learning_rate}, {group.weight_decay}, randomOf<G>(step, tile)};
-      if (tile.isWholeIn(step.range) && isAlignedTo<Four>(tile.entry.numbers)) {
+      if (tile.is_whole && isAlignedTo<Four>(tile.entry.numbers)) {
         wholeTile<G>(arguments, tile, rule);
       } else {
         anyTile<G>(arguments, tile, rule);
@@ -142,7 +142,7 @@ struct LionDecodeBody {
   SIGNCCL_WORD_OP static void loadPlanes(const Arguments& arguments, const TensorTile& tile,
                                          typename G::template PerLane<uint32_t>* planes) {
     G::each([&](int lane) {
-      const size_t half = tile.firstHalf(arguments.step.range) + static_cast<uint32_t>(wordOfLane<4>(lane));
+      const size_t half = tile.firstHalf() + static_cast<uint32_t>(wordOfLane<4>(lane));
       const uint32_t* at = Directions::plane(arguments, 0) + half;
       SIGNCCL_UNROLL
       for (int j = 0; j < kMaxPlanes; ++j) {
@@ -199,7 +199,7 @@ struct LionDecodeBody {
         SIGNCCL_UNROLL
         for (int j = 0; j < kMaxPlanes; ++j) {
           if (j >= Directions::nplanes(arguments)) break;
-          words[j] = G::load(Directions::plane(arguments, j) + (tile.firstHalf(arguments.step.range) + row));
+          words[j] = G::load(Directions::plane(arguments, j) + (tile.firstHalf() + row));
         }
         const float direction = Directions::template one<G>(arguments, words, static_cast<uint32_t>(lane));
         const float next = rule(G::loadOnce(parameters + e), direction);

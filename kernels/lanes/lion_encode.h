@@ -18,8 +18,7 @@ struct LionEncodeBody {
     forEachTensorTile<G>(arguments.table, arguments.range, arguments.status, warp, [&](const TensorTile& tile) {
       const void* gradients = G::load(arguments.gradients + tile.tensor).address;
       const LionBetas betas = G::load(arguments.table.groups + tile.entry.group).betas;
-      if (tile.isWholeIn(arguments.range) && isAlignedTo<GradientFour>(gradients) &&
-          isAlignedTo<MomentumFour>(tile.entry.numbers)) {
+      if (tile.is_whole && isAlignedTo<GradientFour>(gradients) && isAlignedTo<MomentumFour>(tile.entry.numbers)) {
         wholeTile<G>(arguments, tile, gradients, betas);
       } else {
         anyTile<G>(arguments, tile, gradients, betas);
@@ -73,7 +72,7 @@ struct LionEncodeBody {
     SIGNCCL_KEEP_LOOP
     for (int row = 0; row < kRows; row += kRowsAtOnce) {
       G::each([&](int lane) {
-        const size_t at = first + static_cast<size_t>(row) * kLanes + static_cast<size_t>(lane);
+        const size_t at = first + (static_cast<uint32_t>(row) * kLanes + static_cast<uint32_t>(lane));
         const Signs signs = updateRows<G>(betas, gradientsAt<GradientFour>(gradients, at),
                                           static_cast<MomentumFour*>(tile.entry.numbers) + at);
         negative[lane] |= signs.negative << (4 * row);
@@ -83,7 +82,7 @@ struct LionEncodeBody {
     transposeItems<G, 4>(negative);
     if constexpr (kTernary) transposeItems<G, 4>(positive);
     G::each([&](int lane) {
-      const size_t half = tile.firstHalf(arguments.range) + static_cast<size_t>(wordOfLane<4>(lane));
+      const size_t half = tile.firstHalf() + static_cast<size_t>(wordOfLane<4>(lane));
       G::store(halves(arguments.nonnegative) + half, ~negative[lane]);
       if constexpr (kTernary) G::store(halves(arguments.positive) + half, positive[lane]);
     });
@@ -152,7 +151,7 @@ struct LionEncodeBody {
     G::each([&](int lane) {
       const auto row = static_cast<uint32_t>(lane);
       if (row < rows.begin || row >= rows.end) return;
-      const size_t half = tile.firstHalf(arguments.range) + row;
+      const size_t half = tile.firstHalf() + row;
       const uint32_t counted = row * 32 < rows.end_element ? lowMask(rows.end_element - row * 32) : 0;
       G::store(halves(arguments.nonnegative) + half, ~negative[lane] & counted);
       if constexpr (kTernary) G::store(halves(arguments.positive) + half, positive[lane] & counted);

@@ -29,19 +29,19 @@ SIGNCCL_WORD_OP uint32_t searchDistance(uint32_t ntensors) {
 /// to 1,024 tensors, 3 for 32,768. All lanes get the same answer.
 template <typename G>
 SIGNCCL_WORD_OP uint32_t tensorOfTile(const LionTable& table, uint32_t distance, uint32_t tile) {
+  const uint32_t last = table.ntensors - 1;
   uint32_t tensor = 0;
   for (; distance != 0; distance /= kLanes) {
     typename G::template PerLane<bool> begins_before;
     G::each([&](int lane) {
+      // Who would look behind the table looks at its last tensor. If that one has the tile, `tensor` gets too large.
       const uint32_t candidate = tensor + distance * static_cast<uint32_t>(lane);
-      uint32_t first_tile = ~uint32_t{0};
-      if (candidate < table.ntensors) first_tile = G::load(table.first_tile + candidate);
-      begins_before[lane] = first_tile <= tile;
+      begins_before[lane] = G::load(table.first_tile + (candidate < last ? candidate : last)) <= tile;
     });
     // Lanes with a true answer come first, and lane 0 is one of them.
     tensor += static_cast<uint32_t>(G::countOnes(G::ballot(begins_before)) - 1) * distance;
   }
-  return tensor;
+  return tensor < last ? tensor : last;
 }
 
 /// A tile as a warp works on it. Its rows are its sign words of 32 bits.
@@ -50,18 +50,13 @@ struct TensorTile {
   uint32_t number;      ///< among the tiles of the tensor
   LionEntry entry;      ///< the tensor
   uint64_t first_word;  ///< of the step
+  uint64_t place;       ///< of the first word in the range; modulo 2^64 if it is before the range
+  bool is_whole;        ///< all of its elements are there and belong to the range
 
   SIGNCCL_WORD_OP size_t firstElement() const { return size_t{number} * kTileElements; }
 
-  /// True if all of its elements are there and belong to a range.
-  SIGNCCL_WORD_OP bool isWholeIn(const LionRange& range) const {
-    return number < entry.count / kTileElements && first_word >= range.begin_word &&
-           first_word + kTileWords <= range.end_word;
-  }
-
-  /// Where row 0 is among the halves of the words of a range; before the first one, modulo 2^64, if it does not belong
-  /// to the range.
-  SIGNCCL_WORD_OP size_t firstHalf(const LionRange& range) const { return 2 * (first_word - range.begin_word); }
+  /// Where row 0 is among the halves of the words of the range, modulo 2^64.
+  SIGNCCL_WORD_OP size_t firstHalf() const { return 2 * place; }
 };
 
 /// What of a tile belongs to a range: rows [begin, end), two for each word, and elements [32 * begin, end_element),
@@ -86,10 +81,14 @@ SIGNCCL_WORD_OP TileRows rowsIn(const LionRange& range, const TensorTile& tile) 
 }
 
 template <typename G>
-SIGNCCL_WORD_OP TensorTile tensorTile(const LionTable& table, uint32_t tensor, uint32_t tile) {
+SIGNCCL_WORD_OP TensorTile tensorTile(const LionTable& table, const LionRange& range, uint32_t tensor, uint32_t tile) {
   const LionEntry entry = G::load(table.tensors + tensor);
   const uint32_t number = tile - G::load(table.first_tile + tensor);
-  return {tensor, number, entry, entry.first_word + uint64_t{number} * kTileWords};
+  const uint64_t first_word = entry.first_word + uint64_t{number} * kTileWords;
+  const uint64_t place = first_word - range.begin_word;
+  // Tiles have numbers of 32 bits.
+  const bool is_whole = number < static_cast<uint32_t>(entry.count / kTileElements) && place < range.nplaces;
+  return {tensor, number, entry, first_word, place, is_whole};
 }
 
 /// Calls body(tile) for each TensorTile of a warp, unless `status` forbids it.
@@ -100,7 +99,7 @@ SIGNCCL_WORD_OP void forEachTensorTile(const LionTable& table, const LionRange& 
   const uint32_t distance = searchDistance(table.ntensors);
   for (size_t next = range.begin_tile + warp.number; next < range.end_tile; next += warp.nwarps) {
     const auto tile = static_cast<uint32_t>(next);
-    body(tensorTile<G>(table, tensorOfTile<G>(table, distance, tile), tile));
+    body(tensorTile<G>(table, range, tensorOfTile<G>(table, distance, tile), tile));
   }
 }
 

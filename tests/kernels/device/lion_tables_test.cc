@@ -67,6 +67,10 @@ TEST_F(LionTablesTest, ARangeHasTheTilesThatHoldSomeOfItsWords) {
         const bool is_in_range = tile >= range.begin_tile && tile < range.end_tile;
         const bool has_words = std::max(tiles[tile].begin, begin) < std::min(tiles[tile].end, end);
         ASSERT_EQ(is_in_range, has_words) << "tile " << tile << ", words " << begin << " to " << end;
+        if (!is_in_range) continue;
+        const bool fits = tiles[tile].begin >= begin && tiles[tile].begin + lanes::kTileWords <= end;
+        ASSERT_EQ(tiles[tile].begin - begin < range.nplaces, fits)
+            << "tile " << tile << ", words " << begin << " to " << end;
       }
       ASSERT_LE(range.begin_tile, range.end_tile) << "words " << begin << " to " << end;
     }
