@@ -17,7 +17,8 @@
 //   G::maskedXor(x, mask, y)      (x & mask) ^ y, as one operation also where mask and y are constants
 //   G::select(mask, x, y)         the bits of x where those of the mask are 1, else those of y, also as one operation
 //   G::bytes(x, y, which)         four bytes: the lowest four bits of `which` choose the lowest one, and so on; 0 to 3
-//                                 are those of x, the lowest first, and 4 to 7 those of y
+//                                 are those of x, the lowest first, and 4 to 7 those of y; 8 more give the highest
+//                                 bit of the byte eight times
 //   G::multiplyWide(x, y)         the product of 64 bits
 //   G::add(a, b), G::subtract(a, b), G::multiply(a, b)   of float, rounded once each, never fused
 //   G::widenFloat16(pattern)      exactly, to float

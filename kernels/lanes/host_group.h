@@ -92,7 +92,11 @@ struct HostGroup {
   static uint32_t bytes(uint32_t x, uint32_t y, uint32_t which) {
     const uint64_t both = uint64_t{y} << 32 | x;
     uint32_t result = 0;
-    for (int i = 0; i < 4; ++i) result |= static_cast<uint32_t>(both >> (which >> (4 * i) & 7) * 8 & 0xFF) << (8 * i);
+    for (int i = 0; i < 4; ++i) {
+      const uint32_t chosen = which >> (4 * i);
+      const auto byte = static_cast<uint32_t>(both >> (chosen & 7) * 8 & 0xFF);
+      result |= ((chosen & 8) == 0 ? byte : (byte >> 7) * 0xFF) << (8 * i);
+    }
     return result;
   }
 

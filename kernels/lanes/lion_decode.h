@@ -12,8 +12,8 @@
 
 namespace signccl::lanes {
 
-/// How parameters are written: narrow<G>(x, random) gives the pattern of x, narrowRows<G>(x, random, fours) those of
-/// rows. `random` has 16 bits for each number, which count if kIsRandom.
+/// How parameters are written: narrow<G>(x, random) gives the pattern of x, narrowWord<G>(x, random) the word of some.
+/// `random` has 16 bits for each number, which count if kIsRandom.
 template <FloatType kType>
 struct ToNearest {
   using Parameters = NumbersOf<kType>;
@@ -22,9 +22,9 @@ struct ToNearest {
   SIGNCCL_WORD_OP static uint32_t narrow(float x, uint32_t) {
     return Parameters::template narrow<G>(x);
   }
-  template <typename G, int kRows>
-  SIGNCCL_WORD_OP static void narrowRows(const Rows<kRows>& x, const uint64_t*, typename Parameters::Four* fours) {
-    Parameters::template narrowRows<G>(x, fours);
+  template <typename G>
+  SIGNCCL_WORD_OP static uint32_t narrowWord(const float* x, uint32_t) {
+    return Parameters::template narrowWord<G>(x);
   }
 };
 
@@ -36,18 +36,11 @@ struct ByChance {
   SIGNCCL_WORD_OP static uint32_t narrow(float x, uint32_t random) {
     return (G::pattern(x) + random) >> 16;
   }
-  template <typename G, int kRows>
-  SIGNCCL_WORD_OP static void narrowRows(const Rows<kRows>& x, const uint64_t* random, Duo* fours) {
-    SIGNCCL_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      SIGNCCL_UNROLL
-      for (int k = 0; k < 2; ++k) {
-        const auto two = static_cast<uint32_t>(random[r] >> (32 * k));
-        const uint32_t low = G::addLower(G::pattern(x.numbers[r][2 * k]), two);
-        const uint32_t high = G::pattern(x.numbers[r][2 * k + 1]) + (two >> 16);
-        fours[r].words[k] = G::bytes(low, high, 0x7632);
-      }
-    }
+  template <typename G>
+  SIGNCCL_WORD_OP static uint32_t narrowWord(const float* x, uint32_t random) {
+    const uint32_t low = G::addLower(G::pattern(x[0]), random);
+    const uint32_t high = G::pattern(x[1]) + (random >> 16);
+    return G::bytes(low, high, 0x7632);
   }
 };
 
@@ -62,7 +55,7 @@ struct LionDecodeBody {
     forEachTensorTile<G>(step.table, step.range, step.status, warp, [&](const TensorTile& tile) {
       const LionHyperparameters group = G::load(step.table.groups + tile.entry.group);
       const Rule<G> rule{{group.learning_rate}, {group.weight_decay}, randomOf<G>(step, tile)};
-      if (tile.is_whole && isAlignedTo<Four>(tile.entry.numbers)) {
+      if (tile.is_whole && isAlignedToQuads(tile.entry.numbers)) {
         wholeTile<G>(arguments, tile, rule);
       } else {
         anyTile<G>(arguments, tile, rule);
@@ -72,12 +65,15 @@ struct LionDecodeBody {
 
  private:
   using Parameters = typename Rounding::Parameters;
-  using Four = typename Parameters::Four;
   using Bits = typename Parameters::Bits;
   static constexpr int kMaxPlanes = Directions::kMaxPlanes;
 
-  /// Rows whose loads are under way at once.
-  static constexpr int kRowsAtOnce = 4;
+  static constexpr int kInWord = Parameters::kInWord;
+  /// A row of a tile is 16 bytes of parameters in every lane.
+  static constexpr int kInRow = 4 * kInWord;
+  /// A lane does its 32 elements in two parts. The loads of all rows of a part are under way at once.
+  static constexpr int kParts = 2;
+  static constexpr int kRowsAtOnce = 32 / kInRow / kParts;
 
   /// The random words of a tile, one for every four elements.
   struct RandomWords {
@@ -110,31 +106,31 @@ struct LionDecodeBody {
 
   template <typename G>
   SIGNCCL_WORD_OP static void wholeTile(const Arguments& arguments, const TensorTile& tile, Rule<G> rule) {
-    constexpr int kRows = static_cast<int>(kTileElements) / (4 * kLanes);
-    auto* parameters = static_cast<Four*>(tile.entry.numbers) + tile.firstElement() / 4;
     typename G::template PerLane<uint32_t> planes[kMaxPlanes] = {};
     loadPlanes<G>(arguments, tile, planes);
-    typename G::template PerLane<Four*> at;
-    typename G::template PerLane<uint64_t> multiples;
-    G::each([&](int lane) {
-      const auto number = static_cast<uint32_t>(lane);
-      at[lane] = parameters + number;
-      multiples[lane] = rule.random.multiple + number * kTieStep;
-    });
-    SIGNCCL_KEEP_LOOP
-    for (int row = 0; row < kRows; row += kRowsAtOnce) {
+    // No loop: that takes more operations, and for averages not fewer registers.
+    SIGNCCL_UNROLL
+    for (int part = 0; part < kParts; ++part) {
       G::each([&](int lane) {
         uint32_t words[kMaxPlanes];
         SIGNCCL_UNROLL
         for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane];
-        uint32_t rows[Directions::kRowWords];
-        Directions::template from<G>(words, row, rows);
-        Rule<G> rows_rule = rule;
-        rows_rule.random.multiple = multiples[lane];
-        multiples[lane] += kTieStep * kRowsAtOnce * kLanes;
-        stepRows<G>(arguments, rows, rows_rule, at[lane] + static_cast<size_t>(row) * kLanes);
+        uint32_t parts[Directions::kPartWords];
+        Directions::template from<G>(words, part, parts);
+        const int row = part * kRowsAtOnce;
+        Rule<G> part_rule = rule;
+        part_rule.random.multiple += (beginOfRow(row) + static_cast<uint32_t>(lane)) * (kInWord * kTieStep);
+        stepPart<G>(arguments, parts, part_rule, firstQuad<G>(tile, lane) + beginOfRow(row));
       });
     }
+  }
+
+  /// A lane's parameters in row 0. Of sums of pointers the compiler would take out a factor, and need more operations.
+  template <typename G>
+  SIGNCCL_WORD_OP static Quad* firstQuad(const TensorTile& tile, int lane) {
+    const uint64_t tensor = reinterpret_cast<uintptr_t>(tile.entry.numbers);
+    const uint64_t begin = tensor + G::multiplyWide(tile.number, kTileElements * sizeof(Bits));
+    return reinterpret_cast<Quad*>(begin + G::multiplyWide(static_cast<uint32_t>(lane), sizeof(Quad)));
   }
 
   /// The words of the planes, prepared, where the lanes have the parameters that belong to them.
@@ -142,17 +138,17 @@ struct LionDecodeBody {
   SIGNCCL_WORD_OP static void loadPlanes(const Arguments& arguments, const TensorTile& tile,
                                          typename G::template PerLane<uint32_t>* planes) {
     G::each([&](int lane) {
-      const size_t half = tile.firstHalf() + static_cast<uint32_t>(wordOfLane<4>(lane));
-      const uint32_t* at = Directions::plane(arguments, 0) + half;
+      const auto word = static_cast<uint32_t>(wordOfLane<kInRow>(lane));
+      const uint32_t* at = Directions::plane(arguments, 0) + (tile.firstHalf() + word);
       SIGNCCL_UNROLL
       for (int j = 0; j < kMaxPlanes; ++j) {
-        if (j > 0) at = Directions::next(arguments, at, half);
+        if (j > 0) at += Directions::stride(arguments);
         if (j < Directions::nplanes(arguments)) planes[j][lane] = G::load(at);
       }
     });
     // To ask whether a plane is there takes longer.
     SIGNCCL_UNROLL
-    for (int j = 0; j < kMaxPlanes; ++j) transposeItems<G, 4>(planes[j]);
+    for (int j = 0; j < kMaxPlanes; ++j) transposeItems<G, kInRow>(planes[j]);
     G::each([&](int lane) {
       uint32_t words[kMaxPlanes];
       SIGNCCL_UNROLL
@@ -165,24 +161,28 @@ struct LionDecodeBody {
 
   /// What one lane does in kRowsAtOnce rows, the first of which is at the address.
   template <typename G>
-  SIGNCCL_WORD_OP static void stepRows(const Arguments& arguments, const uint32_t* rows, const Rule<G>& rule,
-                                       Four* parameters) {
-    Four x[kRowsAtOnce];
+  SIGNCCL_WORD_OP static void stepPart(const Arguments& arguments, const uint32_t* parts, const Rule<G>& rule,
+                                       Quad* parameters) {
+    Quad x[kRowsAtOnce];
     SIGNCCL_UNROLL
-    for (int r = 0; r < kRowsAtOnce; ++r) x[r] = G::loadOnce(parameters + r * kLanes);
-    Rows<kRowsAtOnce> next;
-    uint64_t random[kRowsAtOnce];
+    for (int r = 0; r < kRowsAtOnce; ++r) x[r] = G::loadOnce(parameters + beginOfRow(r));
     SIGNCCL_UNROLL
     for (int r = 0; r < kRowsAtOnce; ++r) {
+      float next[kInRow];
       SIGNCCL_UNROLL
-      for (int k = 0; k < 4; ++k) {
-        next.numbers[r][k] = rule(Parameters::get(x[r], k), Directions::template at<G>(arguments, rows, r, k));
+      for (int k = 0; k < kInRow; ++k) {
+        next[k] = rule(Parameters::get(x[r].words, k), Directions::template at<G>(arguments, parts, kInRow * r + k));
       }
-      random[r] = rule.random.template at<G>(static_cast<uint64_t>(r * kLanes));
+      SIGNCCL_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        const int k = i * kInWord;
+        const uint64_t random = rule.random.template at<G>(static_cast<uint64_t>(r * kLanes * kInWord + k / 4));
+        const auto random_bits = static_cast<uint32_t>(random >> (16 * (k % 4)));
+        x[r].words[i] = Rounding::template narrowWord<G>(next + k, random_bits);
+      }
     }
-    Rounding::template narrowRows<G>(next, random, x);
     SIGNCCL_UNROLL
-    for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(parameters + r * kLanes, x[r]);
+    for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(parameters + beginOfRow(r), x[r]);
   }
 
   /// Elements one by one: the end of a tensor or of the range, or parameters that are aligned to their elements only.

@@ -5,12 +5,12 @@
 // A kind of directions has Arguments, kMaxPlanes, and
 //   nplanes(arguments)        how many planes there are, at most kMaxPlanes
 //   plane(arguments, j)       plane j in words of 32 bits; word 0 is the first of the range
-//   next(arguments, at, word) where the word of this number is in plane j + 1; `at` is where it is in plane j
+//   stride(arguments)         words from a plane to the next one
 //   one<G>(arguments, words, place)       the direction of bit `place` of words that are one word of each plane
 //   prepare<G>(arguments, words)          changes such words, of which those without a plane are 0, for
-//   from<G>(words, row, rows)             gives kRowWords words, of the prepared ones, for four rows from `row` on
-//   at<G>(arguments, rows, row, k)        the direction of element k of a row, counted from there
-// Element k of a row is bit 4 * row + k of a word.
+//   from<G>(words, part, parts)           gives kPartWords words, of the prepared ones, for a half of their elements:
+//                                         bits 16 * part to 16 * part + 15
+//   at<G>(arguments, parts, e)            the direction of element e of these 16
 #ifndef SIGNCCL_KERNELS_LANES_LION_DIRECTIONS_H_
 #define SIGNCCL_KERNELS_LANES_LION_DIRECTIONS_H_
 
@@ -25,14 +25,16 @@ template <bool kZeros>
 struct VoteDirections {
   using Arguments = LionVoteArguments;
   static constexpr int kMaxPlanes = kZeros ? 2 : 1;
-  static constexpr int kRowWords = 1;
+  static constexpr int kPartWords = 1;
 
   SIGNCCL_WORD_OP static int nplanes(const Arguments&) { return kMaxPlanes; }
   SIGNCCL_WORD_OP static const uint32_t* plane(const Arguments& arguments, int j) {
     return halves(j == 0 ? arguments.positive : arguments.nonnegative);
   }
-  SIGNCCL_WORD_OP static const uint32_t* next(const Arguments& arguments, const uint32_t*, size_t word) {
-    return halves(arguments.nonnegative) + word;
+  SIGNCCL_WORD_OP static ptrdiff_t stride(const Arguments& arguments) {
+    const auto bytes =
+        reinterpret_cast<intptr_t>(arguments.nonnegative) - reinterpret_cast<intptr_t>(arguments.positive);
+    return bytes / static_cast<ptrdiff_t>(sizeof(uint32_t));
   }
 
   template <typename G>
@@ -51,26 +53,26 @@ struct VoteDirections {
     words[0] = negative;
   }
 
-  /// Four rows, two bytes of each word. With zeros there is one word then: a byte with what is not zero, a byte with
-  /// what is negative, and both for the other byte.
+  /// Two bytes of each word. With zeros there is one word then: a byte with what is not zero, a byte with what is
+  /// negative, and both for the other byte.
   template <typename G>
-  SIGNCCL_WORD_OP static void from(const uint32_t* words, int row, uint32_t* rows) {
+  SIGNCCL_WORD_OP static void from(const uint32_t* words, int part, uint32_t* parts) {
     if constexpr (kZeros) {
-      rows[0] = G::bytes(words[1], words[0], 0x5140 + 0x2222 * (static_cast<uint32_t>(row) / 4));
+      parts[0] = G::bytes(words[1], words[0], 0x5140 + 0x2222 * static_cast<uint32_t>(part));
     } else {
-      rows[0] = words[0] >> (4 * row);
+      parts[0] = words[0] >> (16 * part);
     }
   }
 
   /// With zeros 1.0 is multiplied by the bit of what is not zero, as far down as the bit is up. Eight bits above it is
   /// the bit of what is negative: of its product all but the lowest bit is too high, and that one is the sign.
   template <typename G>
-  SIGNCCL_WORD_OP static float at(const Arguments&, const uint32_t* rows, int row, int k) {
+  SIGNCCL_WORD_OP static float at(const Arguments&, const uint32_t* parts, int e) {
     if constexpr (kZeros) {
-      const int bit = row / 2 * 16 + row % 2 * 4 + k;
-      return floatOf((rows[0] & uint32_t{0x101} << bit) * (kOne >> bit));
+      const int bit = e / 8 * 16 + e % 8;
+      return floatOf((parts[0] & uint32_t{0x101} << bit) * (kOne >> bit));
     } else {
-      return (rows[0] >> (4 * row + k) & 1) != 0 ? 1.0F : -1.0F;
+      return (parts[0] >> e & 1) != 0 ? 1.0F : -1.0F;
     }
   }
 
@@ -78,28 +80,19 @@ struct VoteDirections {
   static constexpr uint32_t kOne = 0x3F80'0000;  ///< 1.0F
 };
 
-/// Four planes with the bits of four elements in each four bits, and back: word k gets the bits of element k.
-template <typename G>
-SIGNCCL_WORD_OP void transposeFours(uint32_t* words) {
-  exchangeBits<G, 1>(words[0], words[1]);
-  exchangeBits<G, 1>(words[2], words[3]);
-  exchangeBits<G, 2>(words[0], words[2]);
-  exchangeBits<G, 2>(words[1], words[3]);
-}
-
 /// The table is read from memory, where the lanes of a warp mostly find it in one line of the cache. kMax: 8 or 16.
 template <int kMax>
 struct AvgDirections {
   using Arguments = LionAvgArguments;
   static constexpr int kMaxPlanes = kMax;
-  static constexpr int kRowWords = kMax + 1;
+  static constexpr int kPartWords = kMax + 1;
 
   SIGNCCL_WORD_OP static int nplanes(const Arguments& arguments) { return arguments.nplanes; }
   SIGNCCL_WORD_OP static const uint32_t* plane(const Arguments& arguments, int j) {
     return halves(arguments.counts + static_cast<size_t>(j) * arguments.stride);
   }
-  SIGNCCL_WORD_OP static const uint32_t* next(const Arguments& arguments, const uint32_t* at, size_t) {
-    return at + 2 * arguments.stride;
+  SIGNCCL_WORD_OP static ptrdiff_t stride(const Arguments& arguments) {
+    return static_cast<ptrdiff_t>(2 * arguments.stride);
   }
 
   template <typename G>
@@ -113,38 +106,33 @@ struct AvgDirections {
     return G::load(arguments.means + count);
   }
 
-  /// Then words k and 4 + k have the lower bytes of the counts of element k of even and of odd rows, and those eight
-  /// words further on the upper bytes.
+  /// Then byte b of word k is the lower byte of the count of element 8 * b + k, and that of word 8 + k the upper one.
   template <typename G>
   SIGNCCL_WORD_OP static void prepare(const Arguments&, uint32_t* words) {
+    if constexpr (kMax > 8) words[kMax - 1] = ~words[kMax - 1];
     SIGNCCL_UNROLL
-    for (int j = 0; j < kMaxPlanes; j += 4) transposeFours<G>(words + j);
-    SIGNCCL_UNROLL
-    for (int j = 0; j < kMaxPlanes; j += 8) {
-      SIGNCCL_UNROLL
-      for (int k = j; k < j + 4; ++k) exchangeBits<G, 4>(words[k], words[k + 4]);
-    }
+    for (int j = 0; j < kMaxPlanes; j += 8) transposeBits<G>(words + j);
   }
 
-  /// The words as they are, and then which of their bytes belong to the rows: two counts of 8 bits, or of 16, of which
-  /// one word has the lower bytes and the other one the upper ones.
+  /// The words as they are, and then which of their bytes make the count of element 0. A byte that is chosen by its
+  /// number plus 8 gives its highest bit eight times: counts of 16 bits become numbers with a sign, since one operation
+  /// could not take the zeros above them from anywhere. Their highest bit was inverted, so that 0 stands for 2^15.
   template <typename G>
-  SIGNCCL_WORD_OP static void from(const uint32_t* words, int row, uint32_t* rows) {
+  SIGNCCL_WORD_OP static void from(const uint32_t* words, int part, uint32_t* parts) {
     SIGNCCL_UNROLL
-    for (int j = 0; j < kMaxPlanes; ++j) rows[j] = words[j];
-    const auto bytes = static_cast<uint32_t>(row) / 2;
-    rows[kMaxPlanes] = kMax > 8 ? 0x5140 + bytes * 0x1111 : 0x4440 + bytes;
+    for (int j = 0; j < kMaxPlanes; ++j) parts[j] = words[j];
+    const auto bytes = 2 * static_cast<uint32_t>(part);
+    parts[kMaxPlanes] = kMax > 8 ? 0xCC40 + bytes * 0x1111 : 0x4440 + bytes;
   }
 
   template <typename G>
-  SIGNCCL_WORD_OP static float at(const Arguments& arguments, const uint32_t* rows, int row, int k) {
-    const int word = row % 2 * 4 + k;
-    const uint32_t which = rows[kMaxPlanes];
-    if constexpr (kMax <= 8) {
-      return G::load(arguments.means + G::bytes(rows[word], 0, which + static_cast<uint32_t>(row) / 2));
-    }
-    const uint32_t two = G::bytes(rows[word], rows[word + 8], which);
-    return G::load(arguments.means + halfOf<G>(two, row / 2));
+  SIGNCCL_WORD_OP static float at(const Arguments& arguments, const uint32_t* parts, int e) {
+    const int word = e % 8;
+    const auto byte = static_cast<uint32_t>(e) / 8;
+    const uint32_t which = parts[kMaxPlanes];
+    if constexpr (kMax <= 8) return G::load(arguments.means + G::bytes(parts[word], 0, which + byte));
+    const uint32_t count = G::bytes(parts[word], parts[word + 8], which + byte * 0x1111);
+    return G::load(arguments.means + (1 << 15) + static_cast<int32_t>(count));
   }
 };
 

@@ -101,15 +101,21 @@ struct LionEncodeBody {
     SIGNCCL_UNROLL
     for (int r = 0; r < kRowsAtOnce; ++r) m[r] = G::loadOnce(momenta + r * kLanes);
     Signs signs = {};
-    Rows<kRowsAtOnce> next;
+    float next[kRowsAtOnce][4];
     SIGNCCL_UNROLL
     for (int r = 0; r < kRowsAtOnce; ++r) {
       SIGNCCL_UNROLL
       for (int k = 0; k < 4; ++k) {
-        next.numbers[r][k] = update<G>(betas, Gradients::get(g[r], k), Momenta::get(m[r], k), 4 * r + k, signs);
+        next[r][k] = update<G>(betas, Gradients::get(g[r].words, k), Momenta::get(m[r].words, k), 4 * r + k, signs);
       }
     }
-    Momenta::template narrowRows<G>(next, m);
+    SIGNCCL_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) {
+      SIGNCCL_UNROLL
+      for (int i = 0; i < 4 / Momenta::kInWord; ++i) {
+        m[r].words[i] = Momenta::template narrowWord<G>(next[r] + i * Momenta::kInWord);
+      }
+    }
     SIGNCCL_UNROLL
     for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(momenta + r * kLanes, m[r]);
     return signs;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The numbers of a Lion step as a lane holds them: four of a type in a row, widened to float32, and rounded on the way
-// back as lion.h says.
+// The numbers of a Lion step as a lane holds them: words of one or two numbers, widened to float32, and rounded on the
+// way back as lion.h says.
 #ifndef SIGNCCL_KERNELS_LANES_LION_NUMBERS_H_
 #define SIGNCCL_KERNELS_LANES_LION_NUMBERS_H_
 
@@ -30,18 +30,14 @@ struct LaneFloat {
   SIGNCCL_WORD_OP friend LaneFloat operator*(LaneFloat a, LaneFloat b) { return {G::multiply(a.x, b.x)}; }
 };
 
-/// Four numbers in each of some rows, before they are rounded to their type.
-template <int kRows>
-struct Rows {
-  float numbers[kRows][4];
-};
-
-/// Float32: four are 16 bytes.
+/// Float32: a word is a number, and four are 16 bytes.
 struct WideNumbers {
   using Bits = uint32_t;
   using Four = Quad;
+  static constexpr int kInWord = 1;
 
-  SIGNCCL_WORD_OP static uint32_t get(const Quad& four, int k) { return four.words[k]; }
+  /// Number k in the words of a Quad or Duo.
+  SIGNCCL_WORD_OP static uint32_t get(const uint32_t* words, int k) { return words[k]; }
 
   template <typename G>
   SIGNCCL_WORD_OP static float widen(uint32_t pattern) {
@@ -51,23 +47,22 @@ struct WideNumbers {
   SIGNCCL_WORD_OP static uint32_t narrow(float x) {
     return G::pattern(x);
   }
-  template <typename G, int kRows>
-  SIGNCCL_WORD_OP static void narrowRows(const Rows<kRows>& x, Quad* fours) {
-    SIGNCCL_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      SIGNCCL_UNROLL
-      for (int k = 0; k < 4; ++k) fours[r].words[k] = narrow<G>(x.numbers[r][k]);
-    }
+  /// The word of kInWord numbers.
+  template <typename G>
+  SIGNCCL_WORD_OP static uint32_t narrowWord(const float* x) {
+    return narrow<G>(x[0]);
   }
 };
 
-/// A type of 16 bits: four are 8 bytes. `Format` has widen<G>(pattern) and narrowPair<G>(low, high).
+/// A type of 16 bits: a word is two numbers, and four are 8 bytes. `Format` has widen<G>(pattern) and
+/// narrowPair<G>(low, high).
 template <typename Format>
 struct NarrowNumbers {
   using Bits = uint16_t;
   using Four = Duo;
+  static constexpr int kInWord = 2;
 
-  SIGNCCL_WORD_OP static uint32_t get(const Duo& four, int k) { return four.words[k / 2] >> (16 * (k % 2)) & 0xFFFF; }
+  SIGNCCL_WORD_OP static uint32_t get(const uint32_t* words, int k) { return words[k / 2] >> (16 * (k % 2)) & 0xFFFF; }
 
   template <typename G>
   SIGNCCL_WORD_OP static float widen(uint32_t pattern) {
@@ -77,13 +72,9 @@ struct NarrowNumbers {
   SIGNCCL_WORD_OP static uint32_t narrow(float x) {
     return Format::template narrowPair<G>(x, 0) & 0xFFFF;
   }
-  template <typename G, int kRows>
-  SIGNCCL_WORD_OP static void narrowRows(const Rows<kRows>& x, Duo* fours) {
-    SIGNCCL_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      fours[r].words[0] = Format::template narrowPair<G>(x.numbers[r][0], x.numbers[r][1]);
-      fours[r].words[1] = Format::template narrowPair<G>(x.numbers[r][2], x.numbers[r][3]);
-    }
+  template <typename G>
+  SIGNCCL_WORD_OP static uint32_t narrowWord(const float* x) {
+    return Format::template narrowPair<G>(x[0], x[1]);
   }
 };
 

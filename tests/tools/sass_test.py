@@ -288,6 +288,8 @@ class RulesTest(unittest.TestCase):
     def test_each_family_has_its_rule(self):
         rule = rules.rule_for("signccl_lion_encode_binary_bfloat16_float32")
         self.assertEqual((rule.loads, rule.fused, rule.searches), (64, False, True))
+        rule = rules.rule_for("signccl_lion_decode_avg8_bfloat16_stochastic")
+        self.assertEqual((rule.stores, rule.fused, rule.searches, rule.issue), (128, False, True, rules.ISSUE_LIMIT))
         self.assertEqual(rules.rule_for("signccl_encode_binary_int8").loads, 128)
         self.assertEqual(rules.rule_for("signccl_anything_new"), rules.Rule(loads=128, stores=128))
 

@@ -55,6 +55,7 @@ TEST(HostGroupTest, MemoryTakesWhatWasStored) {
 TEST(HostGroupTest, BytesAreChosenFromBothWords) {
   EXPECT_EQ(Group::bytes(0x3322'1100, 0x7766'5544, 0x7410), 0x7744'1100U);
   EXPECT_EQ(Group::bytes(0x3322'1100, 0x7766'5544, 0x5326), 0x5533'2266U);
+  EXPECT_EQ(Group::bytes(0x0000'0080, 0x0000'7F00, 0x8D50), 0xFF00'7F80U);
 }
 
 TEST(HostGroupTest, BitsAreSelectedByAMask) {
