@@ -23,9 +23,7 @@ class Occupancy {
       const int counts_planes = plan_.counts_planes[static_cast<std::size_t>(chunk)];
       takeSlot(SlotKind::kSigns, chunk, plan_.rules.votes_per_rank);
       takeSlot(SlotKind::kCounts, chunk, counts_planes);
-      if (plan_.rules.op == SignOp::kVote) {
-        takeSlot(SlotKind::kResult, chunk, resultPlanes(plan_.rules));
-      } else if (counts_planes > 0) {
+      if (plan_.rules.op == SignOp::kAvg && counts_planes > 0) {
         shareCounts(chunk);
       } else {
         takeSlot(SlotKind::kResult, chunk, resultPlanes(plan_.rules));
