@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernels of a GPU are called with: one struct for each family, passed by value. Addresses are those of the
-// device; elements are aligned to their own size, words to 8 bytes, and what is not aligned to 16 bytes is slower.
+// device; elements are aligned to their own size, words to 8 bytes. Words that are not aligned to 16 bytes, and numbers
+// of Lion steps that are not aligned to four of them, are slower.
 #ifndef SIGNCCL_KERNELS_DEVICE_ARGUMENTS_H_
 #define SIGNCCL_KERNELS_DEVICE_ARGUMENTS_H_
 

@@ -9,6 +9,7 @@
 
 #include "kernels/device/arguments.h"
 #include "kernels/formats.h"
+#include "kernels/lanes/shifted_tiles.h"
 #include "kernels/lanes/tiles.h"
 
 namespace signccl::lanes {
@@ -122,27 +123,27 @@ struct CheckSignsBody {
   SIGNCCL_WORD_OP static void run(const CheckSignsArguments& arguments, WarpIndex warp) {
     typename G::template PerLane<Met> met;
     G::each([&](int lane) { met[lane] = {}; });
-    forEachTile(
-        warp, arguments.elements, arguments.count,
-        [&](size_t tile) {
-          const auto* quads = static_cast<const Quad*>(arguments.elements) + tile * beginOfRow(kRows);
-          G::each([&](int lane) {
-            const Quad* lane_quads = quads + lane;
-            SIGNCCL_UNROLL
-            for (int row = 0; row < kRows; ++row) Check::add(G::loadOnce(lane_quads + beginOfRow(row)), met[lane]);
-          });
-        },
-        [&](size_t tile) {
-          const auto* elements = static_cast<const Bits*>(arguments.elements) + tile * kTileElements;
-          const uint32_t count = elementsOfTile(tile, arguments.count);
-          G::each([&](int lane) {
-            SIGNCCL_UNROLL_8
-            for (int row = 0; row < 32; ++row) {
-              const auto e = static_cast<uint32_t>(row * kLanes + lane);
-              Check::addOne(e < count ? G::loadOnce(elements + e) : static_cast<Bits>(Format::kSigns.plus), met[lane]);
-            }
-          });
-        });
+    const auto* elements = static_cast<const Bits*>(arguments.elements);
+    const Cut cut = cutAtQuads<Bits>(elements, arguments.count);
+    forEachRest(warp, cut, arguments.count, [&](size_t begin, size_t end) {
+      const auto count = static_cast<uint32_t>(end - begin);
+      G::each([&](int lane) {
+        SIGNCCL_UNROLL_8
+        for (int row = 0; row < 32; ++row) {
+          const auto e = static_cast<uint32_t>(row * kLanes + lane);
+          Check::addOne(e < count ? G::loadOnce(elements + begin + e) : static_cast<Bits>(Format::kSigns.plus),
+                        met[lane]);
+        }
+      });
+    });
+    forEachTile(warp, 0, cut.nwhole, [&](size_t tile) {
+      const auto* quads = reinterpret_cast<const Quad*>(elements + cut.first) + tile * beginOfRow(kRows);
+      G::each([&](int lane) {
+        const Quad* lane_quads = quads + lane;
+        SIGNCCL_UNROLL
+        for (int row = 0; row < kRows; ++row) Check::add(G::loadOnce(lane_quads + beginOfRow(row)), met[lane]);
+      });
+    });
     G::each([&](int lane) {
       if (met[lane].zeros != 0) G::store(arguments.met, arguments.value);
       if (met[lane].others != 0) G::store(arguments.met + 1, arguments.value);

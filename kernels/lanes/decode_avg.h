@@ -12,6 +12,7 @@
 
 #include "kernels/device/arguments.h"
 #include "kernels/lanes/lane_counts.h"
+#include "kernels/lanes/shifted_tiles.h"
 #include "kernels/lanes/tiles.h"
 
 namespace signccl::lanes {
@@ -66,25 +67,20 @@ class LaneTable {
   PerLane<Value> values_;
 };
 
-/// Elements one by one: a last tile, or a buffer that is aligned to its elements only.
+/// Elements one by one, those before the first whole tile or behind the last one.
 template <typename G, typename Bits>
-SIGNCCL_WORD_OP void decodeAnyTile(const DecodeAvgArguments& arguments, size_t tile) {
+SIGNCCL_WORD_OP void decodeAnyElements(const DecodeAvgArguments& arguments, size_t begin, size_t end) {
   const auto* table = static_cast<const Bits*>(arguments.table);
-  auto* elements = static_cast<Bits*>(arguments.elements) + tile * kTileElements;
-  const uint32_t* words = halves(arguments.counts.words) + tile * kLanes;
-  const uint32_t count = elementsOfTile(tile, arguments.count);
-  for (int row = 0; row < kLanes; ++row) {
-    G::each([&](int lane) {
-      const auto e = static_cast<uint32_t>(row * kLanes + lane);
-      if (e >= count) return;
-      uint32_t number = 0;
-      for (int j = 0; j < arguments.counts.nplanes; ++j) {
-        const uint32_t word = G::load(words + 2 * static_cast<size_t>(j) * arguments.counts.stride + row);
-        number |= (word >> lane & 1) << j;
-      }
-      G::storeOnce(elements + e, G::load(table + number));
-    });
-  }
+  auto* elements = static_cast<Bits*>(arguments.elements);
+  const uint32_t* words = halves(arguments.counts.words);
+  forEachElement<G>(begin, end, [&](size_t row, int lane) {
+    uint32_t number = 0;
+    for (int j = 0; j < arguments.counts.nplanes; ++j) {
+      const uint32_t word = G::load(words + 2 * static_cast<size_t>(j) * arguments.counts.stride + row);
+      number |= (word >> lane & 1) << j;
+    }
+    G::storeOnce(elements + row * 32 + lane, G::load(table + number));
+  });
 }
 
 /// Up to kPlanes planes.
@@ -95,10 +91,12 @@ struct DecodeAvgBody {
     if (hasFailed<G>(arguments.status)) return;
     const Table<G> table(arguments.table, arguments.counts.nplanes);
     const Reader<G> reader(arguments.counts);
-    const size_t nwhole = arguments.counts.nplanes == 0 ? 0 : wholeTiles(arguments.elements, arguments.count);
-    forEachTile(
-        warp, nwhole, arguments.count, [&](size_t tile) { wholeTile<G>(arguments, table, reader, tile); },
-        [&](size_t tile) { decodeAnyTile<G, Bits>(arguments, tile); });
+    Cut cut = cutAtQuads<Bits>(arguments.elements, arguments.count);
+    if (arguments.counts.nplanes == 0) cut.nwhole = 0;
+    forEachDecodedTile<Bits>(
+        warp, cut, arguments.elements, arguments.count,
+        [&](auto plane, Quad* quads, size_t tile) { wholeTile<G>(table, reader.read(plane, tile), quads, tile); },
+        [&](size_t begin, size_t end) { decodeAnyElements<G, Bits>(arguments, begin, end); });
   }
 
  private:
@@ -109,11 +107,10 @@ struct DecodeAvgBody {
   template <typename G>
   using Reader = CountsReader<G, kPlanes, kItemBits, !Table<G>::kInLanes>;
 
-  template <typename G>
-  SIGNCCL_WORD_OP static void wholeTile(const DecodeAvgArguments& arguments, const Table<G>& table,
-                                        const Reader<G>& reader, size_t tile) {
-    const auto counts = reader.read(tile);
-    auto* quads = static_cast<Quad*>(arguments.elements) + tile * beginOfRow(kRows);
+  /// `elements`: those of tile 0.
+  template <typename G, typename Counts>
+  SIGNCCL_WORD_OP static void wholeTile(const Table<G>& table, const Counts& counts, Quad* elements, size_t tile) {
+    Quad* quads = elements + tile * beginOfRow(kRows);
     SIGNCCL_UNROLL
     for (int row = 0; row < kRows; ++row) {
       typename G::template PerLane<TableValue<Bits>> values[kItemBits];

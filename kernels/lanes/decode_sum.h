@@ -7,6 +7,7 @@
 #include "kernels/device/arguments.h"
 #include "kernels/lanes/decode_avg.h"
 #include "kernels/lanes/lane_counts.h"
+#include "kernels/lanes/shifted_tiles.h"
 #include "kernels/lanes/tiles.h"
 
 namespace signccl::lanes {
@@ -21,10 +22,11 @@ struct DecodeSumBody {
     const uint32_t second = arguments.counts.nplanes == 0 ? first : uint32_t{G::load(table + 1)};
     const Sums sums{first * 0x1'0001, (second - first) & 0xFF};
     const CountsReader<G, 8, kItemBits, true> reader(arguments.counts);
-    forEachTile(
-        warp, arguments.elements, arguments.count,
-        [&](size_t tile) { wholeTile<G>(arguments, sums, reader.read(tile), tile); },
-        [&](size_t tile) { decodeAnyTile<G, uint8_t>(arguments, tile); });
+    const Cut cut = cutAtQuads<uint8_t>(arguments.elements, arguments.count);
+    forEachDecodedTile<uint8_t>(
+        warp, cut, arguments.elements, arguments.count,
+        [&](auto plane, Quad* quads, size_t tile) { wholeTile<G>(sums, reader.read(plane, tile), quads, tile); },
+        [&](size_t begin, size_t end) { decodeAnyElements<G, uint8_t>(arguments, begin, end); });
   }
 
  private:
@@ -39,10 +41,10 @@ struct DecodeSumBody {
     SIGNCCL_WORD_OP uint32_t of(uint32_t counts) const { return counts * step + first; }
   };
 
+  /// `elements`: those of tile 0.
   template <typename G, typename Counts>
-  SIGNCCL_WORD_OP static void wholeTile(const DecodeAvgArguments& arguments, const Sums& sums, const Counts& counts,
-                                        size_t tile) {
-    auto* quads = static_cast<Quad*>(arguments.elements) + tile * beginOfRow(kRows);
+  SIGNCCL_WORD_OP static void wholeTile(const Sums& sums, const Counts& counts, Quad* elements, size_t tile) {
+    Quad* quads = elements + tile * beginOfRow(kRows);
     G::each([&](int lane) {
       Quad rows[kRows];
       SIGNCCL_UNROLL

@@ -5,6 +5,7 @@
 
 #include "kernels/device/arguments.h"
 #include "kernels/lanes/lane_votes.h"
+#include "kernels/lanes/shifted_tiles.h"
 #include "kernels/lanes/tiles.h"
 
 namespace signccl::lanes {
@@ -16,26 +17,30 @@ struct DecodeVoteBody {
   template <typename G>
   SIGNCCL_WORD_OP static void run(const DecodeVoteArguments& arguments, WarpIndex warp) {
     if (hasFailed<G>(arguments.status)) return;
-    forEachTile(
-        warp, arguments.elements, arguments.count, [&](size_t tile) { wholeTile<G>(arguments, tile); },
-        [&](size_t tile) { anyTile<G>(arguments, tile); });
+    const Cut cut = cutAtQuads<Bits>(arguments.elements, arguments.count);
+    forEachDecodedTile<Bits>(
+        warp, cut, arguments.elements, arguments.count,
+        [&](auto plane, Quad* quads, size_t tile) { wholeTile<G>(arguments, plane, quads, tile); },
+        [&](size_t begin, size_t end) { anyElements<G>(arguments, begin, end); });
   }
 
  private:
-  template <typename G>
-  SIGNCCL_WORD_OP static void wholeTile(const DecodeVoteArguments& arguments, size_t tile) {
+  /// `elements`: those of tile 0.
+  template <typename G, typename Plane>
+  SIGNCCL_WORD_OP static void wholeTile(const DecodeVoteArguments& arguments, Plane plane, Quad* elements,
+                                        size_t tile) {
     using Votes = LaneVotes<Format, kZeros>;
     constexpr int kRows = 32 / Votes::kItemBits;
     typename G::template PerLane<uint32_t> positive;
     typename G::template PerLane<uint32_t> nonnegative;
     G::each([&](int lane) {
       const size_t word = tile * kLanes + static_cast<size_t>(wordOfLane<Votes::kItemBits>(lane));
-      positive[lane] = G::load(halves(arguments.positive) + word);
-      nonnegative[lane] = kZeros ? G::load(halves(arguments.nonnegative) + word) : 0;
+      positive[lane] = plane.template load<G>(halves(arguments.positive) + word);
+      nonnegative[lane] = kZeros ? plane.template load<G>(halves(arguments.nonnegative) + word) : 0;
     });
     transposeItems<G, Votes::kItemBits>(positive);
     if constexpr (kZeros) transposeItems<G, Votes::kItemBits>(nonnegative);
-    auto* quads = static_cast<Quad*>(arguments.elements) + tile * beginOfRow(kRows);
+    Quad* quads = elements + tile * beginOfRow(kRows);
     G::each([&](int lane) {
       const Votes votes(positive[lane], nonnegative[lane]);
       Quad* lane_quads = quads + lane;
@@ -44,23 +49,17 @@ struct DecodeVoteBody {
     });
   }
 
-  /// Elements one by one: a last tile, or a buffer that is aligned to its elements only.
+  /// Elements one by one, those before the first whole tile or behind the last one.
   template <typename G>
-  SIGNCCL_WORD_OP static void anyTile(const DecodeVoteArguments& arguments, size_t tile) {
-    auto* elements = static_cast<Bits*>(arguments.elements) + tile * kTileElements;
-    const uint32_t* positive = halves(arguments.positive) + tile * kLanes;
-    const uint32_t* nonnegative = kZeros ? halves(arguments.nonnegative) + tile * kLanes : nullptr;
-    const uint32_t count = elementsOfTile(tile, arguments.count);
-    SIGNCCL_UNROLL_8
-    for (int row = 0; row < kLanes; ++row) {
-      G::each([&](int lane) {
-        const auto e = static_cast<uint32_t>(row * kLanes + lane);
-        if (e >= count) return;
-        const bool is_positive = (G::load(positive + row) >> lane & 1) != 0;
-        const bool is_nonnegative = kZeros && (G::load(nonnegative + row) >> lane & 1) != 0;
-        G::storeOnce(elements + e, voteElement<Format>(is_positive, is_nonnegative));
-      });
-    }
+  SIGNCCL_WORD_OP static void anyElements(const DecodeVoteArguments& arguments, size_t begin, size_t end) {
+    auto* elements = static_cast<Bits*>(arguments.elements);
+    const uint32_t* positive = halves(arguments.positive);
+    const uint32_t* nonnegative = kZeros ? halves(arguments.nonnegative) : nullptr;
+    forEachElement<G>(begin, end, [&](size_t row, int lane) {
+      const bool is_positive = (G::load(positive + row) >> lane & 1) != 0;
+      const bool is_nonnegative = kZeros && (G::load(nonnegative + row) >> lane & 1) != 0;
+      G::storeOnce(elements + row * 32 + lane, voteElement<Format>(is_positive, is_nonnegative));
+    });
   }
 };
 

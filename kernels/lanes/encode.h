@@ -5,6 +5,7 @@
 
 #include "kernels/device/arguments.h"
 #include "kernels/lanes/lane_signs.h"
+#include "kernels/lanes/shifted_tiles.h"
 #include "kernels/lanes/tiles.h"
 
 namespace signccl::lanes {
@@ -24,19 +25,30 @@ struct EncodeBody {
 
   template <typename G>
   SIGNCCL_WORD_OP static void run(const EncodeArguments& arguments, WarpIndex warp) {
-    forEachTile(
-        warp, arguments.elements, arguments.count, [&](size_t tile) { wholeTile<G>(arguments, tile); },
+    const EarlyQuads early = earlyQuads<Bits>(arguments.elements);
+    forEachEncodedTile(
+        warp, early.nbefore, arguments.count,
+        [&](size_t tile) { storeWords<G>(arguments, tile, signsOf<G>(early.quads, tile)); },
+        [&](size_t tile) { shiftedTile<G>(arguments, early, tile); },
         [&](size_t tile) { anyTile<G>(arguments, tile); });
   }
 
  private:
+  static constexpr int kItemBits = SignGatherer<Format>::kItemBits;
+
+  /// A sign word of every lane: that of wordOfLane().
   template <typename G>
-  SIGNCCL_WORD_OP static void wholeTile(const EncodeArguments& arguments, size_t tile) {
-    constexpr int kItemBits = SignGatherer<Format>::kItemBits;
-    constexpr int kRows = 32 / kItemBits;
-    const auto* quads = static_cast<const Quad*>(arguments.elements) + tile * beginOfRow(kRows);
+  struct Words {
     typename G::template PerLane<uint32_t> negative;
     typename G::template PerLane<uint32_t> positive;
+  };
+
+  /// Those of the elements in the 16 bytes of a whole tile. `elements`: the 16 bytes of tile 0.
+  template <typename G>
+  SIGNCCL_WORD_OP static Words<G> signsOf(const Quad* elements, size_t tile) {
+    constexpr int kRows = 32 / kItemBits;
+    const Quad* quads = elements + tile * beginOfRow(kRows);
+    Words<G> words;
     G::each([&](int lane) {
       SignGatherer<Format> signs;
       const Quad* lane_quads = quads + lane;
@@ -45,18 +57,41 @@ struct EncodeBody {
         signs.template add<kTernary>(G::loadOnce(lane_quads + beginOfRow(row)), row);
       }
       signs.template finish<kTernary>();
-      negative[lane] = signs.negative;
-      positive[lane] = signs.positive;
+      words.negative[lane] = signs.negative;
+      words.positive[lane] = signs.positive;
     });
-    transposeItems<G, kItemBits>(negative);
-    if constexpr (kTernary) transposeItems<G, kItemBits>(positive);
+    transposeItems<G, kItemBits>(words.negative);
+    if constexpr (kTernary) transposeItems<G, kItemBits>(words.positive);
+    return words;
+  }
+
+  template <typename G>
+  SIGNCCL_WORD_OP static void storeWords(const EncodeArguments& arguments, size_t tile, const Words<G>& words) {
     G::each([&](int lane) {
       const size_t word = tile * kLanes + static_cast<size_t>(wordOfLane<kItemBits>(lane));
-      storeSigns<G, kTernary>(arguments, word, negative[lane], positive[lane], ~uint32_t{0});
+      storeSigns<G, kTernary>(arguments, word, words.negative[lane], words.positive[lane], ~uint32_t{0});
     });
   }
 
-  /// Elements one by one: a last tile, or a buffer that is aligned to its elements only.
+  /// A whole tile, not the first one, of a buffer that is aligned to its elements only. Its 16 bytes begin with
+  /// `nbefore` elements of the tile before; as many of its own are behind them, and a lane reads one of those.
+  template <typename G>
+  SIGNCCL_WORD_OP static void shiftedTile(const EncodeArguments& arguments, EarlyQuads early, size_t tile) {
+    const auto* last = static_cast<const Bits*>(arguments.elements) + ((tile + 1) * kTileElements - early.nbefore);
+    typename G::template PerLane<bool> is_negative;
+    typename G::template PerLane<bool> is_positive;
+    G::each([&](int lane) {
+      const Bits element = static_cast<uint32_t>(lane) < early.nbefore ? G::loadOnce(last + lane) : Bits{0};
+      is_negative[lane] = isNegative<Format>(element);
+      is_positive[lane] = kTernary && isPositive<Format>(element);
+    });
+    Words<G> words = signsOf<G>(early.quads, tile);
+    shiftWords<G, kItemBits>(words.negative, early.nbefore, G::ballot(is_negative));
+    if constexpr (kTernary) shiftWords<G, kItemBits>(words.positive, early.nbefore, G::ballot(is_positive));
+    storeWords<G>(arguments, tile, words);
+  }
+
+  /// Elements one by one: the last tile, and the first one of a buffer that is aligned to its elements only.
   template <typename G>
   SIGNCCL_WORD_OP static void anyTile(const EncodeArguments& arguments, size_t tile) {
     const auto* elements = static_cast<const Bits*>(arguments.elements) + tile * kTileElements;

@@ -19,6 +19,7 @@
 //   G::bytes(x, y, which)         four bytes: the lowest four bits of `which` choose the lowest one, and so on; 0 to 3
 //                                 are those of x, the lowest first, and 4 to 7 those of y; 8 more give the highest
 //                                 bit of the byte eight times
+//   G::funnelShift(low, high, n)  the lower 32 bits of the 64 bits of both words, moved down by n, which is below 32
 //   G::multiplyWide(x, y)         the product of 64 bits
 //   G::add(a, b), G::subtract(a, b), G::multiply(a, b)   of float, rounded once each, never fused
 //   G::widenFloat16(pattern)      exactly, to float
@@ -44,6 +45,14 @@
 #define SIGNCCL_UNROLL_8 _Pragma("unroll 8")
 #else
 #define SIGNCCL_UNROLL_8 _Pragma("GCC unroll 8")
+#endif
+
+/// Before a loop that a GPU runs as it is written. Otherwise the compiler lets the loads of its next turns begin early,
+/// for which there are other warps, and needs so many registers that it keeps some in memory.
+#if defined(__CUDACC__)
+#define SIGNCCL_KEEP_LOOP _Pragma("unroll 1")
+#else
+#define SIGNCCL_KEEP_LOOP
 #endif
 
 namespace signccl::lanes {

@@ -88,6 +88,9 @@ struct HostGroup {
   static void pause() { sched_yield(); }
   static uint32_t maskedXor(uint32_t x, uint32_t mask, uint32_t y) { return (x & mask) ^ y; }
   static uint32_t select(uint32_t mask, uint32_t x, uint32_t y) { return (x & mask) | (y & ~mask); }
+  static uint32_t funnelShift(uint32_t low, uint32_t high, uint32_t n) {
+    return static_cast<uint32_t>((uint64_t{high} << 32 | low) >> n);
+  }
   static uint64_t multiplyWide(uint32_t x, uint32_t y) { return uint64_t{x} * y; }
   static uint32_t bytes(uint32_t x, uint32_t y, uint32_t which) {
     const uint64_t both = uint64_t{y} << 32 | x;

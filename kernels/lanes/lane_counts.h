@@ -73,8 +73,9 @@ class CountsReader {
         [&](int lane) { first_[lane] = halves(counts.words) + static_cast<uint32_t>(wordOfLane<kItemBits>(lane)); });
   }
 
-  /// Those of each lane in the order of its elements (tiles.h).
-  SIGNCCL_WORD_OP typename G::template PerLane<Counts> read(size_t tile) const {
+  /// Those of each lane in the order of its elements (tiles.h). `plane`: how tiles lie to words (shifted_tiles.h).
+  template <typename Plane>
+  SIGNCCL_WORD_OP typename G::template PerLane<Counts> read(Plane plane, size_t tile) const {
     typename G::template PerLane<uint32_t> planes[8 * Counts::kSets];
     G::each([&](int lane) {
       SIGNCCL_UNROLL
@@ -84,7 +85,7 @@ class CountsReader {
       for (int j = 0; j < kPlanes; ++j) {
         // Behind the last plane the address is of no use, but to ask takes longer.
         if (j > 0 && (kClears || j < nplanes_)) from += step_;
-        if (!kClears || j < nplanes_) planes[j][lane] = G::load(from);
+        if (!kClears || j < nplanes_) planes[j][lane] = plane.template load<G>(from);
       }
     });
     // To ask whether a plane is there takes longer.

@@ -7,14 +7,6 @@
 #include "kernels/device/lion_arguments.h"
 #include "kernels/lanes/tiles.h"
 
-/// Before a loop that a GPU runs as it is written. Otherwise the compiler lets the loads of its next turns begin early,
-/// for which there are other warps, and needs so many registers that it keeps some in memory.
-#if defined(__CUDACC__)
-#define SIGNCCL_KEEP_LOOP _Pragma("unroll 1")
-#else
-#define SIGNCCL_KEEP_LOOP
-#endif
-
 namespace signccl::lanes {
 
 /// How far apart the tensors are that the lanes look at first: a power of 32.

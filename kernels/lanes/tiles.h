@@ -51,25 +51,6 @@ SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, size_t first, size_t last, cons
   for (size_t tile = first + warp.number; tile < last; tile += warp.nwarps) body(tile);
 }
 
-/// How many tiles are whole and can be accessed in units of 16 bytes: those before a last one, or none if elements are
-/// aligned to their own size only.
-SIGNCCL_WORD_OP size_t wholeTiles(const void* elements, size_t count) {
-  return isAlignedToQuads(elements) ? count / kTileElements : 0;
-}
-
-/// The same for the tiles of `count` elements: whole(tile) for the first `nwhole`, any(tile) for the others. Two loops,
-/// since one would test on every turn.
-template <typename Whole, typename Any>
-SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, size_t nwhole, size_t count, const Whole& whole, const Any& any) {
-  forEachTile(warp, 0, nwhole, whole);
-  forEachTile(warp, nwhole, tilesFor(count), any);
-}
-template <typename Whole, typename Any>
-SIGNCCL_WORD_OP void forEachTile(WarpIndex warp, const void* elements, size_t count, const Whole& whole,
-                                 const Any& any) {
-  forEachTile(warp, wholeTiles(elements, count), count, whole, any);
-}
-
 /// True if the exchange failed whose result a kernel decodes; `status` as in arguments.h. The host may write it
 /// meanwhile.
 template <typename G>
@@ -119,6 +100,12 @@ SIGNCCL_WORD_OP int wordOfLane(int lane) {
   constexpr unsigned kRows = 32 / kItemBits;
   const auto number = static_cast<unsigned>(lane);
   return static_cast<int>(number % kRows * kItemBits + number / kRows);
+}
+
+/// The lane that has a sign word then.
+template <int kItemBits>
+SIGNCCL_WORD_OP int laneOfWord(int word) {
+  return wordOfLane<32 / kItemBits>(word);
 }
 
 }  // namespace signccl::lanes

@@ -89,6 +89,11 @@ struct WarpGroup {
     asm("lop3.b32 %0, %1, %2, %3, 0xCA;" : "=r"(result) : "r"(mask), "r"(x), "r"(y));
     return result;
   }
+  __device__ __forceinline__ static uint32_t funnelShift(uint32_t low, uint32_t high, uint32_t n) {
+    uint32_t result;
+    asm("shf.r.wrap.b32 %0, %1, %2, %3;" : "=r"(result) : "r"(low), "r"(high), "r"(n));
+    return result;
+  }
   /// Of a product of two numbers that were widened the compiler computes some of the upper half again.
   __device__ __forceinline__ static uint64_t multiplyWide(uint32_t x, uint32_t y) {
     uint64_t product;

@@ -100,6 +100,24 @@ TEST_P(BoundsTest, DecodeAvgStaysInside) {
   }
 }
 
+/// Numbers of elements with several tiles of a GPU, which end at a page at every offset behind a multiple of 16 bytes.
+TEST_P(BoundsTest, WholeTilesAtEveryOffsetStayInside) {
+  for (const ElementType type : signTypes()) {
+    if (type == ElementType::kBits) continue;
+    for (size_t count = 2048; count <= 2048 + 16; count += kCoarseGrid ? 5 : 1) {
+      const size_t plane_bytes = elementBytes(ElementType::kBits, count);
+      EdgeBuffer elements(elementBytes(type, count), Edge::kEnd), positive(plane_bytes, Edge::kEnd),
+          nonnegative(plane_bytes, Edge::kEnd), planes(5 * plane_bytes, Edge::kEnd);
+      kernels().encodeTernary(type, elements.data(), count, positive.words(), nonnegative.words());
+      kernels().encodeSumBinary(type, elements.data(), count, nonnegative.words());
+      kernels().decodeVote(type, positive.words(), nonnegative.words(), count, elements.data(), Store::kCached);
+      const TestBuffer table = randomTable(type, 5, random());
+      const ConstPlanes counts{planes.words(), wordsFor(count), 5};
+      kernels().decodeAvg(type, counts, table.data(), count, elements.data(), Store::kCached);
+    }
+  }
+}
+
 TEST_P(BoundsTest, EncodeLionStaysInside) {
   for (const FloatType gradient_type : kFloatTypes) {
     for (const FloatType momentum_type : kFloatTypes) {

@@ -33,6 +33,26 @@ extern "C" __global__ void __launch_bounds__({threads})
   }}
 }}
 """
+# The same with a loop for aligned buffers and one for others, which has something to add.
+SHIFTED_KERNEL = """
+extern "C" __global__ void __launch_bounds__(256)
+    signccl_{name}(const uint4* from, uint4* to, size_t n, float* factors) {{
+  const size_t warp = blockIdx.x * 8 + threadIdx.x / 32;
+  if (factors == nullptr) {{
+    for (size_t tile = warp; tile < n; tile += gridDim.x * 8) {{
+      const size_t at = tile * 32 + threadIdx.x % 32;
+      to[at] = from[at];
+    }}
+  }} else {{
+    for (size_t tile = warp; tile < n; tile += gridDim.x * 8) {{
+      const size_t at = tile * 32 + threadIdx.x % 32;
+      uint4 x = from[at];
+      x.x ^= __float_as_uint(factors[at]);
+      {body}
+    }}
+  }}
+}}
+"""
 COPY = "to[at] = from[at];"
 FUSED = "float4 x = from[at]; x.x = x.x * factors[0] + factors[1]; to[at] = x;"
 MIX = "x.x = (x.x ^ x.y) * 2654435761u + (x.z >> 3); x.y += x.x * x.w; x.z ^= x.y + 12345u; x.w = x.z * x.x; "
@@ -50,6 +70,10 @@ def kernel(name: str, body: str, element: str = "uint4", threads: int = 256) -> 
     return KERNEL.format(name=name, body=body, element=element, threads=threads)
 
 
+def shifted_kernel(name: str, body: str) -> str:
+    return SHIFTED_KERNEL.format(name=name, body=body)
+
+
 SOURCE = "".join(
     (
         kernel("copy", COPY),
@@ -63,9 +87,12 @@ SOURCE = "".join(
             "block", "__shared__ uint4 all[256]; all[threadIdx.x] = from[at]; __syncwarp(); to[at] = all[at & 255];"
         ),
         kernel("lion_decode_fused_float32", FUSED, "float4"),
-        kernel("decode_fused_float32", FUSED, "float4"),
+        kernel("fused", FUSED, "float4"),
         kernel("lion_decode_float32", FUSED.replace("x.x * factors[0]", "__fmul_rn(x.x, factors[0])"), "float4"),
         kernel("busy", "uint4 x = from[at]; " + 24 * MIX + COPY.replace("from[at]", "x")),
+        shifted_kernel("decode_shifted", "to[at] = x;"),
+        shifted_kernel("decode_busy_shifted", 24 * MIX + "to[at] = x;"),
+        shifted_kernel("decode_narrow", "auto* words = (unsigned*)(to + at); words[0] = x.x + x.y; words[2] = x.w;"),
     )
 )
 
@@ -107,7 +134,7 @@ class FaultsTest(unittest.TestCase):
         self.assertRegex(self.output, "kernels for sm_75, sm_90, sm_120: [0-9]+ faults")
 
     def test_kernels_as_they_should_be_have_no_faults(self):
-        for name in ("copy_with_a_shared_factor", "decode_fused_float32", "lion_decode_float32"):
+        for name in ("copy_with_a_shared_factor", "fused", "lion_decode_float32", "decode_shifted"):
             self.assertIn(f"| {name} |", self.output)
             for architecture in ARCHITECTURES:
                 self.assertEqual(self.faults_of(name, architecture), "")
@@ -140,6 +167,15 @@ class FaultsTest(unittest.TestCase):
 
     def test_many_instructions_for_few_bytes_are_a_fault(self):
         self.assert_fault("busy", "issues instructions for [0-9]+% of the time that the memory of an H200 takes")
+
+    def test_many_instructions_for_unaligned_buffers_are_a_fault_of_kernels_that_take_them_in_whole_tiles(self):
+        self.assert_fault(
+            "decode_busy_shifted",
+            "^issues instructions for [0-9]+% of the time that the memory of an H200 takes, .* of unaligned buffers$",
+        )
+
+    def test_no_wide_accesses_for_unaligned_buffers_are_a_fault_of_those(self):
+        self.assert_fault("decode_narrow", "^has no loop for whole tiles of unaligned buffers with accesses as wide")
 
 
 if __name__ == "__main__":

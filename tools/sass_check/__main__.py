@@ -13,10 +13,9 @@ import sys
 from pathlib import Path
 
 from disassembly import DisassemblyError, Kernel, Tools, read_kernels
-from figures import analyse
 from flow import FlowError
 from report import document, table
-from rules import faults_of
+from rules import analysis_of, faults_of
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -50,7 +49,7 @@ def main(arguments: list[str]) -> int:
     options = parse_arguments(arguments)
     try:
         kernels = read_kernels(Tools(options.cuobjdump, options.nvdisasm), options.library)
-        analyses = [analyse(kernel) for kernel in kernels]
+        analyses = [analysis_of(kernel) for kernel in kernels]
         names = set(options.names.read_text().split()) if options.names else {kernel.name for kernel in kernels}
     except (DisassemblyError, FlowError, OSError) as error:
         print(f"sass_check: {error}", file=sys.stderr)

@@ -7,14 +7,15 @@ how long its memory takes for the bytes of the path. Far below 1, memory alone d
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from disassembly import Instruction, Kernel
-from flow import Path, Weight, WeightOf, best_path, loops_of, split
+from flow import Block, Loop, Path, TurnsOf, Weight, WeightOf, best_path, loops_of, split, unknown_turns
 from uniform import Addresses, addresses_of
 
 LANES = 32
 SECTOR_BYTES = 32
+ELEMENTS_OF_LANE = 32  # in a tile of 1,024
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def accesses(instructions: Iterable[Instruction], addresses: Addresses) -> Itera
 
 
 def wide_first(addresses: Addresses) -> WeightOf:
-    """Weight of the path for aligned buffers, which has the wide accesses. The longest of those is taken."""
+    """Weight of the ways for whole tiles, which have the wide accesses. The longest in a loop is taken."""
 
     def weigh(instructions: Iterable[Instruction]) -> Weight:
         listed = list(instructions)
@@ -121,7 +122,7 @@ def wide_first(addresses: Addresses) -> WeightOf:
 
 
 def narrower_than(widest: int, addresses: Addresses) -> WeightOf:
-    """Weight of the path for other buffers, which has accesses below so many bits."""
+    """Weight of the way element by element, which has accesses below so many bits."""
 
     def weigh(instructions: Iterable[Instruction]) -> Weight:
         listed = list(instructions)
@@ -131,33 +132,83 @@ def narrower_than(widest: int, addresses: Addresses) -> WeightOf:
     return weigh
 
 
+def turns_over_rows(addresses: Addresses, elements: int) -> TurnsOf:
+    """Turns of a loop over the rows of a whole tile, which has 32 elements for a lane: each turn stores some of them,
+    by so many at once."""
+
+    def turns(turn: tuple[Instruction, ...]) -> int | None:
+        stores = sum(one.by_lane and not one.is_load for one in accesses(turn, addresses))
+        return ELEMENTS_OF_LANE // (elements * stores) if stores else None
+
+    return turns
+
+
 @dataclass(frozen=True)
 class Analysis:
-    """The path for aligned buffers, and that for others; None where there is none.
+    """The ways of a kernel, each for one tile by a warp; None where there is none.
 
-    That for others is None as well where it has inner loops, since how often those turn decides what it costs.
+    aligned: whole tiles of buffers that are aligned to 16 bytes.
+    shifted: whole tiles of other buffers, in accesses as wide.
+    narrow: element by element, or in narrower accesses. None as well where it has inner loops of which nobody knows how
+        often they turn, since that decides what it costs.
     """
 
     kernel: Kernel
     aligned: Figures | None
-    unaligned: Figures | None
+    shifted: Figures | None = None
+    narrow: Figures | None = None
 
 
-def analyse(kernel: Kernel) -> Analysis:
+def analyse(kernel: Kernel, *, has_shifted: bool = False, row_elements: int = 0) -> Analysis:
+    """The ways of a kernel; the arguments say what it has beside the aligned one.
+
+    has_shifted: whether there is a shifted way.
+    row_elements: if the other ways have a loop over the rows of a tile, how many elements the aligned one stores at
+        once; else 0.
+    """
     blocks = split(kernel.instructions)
     loops = loops_of(blocks)
     if not loops:
-        return Analysis(kernel, None, None)
+        return Analysis(kernel, None)
     addresses = addresses_of(blocks)
-
-    def heaviest(weigh: WeightOf) -> Figures:
-        paths = [best_path(blocks, loop, weigh) for loop in loops]
-        return figures_of(max(paths, key=lambda one: weigh(one.instructions)), addresses)
-
-    aligned = heaviest(wide_first(addresses))
+    paths = ways_through(blocks, loops, addresses, wide_first(addresses), row_elements)
+    aligned, shifted = whole_tiles(paths, addresses, has_shifted)
     widest = max((one.bits for one in aligned.accesses if one.by_lane), default=0)
     if widest <= 32:
-        return Analysis(kernel, aligned, None)
-    other = heaviest(narrower_than(widest, addresses))
-    has_two = other.bytes > 0 and not any(one.by_lane and one.bits >= widest for one in other.accesses)
-    return Analysis(kernel, aligned, other if has_two and other.path.uncounted == 0 else None)
+        return Analysis(kernel, aligned, shifted)
+    weigh = narrower_than(widest, addresses)
+    paths = ways_through(blocks, loops, addresses, weigh, min(row_elements, 1))
+    narrow = figures_of(max(paths, key=lambda one: weigh(one.instructions)), addresses)
+    if narrow.bytes == 0 or any(one.by_lane and one.bits >= widest for one in narrow.accesses):
+        return Analysis(kernel, aligned, shifted)
+    if row_elements:
+        narrow = with_bytes_of(narrow, aligned)
+    elif narrow.path.uncounted != 0:
+        return Analysis(kernel, aligned, shifted)
+    return Analysis(kernel, aligned, shifted, narrow)
+
+
+def ways_through(
+    blocks: list[Block], loops: list[Loop], addresses: Addresses, weigh: WeightOf, row_elements: int
+) -> list[Path]:
+    """The way through each loop that weighs most."""
+    turns_of = turns_over_rows(addresses, row_elements) if row_elements else unknown_turns
+    return [best_path(blocks, loop, weigh, turns_of) for loop in loops]
+
+
+def with_bytes_of(figures: Figures, aligned: Figures) -> Figures:
+    """A whole tile moves the bytes of an aligned one on any way: what it reads twice, or beyond its end where another
+    tile reads it as well, the cache has."""
+    return replace(figures, bytes=aligned.bytes)
+
+
+def whole_tiles(paths: list[Path], addresses: Addresses, has_shifted: bool) -> tuple[Figures, Figures | None]:
+    """The aligned way and the shifted one: of loops with as many bits in wide accesses, that which reads more."""
+    weigh = wide_first(addresses)
+    best = max(paths, key=lambda one: weigh(one.instructions))
+    if not has_shifted:
+        return figures_of(best, addresses), None
+    wide_bits = weigh(best.instructions)[0]
+    ways = [figures_of(one, addresses) for one in paths if weigh(one.instructions)[0] == wide_bits]
+    ways.sort(key=lambda one: (one.bytes, one.instructions))
+    return ways[0], with_bytes_of(ways[-1], ways[0]) if len(ways) > 1 else None

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Control flow of a kernel: its blocks, its loops, and the ways through a loop.
 
-A kernel is a loop over tiles with two ways through it: one for whole tiles of aligned buffers, in accesses of 128 bits,
-and one for everything else. What a warp executes for a tile is thus a path through the loop. Where a path has an inner
-loop, that is taken as often as it turns, or once if that is not a constant.
+A kernel has loops over tiles, or one with several ways through it: for whole tiles of aligned buffers, in accesses of
+128 bits, and for everything else. What a warp executes for a tile is thus a path through a loop. Where a path has an
+inner loop, that is taken as often as it turns, or once if that is not a constant and nobody knows better.
 """
 
 import re
@@ -16,6 +16,8 @@ from turns import constant_turns
 # What a path is chosen by: the larger, the better. Sums over blocks are sums of these numbers.
 Weight = tuple[int, ...]
 WeightOf = Callable[[Iterable[Instruction]], Weight]
+# How often an inner loop turns whose number of turns is no constant, by the instructions of a turn; None: not known.
+TurnsOf = Callable[[tuple[Instruction, ...]], int | None]
 
 
 class FlowError(Exception):
@@ -67,6 +69,11 @@ def target(instruction: Instruction) -> int:
     return int(found[1], 16)
 
 
+def is_jump(instruction: Instruction) -> bool:
+    """For sm_80 some loops end in a CALL of the place that comes next; that of a function has its name."""
+    return instruction.name in JUMPS or (instruction.name == "CALL" and instruction.operands.startswith("0x"))
+
+
 def continuations(instruction: Instruction) -> tuple[bool, bool]:
     """Whether a warp whose lanes are together may jump, and whether it may go on to the next instruction."""
     if instruction.name in UNKNOWN:
@@ -75,7 +82,7 @@ def continuations(instruction: Instruction) -> tuple[bool, bool]:
         return False, True
     if instruction.name in ENDS:
         return False, bool(instruction.predicate)
-    if instruction.name not in JUMPS or ".DIV" in instruction.opcode:  # .DIV: for lanes that are not together
+    if not is_jump(instruction) or ".DIV" in instruction.opcode:  # .DIV: for lanes that are not together
         return False, True
     if ".CONV" in instruction.opcode:  # for lanes that are together
         return True, False
@@ -178,8 +185,12 @@ def loops_of(blocks: list[Block]) -> list[Loop]:
     return sorted(outermost, key=lambda one: one.header)
 
 
-def all_turns(blocks: list[Block], loop: Loop, turn: Path) -> Path:
-    """All turns of an inner loop, if their number is a constant; else one."""
+def unknown_turns(_: tuple[Instruction, ...]) -> None:
+    return None
+
+
+def all_turns(blocks: list[Block], loop: Loop, turn: Path, turns_of: TurnsOf) -> Path:
+    """All turns of an inner loop, if their number is a constant or known by turns_of(); else one."""
     starts = {block.instructions[0].offset: number for number, block in enumerate(blocks)}
     following = {block.instructions[-1].offset: block.next for block in blocks}
 
@@ -190,6 +201,8 @@ def all_turns(blocks: list[Block], loop: Loop, turn: Path) -> Path:
 
     turns = constant_turns(before_loop(blocks, loop), turn.instructions, leaves)
     inner = turn.inner | frozenset(turn.instructions)
+    if turns is None:
+        turns = turns_of(turn.instructions)
     if turns is None:
         return Path(turn.instructions, turn.uncounted + 1, inner)
     return Path(turn.instructions * turns, turn.uncounted, inner)
@@ -208,7 +221,7 @@ def before_loop(blocks: list[Block], loop: Loop) -> list[Instruction]:
         way.append(number)
 
 
-def best_path(blocks: list[Block], loop: Loop, weigh: WeightOf) -> Path:
+def best_path(blocks: list[Block], loop: Loop, weigh: WeightOf, turns_of: TurnsOf = unknown_turns) -> Path:
     """The way from the loop's header back to it that weighs most."""
     inner = {number: one for one in loop.inner for number in one.blocks}
     order = [number for number in order_of(blocks) if number in loop.blocks]
@@ -232,7 +245,7 @@ def best_path(blocks: list[Block], loop: Loop, weigh: WeightOf) -> Path:
         if within is None:
             own, exits = Path(tuple(blocks[number].instructions), 0), blocks[number].next
         else:
-            own = all_turns(blocks, within, best_path(blocks, within, weigh))
+            own = all_turns(blocks, within, best_path(blocks, within, weigh, turns_of), turns_of)
             exits = [one for member in within.blocks for one in blocks[member].next if one not in within.blocks]
         rest = after(number, exits)
         if rest is not None:

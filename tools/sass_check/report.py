@@ -4,7 +4,7 @@
 from typing import Any
 
 from figures import GPUS, Analysis, Figures
-from rules import PREFIX, faults_of
+from rules import PREFIX, faults_of, rule_for, unaligned_of
 
 HEADINGS = (
     "kernel",
@@ -23,18 +23,22 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def counted(figures: Figures) -> str:
+    return f"{figures.instructions}{'' if figures.path.uncounted == 0 else ' +'}"
+
+
 def row(analysis: Analysis) -> list[str]:
-    kernel, aligned, other = analysis.kernel, analysis.aligned, analysis.unaligned
+    kernel, aligned, other = analysis.kernel, analysis.aligned, unaligned_of(analysis)
     name = kernel.name.removeprefix(PREFIX)
     if aligned is None:
         return [name, "", "", "", str(kernel.registers), *("" for _ in GPUS), "", "", ""]
-    turns = "" if aligned.path.uncounted == 0 else " +"
-    cells = [name, f"{aligned.instructions}{turns}", str(aligned.bytes), str(aligned.bytes_in_flight)]
-    cells += [str(kernel.registers), *(percent(aligned.issue_share(gpu)) for gpu in GPUS)]
+    cells = [name, counted(aligned), str(aligned.bytes), str(aligned.bytes_in_flight), str(kernel.registers)]
+    if rule_for(kernel.name).issue == 0:
+        return [*cells, *("" for _ in GPUS), "", "", ""]
+    cells += [percent(aligned.issue_share(gpu)) for gpu in GPUS]
     if other is None:
         return [*cells, "", "", ""]
-    turns = "" if other.path.uncounted == 0 else " +"
-    return [*cells, f"{other.instructions}{turns}", str(other.bytes), percent(other.issue_share(GPUS[-1]))]
+    return [*cells, counted(other), str(other.bytes), percent(other.issue_share(GPUS[-1]))]
 
 
 def table(analyses: list[Analysis], architecture: str) -> str:
@@ -57,7 +61,7 @@ def figures_document(figures: Figures | None) -> dict[str, Any] | None:
 
 
 def document(analyses: list[Analysis]) -> dict[str, Any]:
-    """All kernels of all architectures. `aligned` and `unaligned` are one turn of a warp's loop over tiles."""
+    """All kernels of all architectures. `aligned`, `unaligned` and `narrow` are ways of a warp through one tile."""
     return {
         "gpus": {
             gpu.name: {
@@ -74,7 +78,8 @@ def document(analyses: list[Analysis]) -> dict[str, Any]:
                 "registers": one.kernel.registers,
                 "stack_bytes": one.kernel.stack_bytes,
                 "aligned": figures_document(one.aligned),
-                "unaligned": figures_document(one.unaligned),
+                "unaligned": figures_document(unaligned_of(one)),
+                "narrow": figures_document(one.narrow),
                 "faults": faults_of(one),
             }
             for one in analyses

@@ -3,15 +3,24 @@
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 
-from disassembly import Instruction
-from figures import H200, Analysis
+from disassembly import Instruction, Kernel
+from figures import H200, Analysis, Figures, analyse
 
-# Of the time that the memory of an H200 takes, for aligned buffers.
+# Of the time that the memory of an H200 takes, for whole tiles.
 ISSUE_LIMIT = 0.60
 # At least, for architectures without an instruction that rounds to bfloat16. Their GPUs have slower memory by far.
 ISSUE_LIMIT_WITHOUT_ROUNDING = 0.70
 WITHOUT_ROUNDING = {"sm_75"}
+
+
+class Unaligned(Enum):
+    """How a kernel treats whole tiles of buffers that are aligned to their elements only."""
+
+    NARROW = "in narrower accesses, as far as it takes such buffers"
+    SHIFTED = "in accesses as wide, by a loop of its own"
+    SAME = "as aligned ones, behind the first elements"
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,12 @@ class Rule:
         have any width.
     fused: whether a product and a sum may be rounded as one.
     searches: whether inner loops may load less, as the search for the tensor of a tile does.
-    issue: the most that issuing may take of the time that the memory of an H200 takes; 0 if there is no such path.
+    issue: the most that issuing may take of the time that the memory of an H200 takes; 0 if a kernel does not work on
+        data, and such a share says nothing of it.
+    unaligned: how whole tiles of unaligned buffers go.
+    unaligned_issue: the same limit for those; 0 if there is none.
+    row_elements: of kernels with an inner loop over the rows of a tile: how many elements the way for aligned buffers
+        stores at once; else 0.
     """
 
     loads: int = 0
@@ -31,24 +45,30 @@ class Rule:
     fused: bool = True
     searches: bool = False
     issue: float = ISSUE_LIMIT
+    unaligned: Unaligned = Unaligned.NARROW
+    unaligned_issue: float = ISSUE_LIMIT
+    row_elements: int = 0
 
 
 # The first pattern that fits a kernel's name without signccl_ counts; a new kernel meets the last one.
 RULES = (
-    # One lane that writes or awaits a word, or looks at a few.
+    # One lane that writes a word, waits for one, or compares a few: words, not data.
     (r"(write|wait)_word|count_replay|compare_replays", Rule(issue=0)),
     # A few hundred numbers.
     (r"lion_(begin|gradients)", Rule(issue=0)),
     # Packed signs are words, which are aligned to 8 bytes only.
     (r".*_bits", Rule()),
-    # Rows of 4 elements, so that types of 2 and 4 bytes fit together: 64 bits of one, 128 of the other.
-    (r"lion_encode_.*float32.*float32", Rule(loads=128, fused=False, searches=True)),
-    (r"lion_encode_.*", Rule(loads=64, fused=False, searches=True)),
-    (r"lion_decode_.*", Rule(stores=128, fused=False, searches=True)),
+    # Rows of 4 elements, so that types of 2 and 4 bytes fit together: 64 bits of one, 128 of the other. Unaligned
+    # tensors go element by element, for which most of these kernels issue too much; docs/cuda.md has the figures.
+    (r"lion_encode_.*float32.*float32", Rule(loads=128, fused=False, searches=True, row_elements=4)),
+    (r"lion_encode_.*", Rule(loads=64, fused=False, searches=True, row_elements=4, unaligned_issue=0)),
+    (r"lion_decode_vote_float32", Rule(stores=128, fused=False, searches=True, row_elements=4)),
+    (r"lion_decode_.*_float32", Rule(stores=128, fused=False, searches=True, row_elements=4, unaligned_issue=0)),
+    (r"lion_decode_.*", Rule(stores=128, fused=False, searches=True, row_elements=8, unaligned_issue=0)),
     # What it writes is a word for the whole launch, by whichever lane has met something.
-    (r"check_signs_.*", Rule(loads=128)),
-    (r"encode_.*", Rule(loads=128)),
-    (r"decode_.*", Rule(stores=128)),
+    (r"check_signs_.*", Rule(loads=128, unaligned=Unaligned.SAME)),
+    (r"encode_.*", Rule(loads=128, unaligned=Unaligned.SHIFTED)),
+    (r"decode_.*", Rule(stores=128, unaligned=Unaligned.SHIFTED)),
     # 16 planes of 128 bits would be too many registers.
     (r"count_16_planes", Rule(loads=64, stores=64)),
     (r".*", Rule(loads=128, stores=128)),
@@ -60,6 +80,11 @@ FUSED = {"FFMA", "FFMA2", "DFMA", "HFMA2"}
 def rule_for(name: str) -> Rule:
     short = name.removeprefix(PREFIX)
     return next(rule for pattern, rule in RULES if re.fullmatch(pattern, short))
+
+
+def analysis_of(kernel: Kernel) -> Analysis:
+    rule = rule_for(kernel.name)
+    return analyse(kernel, has_shifted=rule.unaligned is Unaligned.SHIFTED, row_elements=rule.row_elements)
 
 
 def resource_faults(analysis: Analysis) -> list[str]:
@@ -114,19 +139,35 @@ def width_faults(analysis: Analysis, rule: Rule) -> list[str]:
     return faults
 
 
+def unaligned_of(analysis: Analysis) -> Figures | None:
+    """The way of whole tiles of unaligned buffers."""
+    ways = {
+        Unaligned.NARROW: analysis.narrow,
+        Unaligned.SHIFTED: analysis.shifted,
+        Unaligned.SAME: analysis.aligned,
+    }
+    return ways[rule_for(analysis.kernel.name).unaligned]
+
+
 def issue_faults(analysis: Analysis, rule: Rule) -> list[str]:
-    if analysis.aligned is None or rule.issue == 0:
+    if rule.issue == 0:
         return []
-    limit = rule.issue
-    if analysis.kernel.architecture in WITHOUT_ROUNDING:
-        limit = max(limit, ISSUE_LIMIT_WITHOUT_ROUNDING)
-    share = analysis.aligned.issue_share(H200)
-    if share <= limit:
-        return []
-    return [
-        f"issues instructions for {share:.0%} of the time that the memory of an {H200.name} takes, expected at most "
-        f"{limit:.0%}: {analysis.aligned.instructions} instructions for {analysis.aligned.bytes} bytes"
-    ]
+    faults = []
+    if rule.unaligned is Unaligned.SHIFTED and analysis.shifted is None:
+        faults.append("has no loop for whole tiles of unaligned buffers with accesses as wide as for aligned ones")
+    ways = [("aligned", analysis.aligned, rule.issue)]
+    if rule.unaligned is not Unaligned.SAME:
+        ways.append(("unaligned", unaligned_of(analysis), rule.unaligned_issue))
+    for which, figures, most in ways:
+        limit = max(most, ISSUE_LIMIT_WITHOUT_ROUNDING) if analysis.kernel.architecture in WITHOUT_ROUNDING else most
+        if figures is None or most == 0 or figures.issue_share(H200) <= limit:
+            continue
+        faults.append(
+            f"issues instructions for {figures.issue_share(H200):.0%} of the time that the memory of an {H200.name} "
+            f"takes, expected at most {limit:.0%}: {figures.instructions} instructions for {figures.bytes} bytes of "
+            f"{which} buffers"
+        )
+    return faults
 
 
 def faults_of(analysis: Analysis) -> list[str]:

@@ -2,6 +2,7 @@
 // That the answer is the same as that of every encoding is a test of encode_sum_test.cc.
 #include "kernels/lanes/check_signs.h"
 
+#include <algorithm>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -14,15 +15,20 @@ namespace {
 constexpr uint32_t kNumber = 7;
 constexpr uint32_t kEarlier = 6;
 
-/// Checks `elements` with launches of all sizes. Expects that the words that are to change do, and the other not.
+/// Checks `count` elements with launches of all sizes. Expects that the words that are to change do, and the other not.
 template <typename Format>
-void expectMet(const std::vector<typename Format::Bits>& elements, bool zeros, bool others) {
+void expectMet(const typename Format::Bits* elements, size_t count, bool zeros, bool others) {
   for (const size_t nblocks : kLaunches) {
     uint32_t met[2] = {kEarlier, kEarlier};
-    launch<lanes::CheckSignsBody<Format>>(CheckSignsArguments{elements.data(), elements.size(), met, kNumber}, nblocks);
-    ASSERT_EQ(met[0], zeros ? kNumber : kEarlier) << elements.size() << " elements, " << nblocks << " blocks";
-    ASSERT_EQ(met[1], others ? kNumber : kEarlier) << elements.size() << " elements, " << nblocks << " blocks";
+    launch<lanes::CheckSignsBody<Format>>(CheckSignsArguments{elements, count, met, kNumber}, nblocks);
+    ASSERT_EQ(met[0], zeros ? kNumber : kEarlier) << count << " elements, " << nblocks << " blocks";
+    ASSERT_EQ(met[1], others ? kNumber : kEarlier) << count << " elements, " << nblocks << " blocks";
   }
+}
+
+template <typename Format>
+void expectMet(const std::vector<typename Format::Bits>& elements, bool zeros, bool others) {
+  expectMet<Format>(elements.data(), elements.size(), zeros, others);
 }
 
 template <typename Format>
@@ -49,6 +55,41 @@ TEST(LanesCheckSignsTest, OneElementThatIsNoSignIsMetAtEveryPlaceByLaunchesOfEve
   expectOneToBeMetAtEveryPlace<Float16Format>();
   expectOneToBeMetAtEveryPlace<BFloat16Format>();
   expectOneToBeMetAtEveryPlace<Int8Format>();
+}
+
+/// `count` signs that begin at every offset behind a multiple of 16 bytes. The elements before and behind them are no
+/// signs; each of the `count` is one once.
+template <typename Format>
+void expectOneToBeMetAtEveryOffset(size_t count) {
+  using Bits = typename Format::Bits;
+  constexpr size_t kMostBefore = 16 / sizeof(Bits);
+  TestBuffer buffer((count + 2 * kMostBefore) * sizeof(Bits));
+  auto* all = reinterpret_cast<Bits*>(buffer.data());
+  for (size_t nbefore = 0; nbefore < kMostBefore; ++nbefore) {
+    std::fill_n(all, count + 2 * kMostBefore, Bits{0});
+    Bits* const elements = all + nbefore;
+    std::fill_n(elements, count, Format::kSigns.minus);
+    ASSERT_NO_FATAL_FAILURE(expectMet<Format>(elements, count, false, false)) << nbefore << " elements before";
+    for (size_t e = 0; e < count; e += e % 1024 < 24 || e + 24 > count ? 1 : 37) {
+      elements[e] = 0;
+      ASSERT_NO_FATAL_FAILURE(expectMet<Format>(elements, count, true, false)) << nbefore << " before, zero at " << e;
+      elements[e] = Format::kSigns.minus;
+    }
+  }
+}
+
+template <typename Format>
+void expectOneToBeMetAtEveryOffset() {
+  for (const size_t count : {1U, 5U, 1023U, 1024U, 1039U, 2048U, 2100U}) {
+    ASSERT_NO_FATAL_FAILURE(expectOneToBeMetAtEveryOffset<Format>(count)) << count << " elements";
+  }
+}
+
+TEST(LanesCheckSignsTest, OneElementThatIsNoSignIsMetInBuffersAtEveryOffset) {
+  expectOneToBeMetAtEveryOffset<Float32Format>();
+  expectOneToBeMetAtEveryOffset<Float64Format>();
+  expectOneToBeMetAtEveryOffset<BFloat16Format>();
+  expectOneToBeMetAtEveryOffset<Int8Format>();
 }
 
 TEST(LanesCheckSignsTest, NoElementsLeaveTheWordsAlone) {

@@ -37,6 +37,12 @@ TEST(HostGroupTest, ShuffleXorGivesTheValueOfTheNeighbour) {
   }
 }
 
+TEST(HostGroupTest, AFunnelShiftTakesBitsOfTheHigherWord) {
+  EXPECT_EQ(Group::funnelShift(0x8765'4321, 0x0FED'CBA9, 0), 0x8765'4321U);
+  EXPECT_EQ(Group::funnelShift(0x8765'4321, 0x0FED'CBA9, 4), 0x9876'5432U);
+  EXPECT_EQ(Group::funnelShift(0x8765'4321, 0x0FED'CBA9, 31), 0x1FDB'9753U);
+}
+
 TEST(HostGroupTest, BallotHasTheFlagOfEachLane) {
   Group::PerLane<bool> flags;
   Group::each([&](int lane) { flags[lane] = lane % 3 == 0 || lane == 31; });

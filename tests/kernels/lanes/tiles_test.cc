@@ -3,7 +3,6 @@
 
 #include <random>
 #include <set>
-#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -60,6 +59,7 @@ void expectWholeSignWords() {
     transposeItems<Group, kItemBits>(words);
     for (int lane = 0; lane < kLanes; ++lane) {
       const bool is_there = wordOfLane<kItemBits>(lane) == element / 32;
+      ASSERT_EQ(laneOfWord<kItemBits>(wordOfLane<kItemBits>(lane)), lane);
       ASSERT_EQ(words[lane], is_there ? uint32_t{1} << element % 32 : 0)
           << kRows << " rows, element " << element << ", lane " << lane;
     }
@@ -97,21 +97,6 @@ TEST(TilesTest, EveryTileBelongsToOneWarpOfALaunch) {
     EXPECT_EQ(seen.size(), kLast - kFirst);
     for (size_t tile = kFirst; tile < kLast; ++tile) EXPECT_EQ(seen.count(tile), 1U) << nblocks << " blocks";
   }
-}
-
-TEST(TilesTest, WholeTilesAreThoseOfAlignedElementsAlone) {
-  alignas(16) const unsigned char elements[32] = {};
-  const auto numbers = [&](const void* address, size_t count) {
-    size_t nwhole = 0;
-    size_t nothers = 0;
-    forEachTile({0, 1}, address, count, [&](size_t) { ++nwhole; }, [&](size_t) { ++nothers; });
-    return std::pair(nwhole, nothers);
-  };
-  constexpr size_t kFive = 5 * kTileElements;
-  EXPECT_EQ(numbers(elements, kFive), std::pair(size_t{5}, size_t{0}));
-  EXPECT_EQ(numbers(elements, kFive + 1), std::pair(size_t{5}, size_t{1}));
-  EXPECT_EQ(numbers(elements, 1023), std::pair(size_t{0}, size_t{1}));
-  EXPECT_EQ(numbers(elements + 8, kFive + 1), std::pair(size_t{0}, size_t{6}));
 }
 
 }  // namespace
