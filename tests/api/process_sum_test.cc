@@ -28,7 +28,7 @@ std::vector<std::vector<std::byte>> inputsOf(ElementType type, std::size_t count
 }
 
 /// What is wrong with a sum in place of float32; nothing if all is well. `victim`: the rank with a value that does not
-/// fit, -1: none.
+/// fit, -1: none. Some ranks discard what does not fit.
 std::string wrongIn(signcclComm_t comm, int rank, std::size_t count, int victim) {
   constexpr ElementType kType = ElementType::kFloat32;
   std::vector<std::vector<std::byte>> inputs = inputsOf(kType, count);
@@ -36,15 +36,19 @@ std::string wrongIn(signcclComm_t comm, int rank, std::size_t count, int victim)
   if (rank == victim) putPattern(kType, 0x4000'0000, mine.data(), count - 1);
   std::vector<std::byte> data = mine;
   signcclSumOutcome_t outcome = SIGNCCL_SUM_OUTCOME_INITIALIZER;
-  if (signcclAllReduceSum(data.data(), data.data(), count, signcclFloat32, nullptr, comm, nullptr, &outcome) !=
+  signcclSignConfig_t config = SIGNCCL_SIGN_CONFIG_INITIALIZER;
+  const bool discards = (rank + victim) % 3 == 0;
+  if (discards) config.misfitRule = signcclMisfitDiscard;
+  if (signcclAllReduceSum(data.data(), data.data(), count, signcclFloat32, &config, comm, nullptr, &outcome) !=
       signcclSuccess) {
     return signcclGetLastError(nullptr);
   }
   const std::string where = " of " + std::to_string(count) + " elements, rank " + std::to_string(victim) + " spoils it";
   if (victim >= 0) {
-    if (data != mine || outcome.isWritten != 0) return "written: sum" + where;
+    if ((data != mine && !discards) || outcome.isWritten != 0) return "written: sum" + where;
     if (outcome.values != signcclValuesOther) return "values " + std::to_string(outcome.values) + where;
-    if ((outcome.firstIndex == -1) != (rank != victim)) return "first index " + std::to_string(outcome.firstIndex);
+    if ((outcome.firstIndex == -1) != (rank != victim || discards))
+      return "first index " + std::to_string(outcome.firstIndex);
     return "";
   }
   std::vector<const std::byte*> all;
