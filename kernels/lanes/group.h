@@ -49,10 +49,14 @@
 
 /// Before a loop that a GPU runs as it is written. Otherwise the compiler lets the loads of its next turns begin early,
 /// for which there are other warps, and needs so many registers that it keeps some in memory.
+#define SIGNCCL_KEEP_LOOP SIGNCCL_UNROLL_BY(1)
+
+/// Before a loop of which a GPU's compiler writes out so many turns, a constant.
 #if defined(__CUDACC__)
-#define SIGNCCL_KEEP_LOOP _Pragma("unroll 1")
+#define SIGNCCL_PRAGMA(text) _Pragma(#text)
+#define SIGNCCL_UNROLL_BY(turns) SIGNCCL_PRAGMA(unroll(turns))
 #else
-#define SIGNCCL_KEEP_LOOP
+#define SIGNCCL_UNROLL_BY(turns)
 #endif
 
 namespace signccl::lanes {

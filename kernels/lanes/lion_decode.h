@@ -4,9 +4,10 @@
 #define SIGNCCL_KERNELS_LANES_LION_DECODE_H_
 
 #include "kernels/device/lion_arguments.h"
-#include "kernels/lanes/lane_random.h"
 #include "kernels/lanes/lion_directions.h"
 #include "kernels/lanes/lion_numbers.h"
+#include "kernels/lanes/lion_random.h"
+#include "kernels/lanes/lion_rows.h"
 #include "kernels/lanes/tensor_tiles.h"
 #include "kernels/lion_ops.h"
 
@@ -55,10 +56,12 @@ struct LionDecodeBody {
     forEachTensorTile<G>(step.table, step.range, step.status, warp, [&](const TensorTile& tile) {
       const LionHyperparameters group = G::load(step.table.groups + tile.entry.group);
       const Rule<G> rule{{group.learning_rate}, {group.weight_decay}, randomOf<G>(step, tile)};
-      if (tile.is_whole && isAlignedToQuads(tile.entry.numbers)) {
-        wholeTile<G>(arguments, tile, rule);
-      } else {
+      if (!tile.is_whole) {
         anyTile<G>(arguments, tile, rule);
+      } else if (isAlignedToQuads(tile.entry.numbers)) {
+        wholeTile<G, kInQuad>(arguments, tile, rule);
+      } else {
+        wholeTile<G, 1>(arguments, tile, rule);
       }
     });
   }
@@ -68,25 +71,21 @@ struct LionDecodeBody {
   using Bits = typename Parameters::Bits;
   static constexpr int kMaxPlanes = Directions::kMaxPlanes;
 
+  using Random = TileRandom<Rounding::kIsRandom>;
   static constexpr int kInWord = Parameters::kInWord;
-  /// A row of a tile is 16 bytes of parameters in every lane.
-  static constexpr int kInRow = 4 * kInWord;
+  /// Parameters in 16 bytes.
+  static constexpr int kInQuad = 4 * kInWord;
   /// A lane does its 32 elements in two parts. The loads of all rows of a part are under way at once.
   static constexpr int kParts = 2;
-  static constexpr int kRowsAtOnce = 32 / kInRow / kParts;
+  static constexpr int kAtOnce = 32 / kParts;
 
-  /// The random words of a tile, one for every four elements.
-  struct RandomWords {
-    uint64_t key;
-    uint64_t multiple;  ///< of the number of the first one, as in randomWord()
-    template <typename G>
-    SIGNCCL_WORD_OP uint64_t at(uint64_t number) const {
-      return Rounding::kIsRandom ? randomWord<G>(key, multiple + number * kTieStep) : 0;
-    }
-  };
+  template <int kInRow>
+  using Rows = LaneRows<Parameters, kInRow, kAtOnce / kInRow>;
+  template <int kInRow>
+  using Access = typename Rows<kInRow>::Access;
 
   template <typename G>
-  SIGNCCL_WORD_OP static RandomWords randomOf(const LionStepArguments& step, const TensorTile& tile) {
+  SIGNCCL_WORD_OP static Random randomOf(const LionStepArguments& step, const TensorTile& tile) {
     if constexpr (!Rounding::kIsRandom) return {};
     return {G::load(step.rounding_key), tile.first_word * (kWordBits / 4 * kTieStep)};
   }
@@ -96,7 +95,7 @@ struct LionDecodeBody {
   struct Rule {
     LaneFloat<G> learning_rate;
     LaneFloat<G> weight_decay;
-    RandomWords random;
+    Random random;
 
     SIGNCCL_WORD_OP float operator()(uint32_t parameter, float direction) const {
       const LaneFloat<G> x{Parameters::template widen<G>(parameter)};
@@ -104,37 +103,53 @@ struct LionDecodeBody {
     }
   };
 
-  template <typename G>
-  SIGNCCL_WORD_OP static void wholeTile(const Arguments& arguments, const TensorTile& tile, Rule<G> rule) {
+  /// kInRow: how many neighbouring parameters a lane has in a row of the tile.
+  template <typename G, int kInRow>
+  SIGNCCL_WORD_OP static void wholeTile(const Arguments& arguments, const TensorTile& tile, const Rule<G>& rule) {
     typename G::template PerLane<uint32_t> planes[kMaxPlanes] = {};
-    loadPlanes<G>(arguments, tile, planes);
+    loadPlanes<G, kInRow>(arguments, tile, planes);
     // No loop: that takes more operations, and for averages not fewer registers.
     SIGNCCL_UNROLL
     for (int part = 0; part < kParts; ++part) {
+      const int row = part * (kAtOnce / kInRow);
+      typename G::template PerLane<uint32_t> random[kAtOnce / kInWord] = {};
+      if constexpr (Rounding::kIsRandom && kInRow == 1) drawForRows<G, kAtOnce>(rule.random, row, random);
       G::each([&](int lane) {
         uint32_t words[kMaxPlanes];
         SIGNCCL_UNROLL
         for (int j = 0; j < kMaxPlanes; ++j) words[j] = planes[j][lane];
         uint32_t parts[Directions::kPartWords];
         Directions::template from<G>(words, part, parts);
-        const int row = part * kRowsAtOnce;
-        Rule<G> part_rule = rule;
-        part_rule.random.multiple += (beginOfRow(row) + static_cast<uint32_t>(lane)) * (kInWord * kTieStep);
-        stepPart<G>(arguments, parts, part_rule, firstQuad<G>(tile, lane) + beginOfRow(row));
+        auto* parameters = firstRow<G, kInRow>(tile, lane) + beginOfRow(row);
+        if constexpr (kInRow == 1) {
+          stepPart<G, kInRow>(arguments, parts, rule, parameters, [&](int word) { return random[word][lane]; });
+        } else {
+          const Random own = rule.random.from((beginOfRow(row) + static_cast<uint32_t>(lane)) * kInWord);
+          stepPart<G, kInRow>(arguments, parts, rule, parameters, [&](int word) { return bitsOfWord<G>(own, word); });
+        }
       });
     }
   }
 
-  /// A lane's parameters in row 0. Of sums of pointers the compiler would take out a factor, and need more operations.
+  /// The random bits of word `word` of a lane's parameters that lie in rows of 16 bytes.
   template <typename G>
-  SIGNCCL_WORD_OP static Quad* firstQuad(const TensorTile& tile, int lane) {
+  SIGNCCL_WORD_OP static uint32_t bitsOfWord(const Random& random, int word) {
+    const int e = word * kInWord;
+    const auto number = static_cast<uint64_t>(e / kInQuad * kLanes * kInWord + e % kInQuad / 4);
+    return static_cast<uint32_t>(random.template at<G>(number) >> (16 * (e % 4)));
+  }
+
+  /// A lane's parameters in row 0. Of sums of pointers the compiler would take out a factor, and need more operations.
+  template <typename G, int kInRow>
+  SIGNCCL_WORD_OP static Access<kInRow>* firstRow(const TensorTile& tile, int lane) {
     const uint64_t tensor = reinterpret_cast<uintptr_t>(tile.entry.numbers);
     const uint64_t begin = tensor + G::multiplyWide(tile.number, kTileElements * sizeof(Bits));
-    return reinterpret_cast<Quad*>(begin + G::multiplyWide(static_cast<uint32_t>(lane), sizeof(Quad)));
+    return reinterpret_cast<Access<kInRow>*>(begin +
+                                             G::multiplyWide(static_cast<uint32_t>(lane), sizeof(Access<kInRow>)));
   }
 
   /// The words of the planes, prepared, where the lanes have the parameters that belong to them.
-  template <typename G>
+  template <typename G, int kInRow>
   SIGNCCL_WORD_OP static void loadPlanes(const Arguments& arguments, const TensorTile& tile,
                                          typename G::template PerLane<uint32_t>* planes) {
     G::each([&](int lane) {
@@ -159,33 +174,27 @@ struct LionDecodeBody {
     });
   }
 
-  /// What one lane does in kRowsAtOnce rows, the first of which is at the address.
-  template <typename G>
+  /// What one lane does with kAtOnce elements, the first row of which is at the address. random(word): the bits for the
+  /// parameters that are word `word`.
+  template <typename G, int kInRow, typename RandomBits>
   SIGNCCL_WORD_OP static void stepPart(const Arguments& arguments, const uint32_t* parts, const Rule<G>& rule,
-                                       Quad* parameters) {
-    Quad x[kRowsAtOnce];
+                                       Access<kInRow>* parameters, const RandomBits& random) {
+    Rows<kInRow> x;
+    x.template load<G>(parameters);
     SIGNCCL_UNROLL
-    for (int r = 0; r < kRowsAtOnce; ++r) x[r] = G::loadOnce(parameters + beginOfRow(r));
-    SIGNCCL_UNROLL
-    for (int r = 0; r < kRowsAtOnce; ++r) {
-      float next[kInRow];
+    for (int word = 0; word < kAtOnce / kInWord; ++word) {
+      float next[kInWord];
       SIGNCCL_UNROLL
-      for (int k = 0; k < kInRow; ++k) {
-        next[k] = rule(Parameters::get(x[r].words, k), Directions::template at<G>(arguments, parts, kInRow * r + k));
+      for (int k = 0; k < kInWord; ++k) {
+        const int e = word * kInWord + k;
+        next[k] = rule(x.get(e), Directions::template at<G>(arguments, parts, e));
       }
-      SIGNCCL_UNROLL
-      for (int i = 0; i < 4; ++i) {
-        const int k = i * kInWord;
-        const uint64_t random = rule.random.template at<G>(static_cast<uint64_t>(r * kLanes * kInWord + k / 4));
-        const auto random_bits = static_cast<uint32_t>(random >> (16 * (k % 4)));
-        x[r].words[i] = Rounding::template narrowWord<G>(next + k, random_bits);
-      }
+      x.setWord(word, Rounding::template narrowWord<G>(next, random(word)));
     }
-    SIGNCCL_UNROLL
-    for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(parameters + beginOfRow(r), x[r]);
+    x.template store<G>(parameters);
   }
 
-  /// Elements one by one: the end of a tensor or of the range, or parameters that are aligned to their elements only.
+  /// Elements one by one: the end of a tensor or of the range.
   template <typename G>
   SIGNCCL_WORD_OP static void anyTile(const Arguments& arguments, const TensorTile& tile, const Rule<G>& rule) {
     const TileRows rows = rowsIn(arguments.step.range, tile);

@@ -5,12 +5,14 @@
 
 #include "kernels/device/lion_arguments.h"
 #include "kernels/lanes/lion_numbers.h"
+#include "kernels/lanes/lion_rows.h"
 #include "kernels/lanes/tensor_tiles.h"
 #include "kernels/lion_ops.h"
 
 namespace signccl::lanes {
 
-/// Both types are read four numbers at a time by every lane, so that every access of the warp is contiguous.
+/// Whole tiles are read row by row, kInRow elements of both types at once by every lane, so that every access of the
+/// warp is contiguous: four, or one if gradients or momenta are not aligned to four.
 template <FloatType kGradient, FloatType kMomentum, bool kTernary>
 struct LionEncodeBody {
   template <typename G>
@@ -18,10 +20,12 @@ struct LionEncodeBody {
     forEachTensorTile<G>(arguments.table, arguments.range, arguments.status, warp, [&](const TensorTile& tile) {
       const void* gradients = G::load(arguments.gradients + tile.tensor).address;
       const LionBetas betas = G::load(arguments.table.groups + tile.entry.group).betas;
-      if (tile.is_whole && isAlignedTo<GradientFour>(gradients) && isAlignedTo<MomentumFour>(tile.entry.numbers)) {
-        wholeTile<G>(arguments, tile, gradients, betas);
-      } else {
+      if (!tile.is_whole) {
         anyTile<G>(arguments, tile, gradients, betas);
+      } else if (isAlignedTo<GradientAccess<4>>(gradients) && isAlignedTo<MomentumAccess<4>>(tile.entry.numbers)) {
+        wholeTile<G, 4>(arguments, tile, gradients, betas);
+      } else {
+        wholeTile<G, 1>(arguments, tile, gradients, betas);
       }
     });
   }
@@ -29,13 +33,25 @@ struct LionEncodeBody {
  private:
   using Gradients = NumbersOf<kGradient>;
   using Momenta = NumbersOf<kMomentum>;
-  using GradientFour = typename Gradients::Four;
-  using MomentumFour = typename Momenta::Four;
   using GradientBits = typename Gradients::Bits;
   using MomentumBits = typename Momenta::Bits;
 
-  /// Rows whose loads are under way at once.
+  /// Elements of a lane in a whole tile whose loads are under way at once.
+  static constexpr int kAtOnce = 16;
+  /// Turns of the loop over aligned rows that the compiler writes out, which takes fewer instructions. Types of 4 bytes
+  /// have them to spare, and would need more registers.
+  static constexpr int kTurnsAtOnce = Gradients::kInWord == 2 && Momenta::kInWord == 2 ? 2 : 1;
+  /// The elements of other tiles, where each is a row.
   static constexpr int kRowsAtOnce = 4;
+
+  template <int kInRow>
+  using GradientRows = LaneRows<Gradients, kInRow, kAtOnce / kInRow>;
+  template <int kInRow>
+  using MomentumRows = LaneRows<Momenta, kInRow, kAtOnce / kInRow>;
+  template <int kInRow>
+  using GradientAccess = typename GradientRows<kInRow>::Access;
+  template <int kInRow>
+  using MomentumAccess = typename MomentumRows<kInRow>::Access;
 
   /// A bit for each of some elements: where u is below and above zero.
   struct Signs {
@@ -62,66 +78,53 @@ struct LionEncodeBody {
     return lionMix(Float{betas.beta2}, m, Float{betas.one_minus_beta2}, g).x;
   }
 
-  template <typename G>
+  template <typename G, int kInRow>
   SIGNCCL_WORD_OP static void wholeTile(const LionEncodeArguments& arguments, const TensorTile& tile,
                                         const void* gradients, const LionBetas& betas) {
-    constexpr int kRows = static_cast<int>(kTileElements) / (4 * kLanes);
-    const size_t first = tile.firstElement() / 4;
+    constexpr int kRows = 32 / kInRow;
+    const size_t first = tile.firstElement() / kInRow;
     typename G::template PerLane<uint32_t> negative = {};
     typename G::template PerLane<uint32_t> positive = {};
-    SIGNCCL_KEEP_LOOP
-    for (int row = 0; row < kRows; row += kRowsAtOnce) {
+    SIGNCCL_UNROLL_BY(kInRow == 4 ? kTurnsAtOnce : 1)
+    for (int row = 0; row < kRows; row += kAtOnce / kInRow) {
       G::each([&](int lane) {
         const size_t at = first + (static_cast<uint32_t>(row) * kLanes + static_cast<uint32_t>(lane));
-        const Signs signs = updateRows<G>(betas, gradientsAt<GradientFour>(gradients, at),
-                                          static_cast<MomentumFour*>(tile.entry.numbers) + at);
-        negative[lane] |= signs.negative << (4 * row);
-        positive[lane] |= signs.positive << (4 * row);
+        const Signs signs = updateRows<G, kInRow>(betas, gradientsAt<GradientAccess<kInRow>>(gradients, at),
+                                                  static_cast<MomentumAccess<kInRow>*>(tile.entry.numbers) + at);
+        negative[lane] |= signs.negative << (kInRow * row);
+        positive[lane] |= signs.positive << (kInRow * row);
       });
     }
-    transposeItems<G, 4>(negative);
-    if constexpr (kTernary) transposeItems<G, 4>(positive);
+    transposeItems<G, kInRow>(negative);
+    if constexpr (kTernary) transposeItems<G, kInRow>(positive);
     G::each([&](int lane) {
-      const size_t half = tile.firstHalf() + static_cast<size_t>(wordOfLane<4>(lane));
+      const size_t half = tile.firstHalf() + static_cast<size_t>(wordOfLane<kInRow>(lane));
       G::store(halves(arguments.nonnegative) + half, ~negative[lane]);
       if constexpr (kTernary) G::store(halves(arguments.positive) + half, positive[lane]);
     });
   }
 
-  /// What one lane does in kRowsAtOnce rows, the first of which is at the addresses.
-  template <typename G>
-  SIGNCCL_WORD_OP static Signs updateRows(const LionBetas& betas, const GradientFour* gradients,
-                                          MomentumFour* momenta) {
-    GradientFour g[kRowsAtOnce] = {};
-    MomentumFour m[kRowsAtOnce];
-    if (gradients != nullptr) {
-      SIGNCCL_UNROLL
-      for (int r = 0; r < kRowsAtOnce; ++r) g[r] = G::loadOnce(gradients + r * kLanes);
-    }
-    SIGNCCL_UNROLL
-    for (int r = 0; r < kRowsAtOnce; ++r) m[r] = G::loadOnce(momenta + r * kLanes);
+  /// What one lane does with kAtOnce elements, the first row of which is at the addresses.
+  template <typename G, int kInRow>
+  SIGNCCL_WORD_OP static Signs updateRows(const LionBetas& betas, const GradientAccess<kInRow>* gradients,
+                                          MomentumAccess<kInRow>* momenta) {
+    GradientRows<kInRow> g = {};
+    MomentumRows<kInRow> m;
+    if (gradients != nullptr) g.template load<G>(gradients);
+    m.template load<G>(momenta);
     Signs signs = {};
-    float next[kRowsAtOnce][4];
+    float next[kAtOnce];
     SIGNCCL_UNROLL
-    for (int r = 0; r < kRowsAtOnce; ++r) {
-      SIGNCCL_UNROLL
-      for (int k = 0; k < 4; ++k) {
-        next[r][k] = update<G>(betas, Gradients::get(g[r].words, k), Momenta::get(m[r].words, k), 4 * r + k, signs);
-      }
+    for (int e = 0; e < kAtOnce; ++e) next[e] = update<G>(betas, g.get(e), m.get(e), e, signs);
+    SIGNCCL_UNROLL
+    for (int word = 0; word < kAtOnce / Momenta::kInWord; ++word) {
+      m.setWord(word, Momenta::template narrowWord<G>(next + word * Momenta::kInWord));
     }
-    SIGNCCL_UNROLL
-    for (int r = 0; r < kRowsAtOnce; ++r) {
-      SIGNCCL_UNROLL
-      for (int i = 0; i < 4 / Momenta::kInWord; ++i) {
-        m[r].words[i] = Momenta::template narrowWord<G>(next[r] + i * Momenta::kInWord);
-      }
-    }
-    SIGNCCL_UNROLL
-    for (int r = 0; r < kRowsAtOnce; ++r) G::storeOnce(momenta + r * kLanes, m[r]);
+    m.template store<G>(momenta);
     return signs;
   }
 
-  /// Elements one by one: the end of a tensor or of the range, or a buffer that is aligned to its elements only.
+  /// Elements one by one: the end of a tensor or of the range.
   template <typename G>
   SIGNCCL_WORD_OP static void anyTile(const LionEncodeArguments& arguments, const TensorTile& tile,
                                       const void* gradients, const LionBetas& betas) {

@@ -30,10 +30,9 @@ struct LaneFloat {
   SIGNCCL_WORD_OP friend LaneFloat operator*(LaneFloat a, LaneFloat b) { return {G::multiply(a.x, b.x)}; }
 };
 
-/// Float32: a word is a number, and four are 16 bytes.
+/// Float32: a word is a number.
 struct WideNumbers {
   using Bits = uint32_t;
-  using Four = Quad;
   static constexpr int kInWord = 1;
 
   /// Number k in the words of a Quad or Duo.
@@ -54,12 +53,10 @@ struct WideNumbers {
   }
 };
 
-/// A type of 16 bits: a word is two numbers, and four are 8 bytes. `Format` has widen<G>(pattern) and
-/// narrowPair<G>(low, high).
+/// A type of 16 bits: a word is two numbers. `Format` has widen<G>(pattern) and narrowPair<G>(low, high).
 template <typename Format>
 struct NarrowNumbers {
   using Bits = uint16_t;
-  using Four = Duo;
   static constexpr int kInWord = 2;
 
   SIGNCCL_WORD_OP static uint32_t get(const uint32_t* words, int k) { return words[k / 2] >> (16 * (k % 2)) & 0xFFFF; }

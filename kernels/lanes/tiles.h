@@ -4,7 +4,8 @@
 // A warp works on a tile of 1,024 elements: 32 sign words of 32 bits, one for each lane. The elements are read row by
 // row, 16 bytes by every lane, so that every access of the warp is contiguous. With E elements in 16 bytes a tile has
 // R = 32 / E rows, and the lane holds an item of E bits for each: 32 bits in all. Transposing the R x R items of every
-// R neighbouring lanes leaves a whole sign word in each lane, and the way back is the same.
+// R neighbouring lanes leaves a whole sign word in each lane, and the way back is the same. Where a lane reads a single
+// element of each row, E is 1.
 #ifndef SIGNCCL_KERNELS_LANES_TILES_H_
 #define SIGNCCL_KERNELS_LANES_TILES_H_
 

@@ -159,6 +159,30 @@ TEST_P(BoundsTest, DecodeLionStaysInside) {
   }
 }
 
+/// Tensors with two tiles of a GPU, which end at a page at every offset behind a multiple of 16 bytes.
+TEST_P(BoundsTest, WholeTilesOfLionTensorsAtEveryOffsetStayInside) {
+  constexpr int kPlanes = 6;
+  const std::vector<float> means(1 << kPlanes);
+  for (const FloatType type : kFloatTypes) {
+    for (size_t count = 2048; count <= 2048 + 8; count += kCoarseGrid ? 3 : 1) {
+      const size_t plane_bytes = wordsFor(count) * sizeof(Word);
+      EdgeBuffer numbers(count * floatBytes(type), Edge::kEnd), positive(plane_bytes, Edge::kEnd),
+          nonnegative(plane_bytes, Edge::kEnd), planes(kPlanes * plane_bytes, Edge::kEnd);
+      for (const FloatType gradient_type : kFloatTypes) {
+        EdgeBuffer gradients(count * floatBytes(gradient_type), Edge::kEnd);
+        const LionMomenta lion{gradient_type, type, gradients.data(), numbers.data(), {0.9F, 0.1F, 0.99F, 0.01F}};
+        kernels().encodeLion(lion, count, positive.words(), nonnegative.words());
+      }
+      for (const bool is_stochastic : {false, true}) {
+        const LionParameters lion{type, numbers.data(), 1e-3F, 0.1F, {is_stochastic, 1, 0}};
+        kernels().decodeVoteLion(lion, positive.words(), nonnegative.words(), count);
+        const ConstPlanes counts{planes.words(), wordsFor(count), kPlanes};
+        kernels().decodeAvgLion(lion, counts, means.data(), count);
+      }
+    }
+  }
+}
+
 TEST_P(BoundsTest, KernelsOnPlanesStayInside) {
   constexpr int kPlanes = 3;
   for (const Edge edge : {Edge::kStart, Edge::kEnd}) {

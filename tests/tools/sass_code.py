@@ -90,23 +90,36 @@ STG.E.128 desc[UR4][R4.64],R12
 EXIT
 """
 )
-# A loop over tiles with two ways of elements of 4 bytes, both with a loop over the rows of a tile.
+# The same as in a Lion kernel, where lanes exchange bits on the second way.
+EXCHANGING_PATHS = TWO_PATHS.replace("IADD3 R12", "SHFL.BFLY PT,R13,R13,0x1,0x1f\nIADD3 R12")
+# A loop over tiles with three ways of elements of 4 bytes, all with a loop over the rows of a tile: aligned tiles,
+# other whole ones, and the ends of tensors.
 ROWS = (
     START
     + """
 head:
 IMAD.WIDE R4,R0,0x10,R8
-@P0 BRA :narrow
+@P0 BRA :other
 wide:
 LDG.E.128 R12,desc[UR4][R4.64]
 STG.E.128 desc[UR4][R4.64],R12
 @!P2 BRA :wide
 BRA :end
-narrow:
+other:
+@P3 BRA :ends
+single:
 LDG.E R12,desc[UR4][R4.64]
 STG.E desc[UR4][R4.64],R12
 STG.E desc[UR4][R4.64],R12
-@!P2 BRA :narrow
+@!P2 BRA :single
+SHFL.BFLY PT,R13,R12,0x1,0x1f
+BRA :end
+ends:
+LDG.E R12,desc[UR4][R4.64]
+IADD3 R12,PT,PT,R12,R13,RZ
+IADD3 R12,PT,PT,R12,R13,RZ
+STG.E desc[UR4][R4.64],R12
+@!P2 BRA :ends
 end:
 @!P1 BRA :head
 EXIT

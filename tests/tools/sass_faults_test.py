@@ -53,8 +53,32 @@ extern "C" __global__ void __launch_bounds__(256)
   }}
 }}
 """
+# The same as in a Lion kernel: tiles of 128 elements, of which others than aligned ones go in rows of single elements
+# with a bit for each.
+SINGLE_KERNEL = """
+extern "C" __global__ void __launch_bounds__(256)
+    signccl_{name}(const float4* from, float4* to, size_t n, unsigned* words, float* factors) {{
+  const size_t warp = blockIdx.x * 8 + threadIdx.x / 32;
+  for (size_t tile = warp; tile < n; tile += gridDim.x * 8) {{
+    const size_t at = tile * 32 + threadIdx.x % 32;
+    if (((size_t)from | (size_t)to) % 16 == 0) {{
+      {aligned}
+    }} else {{
+      const unsigned word = {bits};
+#pragma unroll
+      for (int row = 0; row < 4; ++row) {{
+        const size_t e = tile * 128 + row * 32 + threadIdx.x % 32;
+        unsigned x = ((const unsigned*)from)[e] ^ (word >> row & 1);
+        {body}
+        ((unsigned*)to)[e] = x;
+      }}
+    }}
+  }}
+}}
+"""
 COPY = "to[at] = from[at];"
 FUSED = "float4 x = from[at]; x.x = x.x * factors[0] + factors[1]; to[at] = x;"
+EXCHANGED = "__shfl_xor_sync(~0u, words[at], 1)"
 MIX = "x.x = (x.x ^ x.y) * 2654435761u + (x.z >> 3); x.y += x.x * x.w; x.z ^= x.y + 12345u; x.w = x.z * x.x; "
 # 100 values that are all needed until the last one is there, in 64 registers.
 SPILL = """
@@ -74,6 +98,10 @@ def shifted_kernel(name: str, body: str) -> str:
     return SHIFTED_KERNEL.format(name=name, body=body)
 
 
+def single_kernel(name: str, *, aligned: str = COPY, bits: str = EXCHANGED, body: str = "") -> str:
+    return SINGLE_KERNEL.format(name=name, aligned=aligned, bits=bits, body=body)
+
+
 SOURCE = "".join(
     (
         kernel("copy", COPY),
@@ -86,9 +114,13 @@ SOURCE = "".join(
         kernel(
             "block", "__shared__ uint4 all[256]; all[threadIdx.x] = from[at]; __syncwarp(); to[at] = all[at & 255];"
         ),
-        kernel("lion_decode_fused_float32", FUSED, "float4"),
+        single_kernel("lion_decode_fused_float32", aligned=FUSED),
         kernel("fused", FUSED, "float4"),
-        kernel("lion_decode_float32", FUSED.replace("x.x * factors[0]", "__fmul_rn(x.x, factors[0])"), "float4"),
+        single_kernel(
+            "lion_decode_float32", aligned=FUSED.replace("x.x * factors[0]", "__fmul_rn(x.x, factors[0])")
+        ),
+        single_kernel("lion_decode_busy_single_float32", body="x = (x ^ x >> 3) * 2654435761u + (x >> 5); " * 8),
+        single_kernel("lion_decode_without_single_float32", bits="__ballot_sync(~0u, words[tile] >> at % 32 & 1)"),
         kernel("busy", "uint4 x = from[at]; " + 24 * MIX + COPY.replace("from[at]", "x")),
         shifted_kernel("decode_shifted", "to[at] = x;"),
         shifted_kernel("decode_busy_shifted", 24 * MIX + "to[at] = x;"),
@@ -176,6 +208,15 @@ class FaultsTest(unittest.TestCase):
 
     def test_no_wide_accesses_for_unaligned_buffers_are_a_fault_of_those(self):
         self.assert_fault("decode_narrow", "^has no loop for whole tiles of unaligned buffers with accesses as wide")
+
+    def test_many_instructions_for_unaligned_tensors_are_a_fault_of_lion_kernels(self):
+        self.assert_fault(
+            "lion_decode_busy_single_float32",
+            "^issues instructions for [0-9]+% of the time that the memory of an H200 takes, .* of unaligned buffers$",
+        )
+
+    def test_a_lion_kernel_without_a_way_for_whole_tiles_of_those_is_a_fault(self):
+        self.assert_fault("lion_decode_without_single_float32", "^has no way for whole tiles of unaligned buffers")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import figures
 import report
 import rules
 from disassembly import Instruction
-from sass_code import ROWS, THREE_LOOPS, TWO_PATHS, code, kernel
+from sass_code import EXCHANGING_PATHS, ROWS, THREE_LOOPS, TWO_PATHS, code, kernel
 
 
 class FiguresTest(unittest.TestCase):
@@ -34,8 +34,13 @@ class FiguresTest(unittest.TestCase):
     def test_a_loop_over_rows_turns_until_all_elements_of_a_tile_are_stored(self):
         analysis = figures.analyse(kernel(ROWS), row_elements=4)
         self.assertEqual((analysis.aligned.instructions, analysis.aligned.bytes), (2 + 8 * 3 + 2, 8 * 1024))
-        self.assertEqual((analysis.narrow.instructions, analysis.narrow.bytes), (2 + 16 * 4 + 1, 8 * 1024))
-        self.assertIsNone(figures.analyse(kernel(ROWS)).narrow)
+        self.assertEqual((analysis.single.instructions, analysis.single.bytes), (3 + 16 * 4 + 3, 8 * 1024))
+        self.assertIsNone(figures.analyse(kernel(ROWS)).single)
+
+    def test_whole_tiles_in_rows_of_single_elements_are_those_whose_lanes_exchange_bits(self):
+        longer_ends = ROWS.replace("ends:\n", "ends:\n" + "MOV R3,R3\n" * 100)
+        self.assertEqual(figures.analyse(kernel(longer_ends), row_elements=4).single.instructions, 3 + 16 * 4 + 3)
+        self.assertIsNone(figures.analyse(kernel(ROWS.replace("SHFL", "VOTE")), row_elements=4).single)
 
     def test_lookups_move_nothing(self):
         table = "IMAD.WIDE.U32 R20,R16,0x4,R8\nLDG.E R22,desc[UR4][R20.64]\n"
@@ -76,6 +81,7 @@ class RulesTest(unittest.TestCase):
         self.assertRegex(
             fault, "loads 64 bits at once on the path for aligned buffers, expected 128: 0x70: LDG.E.64 R16"
         )
+        text = EXCHANGING_PATHS.replace("LDG.E.128 R16", "LDG.E.64 R16")
         self.assertEqual(self.faults(text, "signccl_lion_decode_vote_float32"), [])
         self.assertEqual(self.faults(text, "signccl_encode_binary_bits"), [])
 
@@ -84,6 +90,9 @@ class RulesTest(unittest.TestCase):
         self.assertEqual((rule.loads, rule.fused, rule.searches), (64, False, True))
         rule = rules.rule_for("signccl_lion_decode_avg8_bfloat16_stochastic")
         self.assertEqual((rule.stores, rule.fused, rule.searches, rule.issue), (128, False, True, rules.ISSUE_LIMIT))
+        self.assertEqual(rule.unaligned_issue, rules.ISSUE_LIMIT_OF_UNALIGNED_HALVES)
+        for name in ("decode_avg16_float32", "decode_vote_zeros_float16", "encode_ternary_float16_bfloat16"):
+            self.assertEqual(rules.rule_for(f"signccl_lion_{name}").unaligned_issue, rules.ISSUE_LIMIT)
         self.assertEqual(rules.rule_for("signccl_encode_binary_int8").loads, 128)
         self.assertEqual(rules.rule_for("signccl_anything_new"), rules.Rule(loads=128, stores=128))
 
@@ -108,14 +117,27 @@ class RulesTest(unittest.TestCase):
         elements = THREE_LOOPS.replace("LDG.E R12", "MOV R3,R3\n" * 130 + "LDG.E R12")
         self.assertEqual(self.faults(elements, name), [])
 
+    def test_whole_tiles_of_unaligned_tensors_have_a_limit_and_their_ends_have_none(self):
+        def longer(label):
+            return ROWS.replace(f"{label}:\n", f"{label}:\n" + "MOV R3,R3\n" * 60)
+
+        name = "signccl_lion_decode_vote_float32"
+        self.assertEqual(self.faults(ROWS, name), [])
+        self.assertEqual(self.faults(longer("ends"), name), [])
+        (fault,) = self.faults(longer("single"), name)
+        self.assertRegex(fault, "expected at most 60%: 1030 instructions for 8192 bytes of unaligned buffers")
+        (fault,) = self.faults(ROWS.replace("SHFL", "VOTE"), name)
+        self.assertRegex(fault, "^has no way for whole tiles of unaligned buffers in which lanes exchange bits")
+
     def test_kernels_that_do_not_work_on_data_have_no_limit(self):
         busy = TWO_PATHS.replace("LDG.E.128 R16", "MOV R3,R3\n" * 190 + "LDG.E.128 R16")
         self.assertEqual(self.faults(busy, "signccl_wait_word"), [])
 
     def test_constants_are_not_fused_arithmetic(self):
         name = "signccl_lion_decode_vote_float32"
-        self.assertEqual(self.faults("HFMA2 R3,-RZ,RZ,0,0\n" + TWO_PATHS, name), [])
-        self.assertRegex(self.faults("FFMA R3,R4,R5,R6\n" + TWO_PATHS, name)[0], "in 1 places, the first 0x0: FFMA")
+        self.assertEqual(self.faults("HFMA2 R3,-RZ,RZ,0,0\n" + EXCHANGING_PATHS, name), [])
+        faults = self.faults("FFMA R3,R4,R5,R6\n" + EXCHANGING_PATHS, name)
+        self.assertRegex(faults[0], "in 1 places, the first 0x0: FFMA")
 
 
 class ReportTest(unittest.TestCase):

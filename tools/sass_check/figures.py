@@ -132,6 +132,23 @@ def narrower_than(widest: int, addresses: Addresses) -> WeightOf:
     return weigh
 
 
+def single_rows(widest: int, addresses: Addresses) -> WeightOf:
+    """Weight of the way for whole tiles in rows of single elements: of the ways in narrow accesses that in which lanes
+    exchange bits. Those of a tile that is not whole get there by votes."""
+    narrow = narrower_than(widest, addresses)
+
+    def weigh(instructions: Iterable[Instruction]) -> Weight:
+        listed = list(instructions)
+        wide, *others = narrow(listed)
+        return wide, exchanges(listed), *others
+
+    return weigh
+
+
+def exchanges(instructions: Iterable[Instruction]) -> int:
+    return sum(one.name == "SHFL" for one in instructions)
+
+
 def turns_over_rows(addresses: Addresses, elements: int) -> TurnsOf:
     """Turns of a loop over the rows of a whole tile, which has 32 elements for a lane: each turn stores some of them,
     by so many at once."""
@@ -149,6 +166,7 @@ class Analysis:
 
     aligned: whole tiles of buffers that are aligned to 16 bytes.
     shifted: whole tiles of other buffers, in accesses as wide.
+    single: whole tiles of other buffers, in rows of which each lane has one element.
     narrow: element by element, or in narrower accesses. None as well where it has inner loops of which nobody knows how
         often they turn, since that decides what it costs.
     """
@@ -156,6 +174,7 @@ class Analysis:
     kernel: Kernel
     aligned: Figures | None
     shifted: Figures | None = None
+    single: Figures | None = None
     narrow: Figures | None = None
 
 
@@ -163,8 +182,9 @@ def analyse(kernel: Kernel, *, has_shifted: bool = False, row_elements: int = 0)
     """The ways of a kernel; the arguments say what it has beside the aligned one.
 
     has_shifted: whether there is a shifted way.
-    row_elements: if the other ways have a loop over the rows of a tile, how many elements the aligned one stores at
-        once; else 0.
+    row_elements: if it takes whole tiles of unaligned buffers in rows of single elements, how many elements of a row
+        the aligned way stores at once; else 0. Loops over rows turn until all elements of the tile are stored. What the
+        ends of buffers cost is not asked then.
     """
     blocks = split(kernel.instructions)
     loops = loops_of(blocks)
@@ -176,16 +196,17 @@ def analyse(kernel: Kernel, *, has_shifted: bool = False, row_elements: int = 0)
     widest = max((one.bits for one in aligned.accesses if one.by_lane), default=0)
     if widest <= 32:
         return Analysis(kernel, aligned, shifted)
-    weigh = narrower_than(widest, addresses)
+    weigh = single_rows(widest, addresses) if row_elements else narrower_than(widest, addresses)
     paths = ways_through(blocks, loops, addresses, weigh, min(row_elements, 1))
     narrow = figures_of(max(paths, key=lambda one: weigh(one.instructions)), addresses)
     if narrow.bytes == 0 or any(one.by_lane and one.bits >= widest for one in narrow.accesses):
         return Analysis(kernel, aligned, shifted)
     if row_elements:
-        narrow = with_bytes_of(narrow, aligned)
-    elif narrow.path.uncounted != 0:
+        is_whole = exchanges(narrow.path.instructions) != 0
+        return Analysis(kernel, aligned, single=with_bytes_of(narrow, aligned) if is_whole else None)
+    if narrow.path.uncounted != 0:
         return Analysis(kernel, aligned, shifted)
-    return Analysis(kernel, aligned, shifted, narrow)
+    return Analysis(kernel, aligned, shifted, narrow=narrow)
 
 
 def ways_through(

@@ -4,6 +4,7 @@
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from disassembly import Instruction, Kernel
 from figures import H200, Analysis, Figures, analyse
@@ -13,6 +14,8 @@ ISSUE_LIMIT = 0.60
 # At least, for architectures without an instruction that rounds to bfloat16. Their GPUs have slower memory by far.
 ISSUE_LIMIT_WITHOUT_ROUNDING = 0.70
 WITHOUT_ROUNDING = {"sm_75"}
+# For whole tiles of unaligned tensors by a few Lion kernels for parameters of 2 bytes.
+ISSUE_LIMIT_OF_UNALIGNED_HALVES = 0.85
 
 
 class Unaligned(Enum):
@@ -20,6 +23,7 @@ class Unaligned(Enum):
 
     NARROW = "in narrower accesses, as far as it takes such buffers"
     SHIFTED = "in accesses as wide, by a loop of its own"
+    SINGLE = "in rows of which each lane has one element"
     SAME = "as aligned ones, behind the first elements"
 
 
@@ -36,8 +40,8 @@ class Rule:
         data, and such a share says nothing of it.
     unaligned: how whole tiles of unaligned buffers go.
     unaligned_issue: the same limit for those; 0 if there is none.
-    row_elements: of kernels with an inner loop over the rows of a tile: how many elements the way for aligned buffers
-        stores at once; else 0.
+    row_elements: of those with Unaligned.SINGLE: how many elements of a row the way for aligned buffers stores at
+        once; else 0.
     """
 
     loads: int = 0
@@ -50,6 +54,10 @@ class Rule:
     row_elements: int = 0
 
 
+def lion_rule(**others: Any) -> Rule:
+    return Rule(fused=False, searches=True, unaligned=Unaligned.SINGLE, **others)
+
+
 # The first pattern that fits a kernel's name without signccl_ counts; a new kernel meets the last one.
 RULES = (
     # One lane that writes a word, waits for one, or compares a few: words, not data.
@@ -58,13 +66,17 @@ RULES = (
     (r"lion_(begin|gradients)", Rule(issue=0)),
     # Packed signs are words, which are aligned to 8 bytes only.
     (r".*_bits", Rule()),
-    # Rows of 4 elements, so that types of 2 and 4 bytes fit together: 64 bits of one, 128 of the other. Unaligned
-    # tensors go element by element, for which most of these kernels issue too much; docs/cuda.md has the figures.
-    (r"lion_encode_.*float32.*float32", Rule(loads=128, fused=False, searches=True, row_elements=4)),
-    (r"lion_encode_.*", Rule(loads=64, fused=False, searches=True, row_elements=4, unaligned_issue=0)),
-    (r"lion_decode_vote_float32", Rule(stores=128, fused=False, searches=True, row_elements=4)),
-    (r"lion_decode_.*_float32", Rule(stores=128, fused=False, searches=True, row_elements=4, unaligned_issue=0)),
-    (r"lion_decode_.*", Rule(stores=128, fused=False, searches=True, row_elements=8, unaligned_issue=0)),
+    # Rows of 4 elements, so that types of 2 and 4 bytes fit together: 64 bits of one, 128 of the other.
+    (r"lion_encode_.*_float32_float32", lion_rule(loads=128, row_elements=4)),
+    (r"lion_encode_.*", lion_rule(loads=64, row_elements=4)),
+    (r"lion_decode_.*float32", lion_rule(stores=128, row_elements=4)),
+    # For unaligned parameters of 2 bytes means of counts and random bits are too much: each plane takes five exchanges
+    # among lanes, each parameter a load and a store of its own.
+    (
+        r"lion_decode_(avg.*float16|.*_stochastic)",
+        lion_rule(stores=128, row_elements=8, unaligned_issue=ISSUE_LIMIT_OF_UNALIGNED_HALVES),
+    ),
+    (r"lion_decode_.*", lion_rule(stores=128, row_elements=8)),
     # What it writes is a word for the whole launch, by whichever lane has met something.
     (r"check_signs_.*", Rule(loads=128, unaligned=Unaligned.SAME)),
     (r"encode_.*", Rule(loads=128, unaligned=Unaligned.SHIFTED)),
@@ -144,6 +156,7 @@ def unaligned_of(analysis: Analysis) -> Figures | None:
     ways = {
         Unaligned.NARROW: analysis.narrow,
         Unaligned.SHIFTED: analysis.shifted,
+        Unaligned.SINGLE: analysis.single,
         Unaligned.SAME: analysis.aligned,
     }
     return ways[rule_for(analysis.kernel.name).unaligned]
@@ -155,6 +168,8 @@ def issue_faults(analysis: Analysis, rule: Rule) -> list[str]:
     faults = []
     if rule.unaligned is Unaligned.SHIFTED and analysis.shifted is None:
         faults.append("has no loop for whole tiles of unaligned buffers with accesses as wide as for aligned ones")
+    if rule.unaligned is Unaligned.SINGLE and analysis.single is None:
+        faults.append("has no way for whole tiles of unaligned buffers in which lanes exchange bits")
     ways = [("aligned", analysis.aligned, rule.issue)]
     if rule.unaligned is not Unaligned.SAME:
         ways.append(("unaligned", unaligned_of(analysis), rule.unaligned_issue))

@@ -19,6 +19,7 @@ using emulated::LionStepTypes;
 const uint64_t kKey = tieKey(3);
 /// As many as take a kernel through all of its ways to look up a mean.
 constexpr int kMaxPlanesTested = 10;
+constexpr int kMostPlanes = 16;
 constexpr int kRounds = kCoarseGrid ? 2 : 8;
 
 /// Three groups with hyperparameters of their own.
@@ -33,6 +34,7 @@ struct Launch {
   uint64_t begin = 0;
   uint64_t end = 0;
   size_t nblocks = 3;
+  size_t gradient_offset = 0;  ///< elements by which gradients are further behind 16 bytes than momenta
   const uint32_t* status = nullptr;
   const uint32_t* veto = nullptr;  ///< of kernels that change parameters
 
@@ -42,7 +44,8 @@ struct Launch {
 };
 
 std::ostream& operator<<(std::ostream& out, const Launch& launch) {
-  return out << "words " << launch.begin << " to " << launch.end << ", " << launch.nblocks << " blocks";
+  return out << "words " << launch.begin << " to " << launch.end << ", " << launch.nblocks
+             << " blocks, gradients shifted by " << launch.gradient_offset;
 }
 
 /// The table of a list whose numbers lie in a buffer.
@@ -98,7 +101,7 @@ class LionTensorsTest : public ::testing::Test {
 
 void LionTensorsTest::expectEncodes(const LionList& list, LionEncodeTypes types, bool is_ternary,
                                     const Launch& launch) {
-  TestBuffer gradients(list.bytes(types.gradient));
+  TestBuffer gradients(list.bytes(types.gradient), launch.gradient_offset * floatBytes(types.gradient));
   fillNumbers(types.gradient, random(), gradients.data(), list.elements());
   NumbersTwice momenta(types.momentum, random(), list.elements(), 0);
   const size_t plane_bytes = (launch.end - launch.begin) * sizeof(Word);
@@ -215,16 +218,61 @@ TEST_F(LionTensorsTest, EqualTheReferenceForEveryAlignmentOfWholeTiles) {
   }
 }
 
+/// Tensors of several whole tiles, one of them without gradients and one with an end, that begin `offset` elements
+/// behind a multiple of 16 bytes.
+LionList tensorsAt(size_t offset) {
+  return LionList({{.count = 2048, .offset = offset, .group = 1},
+                   {.count = 2100, .offset = offset, .group = 2},
+                   {.count = 1024, .offset = offset, .has_gradients = false}});
+}
+
+TEST_F(LionTensorsTest, EncodeEveryPairOfTypesAtEveryPairOfAlignments) {
+  for (size_t offset = 0; offset < 8; ++offset) {
+    const LionList list = tensorsAt(offset);
+    for (size_t gradient_offset = 0; gradient_offset < 8; gradient_offset += kCoarseGrid ? 3 : 1) {
+      Launch launch = all(list);
+      launch.gradient_offset = gradient_offset;
+      for (const FloatType gradient : kFloatTypes) {
+        for (const FloatType momentum : kFloatTypes) {
+          for (const bool is_ternary : {false, true}) {
+            ASSERT_NO_FATAL_FAILURE(expectEncodes(list, {gradient, momentum}, is_ternary, launch));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(LionTensorsTest, DecodeEveryTypeAndRoundingAtEveryAlignment) {
+  constexpr LionStepTypes kTypes[] = {{FloatType::kFloat32, false},
+                                      {FloatType::kFloat16, false},
+                                      {FloatType::kBFloat16, false},
+                                      {FloatType::kBFloat16, true}};
+  for (size_t offset = 0; offset < 8; ++offset) {
+    const LionList list = tensorsAt(offset);
+    for (const LionStepTypes types : kTypes) {
+      for (const bool has_zeros : {false, true}) {
+        ASSERT_NO_FATAL_FAILURE(expectVotes(list, types, has_zeros, all(list)));
+      }
+      for (int nplanes = 0; nplanes <= kMostPlanes; nplanes += kCoarseGrid ? 4 : 1) {
+        ASSERT_NO_FATAL_FAILURE(expectMeans(list, types, nplanes, all(list)));
+      }
+    }
+  }
+}
+
 TEST_F(LionTensorsTest, EqualTheReferenceForRangesThatBeginAndEndInsideTensors) {
-  const LionList list({{.count = 3000, .group = 1},
-                       {.count = 0},
-                       {.count = 70, .group = 2, .has_gradients = false},
-                       {.count = 2048},
-                       {.count = 1, .group = 1},
-                       {.count = 0, .group = 2}});
-  for (uint64_t begin = 0; begin <= list.nwords(); begin += kCoarseGrid ? 5 : 1) {
-    for (uint64_t end = begin; end <= list.nwords(); end += 1 + pick(20)) {
-      ASSERT_NO_FATAL_FAILURE(expectAllEqual(list, {.begin = begin, .end = end}));
+  for (const size_t offset : {0U, 3U}) {
+    const LionList list({{.count = 3000, .offset = offset, .group = 1},
+                         {.count = 0},
+                         {.count = 70, .group = 2, .has_gradients = false},
+                         {.count = 2048, .offset = 2 * offset},
+                         {.count = 1, .group = 1},
+                         {.count = 0, .group = 2}});
+    for (uint64_t begin = 0; begin <= list.nwords(); begin += kCoarseGrid ? 5 : 1) {
+      for (uint64_t end = begin; end <= list.nwords(); end += 1 + pick(20)) {
+        ASSERT_NO_FATAL_FAILURE(expectAllEqual(list, {.begin = begin, .end = end}));
+      }
     }
   }
 }

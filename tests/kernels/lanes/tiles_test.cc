@@ -41,6 +41,7 @@ void expectItemsChangePlacesWithLanes() {
 }
 
 TEST(TilesTest, ATranspositionExchangesTheItemsOfNeighbouringLanes) {
+  expectItemsChangePlacesWithLanes<1>();
   expectItemsChangePlacesWithLanes<2>();
   expectItemsChangePlacesWithLanes<4>();
   expectItemsChangePlacesWithLanes<8>();
@@ -67,6 +68,7 @@ void expectWholeSignWords() {
 }
 
 TEST(TilesTest, EveryElementComesToItsBitOfItsSignWord) {
+  expectWholeSignWords<1>();
   expectWholeSignWords<2>();
   expectWholeSignWords<4>();
   expectWholeSignWords<8>();
