@@ -15,7 +15,7 @@ class CompleteCounts {
   CompleteCounts(const Counts& counts, size_t nwords) : planes_(counts.planes) {
     if (counts.own == nullptr) return;
     const auto low_planes = static_cast<size_t>(counts.planes.nplanes);
-    copy_.resize((low_planes + 1) * nwords);
+    copy_.resize((low_planes + 1) * nwords + 1);  // an address where there are no words, too: kernels add to it
     for (size_t i = 0; i < nwords; ++i) {
       Word others = 0;
       for (size_t j = 0; j < low_planes; ++j) {
