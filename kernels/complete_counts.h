@@ -3,6 +3,7 @@
 #ifndef SIGNCCL_KERNELS_COMPLETE_COUNTS_H_
 #define SIGNCCL_KERNELS_COMPLETE_COUNTS_H_
 
+#include <algorithm>
 #include <vector>
 
 #include "kernels/kernels.h"
@@ -12,20 +13,18 @@ namespace signccl {
 /// [nwords] words of counts: those given if they are complete, or else a copy with the plane that they lack.
 class CompleteCounts {
  public:
-  CompleteCounts(const Counts& counts, size_t nwords) : planes_(counts.planes) {
+  /// `restore_top`: the device's Kernels::restoreTop().
+  CompleteCounts(const Counts& counts, size_t nwords, decltype(Kernels::restoreTop) restore_top)
+      : planes_(counts.planes) {
     if (counts.own == nullptr) return;
     const auto low_planes = static_cast<size_t>(counts.planes.nplanes);
     copy_.resize((low_planes + 1) * nwords + 1);  // an address where there are no words, too: kernels add to it
-    for (size_t i = 0; i < nwords; ++i) {
-      Word others = 0;
-      for (size_t j = 0; j < low_planes; ++j) {
-        const Word word = counts.planes.words[j * counts.planes.stride + i];
-        copy_[j * nwords + i] = word;
-        others |= word;
-      }
-      copy_[low_planes * nwords + i] = counts.own[i] & ~others;
+    for (size_t j = 0; j < low_planes; ++j) {
+      std::copy_n(counts.planes.words + j * counts.planes.stride, nwords, copy_.data() + j * nwords);
     }
     planes_ = {copy_.data(), nwords, counts.nplanes()};
+    restore_top({copy_.data(), nwords, counts.planes.nplanes}, nullptr, counts.own, nwords,
+                copy_.data() + low_planes * nwords);
   }
   CompleteCounts(const CompleteCounts&) = delete;
   CompleteCounts& operator=(const CompleteCounts&) = delete;

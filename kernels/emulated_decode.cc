@@ -5,6 +5,7 @@
 
 #include "kernels/complete_counts.h"
 #include "kernels/device/arguments.h"
+#include "kernels/emulated_counters.h"
 #include "kernels/emulated_run.h"
 #include "kernels/lanes/decode_avg.h"
 #include "kernels/lanes/decode_sum.h"
@@ -51,7 +52,7 @@ void decodeVote(ElementType type, const Word* positive, const Word* nonnegative,
 
 void decodeAvg(ElementType type, Counts counts, const void* table, size_t count, void* elements, Store) {
   WritableElements writable(type, elements, count);
-  const CompleteCounts complete(counts, wordsFor(count));
+  const CompleteCounts complete(counts, wordsFor(count), restoreTop);
   run(decodeAvgKernel(type, counts.nplanes()), {complete.planes(), table, count, writable.address(), nullptr});
 }
 

@@ -7,6 +7,7 @@
 #include "kernels/complete_counts.h"
 #include "kernels/device/lion_kernel_list.h"
 #include "kernels/device/lion_tables.h"
+#include "kernels/emulated_counters.h"
 #include "kernels/float_mode.h"
 #include "kernels/lanes/lion_decode.h"
 #include "kernels/lanes/lion_encode.h"
@@ -148,7 +149,7 @@ void decodeVoteLion(const LionParameters& lion, const Word* positive, const Word
 void decodeAvgLion(const LionParameters& lion, Counts counts, const float* table, size_t count) {
   AccessibleNumbers parameters(lion.type, lion.parameters, count);
   const OneTensor tensor = oneTensor(lion, parameters.address(lion.parameters), count);
-  const CompleteCounts complete(counts, wordsFor(count));
+  const CompleteCounts complete(counts, wordsFor(count), restoreTop);
   const ConstPlanes planes = complete.planes();
   launch(typesOf(lion), LionAvgArguments{stepOf(tensor, lion), planes.words, planes.stride, planes.nplanes, table},
          kBlocks);

@@ -53,9 +53,9 @@ struct ConstPlanes {
 /// Counts that a kernel decodes.
 struct Counts {
   ConstPlanes planes;
-  /// nullptr: the planes are complete. Otherwise the counts are modulo 2^planes.nplanes, as those of restoreTop() with
-  /// one vote of each of 2^planes.nplanes ranks, or with two of half as many, and these are the own votes, or of two
-  /// the own_positive ones: the one plane that lacks is 1 where they are 1 and all planes are 0.
+  /// nullptr: the counts are complete. Otherwise they are counts of 2^p votes modulo 2^p, p = planes.nplanes, so that 0
+  /// may stand for 2^p, and this is the plane of the own votes (ternary: positive), which are 1 where it does. The
+  /// complete counts then have one plane more, which restoreTop() would give.
   const Word* own = nullptr;
 
   Counts(ConstPlanes complete) : planes(complete) {}  // NOLINT(google-explicit-constructor): complete counts are counts

@@ -96,8 +96,8 @@ typedef struct {
  *
  * With config->misfitRule = signcclMisfitDiscard that holds for pieces of the vector, and not for all of it. If a value
  * does not fit, recvbuff may then hold sums in some places and its old content in others; in place, sendbuff is lost
- * with it. All ranks learn it as before. Ranks may differ in the rule, except that one whose buffers are on a device
- * cannot keep what one in host memory discards: the communicator fails with signcclInvalidUsage.
+ * with it. All ranks learn it as before. Ranks may set different rules, but if one in host memory discards, those whose
+ * buffers are on a device must discard, too, or the communicator fails with signcclInvalidUsage.
  *
  * If a buffer is in the memory of a CUDA device, or if there is a stream, the call is one on a stream, as in
  * signcclAllReduceVote(); a kernel checks the elements first. `outcome` decides whether the host waits:

@@ -77,8 +77,8 @@ typedef enum {
   signcclMisfitKeep = 0,   /**< what was there before: no rank writes its recvbuff until all ranks know that all values
                                 of all ranks fit. The default */
   signcclMisfitDiscard = 1 /**< anything. Long vectors are then packed, sent and summed piece by piece, which is faster
-                                and takes less memory. For callers that write all of recvbuff again anyway, as by a
-                                sum of another library out of place */
+                                and takes less memory. For callers that write all of recvbuff again anyway, for
+                                example by a sum of another library that is not in place */
 } signcclMisfitRule_t;
 
 /** Which values signcclAllReduceSum() met, on all ranks together. A later one includes the earlier ones. */

@@ -158,9 +158,7 @@ ExchangeRules rulesOf(SignOp op, const signcclSignConfig_t& config) {
   ExchangeRules rules = checkRules(op, config.zeroRule, config.tieRule);
   const bool discards = discardsMisfits(config.misfitRule);
   rules.discards_misfits = discards && op == SignOp::kSum;
-  if (config.reserved != SIGNCCL_CONFIG_UNDEF_INT && config.reserved != 0) {
-    refuse("config->reserved is set: leave it as the initializer does");
-  }
+  checkReserved(config.reserved);
   return rules;
 }
 
@@ -212,6 +210,12 @@ ExchangeRules checkRules(SignOp op, int zero_rule, int tie_rule) {
   }
   if (op == SignOp::kVote) rules.tie = tie;
   return rules;
+}
+
+void checkReserved(int reserved) {
+  if (reserved != SIGNCCL_CONFIG_UNDEF_INT && reserved != 0) {
+    refuse("config->reserved is set: leave it as the initializer does");
+  }
 }
 
 CheckedCollective checkCollective(const CollectiveArguments& arguments, int nranks) {

@@ -36,6 +36,9 @@ struct CheckedCollective {
 /// The rules of an exchange from the fields of a config, which may be undefined. Throws as below.
 ExchangeRules checkRules(SignOp op, int zero_rule, int tie_rule);
 
+/// Throws signcclInvalidArgument unless the reserved field of a config is as its initializer leaves it, or 0.
+void checkReserved(int reserved);
+
 /// Throws signcclInvalidArgument, with the value that is wrong and what was expected.
 CheckedCollective checkCollective(const CollectiveArguments& arguments, int nranks);
 

@@ -187,7 +187,7 @@ CheckedLion checkLionConfig(const signcclLionConfig_t* given) {
   if (rounding != signcclLionRoundNearest && rounding != signcclLionRoundStochastic) {
     refuse("config->rounding is " + std::to_string(rounding) + ", expected 0 (to nearest) or 1 (stochastic)");
   }
-  if (valueOr(config.reserved, 0) != 0) refuse("config->reserved is set: leave it as the initializer does");
+  checkReserved(config.reserved);
   CheckedLion checked;
   LionOptions& options = checked.options;
   options.ngroups = static_cast<std::size_t>(ngroups);

@@ -100,7 +100,7 @@ SlotKind decodedKind(const Plan& plan) {
   return reads_planes_of_signs && !signs_by_plane ? SlotKind::kSigns : SlotKind::kResult;
 }
 
-/// The counts of a run, or what has come of them and the own votes, as Kernels::decodeAvg() takes them.
+/// The counts of a run as Kernels::decodeAvg() takes them: complete, or with the own votes.
 Counts countsOf(const StationContext& context, const Slice& slice, ChunkRun run, WordRange words) {
   const CountRules& rules = context.plan->rules;
   const SlotView results = view(context, slice, SlotKind::kResult, run.first, words);

@@ -56,7 +56,7 @@ struct StationContext {
 /// to it.
 inline std::uint32_t ownNote(const StationContext& context) {
   const Batch& batch = *context.batch;
-  const bool is_partial = batch.is_sum && batch.ends == nullptr && !batch.mustCheckFirst() && context.nslices > 1;
+  const bool is_partial = batch.discards_misfits && batch.ends == nullptr && context.nslices > 1;
   return (batch.vetoes ? kVetoNote : 0) | (is_partial ? kPartialNote : 0);
 }
 

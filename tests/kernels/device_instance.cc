@@ -155,7 +155,7 @@ void decodeVote(ElementType type, const Word* positive, const Word* nonnegative,
 void decodeAvg(ElementType type, Counts counts, const void* table, std::size_t count, void* elements, Store /*store*/) {
   DeviceLaunch launch;
   DecodeAvgArguments arguments{};
-  const CompleteCounts complete(counts, wordsFor(count));
+  const CompleteCounts complete(counts, wordsFor(count), restoreTop);
   arguments.counts = launch.in(complete.planes(), wordsFor(count));
   arguments.table = launch.in(static_cast<const std::byte*>(table),
                               elementBytes(type, std::size_t{1} << counts.nplanes()), elementBytes(type, 1));
@@ -246,7 +246,7 @@ void decodeVoteLion(const LionParameters& lion, const Word* positive, const Word
 void decodeAvgLion(const LionParameters& lion, Counts counts, const float* table, std::size_t count) {
   DeviceLaunch launch;
   const Step step(launch, lion, count);
-  const CompleteCounts complete(counts, wordsFor(count));
+  const CompleteCounts complete(counts, wordsFor(count), restoreTop);
   const ConstPlanes planes = launch.in(complete.planes(), wordsFor(count));
   const LionAvgArguments arguments{step.arguments(), planes.words, planes.stride, planes.nplanes,
                                    launch.in(table, (std::size_t{1} << counts.nplanes()) * sizeof(float))};

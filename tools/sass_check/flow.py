@@ -3,7 +3,7 @@
 
 A kernel has loops over tiles, or one with several ways through it: for whole tiles of aligned buffers, in accesses of
 128 bits, and for everything else. What a warp executes for a tile is thus a path through a loop. Where a path has an
-inner loop, that is taken as often as it turns, or once if that is not a constant and nobody knows better.
+inner loop, that is taken as often as it turns, or once if neither a constant nor the caller says how often that is.
 """
 
 import re

@@ -39,7 +39,7 @@ class Rule:
     issue: the most that issuing may take of the time that the memory of an H200 takes; 0 if a kernel does not work on
         data, and such a share says nothing of it.
     unaligned: how whole tiles of unaligned buffers go.
-    unaligned_issue: the same limit for those; 0 if there is none.
+    unaligned_issue: the same limit for those.
     row_elements: of those with Unaligned.SINGLE: how many elements of a row the way for aligned buffers stores at
         once; else 0.
     """
@@ -175,7 +175,7 @@ def issue_faults(analysis: Analysis, rule: Rule) -> list[str]:
         ways.append(("unaligned", unaligned_of(analysis), rule.unaligned_issue))
     for which, figures, most in ways:
         limit = max(most, ISSUE_LIMIT_WITHOUT_ROUNDING) if analysis.kernel.architecture in WITHOUT_ROUNDING else most
-        if figures is None or most == 0 or figures.issue_share(H200) <= limit:
+        if figures is None or figures.issue_share(H200) <= limit:
             continue
         faults.append(
             f"issues instructions for {figures.issue_share(H200):.0%} of the time that the memory of an {H200.name} "
